@@ -1,0 +1,30 @@
+#![doc = include_str!("../README.md")]
+#![deny(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    clippy::float_arithmetic
+)]
+
+pub mod affordability;
+pub mod base_fee;
+pub mod block;
+pub mod certificate;
+pub mod chain;
+pub mod codec;
+pub mod crypto;
+pub mod genesis;
+pub mod limits;
+pub mod recovery;
+pub mod shard;
+pub mod stage;
+pub mod transaction;
+
+pub use block::{
+    Block, BlockLimits, Directive, ExecutedRef, FinalizedBlock, Header, RecoveredBlock,
+};
+pub use certificate::{ExecutionCertificate, ExecutionResult, SignedResult};
+pub use chain::ChainConfig;
+pub use genesis::Genesis;
+pub use stage::{BlockStages, Heads};
+pub use transaction::{RecoveredTransaction, Transaction, TransactionError};

@@ -1,0 +1,34 @@
+//! Every bound on what comes from outside, in one place.
+//!
+//! A limit that is part of the chain's rules lives in [`crate::ChainConfig`]; these are the ones
+//! that hold for every chain.
+
+/// Largest encoded transaction, in bytes (geth's pool limit of four 32 KiB slots).
+pub const TRANSACTION_BYTES_MAX: usize = 128 * 1024;
+
+/// Largest gas limit of one transaction (EIP-7825).
+pub const TRANSACTION_GAS_MAX: u64 = 1 << 24;
+
+/// Most transactions in one block, whatever their gas.
+pub const BLOCK_TRANSACTIONS_MAX: usize = 65_536;
+
+/// Largest encoded block a chain may configure, in bytes (EIP-7934 allows 8 MiB after its margin).
+pub const BLOCK_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Most authorizations in one EIP-7702 transaction.
+pub const AUTHORIZATIONS_MAX: usize = 128;
+
+/// Most dev directives in one block.
+pub const DIRECTIVES_MAX: usize = 1_024;
+
+/// Most validators of one chain.
+pub const VALIDATORS_MAX: u32 = 256;
+
+/// Senders remembered by the recovery cache.
+pub const RECOVERED_SENDERS_MAX: usize = 262_144;
+
+/// Blocks between a block and the header that carries its result, beyond which a voter refuses.
+///
+/// It bounds what has to be kept in memory for the affordability rule; back-pressure empties
+/// blocks long before.
+pub const IN_FLIGHT_BLOCKS_MAX: u64 = 4_096;

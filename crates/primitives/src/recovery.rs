@@ -1,0 +1,68 @@
+//! Senders that were recovered before, so that no node recovers one twice.
+//!
+//! A transaction is recovered when it enters the pool, looked up here when a proposal holds it,
+//! and again when the block executes. Bounded: two generations, the older is dropped when the
+//! newer is full.
+
+use crate::{
+    RecoveredTransaction, Transaction, TransactionError, limits, transaction::Impersonation,
+};
+use alloy_primitives::{Address, B256, map::B256HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+#[derive(Debug, Default)]
+struct Generations {
+    young: B256HashMap<Address>,
+    old: B256HashMap<Address>,
+}
+
+/// Shared memory of recovered senders by transaction hash. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct SenderCache {
+    generations: Arc<Mutex<Generations>>,
+}
+
+impl SenderCache {
+    /// Remembers a sender.
+    pub fn insert(&self, transaction: &RecoveredTransaction) {
+        let mut guard = self
+            .generations
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        guard.young.insert(transaction.hash(), transaction.sender());
+        if guard.young.len() >= limits::RECOVERED_SENDERS_MAX / 2 {
+            guard.old = std::mem::take(&mut guard.young);
+        }
+    }
+
+    /// The sender of a transaction seen before.
+    #[must_use]
+    pub fn get(&self, hash: &B256) -> Option<Address> {
+        let guard = self
+            .generations
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        guard
+            .young
+            .get(hash)
+            .or_else(|| guard.old.get(hash))
+            .copied()
+    }
+
+    /// Recovers a transaction, or looks its sender up.
+    ///
+    /// # Errors
+    /// [`TransactionError::InvalidSignature`].
+    pub fn recover(
+        &self,
+        transaction: Transaction,
+        impersonation: Impersonation,
+    ) -> Result<RecoveredTransaction, TransactionError> {
+        if let Some(sender) = self.get(&transaction.hash()) {
+            return Ok(RecoveredTransaction::trusted(transaction, sender));
+        }
+        let recovered = transaction.recover(impersonation)?;
+        self.insert(&recovered);
+        Ok(recovered)
+    }
+}

@@ -1,0 +1,174 @@
+//! What is allowed where: the tables and numbers that the checks compare the repository with.
+//!
+//! A change here is a decision about the architecture: say why in the commit that makes it.
+
+/// Internal arrows, floor by floor: a crate and what it may depend on. Every arrow points to an earlier row.
+pub(crate) const ARROWS: &[(&str, &[&str])] = &[
+    ("primitives", &[]),
+    ("state", &["primitives"]),
+    ("executor", &["primitives", "state"]),
+    ("mempool", &["primitives", "state"]),
+    ("pipeline", &["primitives", "state", "executor"]),
+    ("shards", &["primitives", "state", "executor"]),
+    ("consensus", &["primitives", "state", "mempool", "pipeline", "shards"]),
+    (
+        "rpc",
+        &["primitives", "state", "executor", "mempool", "pipeline", "shards"],
+    ),
+    (
+        "node",
+        &[
+            "primitives",
+            "state",
+            "executor",
+            "mempool",
+            "pipeline",
+            "shards",
+            "consensus",
+            "rpc",
+        ],
+    ),
+    (
+        "testkit",
+        &[
+            "primitives",
+            "state",
+            "executor",
+            "mempool",
+            "pipeline",
+            "shards",
+            "consensus",
+            "rpc",
+            "node",
+        ],
+    ),
+];
+
+/// Any crate of the workspace.
+pub(crate) const ANY: &[&str] = &["*"];
+const NONE: &[&str] = &[];
+/// The crates that exchange votes and blocks with peers.
+const DISTRIBUTED: &[&str] = &["consensus", "shards", "node", "testkit"];
+/// The crates that draw randomness from the runtime or from a seed.
+const SEEDED: &[&str] = &["pipeline", "shards", "consensus", "node", "testkit"];
+
+/// A foreign crate, the crates that may depend on it, and the crates whose tests and benches may as well.
+pub(crate) const FOREIGN: &[(&str, &[&str], &[&str])] = &[
+    // Types, encodings and signatures of Ethereum.
+    ("alloy-consensus", ANY, ANY),
+    ("alloy-dyn-abi", &["rpc"], &["testkit"]),
+    ("alloy-eips", ANY, ANY),
+    ("alloy-genesis", &["primitives", "node", "testkit"], NONE),
+    ("alloy-primitives", ANY, ANY),
+    ("alloy-rlp", ANY, ANY),
+    ("alloy-rpc-types-eth", &["rpc"], &["testkit"]),
+    ("alloy-serde", &["rpc"], &["testkit"]),
+    ("alloy-signer", &["rpc", "node", "testkit"], ANY),
+    ("alloy-signer-local", &["rpc", "node", "testkit"], ANY),
+    ("alloy-trie", &["primitives", "state", "executor", "testkit"], ANY),
+    // The virtual machine: the executor alone knows which one it is.
+    ("revm", &["executor"], NONE),
+    // The distributed engine. What orders blocks or talks to peers stays with those who do; primitives may
+    // name consensus types.
+    (
+        "commonware-consensus",
+        &["primitives", "consensus", "shards", "node", "testkit"],
+        NONE,
+    ),
+    ("commonware-broadcast", DISTRIBUTED, NONE),
+    ("commonware-p2p", DISTRIBUTED, NONE),
+    ("commonware-resolver", DISTRIBUTED, NONE),
+    ("commonware-stream", &["consensus", "node", "testkit"], NONE),
+    ("commonware-coding", &["shards", "consensus"], NONE),
+    ("commonware-storage", &["consensus", "state", "node", "testkit"], NONE),
+    ("commonware-glue", &["testkit", "node"], NONE),
+    (
+        "commonware-actor",
+        &["mempool", "pipeline", "shards", "consensus", "node"],
+        NONE,
+    ),
+    ("commonware-math", DISTRIBUTED, NONE),
+    ("commonware-parallel", DISTRIBUTED, ANY),
+    ("commonware-codec", ANY, ANY),
+    ("commonware-cryptography", ANY, ANY),
+    ("commonware-runtime", ANY, ANY),
+    ("commonware-utils", ANY, ANY),
+    // One home each: the store, the server, the command line and the config file.
+    ("redb", &["state"], NONE),
+    ("jsonrpsee", &["rpc"], NONE),
+    ("tower", &["rpc"], NONE),
+    ("tokio", &["rpc", "node"], NONE),
+    ("clap", &["node"], NONE),
+    ("toml", &["node"], &["testkit"]),
+    ("tracing-subscriber", &["node"], NONE),
+    // Small and general.
+    ("bytes", ANY, ANY),
+    ("futures", ANY, ANY),
+    ("hex", ANY, ANY),
+    ("rand", SEEDED, ANY),
+    ("serde", ANY, ANY),
+    ("serde_json", ANY, ANY),
+    ("thiserror", ANY, ANY),
+    ("tracing", ANY, ANY),
+    // Tests only.
+    ("proptest", NONE, ANY),
+    ("proc-macro2", NONE, &["testkit"]),
+    ("syn", NONE, &["testkit"]),
+];
+
+/// How many foreign crates the workspace may name in all. Room for a handful more than there are; raising
+/// it is a decision, not a formality.
+pub(crate) const FOREIGN_MAX: usize = 50;
+
+/// The only cargo features a crate of ours may declare.
+pub(crate) const FEATURES: &[&str] = &["arbitrary"];
+
+/// The modules that may contain `unsafe`: at most one per crate, each reviewed and run under miri.
+pub(crate) const UNSAFE_HOMES: &[(&str, &str)] = &[];
+
+/// Lines of a source file, its inline test modules not counted.
+pub(crate) const SOURCE_LINES_MAX: usize = 500;
+/// Lines of a file that holds nothing but tests.
+pub(crate) const TEST_LINES_MAX: usize = 800;
+/// Type parameters of one item.
+pub(crate) const TYPE_PARAMETERS_MAX: usize = 3;
+
+/// Text files above this size are data, and not read.
+pub(crate) const TEXT_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::{ARROWS, FOREIGN, FOREIGN_MAX, UNSAFE_HOMES};
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_arrow_points_down() {
+        let mut below = BTreeSet::new();
+        for (name, arrows) in ARROWS {
+            for arrow in *arrows {
+                assert!(below.contains(arrow), "{name} -> {arrow} does not point down");
+            }
+            assert!(below.insert(name), "{name} has two rows");
+        }
+    }
+
+    #[test]
+    fn every_home_is_a_crate_and_every_foreign_crate_has_one_row() {
+        let crates: BTreeSet<&str> = ARROWS.iter().map(|(name, _)| *name).chain(["*"]).collect();
+        let mut seen = BTreeSet::new();
+        for (name, homes, test_homes) in FOREIGN {
+            assert!(seen.insert(name), "{name} has two rows");
+            assert!(!homes.is_empty() || !test_homes.is_empty(), "{name} has no home");
+            for home in homes.iter().chain(*test_homes) {
+                assert!(crates.contains(home), "{name}: {home} is no crate of ours");
+            }
+        }
+        assert!(FOREIGN.len() <= FOREIGN_MAX);
+    }
+
+    #[test]
+    fn at_most_one_unsafe_module_per_crate() {
+        let crates: BTreeSet<&str> = UNSAFE_HOMES.iter().map(|(name, _)| *name).collect();
+        assert_eq!(crates.len(), UNSAFE_HOMES.len());
+    }
+}
