@@ -41,7 +41,10 @@ export async function failure(method, ...params) {
 // Anvil stands in for the node while the tests themselves are developed.
 export const isAnvil = /anvil/i.test(await call('web3_clientVersion'))
 
-/** Geth's code for a transaction that the pool refuses; anvil has one of its own. */
-export const rejectedCode = isAnvil ? -32003 : -32000
+/** Asserts geth's code for a transaction that the pool refuses; anvil mixes in one of its own. */
+export function assertRejected({ code, message }, pattern) {
+  assert.ok(code === -32000 || (isAnvil && code === -32003), `code=${code} message=${message}`)
+  assert.match(message, pattern)
+}
 
 export const chainId = Number(await call('eth_chainId'))

@@ -1,11 +1,11 @@
 // What is refused, with geth's JSON-RPC codes: libraries decide by them what to do next.
 
 import assert from 'node:assert/strict'
-import { before, test } from 'node:test'
-import { keccak256, parseEther, parseGwei } from 'viem'
+import { before, beforeEach, test } from 'node:test'
+import { concat, keccak256, numberToHex, parseEther, parseGwei, parseSignature, toRlp, trim } from 'viem'
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
 import { account } from '../lib/accounts.mjs'
-import { call, chainId, failure, isAnvil, post, rejectedCode } from '../lib/rpc.mjs'
+import { assertRejected, call, chainId, failure, isAnvil, post } from '../lib/rpc.mjs'
 import { client, succeeded, walletOf } from '../lib/viem.mjs'
 
 const sender = account(2)
@@ -16,54 +16,63 @@ let nonce
 
 before(async () => {
   await succeeded(await wallet.sendTransaction({ to, value: 1n }))
+})
+
+beforeEach(async () => {
   nonce = await client.getTransactionCount({ address: sender.address })
 })
+
+/** Signs the fields of a type 2 transaction as they are. */
+async function signFields(fields) {
+  const { r, s, yParity } = parseSignature(await sender.sign({ hash: keccak256(concat(['0x02', toRlp(fields)])) }))
+  return concat(['0x02', toRlp([...fields, yParity ? '0x01' : '0x', trim(r), trim(s)])])
+}
 
 const sign = (request, signer = sender) =>
   signer.signTransaction({ type: 'eip1559', chainId, nonce, to, value: 1n, ...fees, ...request })
 
 /** Sends raw bytes that must be refused, and checks that no trace of them stays behind. */
-async function refused(raw, code, pattern) {
-  const error = await failure('eth_sendRawTransaction', raw)
-  assert.equal(error.code, code, error.message)
-  assert.match(error.message, pattern)
+async function refused(raw, pattern) {
+  assertRejected(await failure('eth_sendRawTransaction', raw), pattern)
   assert.equal(await call('eth_getTransactionByHash', keccak256(raw)), null)
 }
 
 test('nonce too low', async () => {
-  await refused(await sign({ nonce: nonce - 1 }), rejectedCode, /nonce too low/i)
+  await refused(await sign({ nonce: nonce - 1 }), /nonce too low/i)
 })
 
 test('insufficient funds', async () => {
   const poor = privateKeyToAccount(generatePrivateKey())
-  await refused(await sign({ nonce: 0 }, poor), rejectedCode, /insufficient funds/i)
-  await refused(await sign({ value: parseEther('99999999') }), rejectedCode, /insufficient funds/i)
+  await refused(await sign({ nonce: 0 }, poor), /insufficient funds/i)
+  await refused(await sign({ value: parseEther('99999999') }), /insufficient funds/i)
 })
 
 test('another chain id', async () => {
-  await refused(await sign({ chainId: chainId + 1 }), rejectedCode, /chain.?id/i)
+  await refused(await sign({ chainId: chainId + 1 }), /chain.?id/i)
 })
 
 test('not enough gas to begin with', async () => {
-  await refused(await sign({ gas: 20_999n }), rejectedCode, /intrinsic gas/i)
+  await refused(await sign({ gas: 20_999n }), /intrinsic gas/i)
 })
 
 test('more gas than a block has', async () => {
-  await refused(await sign({ gas: 1n << 40n }), rejectedCode, /gas/i)
+  await refused(await sign({ gas: 1n << 40n }), /gas/i)
 })
 
 test('a tip above the fee cap', async () => {
-  // viem refuses to build it, so its own check is passed by and the fields are patched.
-  const request = { maxFeePerGas: 2n ** 32n, maxPriorityFeePerGas: 2n ** 32n + 1n }
-  await refused(await signUnchecked(request), rejectedCode, /priority fee|tip/i)
+  // viem does not build such a transaction, so its bytes are made by hand.
+  const fields = [chainId, nonce, 10n ** 10n, 10n ** 9n, 21_000n].map((n) => numberToHex(n))
+  const unsigned = [...fields, to, '0x01', '0x', []]
+  await refused(await signFields(unsigned), /priority fee|tip/i)
 })
 
 test('the same transaction twice', async () => {
-  const raw = await sign({ nonce: nonce + 1_000 }) // a gap keeps it waiting
+  // An account of its own with a gap in its nonces, so that the transaction keeps waiting.
+  const fresh = privateKeyToAccount(generatePrivateKey())
+  await succeeded(await wallet.sendTransaction({ to: fresh.address, value: parseEther('1') }))
+  const raw = await sign({ nonce: 3 }, fresh)
   await call('eth_sendRawTransaction', raw)
-  const error = await failure('eth_sendRawTransaction', raw)
-  assert.equal(error.code, rejectedCode)
-  assert.match(error.message, /already (known|imported)/i)
+  assertRejected(await failure('eth_sendRawTransaction', raw), /already (known|imported)/i)
 })
 
 test('blob transactions (type 3) are not supported', async () => {
@@ -73,10 +82,8 @@ test('blob transactions (type 3) are not supported', async () => {
     maxFeePerBlobGas: parseGwei('10'),
   })
   const error = await failure('eth_sendRawTransaction', raw)
-  if (!isAnvil) {
-    assert.equal(error.code, rejectedCode)
-    assert.match(error.message, /type not supported|blob/i)
-  }
+  // Anvil knows blobs and only misses theirs.
+  if (!isAnvil) assertRejected(error, /type not supported|blob/i)
   assert.equal(await call('eth_getTransactionByHash', keccak256(raw)), null)
 })
 

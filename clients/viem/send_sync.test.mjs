@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { account } from '../lib/accounts.mjs'
-import { call, failure, rejectedCode } from '../lib/rpc.mjs'
+import { assertRejected, call, failure } from '../lib/rpc.mjs'
 import { client, walletOf } from '../lib/viem.mjs'
 
 const sender = account(6)
@@ -29,7 +29,5 @@ test('ten in a row are ten receipts', async () => {
 
 test('what the pool refuses is refused the same way', async () => {
   const raw = await signed({ nonce: 0 })
-  const { code, message } = await failure('eth_sendRawTransactionSync', raw)
-  assert.equal(code, rejectedCode)
-  assert.match(message, /nonce too low/i)
+  assertRejected(await failure('eth_sendRawTransactionSync', raw), /nonce too low/i)
 })

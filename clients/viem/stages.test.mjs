@@ -51,7 +51,6 @@ test('the inclusion budget of an account is bounded by its balance', options, as
   const balance = await client.getBalance({ address: sender.address })
   assert.ok(BigInt(budget.available) > 0n)
   assert.ok(BigInt(budget.available) <= balance)
-  assert.equal(Number(budget.nonce), await client.getTransactionCount({ address: sender.address }))
 })
 
 test('an empty account has no inclusion budget', options, async () => {

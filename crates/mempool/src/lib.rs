@@ -1,1 +1,20 @@
-//! mempool
+#![doc = include_str!("../README.md")]
+
+pub mod account;
+pub mod admission;
+pub mod config;
+mod entry;
+pub mod event;
+mod eviction;
+mod lane;
+pub mod mailbox;
+mod nonces;
+pub mod pool;
+pub mod selection;
+
+pub use admission::{Admitted, AdmissionError, CheckedTransaction};
+pub use config::Config;
+pub use event::{DropReason, Event};
+pub use mailbox::{Listener, Mempool};
+pub use pool::{Counts, Executed, Pool, PooledTransaction, SenderContent};
+pub use selection::{Best, FixedTransactions, NextNonce, TransactionSource};

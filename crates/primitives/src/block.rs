@@ -140,10 +140,9 @@ impl Block {
     }
 
     fn seal(header: Header, body: Body) -> Self {
-        let mut hasher = BlockHasher::new();
-        hasher.update(&header.encode());
+        let digest = BlockHasher::hash(&[&header.encode()]);
         Self {
-            digest: hasher.finalize(),
+            digest,
             header: Arc::new(header),
             body: Arc::new(body),
         }

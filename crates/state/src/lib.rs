@@ -1,1 +1,21 @@
-//! state
+#![doc = include_str!("../README.md")]
+
+mod diff;
+mod disk;
+mod genesis;
+mod memory;
+mod reader;
+mod record;
+mod snapshot;
+mod store;
+pub mod trie;
+
+pub use diff::{AccountDiff, StateDiff};
+pub use disk::MemoryDisk;
+pub use genesis::{GenesisAccount, GenesisAlloc, GenesisState, genesis_root};
+pub use memory::MemoryState;
+pub use reader::{Account, ReadFault, StateReader};
+pub use record::BlockRecord;
+pub use snapshot::{AccountProof, Snapshot, StorageProof};
+pub use store::{Corruption, Location, Store, StoreConfig, StoreError, UnknownHeight};
+pub use trie::StateRoot;

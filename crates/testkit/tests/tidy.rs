@@ -58,6 +58,9 @@ fn check_source(source: &Source) -> Vec<Finding> {
 fn repository_is_tidy() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let findings = check(&root);
-    let list: String = findings.iter().map(|finding| format!("{finding}\n")).collect();
+    let list: String = findings
+        .iter()
+        .map(|finding| format!("{finding}\n"))
+        .collect();
     assert!(findings.is_empty(), "{} findings\n\n{list}", findings.len());
 }

@@ -14,7 +14,9 @@ const CALLS: &[&str] = &["bench_function", "bench_with_input", "bench"];
 
 /// Bench names that break the pattern, and benches whose name cannot be read off the source.
 pub(crate) fn check(source: &Source) -> Vec<Finding> {
-    let has_benches = ["/benches/", "/bench/"].iter().any(|part| source.path.contains(part));
+    let has_benches = ["/benches/", "/bench/"]
+        .iter()
+        .any(|part| source.path.contains(part));
     if !has_benches && !source.path.ends_with("/bench.rs") {
         return Vec::new();
     }
@@ -43,7 +45,8 @@ impl Walk<'_> {
             }
             Some(_) => return,
         };
-        self.findings.push(Finding::new(self.path, argument.span().start().line, wrong));
+        self.findings
+            .push(Finding::new(self.path, argument.span().start().line, wrong));
     }
 }
 
@@ -66,7 +69,9 @@ fn literal(argument: &Expr) -> Option<String> {
         }) => Some(text.value()),
         Expr::Macro(format) if format.mac.path.is_ident("format") => {
             let first = format.mac.tokens.clone().into_iter().next()?;
-            syn::parse_str::<syn::LitStr>(&first.to_string()).ok().map(|text| text.value())
+            syn::parse_str::<syn::LitStr>(&first.to_string())
+                .ok()
+                .map(|text| text.value())
         }
         _ => None,
     }
@@ -80,13 +85,17 @@ fn is_name(name: &str) -> bool {
         && operation.split("::").all(is_word)
         && parameters.split(' ').all(|parameter| {
             let pair = parameter.split_once('=');
-            pair.is_some_and(|(key, value)| is_word(key) && !value.is_empty() && !value.contains('='))
+            pair.is_some_and(|(key, value)| {
+                is_word(key) && !value.is_empty() && !value.contains('=')
+            })
         })
 }
 
 fn is_word(word: &str) -> bool {
     word.starts_with(|first: char| first.is_ascii_lowercase())
-        && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+        && word
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
 }
 
 #[cfg(test)]
@@ -104,20 +113,44 @@ mod tests {
     fn a_loose_bench_name_is_reported() {
         let path = "crates/executor/benches/transfers.rs";
         let loose = check_call(path, "bench_function(\"transfers\", run)");
-        assert!(reports(&loose, &["transfers.rs:2: bench name \"transfers\""]));
+        assert!(reports(
+            &loose,
+            &["transfers.rs:2: bench name \"transfers\""]
+        ));
         let hidden = check_call(path, "bench_function(name, run)");
         assert!(reports(&hidden, &["not a literal"]));
         let formatted = check_call(path, "bench_function(&format!(\"executor/txs={n}\"), run)");
         assert!(reports(&formatted, &["executor/txs={n}"]));
-        assert!(check_call(path, "bench_function(&format!(\"executor::transfers/txs={n}\"), run)").is_empty());
-        assert!(check_call("crates/executor/src/executor.rs", "bench_function(\"x\", run)").is_empty());
-        assert_eq!(check_call("crates/node/src/bench.rs", "bench(\"x\", run)").len(), 1);
+        assert!(
+            check_call(
+                path,
+                "bench_function(&format!(\"executor::transfers/txs={n}\"), run)"
+            )
+            .is_empty()
+        );
+        assert!(
+            check_call(
+                "crates/executor/src/executor.rs",
+                "bench_function(\"x\", run)"
+            )
+            .is_empty()
+        );
+        assert_eq!(
+            check_call("crates/node/src/bench.rs", "bench(\"x\", run)").len(),
+            1
+        );
     }
 
     #[test]
     fn the_pattern_is_exact() {
         assert!(is_name("executor::transfers/txs=10000 conflict=0.1"));
-        for name in ["transfers/txs=1", "executor::transfers", "executor::transfers/txs", "Executor::T/txs=1", "a::b/c="] {
+        for name in [
+            "transfers/txs=1",
+            "executor::transfers",
+            "executor::transfers/txs",
+            "Executor::T/txs=1",
+            "a::b/c=",
+        ] {
             assert!(!is_name(name), "{name}");
         }
     }

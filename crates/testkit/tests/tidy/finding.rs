@@ -38,7 +38,10 @@ pub(crate) fn reports(findings: &[Finding], parts: &[&str]) -> bool {
 #[test]
 fn a_finding_prints_like_a_compiler_message() {
     let finding = Finding::new("crates/state/src/store.rs", 7, "too long; split it");
-    assert_eq!(finding.to_string(), "crates/state/src/store.rs:7: too long; split it");
+    assert_eq!(
+        finding.to_string(),
+        "crates/state/src/store.rs:7: too long; split it"
+    );
     assert!(reports(std::slice::from_ref(&finding), &["store.rs:7"]));
     assert!(!reports(&[finding], &[]));
 }

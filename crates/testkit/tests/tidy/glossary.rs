@@ -18,10 +18,22 @@ use crate::tidy::repository::Source;
 
 /// A phrase that must not occur as whole words, and what to say instead.
 const BANNED: &[(&[&str], &str)] = &[
-    (&["committed"], "finalized (the order) or executed (the result)"),
-    (&["confirmed"], "finalized (the order) or executed (the result)"),
-    (&["safe", "head"], "the stage: finalized, executed or verified"),
-    (&["tip"], "the stage: finalized_height, executed_height, verified_height"),
+    (
+        &["committed"],
+        "finalized (the order) or executed (the result)",
+    ),
+    (
+        &["confirmed"],
+        "finalized (the order) or executed (the result)",
+    ),
+    (
+        &["safe", "head"],
+        "the stage: finalized, executed or verified",
+    ),
+    (
+        &["tip"],
+        "the stage: finalized_height, executed_height, verified_height",
+    ),
     (&["validate"], "check"),
     (&["erasure", "shard"], "chunk"),
     (&["data", "shard"], "chunk"),
@@ -62,8 +74,8 @@ const ALLOWED: &[(&str, Allowed, &str)] = &[
     ),
     (
         "context",
-        Allowed::Names(&["context", "Context"]),
-        "the runtime's context, and commonware's consensus context in a header",
+        Allowed::Names(&["context", "Context", "ProposalContext"]),
+        "the runtime's context, and commonware's consensus context (round, leader, parent) in a header",
     ),
     (
         "tip",
@@ -103,7 +115,11 @@ pub(crate) fn check(source: &Source) -> Vec<Finding> {
         source,
         findings: Vec::new(),
     };
-    let stem = source.path.rsplit('/').next().and_then(|name| name.strip_suffix(".rs"));
+    let stem = source
+        .path
+        .rsplit('/')
+        .next()
+        .and_then(|name| name.strip_suffix(".rs"));
     walk.see_name(stem.unwrap_or_default(), 1);
     walk.visit_file(&source.syntax);
     walk.findings
@@ -126,7 +142,8 @@ impl Walk<'_> {
             if said && !is_allowed(self.source.crate_name(), name, &words, phrase) {
                 let phrase = phrase.join(" ");
                 let message = format!("`{name}` says \"{phrase}\"; say {say} (GLOSSARY.md)");
-                self.findings.push(Finding::new(&self.source.path, line, message));
+                self.findings
+                    .push(Finding::new(&self.source.path, line, message));
             }
         }
     }
@@ -223,13 +240,18 @@ fn words(name: &str) -> Vec<String> {
     let mut before = None;
     let next = name.chars().skip(1).map(Some).chain(iter::once(None));
     for (c, after) in name.chars().zip(next) {
-        let was_lower = before.is_some_and(|before: char| before.is_lowercase() || before.is_ascii_digit());
-        let ends_capitals = before.is_some_and(char::is_uppercase) && after.is_some_and(char::is_lowercase);
+        let was_lower =
+            before.is_some_and(|before: char| before.is_lowercase() || before.is_ascii_digit());
+        let ends_capitals =
+            before.is_some_and(char::is_uppercase) && after.is_some_and(char::is_lowercase);
         if c == '_' || (c.is_uppercase() && (was_lower || ends_capitals)) {
             words.push(String::new());
         }
         if c != '_' {
-            words.last_mut().expect("it starts with one").extend(c.to_lowercase());
+            words
+                .last_mut()
+                .expect("it starts with one")
+                .extend(c.to_lowercase());
         }
         before = Some(c);
     }
@@ -245,11 +267,13 @@ fn same(said: &[String], phrase: &[&str]) -> bool {
 
 fn is_allowed(crate_name: Option<&str>, name: &str, words: &[String], phrase: &[&str]) -> bool {
     let of_phrase = ALLOWED.iter().filter(|(word, ..)| phrase == [*word]);
-    of_phrase.map(|(_, allowed, _)| allowed).any(|allowed| match allowed {
-        Allowed::Crates(crates) => crate_name.is_some_and(|name| crates.contains(&name)),
-        Allowed::Beside(beside) => words.iter().any(|word| beside.contains(&word.as_str())),
-        Allowed::Names(names) => names.contains(&name),
-    })
+    of_phrase
+        .map(|(_, allowed, _)| allowed)
+        .any(|allowed| match allowed {
+            Allowed::Crates(crates) => crate_name.is_some_and(|name| crates.contains(&name)),
+            Allowed::Beside(beside) => words.iter().any(|word| beside.contains(&word.as_str())),
+            Allowed::Names(names) => names.contains(&name),
+        })
 }
 
 #[cfg(test)]
@@ -296,16 +320,26 @@ mod tests {
             "impl Read for Block { fn read() { struct Info; } }",
             "fn erasure_shards() {}",
         ] {
-            assert_eq!(check_text("crates/consensus/src/propose.rs", text).len(), 1, "{text}");
+            assert_eq!(
+                check_text("crates/consensus/src/propose.rs", text).len(),
+                1,
+                "{text}"
+            );
         }
         let findings = check_text("crates/consensus/src/propose.rs", "\nfn commit_data() {}");
-        assert!(reports(&findings, &["propose.rs:2: `commit_data` says \"data\"; say the thing's own name"]));
+        assert!(reports(
+            &findings,
+            &["propose.rs:2: `commit_data` says \"data\"; say the thing's own name"]
+        ));
     }
 
     #[test]
     fn a_file_name_is_a_name() {
         let findings = check_text("crates/rpc/src/helpers.rs", "");
-        assert!(reports(&findings, &["helpers.rs:1: `helpers` says \"helper\""]));
+        assert!(reports(
+            &findings,
+            &["helpers.rs:1: `helpers` says \"helper\""]
+        ));
     }
 
     #[test]
@@ -318,7 +352,10 @@ mod tests {
             "fn read() { let data = 1; }",
             "fn read(data: u8) {}",
         ] {
-            assert!(check_text("crates/consensus/src/propose.rs", text).is_empty(), "{text}");
+            assert!(
+                check_text("crates/consensus/src/propose.rs", text).is_empty(),
+                "{text}"
+            );
         }
     }
 
@@ -328,15 +365,27 @@ mod tests {
         assert!(check_text("crates/state/src/store.rs", storage).is_empty());
         assert_eq!(check_text("crates/mempool/src/pool.rs", storage).len(), 1);
         assert!(check_text("crates/mempool/src/pool.rs", "fn storage_slot() {}").is_empty());
-        assert!(check_text("crates/consensus/src/engine.rs", "struct Actor { context: u8 }").is_empty());
-        assert_eq!(check_text("crates/consensus/src/engine.rs", "fn vote_context() {}").len(), 1);
+        assert!(
+            check_text(
+                "crates/consensus/src/engine.rs",
+                "struct Actor { context: u8 }"
+            )
+            .is_empty()
+        );
+        assert_eq!(
+            check_text("crates/consensus/src/engine.rs", "fn vote_context() {}").len(),
+            1
+        );
         assert!(check_text("crates/mempool/src/pool.rs", "fn effective_tip() {}").is_empty());
     }
 
     #[test]
     fn every_exception_has_a_rule_and_a_reason() {
         for (word, _, reason) in ALLOWED {
-            assert!(BANNED.iter().any(|(phrase, _)| phrase == &[*word]), "{word} is not banned");
+            assert!(
+                BANNED.iter().any(|(phrase, _)| phrase == &[*word]),
+                "{word} is not banned"
+            );
             assert!(reason.split(' ').count() > 3, "{word}: say why");
         }
     }

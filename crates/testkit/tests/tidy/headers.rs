@@ -11,7 +11,8 @@ pub(crate) fn check(source: &Source) -> Vec<Finding> {
         findings.push(Finding::new(&source.path, 1, message));
     }
     if let Some(folder) = source.path.strip_suffix("/mod.rs") {
-        let message = format!("is a mod.rs; name it {folder}.rs and keep the folder for its children");
+        let message =
+            format!("is a mod.rs; name it {folder}.rs and keep the folder for its children");
         findings.push(Finding::new(&source.path, 1, message));
     }
     findings
@@ -52,16 +53,34 @@ mod tests {
         assert!(reports(&bare, &["store.rs:1: has no `//!` header"]));
         let empty = check_text("crates/state/src/store.rs", "//!\nfn store() {}\n");
         assert!(reports(&empty, &["has no `//!` header"]));
-        let outer = check_text("crates/state/src/store.rs", "/// The store.\nfn store() {}\n");
+        let outer = check_text(
+            "crates/state/src/store.rs",
+            "/// The store.\nfn store() {}\n",
+        );
         assert!(reports(&outer, &["has no `//!` header"]));
-        let included = check_text("crates/state/src/store.rs", "#![doc = include_str!(\"store.md\")]\n");
+        let included = check_text(
+            "crates/state/src/store.rs",
+            "#![doc = include_str!(\"store.md\")]\n",
+        );
         assert!(reports(&included, &["has no `//!` header"]));
     }
 
     #[test]
     fn a_header_is_enough() {
-        assert!(check_text("crates/state/src/store.rs", "//! The store.\nfn store() {}\n").is_empty());
-        assert!(check_text("crates/state/src/lib.rs", "#![doc = include_str!(\"../README.md\")]\n").is_empty());
+        assert!(
+            check_text(
+                "crates/state/src/store.rs",
+                "//! The store.\nfn store() {}\n"
+            )
+            .is_empty()
+        );
+        assert!(
+            check_text(
+                "crates/state/src/lib.rs",
+                "#![doc = include_str!(\"../README.md\")]\n"
+            )
+            .is_empty()
+        );
     }
 
     #[test]

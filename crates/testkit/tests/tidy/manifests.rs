@@ -31,7 +31,10 @@ pub(crate) fn check(manifests: &[Manifest]) -> Vec<Finding> {
         findings.extend(check_crate(manifest, name, &dependencies));
         used.extend(dependencies.into_iter().map(|dependency| dependency.name));
     }
-    if let Some(root) = manifests.iter().find(|manifest| manifest.path == "Cargo.toml") {
+    if let Some(root) = manifests
+        .iter()
+        .find(|manifest| manifest.path == "Cargo.toml")
+    {
         findings.extend(check_root(root, &used));
     }
     findings
@@ -41,7 +44,8 @@ fn check_crate(manifest: &Manifest, name: &str, dependencies: &[Dependency]) -> 
     let path = &manifest.path;
     let mut findings = Vec::new();
     let Some((_, arrows)) = ARROWS.iter().find(|(row, _)| *row == name) else {
-        let message = format!("{name} is not in ARROWS; give it a floor there and in ARCHITECTURE.md");
+        let message =
+            format!("{name} is not in ARROWS; give it a floor there and in ARCHITECTURE.md");
         return vec![Finding::new(path, 1, message)];
     };
     if string(manifest, "package", "name") != Some(name) {
@@ -97,14 +101,19 @@ fn check_home(name: &str, dependency: &Dependency) -> Option<String> {
 }
 
 fn check_features(manifest: &Manifest) -> Vec<Finding> {
-    let Some(features) = manifest.table.get("features").and_then(toml::Value::as_table) else {
+    let Some(features) = manifest
+        .table
+        .get("features")
+        .and_then(toml::Value::as_table)
+    else {
         return Vec::new();
     };
     features
         .keys()
         .filter(|feature| !FEATURES.contains(&feature.as_str()))
         .map(|feature| {
-            let message = format!("feature {feature} makes two programs of one; use a value in the config");
+            let message =
+                format!("feature {feature} makes two programs of one; use a value in the config");
             Finding::new(&manifest.path, line_of(&manifest.text, feature), message)
         })
         .collect()
@@ -117,9 +126,16 @@ fn check_root(root: &Manifest, used: &BTreeSet<String>) -> Vec<Finding> {
         .and_then(|workspace| workspace.get("dependencies"))
         .and_then(toml::Value::as_table)
     else {
-        return vec![Finding::new(&root.path, 1, "has no [workspace.dependencies]; put every version there")];
+        return vec![Finding::new(
+            &root.path,
+            1,
+            "has no [workspace.dependencies]; put every version there",
+        )];
     };
-    let foreign: Vec<_> = declared.iter().filter(|(_, value)| value.get("path").is_none()).collect();
+    let foreign: Vec<_> = declared
+        .iter()
+        .filter(|(_, value)| value.get("path").is_none())
+        .collect();
     let mut findings = Vec::new();
     for (name, value) in &foreign {
         if !used.contains(package_name(name, value)) {
@@ -132,7 +148,11 @@ fn check_root(root: &Manifest, used: &BTreeSet<String>) -> Vec<Finding> {
             "{} foreign crates, at most {FOREIGN_MAX}; drop one, or raise the budget and say why",
             foreign.len()
         );
-        findings.push(Finding::new(&root.path, line_of(&root.text, "[workspace.dependencies]"), message));
+        findings.push(Finding::new(
+            &root.path,
+            line_of(&root.text, "[workspace.dependencies]"),
+            message,
+        ));
     }
     findings
 }
@@ -141,7 +161,9 @@ fn check_root(root: &Manifest, used: &BTreeSet<String>) -> Vec<Finding> {
 fn dependencies(manifest: &Manifest) -> Vec<Dependency> {
     let platforms = manifest.table.get("target").and_then(toml::Value::as_table);
     let platforms = platforms.into_iter().flat_map(toml::Table::values);
-    let tables = platforms.filter_map(toml::Value::as_table).chain([&manifest.table]);
+    let tables = platforms
+        .filter_map(toml::Value::as_table)
+        .chain([&manifest.table]);
     let mut dependencies = Vec::new();
     for table in tables {
         for (kind, in_tests) in [
@@ -150,12 +172,17 @@ fn dependencies(manifest: &Manifest) -> Vec<Dependency> {
             ("dev-dependencies", true),
         ] {
             let entries = table.get(kind).and_then(toml::Value::as_table);
-            dependencies.extend(entries.into_iter().flatten().map(|(name, value)| Dependency {
-                name: package_name(name, value).to_owned(),
-                in_tests,
-                inherits: inherits(Some(value)),
-                line: line_of(&manifest.text, name),
-            }));
+            dependencies.extend(
+                entries
+                    .into_iter()
+                    .flatten()
+                    .map(|(name, value)| Dependency {
+                        name: package_name(name, value).to_owned(),
+                        in_tests,
+                        inherits: inherits(Some(value)),
+                        line: line_of(&manifest.text, name),
+                    }),
+            );
         }
     }
     dependencies
@@ -163,7 +190,10 @@ fn dependencies(manifest: &Manifest) -> Vec<Dependency> {
 
 /// The crate behind an entry, whatever the entry calls it.
 fn package_name<'a>(name: &'a str, value: &'a toml::Value) -> &'a str {
-    value.get("package").and_then(toml::Value::as_str).unwrap_or(name)
+    value
+        .get("package")
+        .and_then(toml::Value::as_str)
+        .unwrap_or(name)
 }
 
 fn inherits(value: Option<&toml::Value>) -> bool {
@@ -206,9 +236,15 @@ mod tests {
     #[test]
     fn an_arrow_upwards_or_sideways_is_reported() {
         let sideways = check_crate("executor", "[dependencies]\nmempool.workspace = true\n");
-        assert!(reports(&sideways, &["crates/executor/Cargo.toml:6: executor must not depend on mempool"]));
+        assert!(reports(
+            &sideways,
+            &["crates/executor/Cargo.toml:6: executor must not depend on mempool"]
+        ));
         let upwards = check_crate("consensus", "[dependencies]\nexecutor.workspace = true\n");
-        assert!(reports(&upwards, &["consensus must not depend on executor"]));
+        assert!(reports(
+            &upwards,
+            &["consensus must not depend on executor"]
+        ));
         let in_tests = check_crate("primitives", "[dev-dependencies]\nstate.workspace = true\n");
         assert!(reports(&in_tests, &["primitives must not depend on state"]));
         assert!(check_crate("executor", "[dependencies]\nstate.workspace = true\n").is_empty());
@@ -216,14 +252,23 @@ mod tests {
 
     #[test]
     fn a_foreign_crate_away_from_home_is_reported() {
-        let revm = check_crate("rpc", "[dependencies]\nrevm = { workspace = true, features = [\"std\"] }\n");
+        let revm = check_crate(
+            "rpc",
+            "[dependencies]\nrevm = { workspace = true, features = [\"std\"] }\n",
+        );
         assert!(reports(&revm, &["revm has no home in rpc"]));
-        let platform = check_crate("state", "[target.'cfg(unix)'.dependencies]\nclap.workspace = true\n");
+        let platform = check_crate(
+            "state",
+            "[target.'cfg(unix)'.dependencies]\nclap.workspace = true\n",
+        );
         assert!(reports(&platform, &["clap has no home in state"]));
         let tests_only = check_crate("state", "[dependencies]\nproptest.workspace = true\n");
         assert!(reports(&tests_only, &["proptest has no home in state"]));
         assert!(check_crate("state", "[dev-dependencies]\nproptest.workspace = true\n").is_empty());
-        let p2p = check_crate("primitives", "[dependencies]\ncommonware-p2p.workspace = true\n");
+        let p2p = check_crate(
+            "primitives",
+            "[dependencies]\ncommonware-p2p.workspace = true\n",
+        );
         assert!(reports(&p2p, &["commonware-p2p has no home in primitives"]));
     }
 
@@ -232,7 +277,10 @@ mod tests {
         let unlisted = check_crate("state", "[dependencies]\nleftpad.workspace = true\n");
         assert!(reports(&unlisted, &["leftpad is not in FOREIGN"]));
         let text = "[dependencies]\nserde = { workspace = true, package = \"leftpad\" }\n";
-        assert!(reports(&check_crate("state", text), &["leftpad is not in FOREIGN"]));
+        assert!(reports(
+            &check_crate("state", text),
+            &["leftpad is not in FOREIGN"]
+        ));
     }
 
     #[test]
@@ -243,21 +291,40 @@ mod tests {
 
     #[test]
     fn a_stray_crate_name_lint_table_or_feature_is_reported() {
-        let stray = Manifest::parse("crates/stray/Cargo.toml", "[package]\nname = \"stray\"\n").unwrap();
+        let stray =
+            Manifest::parse("crates/stray/Cargo.toml", "[package]\nname = \"stray\"\n").unwrap();
         assert!(reports(&check(&[stray]), &["stray is not in ARROWS"]));
-        let renamed = Manifest::parse("crates/state/Cargo.toml", "[package]\nname = \"store\"\n").unwrap();
-        assert!(reports(&check(&[renamed]), &["call it state", "lints do not apply"]));
+        let renamed =
+            Manifest::parse("crates/state/Cargo.toml", "[package]\nname = \"store\"\n").unwrap();
+        assert!(reports(
+            &check(&[renamed]),
+            &["call it state", "lints do not apply"]
+        ));
         let feature = check_crate("state", "[features]\narbitrary = []\nfast = []\n");
-        assert!(reports(&feature, &["crates/state/Cargo.toml:7: feature fast"]));
+        assert!(reports(
+            &feature,
+            &["crates/state/Cargo.toml:7: feature fast"]
+        ));
     }
 
     #[test]
     fn an_unused_or_excessive_foreign_crate_is_reported() {
-        let unused = check_root("[workspace.dependencies]\nstate = { path = \"crates/state\" }\nhex = \"0.4\"\n");
+        let unused = check_root(
+            "[workspace.dependencies]\nstate = { path = \"crates/state\" }\nhex = \"0.4\"\n",
+        );
         assert!(reports(&unused, &["Cargo.toml:3: no crate depends on hex"]));
-        let many: String = (0..=super::FOREIGN_MAX).map(|n| format!("crate{n} = \"1\"\n")).collect();
+        let many: String = (0..=super::FOREIGN_MAX)
+            .map(|n| format!("crate{n} = \"1\"\n"))
+            .collect();
         let findings = check_root(&format!("[workspace.dependencies]\n{many}"));
-        assert!(findings.iter().any(|finding| finding.to_string().contains("Cargo.toml:1: 51 foreign crates")));
-        assert!(reports(&check_root("[workspace]\n"), &["has no [workspace.dependencies]"]));
+        assert!(findings.iter().any(|finding| {
+            finding
+                .to_string()
+                .contains("Cargo.toml:1: 51 foreign crates")
+        }));
+        assert!(reports(
+            &check_root("[workspace]\n"),
+            &["has no [workspace.dependencies]"]
+        ));
     }
 }

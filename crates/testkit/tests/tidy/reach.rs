@@ -14,7 +14,10 @@ use crate::tidy::repository::{Manifest, Source};
 
 /// Files of packages that no crate root reaches.
 pub(crate) fn check(manifests: &[Manifest], sources: &[Source]) -> Vec<Finding> {
-    let by_path: BTreeMap<&str, &Source> = sources.iter().map(|source| (source.path.as_str(), source)).collect();
+    let by_path: BTreeMap<&str, &Source> = sources
+        .iter()
+        .map(|source| (source.path.as_str(), source))
+        .collect();
     let packages: Vec<_> = manifests
         .iter()
         .filter(|manifest| manifest.table.contains_key("package"))
@@ -27,9 +30,19 @@ pub(crate) fn check(manifests: &[Manifest], sources: &[Source]) -> Vec<Finding> 
     }
     sources
         .iter()
-        .filter(|source| packages.iter().any(|manifest| source.path.starts_with(manifest.folder())))
+        .filter(|source| {
+            packages
+                .iter()
+                .any(|manifest| source.path.starts_with(manifest.folder()))
+        })
         .filter(|source| !reached.contains(&source.path))
-        .map(|source| Finding::new(&source.path, 1, "no crate root leads here; declare it with `mod` or delete it"))
+        .map(|source| {
+            Finding::new(
+                &source.path,
+                1,
+                "no crate root leads here; declare it with `mod` or delete it",
+            )
+        })
         .collect()
 }
 
@@ -37,15 +50,23 @@ pub(crate) fn check(manifests: &[Manifest], sources: &[Source]) -> Vec<Finding> 
 fn roots(manifest: &Manifest, by_path: &BTreeMap<&str, &Source>) -> Vec<String> {
     let folder = manifest.folder();
     let package = manifest.table.get("package");
-    let finds = |key| package.and_then(|package| package.get(key)?.as_bool()).unwrap_or(true);
-    let mut roots: Vec<String> = ["src/lib.rs", "src/main.rs", "build.rs"].map(|file| format!("{folder}{file}")).into();
+    let finds = |key| {
+        package
+            .and_then(|package| package.get(key)?.as_bool())
+            .unwrap_or(true)
+    };
+    let mut roots: Vec<String> = ["src/lib.rs", "src/main.rs", "build.rs"]
+        .map(|file| format!("{folder}{file}"))
+        .into();
     for key in ["lib", "bin", "test", "bench", "example"] {
         let targets = match manifest.table.get(key) {
             Some(toml::Value::Array(targets)) => targets.as_slice(),
             Some(target) => std::slice::from_ref(target),
             None => &[],
         };
-        let paths = targets.iter().filter_map(|target| target.get("path")?.as_str());
+        let paths = targets
+            .iter()
+            .filter_map(|target| target.get("path")?.as_str());
         roots.extend(paths.map(|path| format!("{folder}{path}")));
     }
     for (key, place) in [
@@ -55,8 +76,12 @@ fn roots(manifest: &Manifest, by_path: &BTreeMap<&str, &Source>) -> Vec<String> 
         ("autoexamples", "examples/"),
     ] {
         let place = format!("{folder}{place}");
-        let files = by_path.keys().filter_map(|path| Some((*path, path.strip_prefix(&place)?)));
-        let found = files.filter(|(_, rest)| is_target(rest)).map(|(path, _)| path.to_owned());
+        let files = by_path
+            .keys()
+            .filter_map(|path| Some((*path, path.strip_prefix(&place)?)));
+        let found = files
+            .filter(|(_, rest)| is_target(rest))
+            .map(|(path, _)| path.to_owned());
         roots.extend(found.filter(|_| finds(key)));
     }
     roots
@@ -99,7 +124,9 @@ fn declared(items: &[Item], folder: &str, children: &str, waiting: &mut Vec<(Str
     for module in modules {
         let name = syn::ext::IdentExt::unraw(&module.ident).to_string();
         match (&module.content, path_attribute(module)) {
-            (Some((_, inner)), _) => declared(inner, folder, &format!("{children}/{name}"), waiting),
+            (Some((_, inner)), _) => {
+                declared(inner, folder, &format!("{children}/{name}"), waiting);
+            }
             (None, Some(path)) => waiting.push((normal(&format!("{folder}/{path}")), true)),
             (None, None) => {
                 waiting.push((format!("{children}/{name}.rs"), false));
@@ -110,7 +137,10 @@ fn declared(items: &[Item], folder: &str, children: &str, waiting: &mut Vec<(Str
 }
 
 fn path_attribute(module: &ItemMod) -> Option<String> {
-    let attribute = module.attrs.iter().find(|attribute| attribute.path().is_ident("path"))?;
+    let attribute = module
+        .attrs
+        .iter()
+        .find(|attribute| attribute.path().is_ident("path"))?;
     match &attribute.meta.require_name_value().ok()?.value {
         syn::Expr::Lit(syn::ExprLit {
             lit: syn::Lit::Str(path),
@@ -153,20 +183,40 @@ mod tests {
 
     #[test]
     fn an_undeclared_file_is_reported() {
-        let findings = check_files("", &[("src/lib.rs", "mod store;"), ("src/store.rs", ""), ("src/dead.rs", "")]);
-        assert!(reports(&findings, &["crates/state/src/dead.rs:1: no crate root leads here"]));
+        let findings = check_files(
+            "",
+            &[
+                ("src/lib.rs", "mod store;"),
+                ("src/store.rs", ""),
+                ("src/dead.rs", ""),
+            ],
+        );
+        assert!(reports(
+            &findings,
+            &["crates/state/src/dead.rs:1: no crate root leads here"]
+        ));
     }
 
     #[test]
     fn a_child_in_the_wrong_folder_is_reported() {
-        let findings = check_files("", &[("src/lib.rs", "mod store;"), ("src/store.rs", "mod page;"), ("src/page.rs", "")]);
+        let findings = check_files(
+            "",
+            &[
+                ("src/lib.rs", "mod store;"),
+                ("src/store.rs", "mod page;"),
+                ("src/page.rs", ""),
+            ],
+        );
         assert!(reports(&findings, &["src/page.rs"]));
     }
 
     #[test]
     fn declared_files_are_reached() {
         let files = [
-            ("src/lib.rs", "mod store; mod outer { mod inner; } #[path = \"odd/place.rs\"] mod odd;"),
+            (
+                "src/lib.rs",
+                "mod store; mod outer { mod inner; } #[path = \"odd/place.rs\"] mod odd;",
+            ),
             ("src/store.rs", "#[cfg(test)] mod tests;"),
             ("src/store/tests.rs", ""),
             ("src/outer/inner.rs", ""),
@@ -182,7 +232,12 @@ mod tests {
     #[test]
     fn a_test_file_beside_the_one_test_binary_is_reported() {
         let manifest = "autotests = false\n[[test]]\nname = \"state\"\npath = \"tests/main.rs\"\n";
-        let files = [("src/lib.rs", ""), ("tests/main.rs", "mod crash;"), ("tests/crash.rs", ""), ("tests/lost.rs", "")];
+        let files = [
+            ("src/lib.rs", ""),
+            ("tests/main.rs", "mod crash;"),
+            ("tests/crash.rs", ""),
+            ("tests/lost.rs", ""),
+        ];
         assert!(reports(&check_files(manifest, &files), &["tests/lost.rs"]));
         assert!(check_files("", &files).is_empty());
     }

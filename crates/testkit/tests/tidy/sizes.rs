@@ -51,7 +51,10 @@ mod tests {
     use crate::tidy::repository::Source;
 
     fn check_lines(path: &str, lines: usize, rest: &str) -> Vec<crate::tidy::finding::Finding> {
-        let text = format!("//! A file.\n{}{rest}", "const _: () = ();\n".repeat(lines - 1));
+        let text = format!(
+            "//! A file.\n{}{rest}",
+            "const _: () = ();\n".repeat(lines - 1)
+        );
         check(&Source::parse(path, &text).unwrap())
     }
 
@@ -59,7 +62,10 @@ mod tests {
     fn a_long_source_is_reported() {
         assert!(check_lines("crates/state/src/store.rs", 500, "").is_empty());
         let findings = check_lines("crates/state/src/store.rs", 501, "");
-        assert!(reports(&findings, &["store.rs:501: has 501 lines before its tests"]));
+        assert!(reports(
+            &findings,
+            &["store.rs:501: has 501 lines before its tests"]
+        ));
     }
 
     #[test]
@@ -70,7 +76,10 @@ mod tests {
         let findings = check_lines("crates/state/src/store.rs", 500, &code_after);
         assert!(reports(&findings, &["has 501 lines"]));
         let not_tests = tests.replace("cfg(test)", "cfg(not(test))");
-        assert_eq!(check_lines("crates/state/src/store.rs", 500, &not_tests).len(), 1);
+        assert_eq!(
+            check_lines("crates/state/src/store.rs", 500, &not_tests).len(),
+            1
+        );
     }
 
     #[test]
@@ -78,6 +87,9 @@ mod tests {
         assert!(check_lines("crates/state/src/store/tests.rs", 800, "").is_empty());
         let findings = check_lines("crates/state/src/store/tests.rs", 801, "");
         assert!(reports(&findings, &["has 801 test lines"]));
-        assert_eq!(check_lines("crates/testkit/tests/simulation/crash.rs", 801, "").len(), 1);
+        assert_eq!(
+            check_lines("crates/testkit/tests/simulation/crash.rs", 801, "").len(),
+            1
+        );
     }
 }

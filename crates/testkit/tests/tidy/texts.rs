@@ -6,7 +6,16 @@ use crate::tidy::finding::Finding;
 use crate::tidy::repository::Text;
 
 /// First folders of absolute paths that exist on one person's or one build's machine only.
-const MACHINE_ROOTS: &[&str] = &["root", "home", "Users", "work", "workspace", "workspaces", "builds", "mnt"];
+const MACHINE_ROOTS: &[&str] = &[
+    "root",
+    "home",
+    "Users",
+    "work",
+    "workspace",
+    "workspaces",
+    "builds",
+    "mnt",
+];
 
 /// Where packages may come from.
 const PACKAGE_HOSTS: &[&str] = &[
@@ -15,6 +24,9 @@ const PACKAGE_HOSTS: &[&str] = &[
     "pypi.org",
     "files.pythonhosted.org",
 ];
+
+/// How a lock file's line says where a package comes from. Other lines name home pages and sponsors.
+const FETCHES: &[&str] = &["resolved", "source =", "registry", "url ="];
 
 /// Absolute machine paths, and lock files that point elsewhere than to the public package hosts.
 pub(crate) fn check(text: &Text) -> Vec<Finding> {
@@ -35,7 +47,10 @@ pub(crate) fn check(text: &Text) -> Vec<Finding> {
 
 fn is_lock_file(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
-    name.ends_with(".lock") || name.ends_with("-lock.json") || name.ends_with("-lock.yaml") || name == ".npmrc"
+    name.ends_with(".lock")
+        || name.ends_with("-lock.json")
+        || name.ends_with("-lock.yaml")
+        || name == ".npmrc"
 }
 
 /// The start of an absolute path below one of the machine roots.
@@ -46,7 +61,8 @@ fn machine_path(line: &str) -> Option<String> {
         let found = line.match_indices(&unix).any(|(at, _)| {
             let before = line[..at].chars().next_back();
             let after = line[at + unix.len()..].chars().next();
-            before.is_none_or(starts_a_path) && after.is_some_and(|after| after.is_alphanumeric() || after == '.')
+            before.is_none_or(starts_a_path)
+                && after.is_some_and(|after| after.is_alphanumeric() || after == '.')
         });
         (found || line.contains(&windows)).then_some(unix)
     })
@@ -59,10 +75,10 @@ fn starts_a_path(before: char) -> bool {
 
 /// The host a lock file's line fetches from, if it is not a public one.
 fn package_host(line: &str) -> Option<&str> {
-    let fetches = ["resolved", "source", "registry", "url"].iter().any(|key| line.contains(key));
+    let fetches = FETCHES.iter().any(|key| line.contains(key));
     let (_, rest) = line.split_once("://")?;
     let host = rest.split(['/', '"', '\'', '?', '#']).next()?;
-    let foreign = fetches && !line.contains("\"funding\"") && !PACKAGE_HOSTS.contains(&host);
+    let foreign = fetches && !PACKAGE_HOSTS.contains(&host);
     foreign.then_some(host)
 }
 
@@ -88,14 +104,24 @@ mod tests {
                 format!("file:///{root}/x").replace("///", "=/"),
                 format!("C:\\{root}\\x"),
             ] {
-                assert!(reports(&check_line("README.md", &line), &["README.md:2: /"]), "{line}");
+                assert!(
+                    reports(&check_line("README.md", &line), &["README.md:2: /"]),
+                    "{line}"
+                );
             }
         }
     }
 
     #[test]
     fn other_paths_are_not() {
-        for line in ["https://example.org/home/page", "src/work/item", "./root/x", "GET /health", "/home/", "/tmp/x"] {
+        for line in [
+            "https://example.org/home/page",
+            "src/work/item",
+            "./root/x",
+            "GET /health",
+            "/home/",
+            "/tmp/x",
+        ] {
             assert!(check_line("README.md", line).is_empty(), "{line}");
         }
     }
@@ -108,6 +134,8 @@ mod tests {
         assert!(check_line("clients/package.json", private).is_empty());
         let public = "\"resolved\": \"https://registry.npmjs.org/viem.tgz\"";
         assert!(check_line("clients/package-lock.json", public).is_empty());
+        let sponsor = "\"url\": \"https://sponsors.example.org\"";
+        assert!(check_line("clients/package-lock.json", sponsor).is_empty());
         let cargo = "source = \"registry+https://github.com/rust-lang/crates.io-index\"";
         assert!(check_line("Cargo.lock", cargo).is_empty());
     }

@@ -1,0 +1,80 @@
+//! What execution takes in: a block's place in the chain and its transactions.
+//!
+//! Everything an executed block depends on besides the state is here, so that the relay chain,
+//! shards, replay and conformance tests all call the same function.
+
+use crate::conformance::EthereumRules;
+use alloy_primitives::{Address, B256};
+use primitives::{ChainConfig, Directive, RecoveredTransaction};
+
+/// What a block's code can see of the block it runs in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BlockEnvironment {
+    /// Position in the chain; the Ethereum block number.
+    pub height: u64,
+    /// Seconds since the Unix epoch; may repeat.
+    pub timestamp: u64,
+    /// Who receives the priority fees.
+    pub beneficiary: Address,
+    /// Block gas limit.
+    pub gas_limit: u64,
+    /// EIP-1559 base fee, in wei.
+    pub base_fee: u64,
+    /// What the `PREVRANDAO` opcode returns; not random on this chain.
+    pub prevrandao: B256,
+    /// Hash of the Ethereum header at `height − 1`.
+    pub parent_hash: B256,
+    /// What EIP-4788 records; zero records nothing.
+    pub parent_beacon_root: B256,
+}
+
+/// One block to execute.
+#[derive(Clone, Debug)]
+pub struct ExecutionInput<'a> {
+    /// The rules of the chain.
+    pub chain: &'a ChainConfig,
+    /// The block's place in the chain.
+    pub environment: BlockEnvironment,
+    /// Its transactions, in order.
+    pub transactions: &'a [RecoveredTransaction],
+    /// Changes of state applied first; ignored unless the chain is a development chain.
+    pub directives: &'a [Directive],
+    /// Execute as Ethereum did at this fork instead: for replay and conformance tests.
+    pub ethereum: Option<EthereumRules>,
+}
+
+impl<'a> ExecutionInput<'a> {
+    /// A block of a chain of our own.
+    #[must_use]
+    pub const fn new(
+        chain: &'a ChainConfig,
+        environment: BlockEnvironment,
+        transactions: &'a [RecoveredTransaction],
+        directives: &'a [Directive],
+    ) -> Self {
+        Self {
+            chain,
+            environment,
+            transactions,
+            directives,
+            ethereum: None,
+        }
+    }
+
+    /// A block of Ethereum.
+    #[must_use]
+    pub const fn ethereum(
+        chain: &'a ChainConfig,
+        environment: BlockEnvironment,
+        transactions: &'a [RecoveredTransaction],
+        rules: EthereumRules,
+    ) -> Self {
+        Self {
+            chain,
+            environment,
+            transactions,
+            directives: &[],
+            ethereum: Some(rules),
+        }
+    }
+}

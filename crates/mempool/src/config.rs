@@ -1,0 +1,53 @@
+//! Values and limits of a node's pool.
+//!
+//! None of them is a rule of the chain: two validators may run with different ones.
+
+use primitives::ChainConfig;
+
+/// Most listeners of one pool. They are registered where the node is wired, not by users.
+pub const LISTENERS_MAX: usize = 8;
+
+/// Transactions admitted under one hold of the lock.
+pub const ADMISSIONS_PER_LOCK: usize = 256;
+
+/// Senders whose nonce after their last executed transaction is remembered. It has to cover only
+/// the time between reading a state and admitting on it.
+pub const EXECUTED_SENDERS_MAX: usize = 131_072;
+
+/// How much the pool holds and what it takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Rules of the chain that transactions are for.
+    pub chain: ChainConfig,
+    /// Most transactions in all.
+    pub transactions_max: usize,
+    /// Most encoded bytes in all.
+    pub pool_bytes_max: usize,
+    /// Most transactions of one sender.
+    pub sender_transactions_max: usize,
+    /// How far a nonce may lie above the sender's next executable one.
+    pub nonce_gap_max: u64,
+    /// A replacement pays at least this much more, in percent, in both its fees.
+    pub price_bump_percent: u8,
+    /// Smallest priority fee per gas taken, in wei.
+    pub priority_fee_min: u128,
+    /// A transaction that waited this long is dropped, once nothing younger builds on it.
+    pub lifetime_ms: u64,
+}
+
+impl Config {
+    /// The values a node runs with unless its operator says otherwise.
+    #[must_use]
+    pub const fn new(chain: ChainConfig) -> Self {
+        Self {
+            chain,
+            transactions_max: 131_072,
+            pool_bytes_max: 128 * 1024 * 1024,
+            sender_transactions_max: 4_096,
+            nonce_gap_max: 4_096,
+            price_bump_percent: 10,
+            priority_fee_min: 0,
+            lifetime_ms: 3 * 60 * 60 * 1_000,
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! Nonces of senders that executed lately.
+//!
+//! A state is read before the pool's lock is taken, so a block may be executed in between. The
+//! sender's lane may be empty by then; this remembers that its nonce is used. Bounded: two
+//! generations, the older is dropped when the younger is full.
+
+use crate::config::EXECUTED_SENDERS_MAX;
+use alloy_primitives::{Address, map::AddressMap};
+
+#[derive(Debug, Default)]
+pub(crate) struct ExecutedNonces {
+    young: AddressMap<u64>,
+    old: AddressMap<u64>,
+}
+
+impl ExecutedNonces {
+    /// Remembers an account's nonce after a block; lower ones replace higher ones, because a
+    /// development chain may set them.
+    pub(crate) fn insert(&mut self, sender: Address, nonce: u64) {
+        self.young.insert(sender, nonce);
+        if self.young.len() >= EXECUTED_SENDERS_MAX / 2 {
+            self.old = std::mem::take(&mut self.young);
+        }
+    }
+
+    pub(crate) fn get(&self, sender: &Address) -> Option<u64> {
+        self.young
+            .get(sender)
+            .or_else(|| self.old.get(sender))
+            .copied()
+    }
+}

@@ -1,0 +1,355 @@
+//! The thread that executes: one finalized block after the other, in order.
+//!
+//! ```text
+//! job ─▶ snapshot(N-1) ─execute─▶ ExecutedBlock ─commit─▶ root ─▶ header ─seal─▶ observers, events
+//!                                                   └─▶ flush up to the carried height ─▶ acknowledge
+//! ```
+//! It stops for good at the first divergence and at the first failed write. After a divergence it
+//! keeps the unacknowledged blocks, so that consensus is not disturbed: ordering goes on without
+//! this node's results.
+
+use crate::{
+    Chain, DivergenceReport, ExecutedRecord, Ledger, Pipeline, PipelineConfig, RecordError,
+    chain::{ChainError, ChainParts, environment},
+    divergence::TransactionOutcome,
+    ledger::Effect,
+    mailbox::{Job, announce},
+};
+use alloy_primitives::B256;
+use commonware_runtime::{Clock, Handle, Spawner};
+use commonware_utils::{Acknowledgement as _, acknowledgement::Exact};
+use executor::{ExecutionFault, ExecutionInput};
+use primitives::{Block, BlockLimits, ChainConfig, ExecutionResult, FinalizedBlock};
+use state::{Store, StoreError};
+use std::{
+    collections::VecDeque,
+    fmt,
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+use tokio::sync::mpsc;
+
+/// Called with every executed block, in order, before anybody else is told.
+pub type Observer = Box<dyn FnMut(&Arc<ExecutedRecord>) + Send>;
+
+/// Why the pipeline stopped the node.
+#[derive(Debug, thiserror::Error)]
+pub enum PipelineFault {
+    /// A write failed; what was acknowledged is safe.
+    #[error("the state could not be written, so the node stops; nothing acknowledged is lost: {0}")]
+    Store(#[from] StoreError),
+    /// A stored block does not read back.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    /// The state could not be read.
+    #[error("height={height} could not be executed: {fault}")]
+    Execution {
+        /// The block.
+        height: u64,
+        /// What failed.
+        fault: ExecutionFault,
+    },
+    /// Consensus delivered a block out of order.
+    #[error("finalized block out of order: height={height} expected={expected}")]
+    OutOfOrder {
+        /// What came.
+        height: u64,
+        /// What should have come.
+        expected: u64,
+    },
+}
+
+/// What a pipeline runs on.
+#[derive(Debug)]
+pub struct Foundation {
+    /// The rules.
+    pub chain: ChainConfig,
+    /// Bounds for decoding stored blocks.
+    pub limits: BlockLimits,
+    /// The ordering block at height 0.
+    pub genesis: Block,
+    /// The state.
+    pub store: Store,
+}
+
+/// The executing half of a pipeline.
+pub struct Actor<E> {
+    runtime: E,
+    chain: Chain,
+    config: PipelineConfig,
+    jobs: mpsc::Receiver<Job>,
+    observers: Vec<Observer>,
+    unacknowledged: VecDeque<(u64, Exact)>,
+    flushed_at: SystemTime,
+}
+
+impl<E> fmt::Debug for Actor<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Actor")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<E: Clock + Spawner> Actor<E> {
+    /// A pipeline that goes on where its store stands.
+    ///
+    /// # Errors
+    /// When the newest stored block does not read back.
+    pub fn new(
+        runtime: E,
+        foundation: Foundation,
+        config: PipelineConfig,
+        observers: Vec<Observer>,
+    ) -> Result<(Self, Pipeline), PipelineFault> {
+        let ledger = restore_ledger(&foundation)?;
+        let chain = Chain::new(ChainParts {
+            config: foundation.chain,
+            limits: foundation.limits,
+            genesis_hash: foundation.genesis.header().executed.block_hash,
+            genesis: foundation.genesis,
+            store: foundation.store,
+            ledger,
+            recent_records_max: config.recent_records_max,
+        });
+        let (sender, jobs) = mpsc::channel(config.queue_blocks_max.max(1));
+        let pipeline = Pipeline::new(chain.clone(), sender);
+        let flushed_at = runtime.current();
+        let actor = Self {
+            runtime,
+            chain,
+            config,
+            jobs,
+            observers,
+            unacknowledged: VecDeque::new(),
+            flushed_at,
+        };
+        Ok((actor, pipeline))
+    }
+
+    /// Starts it on a thread of its own; the handle resolves when it stops.
+    pub fn start(mut self) -> Handle<Result<(), PipelineFault>>
+    where
+        E: Spawner,
+    {
+        let runtime = self.runtime.child("executor");
+        runtime.dedicated().spawn(move |_| async move {
+            let outcome = self.run().await;
+            if let Err(fault) = &outcome {
+                tracing::error!(%fault, "execution stopped");
+                self.chain.halt(fault.to_string());
+            }
+            outcome
+        })
+    }
+
+    async fn run(&mut self) -> Result<(), PipelineFault> {
+        let mut stopped = self.runtime.stopped();
+        loop {
+            let job = tokio::select! {
+                biased;
+                _ = &mut stopped => return self.flush(),
+                job = self.jobs.recv() => job,
+            };
+            let Some(job) = job else { return self.flush() };
+            let height = job.block.header().height;
+            self.unacknowledged.push_back((height, job.acknowledgement));
+            if self.chain.diverged().is_some() {
+                continue;
+            }
+            self.process(&job.block).await?;
+            self.flush_if_due()?;
+        }
+    }
+
+    async fn process(&mut self, block: &FinalizedBlock) -> Result<(), PipelineFault> {
+        let height = block.header().height;
+        let expected = self.chain.heads().executed_height.saturating_add(1);
+        if height < expected {
+            return Ok(());
+        }
+        if height > expected {
+            return Err(PipelineFault::OutOfOrder { height, expected });
+        }
+        if !self.config.execution_delay.is_zero() && !block.transactions().is_empty() {
+            self.runtime.sleep(self.config.execution_delay).await;
+        }
+        let record = Arc::new(self.execute(block)?);
+        self.chain.remember(&record);
+        for observer in &mut self.observers {
+            observer(&record);
+        }
+        let result = ExecutionResult {
+            height,
+            block_hash: record.hash,
+        };
+        let now_ms = unix_ms(self.runtime.current());
+        let effects = self.chain.apply(|ledger| ledger.executed(result, now_ms));
+        announce(&self.chain, &record);
+        for effect in effects {
+            if let Effect::Diverged(report) = effect {
+                self.report(report);
+            }
+        }
+        Ok(())
+    }
+
+    fn execute(&self, block: &FinalizedBlock) -> Result<ExecutedRecord, PipelineFault> {
+        let shared = &self.chain.shared;
+        let height = block.header().height;
+        let parent_height = height.saturating_sub(1);
+        let snapshot = shared
+            .store
+            .snapshot(parent_height)
+            .map_err(ChainError::State)?;
+        let parent_hash = self.hash_at(parent_height)?;
+        let environment = environment(block.header(), parent_hash, &shared.config);
+        let input = ExecutionInput::new(
+            &shared.config,
+            environment,
+            block.transactions(),
+            block.block().directives(),
+        );
+        let executed = executor::execute(&input, &snapshot, self.config.workers)
+            .map_err(|fault| PipelineFault::Execution { height, fault })?;
+        for fault in &executed.inclusion_faults {
+            tracing::error!(
+                height,
+                ?fault,
+                "inclusion fault: the affordability rule let it pass"
+            );
+        }
+        let state_root = shared.store.commit(height, executed.diff.clone())?;
+        let ordering_digest = B256::from_slice(block.block().digest().as_ref());
+        let header =
+            executor::ethereum_header(&input.environment, &executed, *state_root, ordering_digest);
+        let record = ExecutedRecord {
+            hash: header.hash_slow(),
+            header,
+            block: block.block().clone(),
+            transactions: block.transactions().to_vec(),
+            receipts: executed.receipts,
+        };
+        shared.store.seal(record.to_stored())?;
+        Ok(record)
+    }
+
+    fn hash_at(&self, height: u64) -> Result<B256, PipelineFault> {
+        if let Some(hash) = self.chain.own_result(height) {
+            return Ok(hash);
+        }
+        let missing = || {
+            ChainError::Record(RecordError {
+                height,
+                part: "record",
+            })
+        };
+        let record = self
+            .chain
+            .shared
+            .store
+            .record(height)?
+            .ok_or_else(missing)?;
+        Ok(record.hash)
+    }
+
+    /// Flushes when enough blocks wait, or when the last flush is long ago.
+    fn flush_if_due(&mut self) -> Result<(), PipelineFault> {
+        let waiting = self
+            .flush_target()
+            .saturating_sub(self.chain.shared.store.flushed_height());
+        let now = self.runtime.current();
+        let elapsed = now.duration_since(self.flushed_at).unwrap_or_default();
+        if waiting >= self.config.flush_blocks
+            || (waiting > 0 && elapsed >= self.config.flush_interval)
+        {
+            self.flushed_at = now;
+            return self.flush();
+        }
+        Ok(())
+    }
+
+    /// Nothing above the newest result carried by a finalized header may leave the overlays: a
+    /// voter needs the state at that height after a crash.
+    fn flush_target(&self) -> u64 {
+        self.chain.heads().verified_height
+    }
+
+    fn flush(&mut self) -> Result<(), PipelineFault> {
+        let target = self.flush_target();
+        let store = &self.chain.shared.store;
+        if target > store.flushed_height() {
+            store.flush(target)?;
+        }
+        let flushed = store.flushed_height();
+        while let Some((height, _)) = self.unacknowledged.front()
+            && *height <= flushed
+        {
+            if let Some((_, acknowledgement)) = self.unacknowledged.pop_front() {
+                acknowledgement.acknowledge();
+            }
+        }
+        Ok(())
+    }
+
+    /// Completes the evidence, writes it where people find it, and says so.
+    fn report(&self, mut report: DivergenceReport) {
+        if let Ok(Some(record)) = self.chain.record(report.height) {
+            report.own_header = serde_json::to_value(&record.header).ok();
+            let outcomes = record.transactions.iter().zip(&record.receipts);
+            report.transactions = outcomes
+                .map(|(transaction, receipt)| TransactionOutcome {
+                    hash: transaction.hash(),
+                    success: receipt.success(),
+                    gas_used: receipt.gas_used,
+                })
+                .collect();
+        }
+        tracing::error!(%report, "diverged: execution stops");
+        let Some(directory) = &self.config.report_directory else {
+            return;
+        };
+        let path = directory.join(format!("divergence-{}.json", report.height));
+        let written = serde_json::to_vec_pretty(&report)
+            .map_err(std::io::Error::from)
+            .and_then(|bytes| std::fs::write(&path, bytes));
+        match written {
+            Ok(()) => tracing::error!(path = %path.display(), "divergence report written"),
+            Err(error) => tracing::error!(%error, "divergence report could not be written"),
+        }
+    }
+}
+
+/// The ledger of a node that starts, or starts again.
+fn restore_ledger(foundation: &Foundation) -> Result<Ledger, PipelineFault> {
+    let height = foundation.store.newest_height();
+    let genesis = ExecutionResult {
+        height: 0,
+        block_hash: foundation.genesis.header().executed.block_hash,
+    };
+    if height == 0 {
+        return Ok(Ledger::new(genesis, genesis));
+    }
+    let missing = ChainError::Record(RecordError {
+        height,
+        part: "record",
+    });
+    let stored = foundation.store.record(height)?.ok_or(missing)?;
+    let record =
+        ExecutedRecord::from_stored(&stored, &foundation.limits).map_err(ChainError::Record)?;
+    let executed = ExecutionResult {
+        height,
+        block_hash: record.hash,
+    };
+    let carried = &record.block.header().executed;
+    let carried = ExecutionResult {
+        height: carried.height,
+        block_hash: carried.block_hash,
+    };
+    Ok(Ledger::new(executed, carried))
+}
+
+fn unix_ms(time: SystemTime) -> u64 {
+    let elapsed = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
+}

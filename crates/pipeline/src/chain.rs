@@ -1,0 +1,464 @@
+//! What everybody may read: heads, stages, executed blocks, state snapshots, events.
+//!
+//! One [`Chain`] is shared by consensus, RPC and tests; it hands out immutable values and never
+//! waits for execution. Events are broadcast without waiting for slow readers: a reader that
+//! falls behind by more than [`EVENTS_MAX`] learns that it missed some.
+
+use crate::{DivergenceReport, ExecutedRecord, Ledger, RecordError, ledger::Effect};
+use alloy_primitives::{Address, B256, keccak256};
+use executor::BlockEnvironment;
+use primitives::{
+    Block, BlockLimits, BlockStages, ChainConfig, ExecutionCertificate, Header, Heads,
+    RecoveredBlock,
+    affordability::{AccountView, Budget, InFlight},
+    base_fee::next_base_fee,
+    stage::Stage,
+};
+use state::{ReadFault, Snapshot, StateReader, Store, StoreError, UnknownHeight};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+use tokio::sync::{broadcast, watch};
+
+/// Events a slow subscriber may fall behind.
+pub const EVENTS_MAX: usize = 4_096;
+
+/// What happened to a block.
+#[derive(Clone, Debug)]
+pub enum ChainEvent {
+    /// A block reached a stage here.
+    Stage {
+        /// Its height.
+        height: u64,
+        /// The stage.
+        stage: Stage,
+        /// When, in milliseconds since the Unix epoch.
+        now_ms: u64,
+    },
+    /// A block was executed and is the new `latest`.
+    Executed(Arc<ExecutedRecord>),
+}
+
+/// How far this node is, for whoever waits for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// The three heads.
+    pub heads: Heads,
+    /// Height of the newest certified result known, carried by a header or not.
+    pub certified_height: u64,
+    /// Execution has stopped for good: divergence or a failed write.
+    pub stopped: bool,
+}
+
+/// A node that executes again what it had served before it was restarted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SyncProgress {
+    /// Height at which it started.
+    pub starting_height: u64,
+    /// Height it has reached.
+    pub current_height: u64,
+    /// Height known to be finalized when it started.
+    pub target_height: u64,
+}
+
+/// Why something stored could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ChainError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The store holds something unreadable.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// The state at a height is not kept.
+    #[error(transparent)]
+    State(#[from] UnknownHeight),
+    /// Reading the state failed.
+    #[error(transparent)]
+    Read(#[from] ReadFault),
+}
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) config: ChainConfig,
+    pub(crate) limits: BlockLimits,
+    pub(crate) genesis: Block,
+    pub(crate) genesis_hash: B256,
+    pub(crate) store: Store,
+    pub(crate) progress: watch::Sender<Progress>,
+    pub(crate) events: broadcast::Sender<ChainEvent>,
+    pub(crate) recent_records_max: usize,
+    starting_height: u64,
+    ledger: Mutex<Ledger>,
+    recent: Mutex<BTreeMap<u64, Arc<ExecutedRecord>>>,
+    halted: Mutex<Option<String>>,
+    sync_target: Mutex<u64>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What a chain's handles are made of.
+#[derive(Debug)]
+pub struct ChainParts {
+    /// The rules.
+    pub config: ChainConfig,
+    /// Bounds for decoding stored blocks.
+    pub limits: BlockLimits,
+    /// The ordering block at height 0.
+    pub genesis: Block,
+    /// Hash of the Ethereum header at height 0.
+    pub genesis_hash: B256,
+    /// The state.
+    pub store: Store,
+    /// The ledger, at the state's height.
+    pub ledger: Ledger,
+    /// Decoded blocks kept for readers.
+    pub recent_records_max: usize,
+}
+
+/// Read handle over one node's chain. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Chain {
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl Chain {
+    pub(crate) fn new(parts: ChainParts) -> Self {
+        let starting_height = parts.ledger.heads().executed_height;
+        let progress = Progress {
+            heads: parts.ledger.heads(),
+            certified_height: parts.ledger.carried().height,
+            stopped: false,
+        };
+        Self {
+            shared: Arc::new(Shared {
+                config: parts.config,
+                limits: parts.limits,
+                genesis: parts.genesis,
+                genesis_hash: parts.genesis_hash,
+                store: parts.store,
+                progress: watch::Sender::new(progress),
+                events: broadcast::Sender::new(EVENTS_MAX),
+                recent_records_max: parts.recent_records_max,
+                starting_height,
+                ledger: Mutex::new(parts.ledger),
+                recent: Mutex::default(),
+                halted: Mutex::default(),
+                sync_target: Mutex::new(starting_height),
+            }),
+        }
+    }
+
+    /// The rules of the chain.
+    #[must_use]
+    pub fn config(&self) -> &ChainConfig {
+        &self.shared.config
+    }
+
+    /// Hash of the Ethereum header at height 0.
+    #[must_use]
+    pub fn genesis_hash(&self) -> B256 {
+        self.shared.genesis_hash
+    }
+
+    /// The ordering block at height 0.
+    #[must_use]
+    pub fn genesis_block(&self) -> &Block {
+        &self.shared.genesis
+    }
+
+    /// The three heads.
+    #[must_use]
+    pub fn heads(&self) -> Heads {
+        self.with_ledger(|ledger| ledger.heads())
+    }
+
+    /// How far this node is; the receiver is woken at every change.
+    #[must_use]
+    pub fn progress(&self) -> watch::Receiver<Progress> {
+        self.shared.progress.subscribe()
+    }
+
+    /// How far a restarted node has to go before it serves again what it served before.
+    #[must_use]
+    pub fn syncing(&self) -> Option<SyncProgress> {
+        let target_height = *lock(&self.shared.sync_target);
+        let current_height = self.heads().executed_height;
+        (current_height < target_height).then_some(SyncProgress {
+            starting_height: self.shared.starting_height,
+            current_height,
+            target_height,
+        })
+    }
+
+    pub(crate) fn set_sync_target(&self, height: u64) {
+        let mut target = lock(&self.shared.sync_target);
+        *target = height.max(*target);
+    }
+
+    /// When a block reached its stages; none for heights that were not seen or long ago.
+    #[must_use]
+    pub fn stages(&self, height: u64) -> Option<BlockStages> {
+        self.with_ledger(|ledger| ledger.stages(height))
+    }
+
+    /// The newest certified result known here, with its signatures.
+    #[must_use]
+    pub fn certificate(&self) -> Option<ExecutionCertificate> {
+        self.with_ledger(|ledger| ledger.certificate().cloned())
+    }
+
+    /// This node's own result at a height, while it is kept.
+    #[must_use]
+    pub fn own_result(&self, height: u64) -> Option<B256> {
+        self.with_ledger(|ledger| ledger.own_result(height))
+    }
+
+    /// Finalized blocks that wait for execution, in order.
+    #[must_use]
+    pub fn ordered(&self) -> Vec<RecoveredBlock> {
+        self.with_ledger(Ledger::ordered)
+    }
+
+    /// Why this node stopped executing, if it did.
+    #[must_use]
+    pub fn stopped(&self) -> Option<String> {
+        lock(&self.shared.halted)
+            .clone()
+            .or_else(|| self.diverged().map(|report| report.to_string()))
+    }
+
+    /// The evidence, if this node diverged.
+    #[must_use]
+    pub fn diverged(&self) -> Option<DivergenceReport> {
+        self.with_ledger(|ledger| ledger.diverged().cloned())
+    }
+
+    /// The executed block at a height; none above `latest`.
+    ///
+    /// # Errors
+    /// When the store fails or is damaged.
+    pub fn record(&self, height: u64) -> Result<Option<Arc<ExecutedRecord>>, ChainError> {
+        if height > self.heads().executed_height {
+            return Ok(None);
+        }
+        if let Some(record) = lock(&self.shared.recent).get(&height) {
+            return Ok(Some(Arc::clone(record)));
+        }
+        match self.shared.store.record(height)? {
+            Some(stored) => {
+                let record = ExecutedRecord::from_stored(&stored, &self.shared.limits)?;
+                Ok(Some(Arc::new(record)))
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// `latest`: the newest executed block.
+    ///
+    /// # Errors
+    /// When the store fails or is damaged.
+    pub fn latest(&self) -> Result<Arc<ExecutedRecord>, ChainError> {
+        let height = self.heads().executed_height;
+        self.record(height)?.ok_or(ChainError::Record(RecordError {
+            height,
+            part: "record",
+        }))
+    }
+
+    /// Height of the executed block with this hash.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn height_of_block(&self, hash: &B256) -> Result<Option<u64>, ChainError> {
+        Ok(self.shared.store.height_of_block(hash)?)
+    }
+
+    /// The executed block that holds a transaction, and the transaction's index in it.
+    ///
+    /// # Errors
+    /// When the store fails or is damaged.
+    pub fn transaction(
+        &self,
+        hash: &B256,
+    ) -> Result<Option<(Arc<ExecutedRecord>, usize)>, ChainError> {
+        let Some((height, index)) = self.shared.store.transaction_location(hash)? else {
+            return Ok(None);
+        };
+        let index = usize::try_from(index).unwrap_or(usize::MAX);
+        Ok(self.record(height)?.map(|record| (record, index)))
+    }
+
+    /// The state after the block at a height.
+    ///
+    /// # Errors
+    /// Names the heights that are kept.
+    pub fn snapshot(&self, height: u64) -> Result<Snapshot, UnknownHeight> {
+        self.shared.store.snapshot(height)
+    }
+
+    /// The environment in which an executed block ran.
+    #[must_use]
+    pub fn environment(&self, record: &ExecutedRecord) -> BlockEnvironment {
+        environment(
+            record.block.header(),
+            record.header.parent_hash,
+            self.config(),
+        )
+    }
+
+    /// The environment in which a block on top of an executed one would run.
+    #[must_use]
+    pub fn next_environment(&self, record: &ExecutedRecord, now_ms: u64) -> BlockEnvironment {
+        let parent = record.block.header();
+        let height = parent.height.saturating_add(1);
+        BlockEnvironment {
+            height,
+            timestamp: now_ms.max(parent.timestamp_ms.saturating_add(1)) / 1_000,
+            base_fee: next_base_fee(parent, self.config()),
+            prevrandao: prevrandao(&record.block, height),
+            parent_hash: record.hash,
+            ..self.environment(record)
+        }
+    }
+
+    /// Base fee of the next block on top of `latest`, in wei.
+    ///
+    /// # Errors
+    /// When the store fails or is damaged.
+    pub fn next_base_fee(&self) -> Result<u64, ChainError> {
+        Ok(next_base_fee(self.latest()?.block.header(), self.config()))
+    }
+
+    /// What an account can commit now, given what is ordered above the newest certified result.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub fn inclusion_budget(&self, address: &Address) -> Result<Budget, ChainError> {
+        let executed_height = self.heads().executed_height;
+        let certified = self
+            .shared
+            .progress
+            .borrow()
+            .certified_height
+            .min(executed_height);
+        let mut in_flight = InFlight::new(self.config().protocol.reserve, self.config().chain_id);
+        let snapshot = self.snapshot(certified)?;
+        let view = |address: &Address| account_view(&snapshot, address);
+        for height in certified.saturating_add(1)..=executed_height {
+            let Some(record) = self.record(height)? else {
+                continue;
+            };
+            for transaction in &record.transactions {
+                in_flight.record_ordered(transaction, record.block.header().base_fee, view)?;
+            }
+        }
+        for block in self.ordered() {
+            for transaction in block.transactions() {
+                in_flight.record_ordered(transaction, block.header().base_fee, view)?;
+            }
+        }
+        Ok(in_flight.budget(address, &view(address)?))
+    }
+
+    /// Every stage of every block and every executed block, from now on.
+    #[must_use]
+    pub fn subscribe(&self) -> broadcast::Receiver<ChainEvent> {
+        self.shared.events.subscribe()
+    }
+
+    pub(crate) fn with_ledger<T>(&self, read: impl FnOnce(&Ledger) -> T) -> T {
+        read(&lock(&self.shared.ledger))
+    }
+
+    /// Applies one event to the ledger and tells everybody what followed.
+    pub(crate) fn apply(&self, event: impl FnOnce(&mut Ledger) -> Vec<Effect>) -> Vec<Effect> {
+        let mut ledger = lock(&self.shared.ledger);
+        let effects = event(&mut ledger);
+        let progress = Progress {
+            heads: ledger.heads(),
+            certified_height: ledger
+                .certificate()
+                .map_or(0, |certificate| certificate.result.height)
+                .max(ledger.carried().height),
+            stopped: ledger.diverged().is_some() || lock(&self.shared.halted).is_some(),
+        };
+        drop(ledger);
+        for effect in &effects {
+            if let Effect::Reached {
+                height,
+                stage,
+                now_ms,
+            } = *effect
+            {
+                self.send(ChainEvent::Stage {
+                    height,
+                    stage,
+                    now_ms,
+                });
+            }
+        }
+        self.shared.progress.send_if_modified(|known| {
+            let changed = *known != progress;
+            *known = progress;
+            changed
+        });
+        effects
+    }
+
+    /// Keeps a decoded record for readers.
+    pub(crate) fn remember(&self, record: &Arc<ExecutedRecord>) {
+        let mut recent = lock(&self.shared.recent);
+        recent.insert(record.height(), Arc::clone(record));
+        while recent.len() > self.shared.recent_records_max {
+            recent.pop_first();
+        }
+    }
+
+    pub(crate) fn send(&self, event: ChainEvent) {
+        // An error means that nobody listens, which is nobody's fault.
+        drop(self.shared.events.send(event));
+    }
+
+    pub(crate) fn halt(&self, reason: String) {
+        lock(&self.shared.halted).get_or_insert(reason);
+        self.shared
+            .progress
+            .send_modify(|progress| progress.stopped = true);
+    }
+}
+
+/// What the affordability rule needs to know of an account.
+///
+/// # Errors
+/// When the state cannot be read.
+pub fn account_view(state: &impl StateReader, address: &Address) -> Result<AccountView, ReadFault> {
+    executor::account_view(state, address)
+}
+
+/// The environment in which a block executes.
+#[must_use]
+pub fn environment(header: &Header, parent_hash: B256, config: &ChainConfig) -> BlockEnvironment {
+    BlockEnvironment {
+        height: header.height,
+        timestamp: header.timestamp_ms / 1_000,
+        beneficiary: header.proposer,
+        gas_limit: config.gas_limit,
+        base_fee: header.base_fee,
+        prevrandao: prevrandao_of(header.context.parent.1.as_ref(), header.height),
+        parent_hash,
+        parent_beacon_root: B256::ZERO,
+    }
+}
+
+fn prevrandao(parent: &Block, height: u64) -> B256 {
+    prevrandao_of(parent.digest().as_ref(), height)
+}
+
+/// Known to the leader when it builds: a mix, not a source of randomness.
+fn prevrandao_of(parent_digest: &[u8], height: u64) -> B256 {
+    keccak256([parent_digest, &height.to_be_bytes()].concat())
+}

@@ -1,0 +1,36 @@
+//! What one node may choose about its pipeline; the chain's rules are in `ChainConfig`.
+
+use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
+
+/// Values of one node's pipeline.
+#[derive(Clone, Debug)]
+pub struct PipelineConfig {
+    /// Threads that execute one block.
+    pub workers: NonZeroUsize,
+    /// Finalized blocks that may wait for execution; consensus stops delivering beyond.
+    pub queue_blocks_max: usize,
+    /// A flush follows once this many blocks can be flushed.
+    pub flush_blocks: u64,
+    /// A flush follows at the latest this long after the one before, while blocks arrive.
+    pub flush_interval: Duration,
+    /// Decoded blocks kept for readers.
+    pub recent_records_max: usize,
+    /// Added to the execution of every block that holds a transaction: shows a slow executor.
+    pub execution_delay: Duration,
+    /// Where the report of a divergence goes; none keeps it in memory.
+    pub report_directory: Option<PathBuf>,
+}
+
+impl Default for PipelineConfig {
+    fn default() -> Self {
+        Self {
+            workers: NonZeroUsize::MIN,
+            queue_blocks_max: 64,
+            flush_blocks: 8,
+            flush_interval: Duration::from_secs(1),
+            recent_records_max: 256,
+            execution_delay: Duration::ZERO,
+            report_directory: None,
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! What consensus tells the pipeline.
+//!
+//! Every method returns at once. Only finalized blocks are queued; the queue is as long as
+//! consensus may have unacknowledged blocks, so it cannot overflow while consensus keeps its word.
+
+use crate::{Chain, ChainEvent, ExecutedRecord, ledger::Effect};
+use commonware_utils::{Acknowledgement as _, acknowledgement::Exact};
+use primitives::{ExecutionCertificate, FinalizedBlock, crypto::BlockDigest};
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// A finalized block on its way to execution.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) block: FinalizedBlock,
+    pub(crate) acknowledgement: Exact,
+}
+
+/// Write handle of one node's pipeline. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Pipeline {
+    chain: Chain,
+    jobs: mpsc::Sender<Job>,
+}
+
+impl Pipeline {
+    pub(crate) const fn new(chain: Chain, jobs: mpsc::Sender<Job>) -> Self {
+        Self { chain, jobs }
+    }
+
+    /// The read handle.
+    #[must_use]
+    pub const fn chain(&self) -> &Chain {
+        &self.chain
+    }
+
+    /// A proposal was made or seen.
+    pub fn proposed(&self, digest: BlockDigest, height: u64, now_ms: u64) {
+        self.chain
+            .apply(|ledger| ledger.proposed(digest, height, now_ms));
+    }
+
+    /// A notarization was seen.
+    pub fn notarized(&self, digest: &BlockDigest, now_ms: u64) {
+        self.chain.apply(|ledger| ledger.notarized(digest, now_ms));
+    }
+
+    /// The next block in order is finalized: execute it, then acknowledge once it is durable.
+    ///
+    /// A block that was flushed before a restart is acknowledged at once.
+    pub fn finalized(&self, block: FinalizedBlock, acknowledgement: Exact, now_ms: u64) {
+        if block.header().height <= self.chain.shared.store.flushed_height() {
+            acknowledgement.acknowledge();
+            return;
+        }
+        self.chain.apply(|ledger| ledger.finalized(&block, now_ms));
+        if let Err(error) = self.jobs.try_send(Job {
+            block,
+            acknowledgement,
+        }) {
+            // Dropping the acknowledgement stops delivery, which is what has to happen here.
+            tracing::error!(%error, "pipeline queue refused a finalized block");
+        }
+    }
+
+    /// 2f+1 validators signed a result; the signatures have been checked.
+    pub fn certified(&self, certificate: ExecutionCertificate) {
+        let effects = self.chain.apply(|ledger| ledger.certified(certificate));
+        if effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::Diverged(_)))
+        {
+            tracing::error!("own result differs from a certified one");
+        }
+    }
+
+    /// The height consensus knows to be finalized at start; until it is executed again, the node
+    /// answers as syncing.
+    pub fn sync_target(&self, height: u64) {
+        self.chain.set_sync_target(height);
+    }
+}
+
+/// Announces an executed block to readers.
+pub(crate) fn announce(chain: &Chain, record: &Arc<ExecutedRecord>) {
+    chain.send(ChainEvent::Executed(Arc::clone(record)));
+}

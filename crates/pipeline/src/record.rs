@@ -1,0 +1,110 @@
+//! An executed block with everything a reader may ask about it, and its form in the store.
+//!
+//! ```text
+//! header   RLP of the Ethereum header
+//! body     consensus encoding of the ordering block, then one sender (20 bytes) for each transaction
+//! receipts the executor's encoding
+//! ```
+
+use alloy_consensus::Header;
+use alloy_primitives::{Address, B256, Bytes};
+use alloy_rlp::{Decodable, Encodable};
+use commonware_codec::{EncodeSize, Read, Write};
+use executor::Receipt;
+use primitives::{Block, BlockLimits, RecoveredTransaction};
+use state::BlockRecord;
+
+/// A stored block that does not read back: the store was damaged or written by something else.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("stored block is damaged: height={height} part={part}")]
+pub struct RecordError {
+    /// Its height.
+    pub height: u64,
+    /// Which part.
+    pub part: &'static str,
+}
+
+/// One executed block.
+#[derive(Clone, Debug)]
+pub struct ExecutedRecord {
+    /// Its Ethereum header.
+    pub header: Header,
+    /// Hash of that header: the block hash users see.
+    pub hash: B256,
+    /// The block as ordered.
+    pub block: Block,
+    /// Its transactions with their senders.
+    pub transactions: Vec<RecoveredTransaction>,
+    /// Their receipts, in the same order.
+    pub receipts: Vec<Receipt>,
+}
+
+impl ExecutedRecord {
+    /// Its height.
+    #[must_use]
+    pub const fn height(&self) -> u64 {
+        self.header.number
+    }
+
+    /// Encodes it for the store.
+    #[must_use]
+    pub fn to_stored(&self) -> BlockRecord {
+        let senders_size = self.transactions.len().saturating_mul(Address::len_bytes());
+        let mut body = Vec::with_capacity(self.block.encode_size().saturating_add(senders_size));
+        self.block.write(&mut body);
+        for transaction in &self.transactions {
+            body.extend_from_slice(transaction.sender().as_slice());
+        }
+        let mut header = Vec::with_capacity(self.header.length());
+        self.header.encode(&mut header);
+        BlockRecord {
+            height: self.height(),
+            hash: self.hash,
+            header: header.into(),
+            body: body.into(),
+            receipts: executor::encode_receipts(&self.receipts),
+            transaction_hashes: self.transactions.iter().map(|tx| tx.hash()).collect(),
+        }
+    }
+
+    /// Reads one back.
+    ///
+    /// # Errors
+    /// [`RecordError`] names the damaged part.
+    pub fn from_stored(stored: &BlockRecord, limits: &BlockLimits) -> Result<Self, RecordError> {
+        let damaged = |part| RecordError {
+            height: stored.height,
+            part,
+        };
+        let header = Header::decode(&mut stored.header.as_ref()).map_err(|_| damaged("header"))?;
+        let (block, senders) = read_body(&stored.body, limits).ok_or_else(|| damaged("body"))?;
+        let receipts =
+            executor::decode_receipts(&stored.receipts).map_err(|_| damaged("receipts"))?;
+        if receipts.len() != senders.len() {
+            return Err(damaged("receipts"));
+        }
+        let transactions = block
+            .transactions()
+            .iter()
+            .zip(senders)
+            .map(|(tx, sender)| RecoveredTransaction::trusted(tx.clone(), sender))
+            .collect();
+        Ok(Self {
+            header,
+            hash: stored.hash,
+            block,
+            transactions,
+            receipts,
+        })
+    }
+}
+
+fn read_body(bytes: &Bytes, limits: &BlockLimits) -> Option<(Block, Vec<Address>)> {
+    let mut buf = bytes.0.clone();
+    let block = Block::read_cfg(&mut buf, limits).ok()?;
+    let senders: Vec<Address> = buf
+        .chunks_exact(Address::len_bytes())
+        .map(Address::from_slice)
+        .collect();
+    (senders.len() == block.transactions().len()).then_some((block, senders))
+}

@@ -1,0 +1,144 @@
+//! What one node may choose about its RPC, and every limit on what a caller can ask for.
+//!
+//! Each limit has its default as a named constant; overflow is always a typed error to the caller,
+//! never a queue that grows.
+
+/// Largest request body, in bytes (geth's 5 MB; a batch of 500 raw transfers has 0.2 MB).
+pub const BODY_BYTES_MAX: u32 = 5 * 1024 * 1024;
+/// Largest answer, in bytes; a full block of 8 MiB fits as JSON.
+pub const RESPONSE_BYTES_MAX: u32 = 32 * 1024 * 1024;
+/// Open connections, HTTP and WebSocket together.
+pub const CONNECTIONS_MAX: u32 = 512;
+/// Calls in one batch (geth's).
+pub const BATCH_LENGTH_MAX: usize = 1_000;
+/// Calls in one batch beyond which it is not even split into calls.
+pub(crate) const BATCH_PARSE_MAX: u32 = 16_384;
+/// Subscriptions of one WebSocket connection.
+pub const SUBSCRIPTIONS_PER_CONNECTION_MAX: u32 = 128;
+/// Messages a slow WebSocket client may leave unread before its subscriptions wait.
+pub(crate) const UNREAD_MESSAGES_MAX: u32 = 1_024;
+/// Calls that may compute at the same time: `eth_call`, proofs, logs, signature recovery.
+pub const BLOCKING_CALLS_MAX: usize = 4;
+/// Gas of one `eth_call` or estimate (geth's `--rpc.gascap`).
+pub const CALL_GAS_MAX: u64 = 50_000_000;
+/// Blocks one log query may span.
+pub const LOGS_BLOCKS_MAX: u64 = 10_000;
+/// Logs in one answer.
+pub const LOGS_MAX: usize = 20_000;
+/// Addresses, or topics at one position, in one log filter (geth's).
+pub const LOG_CRITERIA_MAX: usize = 1_000;
+/// Installed polling filters.
+pub const FILTERS_MAX: usize = 1_024;
+/// A filter nobody polls is dropped after this long, in milliseconds (geth's five minutes).
+pub const FILTER_IDLE_MS: u64 = 5 * 60 * 1_000;
+/// Blocks in one answer of `eth_feeHistory` (geth's).
+pub const FEE_HISTORY_BLOCKS_MAX: u64 = 1_024;
+/// Reward percentiles in one call of `eth_feeHistory` (geth's).
+pub const FEE_HISTORY_PERCENTILES_MAX: usize = 100;
+/// Storage keys in one `eth_getProof` (geth's).
+pub const PROOF_KEYS_MAX: usize = 1_024;
+/// How long `eth_sendRawTransactionSync` waits when the caller does not say, in milliseconds.
+pub const RECEIPT_WAIT_MS: u64 = 20_000;
+/// The longest it waits, in milliseconds.
+pub const RECEIPT_WAIT_MS_MAX: u64 = 60_000;
+/// New pending transactions a slow subscriber may fall behind.
+pub const ADMISSIONS_MAX: usize = 16_384;
+/// Blocks one `hardhat_mine` may ask for.
+pub const MINE_BLOCKS_MAX: u64 = 1_024;
+/// How long a development method waits for the block it asked for, in milliseconds.
+pub const DEV_WAIT_MS: u64 = 20_000;
+
+/// Which web pages of other origins a browser may let talk to this node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cors {
+    /// None but pages that this node serves itself.
+    Refused,
+    /// Every page: for development chains, whose keys are public anyway.
+    Any,
+    /// The listed origins, as in `https://app.example`.
+    Origins(Vec<String>),
+}
+
+impl Cors {
+    pub(crate) fn allows(&self, origin: &str) -> bool {
+        match self {
+            Self::Refused => false,
+            Self::Any => true,
+            Self::Origins(origins) => origins.iter().any(|allowed| allowed == origin),
+        }
+    }
+}
+
+/// Values of one node's RPC.
+#[derive(Clone, Debug)]
+pub struct RpcConfig {
+    /// Pages of which origins may call.
+    pub cors: Cors,
+    /// Names under which this node may be addressed, besides `localhost` and IP addresses.
+    ///
+    /// Checked against the `Host` header while listening on a loopback address: a page that points
+    /// its own name at 127.0.0.1 (DNS rebinding) is refused.
+    pub hosts: Vec<String>,
+    /// Largest request body, in bytes.
+    pub body_bytes_max: u32,
+    /// Largest answer, in bytes.
+    pub response_bytes_max: u32,
+    /// Open connections.
+    pub connections_max: u32,
+    /// Calls in one batch.
+    pub batch_length_max: usize,
+    /// Subscriptions of one connection.
+    pub subscriptions_per_connection_max: u32,
+    /// Calls that may compute at the same time.
+    pub blocking_calls_max: usize,
+    /// Gas of one call or estimate.
+    pub call_gas_max: u64,
+    /// Blocks one log query may span.
+    pub logs_blocks_max: u64,
+    /// Logs in one answer.
+    pub logs_max: usize,
+    /// Installed polling filters.
+    pub filters_max: usize,
+    /// A filter nobody polls is dropped after this long, in milliseconds.
+    pub filter_idle_ms: u64,
+    /// Makes filter ids unguessable: two nodes, or two runs of one, should not share it.
+    pub filter_seed: u64,
+}
+
+impl RpcConfig {
+    /// The values of a node of a production chain.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            cors: Cors::Refused,
+            hosts: Vec::new(),
+            body_bytes_max: BODY_BYTES_MAX,
+            response_bytes_max: RESPONSE_BYTES_MAX,
+            connections_max: CONNECTIONS_MAX,
+            batch_length_max: BATCH_LENGTH_MAX,
+            subscriptions_per_connection_max: SUBSCRIPTIONS_PER_CONNECTION_MAX,
+            blocking_calls_max: BLOCKING_CALLS_MAX,
+            call_gas_max: CALL_GAS_MAX,
+            logs_blocks_max: LOGS_BLOCKS_MAX,
+            logs_max: LOGS_MAX,
+            filters_max: FILTERS_MAX,
+            filter_idle_ms: FILTER_IDLE_MS,
+            filter_seed: 0,
+        }
+    }
+
+    /// The values of a development chain: any web page may call.
+    #[must_use]
+    pub const fn dev() -> Self {
+        Self {
+            cors: Cors::Any,
+            ..Self::new()
+        }
+    }
+}
+
+impl Default for RpcConfig {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,20 @@
+//! What is kept of an executed block besides its state.
+
+use alloy_primitives::{B256, Bytes};
+
+/// An executed block: its Ethereum header hash and three encodings that this crate does not read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlockRecord {
+    /// Height, which is the Ethereum block number.
+    pub height: u64,
+    /// Hash of the Ethereum header.
+    pub hash: B256,
+    /// Encoded header.
+    pub header: Bytes,
+    /// Encoded body.
+    pub body: Bytes,
+    /// Encoded receipts.
+    pub receipts: Bytes,
+    /// Hashes of the block's transactions, in order.
+    pub transaction_hashes: Vec<B256>,
+}

@@ -1,0 +1,102 @@
+//! The state at one height, for reading.
+//!
+//! A snapshot is a root pointer: taking one costs nothing, and no later commit or flush changes
+//! what it answers. Accounts and storage come from the trie in memory; code and the hashes of old
+//! blocks, which never change once written, from the store. While a snapshot lives, the store's
+//! file stays open and the trie nodes of its height stay in memory.
+
+use crate::reader::{Account, ReadFault, StateReader};
+use crate::store::Inner;
+use crate::trie::{StateRoot, StateTrie};
+use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_trie::KECCAK_EMPTY;
+use std::fmt::{Debug, Formatter};
+use std::sync::Arc;
+
+/// The store's state at one height.
+#[derive(Clone)]
+pub struct Snapshot {
+    pub(crate) inner: Arc<Inner>,
+    pub(crate) state: Arc<StateAt>,
+    /// Hash of the header at this height, if it was sealed when the snapshot was taken.
+    pub(crate) hash: Option<B256>,
+}
+
+/// The state after the block at a height.
+pub(crate) struct StateAt {
+    pub(crate) height: u64,
+    pub(crate) trie: StateTrie,
+    pub(crate) root: StateRoot,
+}
+
+/// An account and some of its slots, with Merkle proofs (`eth_getProof`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountProof {
+    /// The account; `None` when the proof shows that there is none.
+    pub account: Option<Account>,
+    /// Root of the account's storage trie.
+    pub storage_root: B256,
+    /// Encoded nodes from the state root towards the account.
+    pub proof: Vec<Bytes>,
+    /// One per slot asked for, in that order.
+    pub storage: Vec<StorageProof>,
+}
+
+/// A slot with its Merkle proof.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StorageProof {
+    /// The slot.
+    pub key: U256,
+    /// Its value; zero when the proof shows that there is none.
+    pub value: U256,
+    /// Encoded nodes from the storage root towards the slot.
+    pub proof: Vec<Bytes>,
+}
+
+impl Snapshot {
+    /// The height whose state this is.
+    pub fn height(&self) -> u64 {
+        self.state.height
+    }
+
+    /// The root of this state.
+    pub fn root(&self) -> StateRoot {
+        self.state.root
+    }
+
+    /// An account and slots of it with proofs against [`Snapshot::root`].
+    pub fn proof(&self, address: &Address, slots: &[B256]) -> Result<AccountProof, ReadFault> {
+        Ok(self.state.trie.proof(address, slots))
+    }
+}
+
+impl StateReader for Snapshot {
+    fn account(&self, address: &Address) -> Result<Option<Account>, ReadFault> {
+        Ok(self.state.trie.account(address))
+    }
+
+    fn storage(&self, address: &Address, slot: &U256) -> Result<U256, ReadFault> {
+        Ok(self.state.trie.storage(address, slot))
+    }
+
+    fn code(&self, code_hash: &B256) -> Result<Option<Bytes>, ReadFault> {
+        if *code_hash == KECCAK_EMPTY {
+            return Ok(Some(Bytes::new()));
+        }
+        self.inner.code(code_hash)
+    }
+
+    fn block_hash(&self, height: u64) -> Result<Option<B256>, ReadFault> {
+        if height >= self.height() {
+            return Ok(self.hash.filter(|_| height == self.height()));
+        }
+        self.inner.block_hash(height)
+    }
+}
+
+impl Debug for Snapshot {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        let (height, root) = (self.height(), self.root());
+        write!(f, "Snapshot(height={height} root={})", *root)
+    }
+}

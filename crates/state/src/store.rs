@@ -1,0 +1,248 @@
+//! The store: the newest states in memory, one of them on disk.
+//!
+//! ```text
+//!            oldest …        flushed          …        newest
+//!   memory     ◆  ◆  ◆  ◆  ◆    ◆    ◆+diff  ◆+diff  ◆+diff     a root per height
+//!                               │       └──────┬──────┘
+//!   file              accounts, storage, code, blocks: exactly the flushed height
+//! ```
+//!
+//! - [`Store::commit`] makes the state of the next height, in memory.
+//! - [`Store::seal`] attaches the block that the state belongs to, once its hash is known (the hash
+//!   covers the root). Only then the next height can be committed.
+//! - [`Store::flush`] writes all up to a height in one transaction: after a crash the file is at one
+//!   flushed height, and executing the same blocks again gives the same roots.
+//!
+//! Invariants: `oldest ≤ flushed ≤ newest`; only the newest height may be unsealed; the file's rows
+//! are the leaves of the trie at the flushed height, checked whenever it is opened.
+//!
+//! One caller commits and seals, and one (perhaps another) flushes; readers wait for neither. The
+//! lock over the chain of heights is never held across I/O or hashing. A failed write poisons the
+//! store for further writes: nothing in the file is lost, and reads go on.
+//!
+//! Limits: every account and slot is in memory; `history_blocks` heights are kept below the newest,
+//! and every unflushed one, so whoever flushes bounds those.
+
+mod chain;
+mod error;
+mod open;
+mod tables;
+
+pub use error::{Corruption, StoreError, UnknownHeight};
+
+use crate::diff::StateDiff;
+use crate::disk::MemoryDisk;
+use crate::genesis::GenesisState;
+use crate::reader::ReadFault;
+use crate::record::BlockRecord;
+use crate::snapshot::{Snapshot, StateAt};
+use crate::trie::StateRoot;
+use alloy_primitives::{B256, Bytes};
+use chain::Chain;
+use redb::Database;
+use std::fmt::{Debug, Formatter};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+/// A handle on the store; a clone is the same store.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+/// Where the store keeps its file.
+#[derive(Clone, Debug)]
+pub enum Location {
+    /// `state.redb` in this directory, which is created if missing, for this user only.
+    Directory(PathBuf),
+    /// A disk in memory.
+    Memory(MemoryDisk),
+}
+
+/// The store's limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoreConfig {
+    /// How many heights below the newest keep their state.
+    pub history_blocks: u64,
+    /// Bytes of the file cached in memory.
+    pub cache_bytes: usize,
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self {
+            history_blocks: 256,
+            cache_bytes: 64 << 20,
+        }
+    }
+}
+
+pub(crate) struct Inner {
+    database: Database,
+    history_blocks: u64,
+    chain: RwLock<Chain>,
+    /// Held by whoever makes a new height or seals one.
+    committing: Mutex<()>,
+    /// Held by whoever writes the file.
+    flushing: Mutex<()>,
+}
+
+impl Store {
+    /// Opens the store, or creates it with the genesis state.
+    pub fn open(
+        location: Location,
+        genesis: &GenesisState,
+        config: StoreConfig,
+    ) -> Result<Self, StoreError> {
+        let (database, tip) = open::open(location, genesis, config.cache_bytes)?;
+        let inner = Inner {
+            database,
+            history_blocks: config.history_blocks,
+            chain: RwLock::new(Chain::new(tip)),
+            committing: Mutex::new(()),
+            flushing: Mutex::new(()),
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// Makes the state of the next height, in memory.
+    pub fn commit(&self, height: u64, diff: StateDiff) -> Result<StateRoot, StoreError> {
+        let _committing = exclusive(&self.inner.committing);
+        let parent = self.inner.chain().parent_of(height)?;
+        let trie = parent.trie.apply(&diff);
+        let root = trie.root();
+        let state = StateAt { height, trie, root };
+        let mut chain = self.inner.chain_mut();
+        let dropped = chain.push(state, diff, self.inner.history_blocks);
+        // Freeing the nodes of old heights takes a while: not under the lock.
+        drop(chain);
+        drop(dropped);
+        Ok(root)
+    }
+
+    /// Attaches its block to the newest height.
+    pub fn seal(&self, record: BlockRecord) -> Result<(), StoreError> {
+        let _committing = exclusive(&self.inner.committing);
+        let sealed = chain::Sealed::new(record);
+        self.inner.chain_mut().seal(sealed)
+    }
+
+    /// Makes all up to `height` durable, in one transaction.
+    pub fn flush(&self, height: u64) -> Result<(), StoreError> {
+        let _flushing = exclusive(&self.inner.flushing);
+        let Some(batch) = self.inner.chain().batch(height)? else {
+            return Ok(());
+        };
+        if let Err(error) = tables::write(&self.inner.database, &batch) {
+            self.inner.chain_mut().poison();
+            return Err(StoreError::Disk(Box::new(error)));
+        }
+        let dropped = self.inner.chain_mut().flushed(height);
+        drop(dropped);
+        Ok(())
+    }
+
+    /// The height the file is at.
+    pub fn flushed_height(&self) -> u64 {
+        self.inner.chain().flushed_height()
+    }
+
+    /// The last committed height.
+    pub fn newest_height(&self) -> u64 {
+        self.inner.chain().newest_height()
+    }
+
+    /// The lowest height whose state can still be read.
+    pub fn oldest_height(&self) -> u64 {
+        self.inner.chain().oldest_height()
+    }
+
+    /// The state at a height, for reading.
+    pub fn snapshot(&self, height: u64) -> Result<Snapshot, UnknownHeight> {
+        let chain = self.inner.chain();
+        let entry = chain.get(height).ok_or_else(|| UnknownHeight {
+            asked: height,
+            oldest: chain.oldest_height(),
+            newest: chain.newest_height(),
+        })?;
+        Ok(Snapshot {
+            inner: Arc::clone(&self.inner),
+            state: Arc::clone(&entry.state),
+            hash: entry.hash,
+        })
+    }
+
+    /// The sealed block at a height.
+    pub fn record(&self, height: u64) -> Result<Option<Arc<BlockRecord>>, StoreError> {
+        let unflushed = self.inner.chain().record(height);
+        if unflushed.is_some() {
+            return Ok(unflushed);
+        }
+        let record = tables::record(&self.inner.database, height).map_err(Box::new)?;
+        Ok(record.map(Arc::new))
+    }
+
+    /// The height of the block with this Ethereum header hash.
+    pub fn height_of_block(&self, hash: &B256) -> Result<Option<u64>, StoreError> {
+        let retained = self.inner.chain().height_of_block(hash);
+        match retained {
+            Some(height) => Ok(Some(height)),
+            None => Ok(tables::height_of_block(&self.inner.database, hash).map_err(Box::new)?),
+        }
+    }
+
+    /// The height and index in its block of the transaction with this hash.
+    pub fn transaction_location(&self, hash: &B256) -> Result<Option<(u64, u32)>, StoreError> {
+        let unflushed = self.inner.chain().transaction_location(hash);
+        match unflushed {
+            Some(location) => Ok(Some(location)),
+            None => Ok(tables::transaction_location(&self.inner.database, hash).map_err(Box::new)?),
+        }
+    }
+}
+
+impl Debug for Store {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        let (flushed, newest) = (self.flushed_height(), self.newest_height());
+        write!(f, "Store(flushed={flushed} newest={newest})")
+    }
+}
+
+impl Inner {
+    pub(crate) fn code(&self, code_hash: &B256) -> Result<Option<Bytes>, ReadFault> {
+        // Memory first: what leaves it is in the file by then.
+        let unflushed = self.chain().code(code_hash);
+        match unflushed {
+            Some(code) => Ok(Some(code)),
+            None => Ok(tables::code(&self.database, code_hash).map_err(Box::new)?),
+        }
+    }
+
+    pub(crate) fn block_hash(&self, height: u64) -> Result<Option<B256>, ReadFault> {
+        let retained = self.chain().get(height).and_then(|entry| entry.hash);
+        match retained {
+            Some(hash) => Ok(Some(hash)),
+            None => Ok(tables::block_hash(&self.database, height).map_err(Box::new)?),
+        }
+    }
+
+    fn chain(&self) -> RwLockReadGuard<'_, Chain> {
+        let chain = self.chain.read();
+        chain.expect("nothing panics while it writes the chain")
+    }
+
+    fn chain_mut(&self) -> RwLockWriteGuard<'_, Chain> {
+        let chain = self.chain.write();
+        chain.expect("nothing panics while it writes the chain")
+    }
+}
+
+fn exclusive(turn: &Mutex<()>) -> MutexGuard<'_, ()> {
+    turn.lock()
+        .expect("a panic in a write would have stopped the node")
+}
+
+#[cfg(test)]
+mod tests;

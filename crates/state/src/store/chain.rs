@@ -1,0 +1,246 @@
+//! The heights in memory: pure bookkeeping, no I/O, no hashing.
+//!
+//! Contiguous from the oldest to the newest; never empty. An entry above the flushed height also
+//! holds what the file lacks.
+
+use super::error::StoreError;
+use crate::diff::StateDiff;
+use crate::record::BlockRecord;
+use crate::snapshot::StateAt;
+use crate::trie::StateRoot;
+use alloy_primitives::map::B256Map;
+use alloy_primitives::{B256, Bytes};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// The heights from the oldest to the newest.
+pub(super) struct Chain {
+    entries: VecDeque<Entry>,
+    flushed: u64,
+    poisoned: bool,
+}
+
+/// One height.
+pub(super) struct Entry {
+    pub(super) state: Arc<StateAt>,
+    /// Hash of the header, once sealed.
+    pub(super) hash: Option<B256>,
+    unflushed: Option<Unflushed>,
+}
+
+/// What the file does not have yet.
+pub(super) struct Unflushed {
+    diff: Arc<StateDiff>,
+    sealed: Option<Arc<Sealed>>,
+}
+
+/// A block with an index of its transactions.
+pub(super) struct Sealed {
+    pub(super) record: Arc<BlockRecord>,
+    indices: B256Map<u32>,
+}
+
+/// What one flush writes.
+pub(super) struct Batch {
+    /// The height the file will be at.
+    pub(super) height: u64,
+    pub(super) root: StateRoot,
+    /// Oldest first.
+    pub(super) blocks: Vec<(Arc<StateDiff>, Arc<BlockRecord>)>,
+}
+
+impl Sealed {
+    pub(super) fn new(record: BlockRecord) -> Self {
+        let hashes = record.transaction_hashes.iter();
+        Self {
+            indices: hashes
+                .zip(0..)
+                .map(|(hash, index)| (*hash, index))
+                .collect(),
+            record: Arc::new(record),
+        }
+    }
+}
+
+impl Chain {
+    /// Starts from what the file holds.
+    pub(super) fn new((state, hash): (StateAt, B256)) -> Self {
+        Self {
+            flushed: state.height,
+            entries: VecDeque::from([Entry {
+                state: Arc::new(state),
+                hash: Some(hash),
+                unflushed: None,
+            }]),
+            poisoned: false,
+        }
+    }
+
+    pub(super) fn flushed_height(&self) -> u64 {
+        self.flushed
+    }
+
+    pub(super) fn newest_height(&self) -> u64 {
+        self.newest().state.height
+    }
+
+    pub(super) fn oldest_height(&self) -> u64 {
+        let oldest = self.entries.front().expect("the chain is never empty");
+        oldest.state.height
+    }
+
+    pub(super) fn get(&self, height: u64) -> Option<&Entry> {
+        let index = height.checked_sub(self.oldest_height())?;
+        self.entries.get(usize::try_from(index).ok()?)
+    }
+
+    /// The state that `height`, the next one, builds on.
+    pub(super) fn parent_of(&self, height: u64) -> Result<Arc<StateAt>, StoreError> {
+        self.check_writable()?;
+        let newest = self.newest();
+        let expected = self.newest_height() + 1;
+        if height != expected {
+            return Err(StoreError::UnexpectedHeight {
+                given: height,
+                expected,
+            });
+        }
+        if newest.hash.is_none() {
+            return Err(StoreError::Unsealed {
+                height: newest.state.height,
+            });
+        }
+        Ok(Arc::clone(&newest.state))
+    }
+
+    /// Adds the next height; returns what fell out of the history.
+    pub(super) fn push(
+        &mut self,
+        state: StateAt,
+        diff: StateDiff,
+        history_blocks: u64,
+    ) -> Vec<Entry> {
+        self.entries.push_back(Entry {
+            state: Arc::new(state),
+            hash: None,
+            unflushed: Some(Unflushed {
+                diff: Arc::new(diff),
+                sealed: None,
+            }),
+        });
+        self.trim(history_blocks)
+    }
+
+    pub(super) fn seal(&mut self, sealed: Sealed) -> Result<(), StoreError> {
+        self.check_writable()?;
+        let (given, expected) = (sealed.record.height, self.newest_height());
+        if given != expected {
+            return Err(StoreError::UnexpectedHeight { given, expected });
+        }
+        let newest = self.entries.back_mut().expect("the chain is never empty");
+        let Some(unflushed) = newest.unflushed.as_mut().filter(|_| newest.hash.is_none()) else {
+            return Err(StoreError::AlreadySealed { height: expected });
+        };
+        newest.hash = Some(sealed.record.hash);
+        unflushed.sealed = Some(Arc::new(sealed));
+        Ok(())
+    }
+
+    /// What a flush up to `height` writes; `None` when the file has it already.
+    pub(super) fn batch(&self, height: u64) -> Result<Option<Batch>, StoreError> {
+        self.check_writable()?;
+        if height <= self.flushed {
+            return Ok(None);
+        }
+        let Some(last) = self.get(height) else {
+            return Err(StoreError::UnexpectedHeight {
+                given: height,
+                expected: self.newest_height(),
+            });
+        };
+        let mut blocks = Vec::new();
+        for entry in self
+            .unflushed()
+            .filter(|(entry, _)| entry.state.height <= height)
+        {
+            let (entry, unflushed) = entry;
+            let Some(sealed) = &unflushed.sealed else {
+                return Err(StoreError::Unsealed {
+                    height: entry.state.height,
+                });
+            };
+            blocks.push((Arc::clone(&unflushed.diff), Arc::clone(&sealed.record)));
+        }
+        Ok(Some(Batch {
+            height,
+            root: last.state.root,
+            blocks,
+        }))
+    }
+
+    /// Notes that the file is at `height` now.
+    pub(super) fn flushed(&mut self, height: u64) -> Vec<Unflushed> {
+        self.flushed = height;
+        let written = self.entries.iter_mut();
+        let written = written.take_while(|entry| entry.state.height <= height);
+        written.filter_map(|entry| entry.unflushed.take()).collect()
+    }
+
+    pub(super) fn poison(&mut self) {
+        self.poisoned = true;
+    }
+
+    pub(super) fn record(&self, height: u64) -> Option<Arc<BlockRecord>> {
+        let unflushed = self.get(height)?.unflushed.as_ref()?;
+        let sealed = unflushed.sealed.as_ref()?;
+        Some(Arc::clone(&sealed.record))
+    }
+
+    pub(super) fn height_of_block(&self, hash: &B256) -> Option<u64> {
+        let entry = self
+            .entries
+            .iter()
+            .find(|entry| entry.hash == Some(*hash))?;
+        Some(entry.state.height)
+    }
+
+    /// The last one, should a hash have occurred twice, as in the file.
+    pub(super) fn transaction_location(&self, hash: &B256) -> Option<(u64, u32)> {
+        self.unflushed().rev().find_map(|(entry, unflushed)| {
+            let index = unflushed.sealed.as_ref()?.indices.get(hash)?;
+            Some((entry.state.height, *index))
+        })
+    }
+
+    pub(super) fn code(&self, code_hash: &B256) -> Option<Bytes> {
+        self.unflushed()
+            .find_map(|(_, unflushed)| unflushed.diff.code.get(code_hash).cloned())
+    }
+
+    fn newest(&self) -> &Entry {
+        self.entries.back().expect("the chain is never empty")
+    }
+
+    /// The entries above the flushed height, oldest first.
+    fn unflushed(&self) -> impl DoubleEndedIterator<Item = (&Entry, &Unflushed)> {
+        let entries = self.entries.iter();
+        entries.filter_map(|entry| Some((entry, entry.unflushed.as_ref()?)))
+    }
+
+    fn check_writable(&self) -> Result<(), StoreError> {
+        match self.poisoned {
+            true => Err(StoreError::Poisoned),
+            false => Ok(()),
+        }
+    }
+
+    fn trim(&mut self, history_blocks: u64) -> Vec<Entry> {
+        let keep_from = self.newest_height().saturating_sub(history_blocks);
+        let keep_from = keep_from.min(self.flushed);
+        let mut dropped = Vec::new();
+        while self.oldest_height() < keep_from {
+            dropped.extend(self.entries.pop_front());
+        }
+        dropped
+    }
+}

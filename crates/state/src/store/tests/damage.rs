@@ -1,0 +1,120 @@
+//! Files of other chains and damaged files: a typed error, never a panic, never another state.
+
+use super::*;
+use crate::store::tables;
+use proptest::prelude::*;
+
+/// A closed store of a few blocks, and the root at its height.
+fn written() -> (MemoryDisk, B256) {
+    let disk = MemoryDisk::new();
+    let store = open(&disk);
+    for seed in 1..=8 {
+        add_block(&store, diff(seed));
+        store.flush(seed).expect("sealed");
+    }
+    let root = *store.snapshot(8).expect("newest").root();
+    (disk, root)
+}
+
+fn try_open(disk: &MemoryDisk) -> Result<Store, StoreError> {
+    Store::open(Location::Memory(disk.clone()), &genesis(), CONFIG)
+}
+
+/// Either the file is refused as damaged, or the damage does not matter to the state.
+fn check(disk: &MemoryDisk, root: B256) -> Result<(), TestCaseError> {
+    match try_open(disk) {
+        Ok(store) => {
+            let newest = store.snapshot(store.newest_height()).expect("newest");
+            let whole = newest.height() == 8 && *newest.root() == root;
+            prop_assert!(whole || newest.height() < 8, "{newest:?}");
+        }
+        Err(StoreError::Corrupt(_)) => {}
+        Err(error) => prop_assert!(false, "{error:?}"),
+    }
+    Ok(())
+}
+
+#[test]
+fn refuses_another_chain() {
+    let (disk, _) = written();
+    let mut other = genesis();
+    other.hash = B256::repeat_byte(9);
+    let error = Store::open(Location::Memory(disk.clone()), &other, CONFIG);
+    let error = error.expect_err("another genesis");
+    let (expected_stored, expected_given) = (genesis().hash, other.hash);
+    assert!(matches!(
+        error,
+        StoreError::WrongGenesis { stored, given }
+            if stored == expected_stored && given == expected_given
+    ));
+    open(&disk);
+}
+
+#[test]
+fn refuses_rows_that_do_not_add_up() {
+    let (disk, _) = written();
+    let backend = disk.attach().expect("closed");
+    let database = redb::Builder::new()
+        .create_with_backend(backend)
+        .expect("a whole file");
+    let key = [7u8; 52];
+    tables::tests::put_slot(&database, &key);
+    drop(database);
+    let error = try_open(&disk).expect_err("a slot too many");
+    assert!(
+        matches!(
+            error,
+            StoreError::Corrupt(Corruption::Root { .. } | Corruption::OrphanStorage { .. })
+        ),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn refuses_a_file_that_is_none() {
+    let disk = MemoryDisk::new();
+    disk.tamper(|bytes| *bytes = b"not a database at all ".repeat(500));
+    let error = try_open(&disk).expect_err("garbage");
+    assert!(matches!(error, StoreError::Corrupt(_)), "{error:?}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn survives_truncation(part in 0.0f64..1.0) {
+        let (disk, root) = written();
+        disk.tamper(|bytes| {
+            let kept = bytes.len() as f64 * part;
+            let kept = bytes.len().min(format!("{kept:.0}").parse().expect("a number"));
+            bytes.truncate(kept);
+        });
+        check(&disk, root)?;
+    }
+
+    #[test]
+    fn survives_garbled_bytes(
+        spots in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 1..40),
+    ) {
+        let (disk, root) = written();
+        disk.tamper(|bytes| {
+            for (spot, value) in &spots {
+                *spot.get_mut(bytes) = *value;
+            }
+        });
+        check(&disk, root)?;
+    }
+
+    #[test]
+    fn survives_garbled_pages(page in any::<proptest::sample::Index>(), value in any::<u8>()) {
+        let (disk, root) = written();
+        disk.tamper(|bytes| {
+            let pages: Vec<_> = bytes.chunks_mut(4096).collect();
+            let count = pages.len();
+            for (_, bytes) in pages.into_iter().enumerate().filter(|(i, _)| *i == page.index(count)) {
+                bytes.fill(value);
+            }
+        });
+        check(&disk, root)?;
+    }
+}

@@ -1,0 +1,88 @@
+//! Random blocks, flushes and reopenings: at every height kept, the store answers as a map.
+
+use super::*;
+use crate::trie::tests::any_diff;
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+#[derive(Clone, Debug)]
+enum Step {
+    Block(StateDiff),
+    /// So many heights below the newest.
+    Flush(u64),
+    Reopen,
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        8 => any_diff().prop_map(Step::Block),
+        2 => (0u64..3).prop_map(Step::Flush),
+        1 => Just(Step::Reopen),
+    ]
+}
+
+fn check_height(store: &Store, model: &MemoryState, height: u64) -> Result<(), TestCaseError> {
+    let snapshot = store.snapshot(height).expect("kept");
+    prop_assert_eq!(snapshot.root(), model.root());
+    let slots: Vec<U256> = (0u64..13).map(U256::from).collect();
+    for address in (0u8..26).map(address) {
+        let account = model.account(&address).expect("memory");
+        prop_assert_eq!(snapshot.account(&address).expect("memory"), account);
+        for slot in &slots {
+            let value = model.storage(&address, slot).expect("memory");
+            prop_assert_eq!(snapshot.storage(&address, slot).expect("memory"), value);
+        }
+    }
+    let probe = address(u8::try_from(height % 26).expect("below 26"));
+    let proof = snapshot.proof(&probe, &[]).expect("memory");
+    let leaf = proof.account.map(|account| {
+        let (nonce, balance) = (account.nonce, account.balance);
+        let leaf =
+            alloy_trie::TrieAccount::new(nonce, balance, proof.storage_root, account.code_hash);
+        alloy_rlp::encode(leaf)
+    });
+    let key = Nibbles::unpack(keccak256(probe));
+    prop_assert!(verify_proof(*snapshot.root(), key, leaf, &proof.proof).is_ok());
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn answers_as_a_map(steps in vec(any_step(), 1..30)) {
+        let disk = MemoryDisk::new();
+        let mut store = open(&disk);
+        let mut first = MemoryState::default();
+        first.apply(&genesis().diff());
+        // The state at each height.
+        let mut models = vec![first];
+        for step in steps {
+            match step {
+                Step::Block(diff) => {
+                    let mut model = models.last().expect("never empty").clone();
+                    model.apply(&diff);
+                    models.push(model);
+                    add_block(&store, diff);
+                }
+                Step::Flush(below) => {
+                    let height = store.newest_height().saturating_sub(below);
+                    store.flush(height).expect("sealed");
+                }
+                Step::Reopen => {
+                    let flushed = store.flushed_height();
+                    drop(store);
+                    store = open(&disk);
+                    prop_assert_eq!(store.newest_height(), flushed);
+                    let kept = usize::try_from(flushed).expect("small") + 1;
+                    models.truncate(kept);
+                }
+            }
+        }
+        prop_assert_eq!(store.newest_height(), models.len() as u64 - 1);
+        for height in store.oldest_height()..=store.newest_height() {
+            let model = &models[usize::try_from(height).expect("small")];
+            check_height(&store, model, height)?;
+        }
+    }
+}
