@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { artifact } from '../lib/artifacts.mjs'
-import { webSocketProvider, httpProvider, walletOf } from '../lib/ethers.mjs'
+import { close, httpProvider, walletOf, webSocketProvider } from '../lib/ethers.mjs'
 import { eventually } from '../lib/eventually.mjs'
 import { deploy } from '../lib/uniswap.mjs'
 
@@ -28,9 +28,8 @@ for (const [kind, connect, index] of kinds) {
       }
       await eventually('three events', () => seen.length >= sent.length)
       assert.deepEqual(seen, sent)
-      await box.off('Stored')
     } finally {
-      await provider.destroy()
+      await close(provider)
     }
   })
 
@@ -41,11 +40,10 @@ for (const [kind, connect, index] of kinds) {
       await provider.on('block', (number) => numbers.push(number))
       // The heartbeat makes the blocks.
       await eventually('three blocks', () => numbers.length >= 3)
-      await provider.off('block')
       for (let i = 1; i < numbers.length; i++) assert.equal(numbers[i], numbers[i - 1] + 1)
       assert.ok((await provider.getBlockNumber()) >= numbers.at(-1))
     } finally {
-      await provider.destroy()
+      await close(provider)
     }
   })
 }

@@ -11,5 +11,15 @@ const options = { staticNetwork: network, cacheTimeout: -1, pollingInterval: 100
 export const httpProvider = () => new JsonRpcProvider(url, network, options)
 export const webSocketProvider = () => new WebSocketProvider(wsUrl, network, options)
 
+/**
+ * Destroys the provider once it is quiet: ethers unsubscribes without waiting for the answer,
+ * and what is unanswered when it is destroyed becomes an unhandled rejection.
+ */
+export async function close(provider) {
+  await provider.removeAllListeners()
+  await provider.send('eth_chainId', [])
+  await provider.destroy()
+}
+
 export const walletOf = (index, provider) =>
   HDNodeWallet.fromPhrase(mnemonic, '', `m/44'/60'/0'/0/${index}`).connect(provider)

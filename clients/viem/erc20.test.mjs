@@ -5,7 +5,7 @@ import { before, test } from 'node:test'
 import { getContractAddress, getContract, parseEther, parseEventLogs, zeroAddress } from 'viem'
 import { account } from '../lib/accounts.mjs'
 import { artifact } from '../lib/artifacts.mjs'
-import { client, deploy, succeeded, walletOf } from '../lib/viem.mjs'
+import { client, succeeded, walletOf } from '../lib/viem.mjs'
 
 const alice = account(0)
 const bob = account(1)

@@ -107,7 +107,7 @@ test('wrong parameters are -32602', async () => {
 })
 
 test('malformed JSON is -32700 with a null id', async () => {
-  for (const body of ['{', '{"jsonrpc":"2.0",', 'hello', '']) {
+  for (const body of ['{', '{"jsonrpc":"2.0",', 'hello']) {
     const { id, error } = await post(body)
     assert.equal(error.code, isAnvil ? -32600 : -32700, body)
     assert.equal(id, null)

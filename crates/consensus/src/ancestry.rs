@@ -44,7 +44,11 @@ pub(crate) struct RecentBlocks {
 
 impl RecentBlocks {
     pub(crate) fn new(senders: SenderCache, impersonation: Impersonation) -> Self {
-        Self { known: Arc::default(), senders, impersonation }
+        Self {
+            known: Arc::default(),
+            senders,
+            impersonation,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
@@ -68,7 +72,11 @@ impl RecentBlocks {
     pub(crate) fn insert(&self, block: RecoveredBlock) {
         let mut known = self.lock();
         let digest = block.block().digest();
-        known.by_height.entry(block.header().height).or_default().push(digest);
+        known
+            .by_height
+            .entry(block.header().height)
+            .or_default()
+            .push(digest);
         known.blocks.insert(digest, block);
         while known.blocks.len() > BLOCKS_MAX {
             known.drop_lowest();
@@ -78,7 +86,11 @@ impl RecentBlocks {
     /// Forgets everything below a height.
     pub(crate) fn prune(&self, height: u64) {
         let mut known = self.lock();
-        while known.by_height.first_key_value().is_some_and(|(lowest, _)| *lowest < height) {
+        while known
+            .by_height
+            .first_key_value()
+            .is_some_and(|(lowest, _)| *lowest < height)
+        {
             known.drop_lowest();
         }
     }
@@ -126,7 +138,9 @@ async fn fetch(
 
 impl Known {
     fn drop_lowest(&mut self) {
-        let Some((_, digests)) = self.by_height.pop_first() else { return };
+        let Some((_, digests)) = self.by_height.pop_first() else {
+            return;
+        };
         for digest in digests {
             self.blocks.remove(&digest);
         }

@@ -15,5 +15,5 @@ mod verify;
 pub use application::{Ordering, OrderingParts};
 pub use config::ConsensusConfig;
 pub use delivery::mempool_observer;
-pub use engine::{Channels, Engine, EngineFault, EngineParts, genesis};
+pub use engine::{Engine, EngineFault, EngineParts, Runtime};
 pub use verify::Rejection;

@@ -4,9 +4,53 @@ use commonware_consensus::{
     marshal::{self, standard::Standard},
     simplex,
 };
+use commonware_p2p::{Blocker, Provider, Receiver, Sender};
 use commonware_runtime::Quota;
-use primitives::{Block, BlockLimits, crypto::BlockDigest, crypto::Scheme};
+use primitives::{Block, BlockLimits, crypto::BlockDigest, crypto::PublicKey, crypto::Scheme};
 use std::num::NonZeroU32;
+
+/// A kind of network: authenticated connections in a node, simulated links in a simulation.
+pub trait Network: 'static {
+    /// Sends on one channel.
+    type Sender: Sender<PublicKey = PublicKey>;
+    /// Receives on one channel.
+    type Receiver: Receiver<PublicKey = PublicKey>;
+    /// Bans peers.
+    type Blocker: Blocker<PublicKey = PublicKey>;
+    /// Knows the peers.
+    type Peers: Provider<PublicKey = PublicKey>;
+}
+
+/// Both ends of one channel.
+pub type Link<N> = (<N as Network>::Sender, <N as Network>::Receiver);
+
+/// Everything consensus needs of the network: one link for each channel of [`ALL`].
+pub struct Wires<N: Network> {
+    /// See [`VOTES`].
+    pub votes: Link<N>,
+    /// See [`CERTIFICATES`].
+    pub certificates: Link<N>,
+    /// See [`RESOLVER`].
+    pub resolver: Link<N>,
+    /// See [`BACKFILL`].
+    pub backfill: Link<N>,
+    /// See [`BLOCKS`].
+    pub blocks: Link<N>,
+    /// See [`RESULTS`].
+    pub results: Link<N>,
+    /// See [`TRANSACTIONS`].
+    pub transactions: Link<N>,
+    /// Bans peers.
+    pub blocker: N::Blocker,
+    /// Knows the peers.
+    pub peers: N::Peers,
+}
+
+impl<N: Network> std::fmt::Debug for Wires<N> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Wires").finish_non_exhaustive()
+    }
+}
 
 /// Votes of simplex.
 pub const VOTES: u64 = 0;
@@ -22,8 +66,16 @@ pub const BLOCKS: u64 = 4;
 pub const RESULTS: u64 = 5;
 /// Transactions on their way to the leaders.
 pub const TRANSACTIONS: u64 = 6;
-/// All of them, in the order of [`crate::Channels`].
-pub const ALL: [u64; 7] = [VOTES, CERTIFICATES, RESOLVER, BACKFILL, BLOCKS, RESULTS, TRANSACTIONS];
+/// All of them.
+pub const ALL: [u64; 7] = [
+    VOTES,
+    CERTIFICATES,
+    RESOLVER,
+    BACKFILL,
+    BLOCKS,
+    RESULTS,
+    TRANSACTIONS,
+];
 
 /// Messages a second that one peer may send on one channel.
 const MESSAGES_PER_SECOND: NonZeroU32 = NonZeroU32::new(1_024).expect("1024 is not zero");

@@ -7,7 +7,6 @@
 
 use commonware_cryptography::certificate::Verifier as _;
 use commonware_parallel::Sequential;
-use pipeline::account_view;
 use primitives::{
     ChainConfig, ExecutedRef, ExecutionResult, Header, RecoveredBlock,
     affordability::{InFlight, Unaffordable},
@@ -18,7 +17,7 @@ use primitives::{
     static_check::{StaticError, check_static},
 };
 use rand_core::CryptoRng;
-use state::{ReadFault, StateReader};
+use state::{ReadFault, StateReader, account_view};
 
 /// Why a block can never be finalized.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -110,7 +109,10 @@ pub(crate) fn check_header(
     }
     let expected = next_base_fee(parent, chain);
     if header.base_fee != expected {
-        return Err(Rejection::BaseFee { got: header.base_fee, expected });
+        return Err(Rejection::BaseFee {
+            got: header.base_fee,
+            expected,
+        });
     }
     if header.shard_section_digest != parent.shard_section_digest {
         return Err(Rejection::Digest("shard_section_digest"));
@@ -144,18 +146,25 @@ pub(crate) fn check_certificate(
         return Ok(());
     }
     let height = executed.height;
-    let result = ExecutionResult { height, block_hash: executed.block_hash };
+    let result = ExecutionResult {
+        height,
+        block_hash: executed.block_hash,
+    };
     let proved = executed.certificate.as_ref().is_some_and(|signatures| {
         scheme.verify_certificate::<_, BlockDigest>(rng, &result, signatures, &Sequential)
     });
-    if proved { Ok(()) } else { Err(Rejection::Certificate { height }) }
+    if proved {
+        Ok(())
+    } else {
+        Err(Rejection::Certificate { height })
+    }
 }
 
 /// The gas budget of a block on top of these blocks in flight.
 pub(crate) fn gas_budget(in_flight: &[RecoveredBlock], chain: &ChainConfig) -> u64 {
-    let ordered = in_flight
-        .iter()
-        .fold(0_u64, |sum, block| sum.saturating_add(block.header().gas_limits_sum));
+    let ordered = in_flight.iter().fold(0_u64, |sum, block| {
+        sum.saturating_add(block.header().gas_limits_sum)
+    });
     chain.gas_budget(ordered)
 }
 
@@ -195,8 +204,9 @@ pub(crate) fn check_body(
         if let Err(error) = check_static(transaction, chain, header.base_fee) {
             return Ok(Err(Rejection::Static { index, error }));
         }
-        let admitted = commitments
-            .admit(transaction, header.base_fee, |address| account_view(state, address))?;
+        let admitted = commitments.admit(transaction, header.base_fee, |address| {
+            account_view(state, address)
+        })?;
         if let Err(error) = admitted {
             return Ok(Err(Rejection::Unaffordable { index, error }));
         }
@@ -212,7 +222,10 @@ fn check_gas(
     let header = block.header();
     let expected = gas_budget(in_flight, chain);
     if header.gas_budget != expected {
-        return Err(Rejection::GasBudget { got: header.gas_budget, expected });
+        return Err(Rejection::GasBudget {
+            got: header.gas_budget,
+            expected,
+        });
     }
     if header.gas_limits_sum > header.gas_budget {
         let (sum, budget) = (header.gas_limits_sum, header.gas_budget);

@@ -91,12 +91,6 @@ impl<'a> Overlay<'a> {
         Ok(self.load(address)?.present)
     }
 
-    /// The code of an account as it is now; empty when it has none.
-    pub(crate) fn account_code(&mut self, address: &Address) -> Result<Bytecode, ExecutionFault> {
-        let account = self.account(address)?.unwrap_or_default();
-        self.code_by_hash(account.code_hash)
-    }
-
     /// Changes an account outside of any transaction, creating it if it does not exist.
     pub(crate) fn edit(
         &mut self,

@@ -23,7 +23,7 @@ mod system;
 #[cfg(test)]
 mod tests;
 
-pub use call::{CallError, CallOutcome, CallRequest, CallStatus, call};
+pub use call::{CALL_GAS_MAX, CallError, CallOutcome, CallRequest, CallStatus, call};
 pub use conformance::{EthereumRules, Fork};
 pub use database::ExecutionFault;
 pub use estimate::{EstimateError, estimate_gas};

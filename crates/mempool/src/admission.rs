@@ -11,7 +11,7 @@ use alloy_consensus::Transaction as _;
 use alloy_primitives::{Address, B256, U256, U512};
 use primitives::{
     RecoveredTransaction,
-    affordability::{StaticError, check_static},
+    static_check::{StaticError, check_static},
 };
 
 /// A transaction that the rules of the chain allow at some base fee, whatever the state.
@@ -50,8 +50,8 @@ impl CheckedTransaction {
         }
         // 192 bits at most: no overflow.
         let gas_cost = U256::from(fees.max_fee) * U256::from(transaction.gas_limit());
-        let cost = U512::from(gas_cost) + U512::from(transaction.value());
-        let cost = U256::try_from(cost).map_err(|_| AdmissionError::CostOverflow)?;
+        let cost = gas_cost.checked_add(transaction.value());
+        let cost = cost.ok_or(AdmissionError::CostOverflow)?;
         Ok(Self {
             nonce: transaction.nonce(),
             fees,

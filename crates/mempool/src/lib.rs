@@ -6,6 +6,8 @@ pub mod config;
 mod entry;
 pub mod event;
 mod eviction;
+#[cfg(test)]
+mod fixtures;
 mod lane;
 pub mod mailbox;
 mod nonces;

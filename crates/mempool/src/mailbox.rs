@@ -9,6 +9,9 @@
 //! a sender, reads state or tells a listener. Listeners run on the caller's thread and must not
 //! block: one that feeds a queue drops or coalesces when it is full.
 
+#[cfg(test)]
+mod tests;
+
 use crate::{
     account::read_account,
     admission::{Admitted, AdmissionError, CheckedTransaction},

@@ -300,7 +300,7 @@ impl<E: Clock + Spawner> Actor<E> {
             report.transactions = outcomes
                 .map(|(transaction, receipt)| TransactionOutcome {
                     hash: transaction.hash(),
-                    success: receipt.success(),
+                    success: receipt.is_success(),
                     gas_used: receipt.gas_used,
                 })
                 .collect();

@@ -8,13 +8,13 @@ use crate::{DivergenceReport, ExecutedRecord, Ledger, RecordError, ledger::Effec
 use alloy_primitives::{Address, B256, keccak256};
 use executor::BlockEnvironment;
 use primitives::{
-    Block, BlockLimits, BlockStages, ChainConfig, ExecutionCertificate, Header, Heads,
-    RecoveredBlock,
-    affordability::{AccountView, Budget, InFlight},
+    Block, BlockLimits, BlockStages, ChainConfig, ExecutionCertificate, ExecutionResult, Header,
+    Heads, RecoveredBlock,
+    affordability::{Budget, InFlight},
     base_fee::next_base_fee,
     stage::Stage,
 };
-use state::{ReadFault, Snapshot, StateReader, Store, StoreError, UnknownHeight};
+use state::{ReadFault, Snapshot, Store, StoreError, UnknownHeight, account_view};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -22,7 +22,7 @@ use std::{
 use tokio::sync::{broadcast, watch};
 
 /// Events a slow subscriber may fall behind.
-pub const EVENTS_MAX: usize = 4_096;
+pub(crate) const EVENTS_MAX: usize = 4_096;
 
 /// What happened to a block.
 #[derive(Clone, Debug)]
@@ -102,7 +102,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// What a chain's handles are made of.
 #[derive(Debug)]
-pub struct ChainParts {
+pub(crate) struct ChainParts {
     /// The rules.
     pub config: ChainConfig,
     /// Bounds for decoding stored blocks.
@@ -209,6 +209,12 @@ impl Chain {
     #[must_use]
     pub fn certificate(&self) -> Option<ExecutionCertificate> {
         self.with_ledger(|ledger| ledger.certificate().cloned())
+    }
+
+    /// The newest result known to be certified, carried by a header or not.
+    #[must_use]
+    pub fn certified_floor(&self) -> ExecutionResult {
+        self.with_ledger(Ledger::certified_floor)
     }
 
     /// This node's own result at a height, while it is kept.
@@ -380,10 +386,7 @@ impl Chain {
         let effects = event(&mut ledger);
         let progress = Progress {
             heads: ledger.heads(),
-            certified_height: ledger
-                .certificate()
-                .map_or(0, |certificate| certificate.result.height)
-                .max(ledger.carried().height),
+            certified_height: ledger.certified_floor().height,
             stopped: ledger.diverged().is_some() || lock(&self.shared.halted).is_some(),
         };
         drop(ledger);
@@ -429,14 +432,6 @@ impl Chain {
             .progress
             .send_modify(|progress| progress.stopped = true);
     }
-}
-
-/// What the affordability rule needs to know of an account.
-///
-/// # Errors
-/// When the state cannot be read.
-pub fn account_view(state: &impl StateReader, address: &Address) -> Result<AccountView, ReadFault> {
-    executor::account_view(state, address)
 }
 
 /// The environment in which a block executes.

@@ -21,7 +21,7 @@ use primitives::{
 use std::collections::BTreeMap;
 
 /// Heights whose stage times are kept.
-pub const STAGES_MAX: usize = 4_096;
+pub(crate) const STAGES_MAX: usize = 4_096;
 
 /// What follows from an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,6 +100,16 @@ impl Ledger {
     #[must_use]
     pub const fn carried(&self) -> ExecutionResult {
         self.carried
+    }
+
+    /// The newest result known to be certified, carried by a header or not.
+    #[must_use]
+    pub fn certified_floor(&self) -> ExecutionResult {
+        self.certificate
+            .as_ref()
+            .map(|certificate| certificate.result)
+            .filter(|result| result.height > self.carried.height)
+            .unwrap_or(self.carried)
     }
 
     /// This node's own result at a height, while it is kept.

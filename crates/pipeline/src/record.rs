@@ -62,7 +62,7 @@ impl ExecutedRecord {
             hash: self.hash,
             header: header.into(),
             body: body.into(),
-            receipts: executor::encode_receipts(&self.receipts),
+            receipts: Receipt::encode_all(&self.receipts).into(),
             transaction_hashes: self.transactions.iter().map(|tx| tx.hash()).collect(),
         }
     }
@@ -78,8 +78,11 @@ impl ExecutedRecord {
         };
         let header = Header::decode(&mut stored.header.as_ref()).map_err(|_| damaged("header"))?;
         let (block, senders) = read_body(&stored.body, limits).ok_or_else(|| damaged("body"))?;
-        let receipts =
-            executor::decode_receipts(&stored.receipts).map_err(|_| damaged("receipts"))?;
+        let receipts = match stored.receipts.is_empty() {
+            // Genesis executed nothing.
+            true => Vec::new(),
+            false => Receipt::decode_all(&stored.receipts).map_err(|_| damaged("receipts"))?,
+        };
         if receipts.len() != senders.len() {
             return Err(damaged("receipts"));
         }

@@ -99,6 +99,19 @@ pub enum Directive {
     SetStorage(Address, U256, U256),
 }
 
+impl Directive {
+    /// The account it changes.
+    #[must_use]
+    pub const fn address(&self) -> Address {
+        match self {
+            Self::SetBalance(address, _)
+            | Self::SetNonce(address, _)
+            | Self::SetCode(address, _)
+            | Self::SetStorage(address, _, _) => *address,
+        }
+    }
+}
+
 /// Bounds under which a block is decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlockLimits {

@@ -3,8 +3,11 @@
 //! ed25519 certificates: attributable (a double vote is evidence), cheap, no key ceremony.
 //! Changing the scheme means changing these aliases.
 
-use commonware_consensus::simplex::{scheme::ed25519 as simplex_ed25519, types};
-use commonware_cryptography::{Sha256, ed25519, sha256};
+use commonware_consensus::{
+    simplex::{scheme::ed25519 as simplex_ed25519, types},
+    types::{Epoch, Round, View},
+};
+use commonware_cryptography::{Digest as _, Sha256, Signer as _, ed25519, sha256};
 
 /// A validator's public key.
 pub type PublicKey = ed25519::PublicKey;
@@ -22,3 +25,16 @@ pub type ProposalContext = types::Context<BlockDigest, PublicKey>;
 pub type Notarization = types::Notarization<Scheme, BlockDigest>;
 /// 2f+1 finalize votes.
 pub type Finalization = types::Finalization<Scheme, BlockDigest>;
+
+/// Nobody proposed genesis; its context still names a leader, of this well-known key.
+const GENESIS_LEADER_SEED: u64 = 0;
+
+/// The context of the block at height 0.
+#[must_use]
+pub fn genesis_context() -> ProposalContext {
+    ProposalContext {
+        round: Round::new(Epoch::zero(), View::zero()),
+        leader: PrivateKey::from_seed(GENESIS_LEADER_SEED).public_key(),
+        parent: (View::zero(), BlockDigest::EMPTY),
+    }
+}

@@ -18,6 +18,7 @@ pub mod limits;
 pub mod recovery;
 pub mod shard;
 pub mod stage;
+pub mod static_check;
 pub mod transaction;
 
 pub use block::{

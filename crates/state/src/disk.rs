@@ -15,6 +15,9 @@ use std::fmt::{Debug, Formatter};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+/// Length of what the key-value store begins a file with.
+const MARK_BYTES: usize = 9;
+
 /// A disk in memory that can fail and crash.
 #[derive(Clone, Default)]
 pub struct MemoryDisk {
@@ -80,6 +83,11 @@ impl MemoryDisk {
     pub(crate) fn attach(&self) -> Option<Attached> {
         let mut sectors = self.lock();
         let free = !std::mem::replace(&mut sectors.in_use, true);
+        // The key-value store marks a new file last: without the mark there is nothing in it.
+        if free && sectors.bytes.iter().take(MARK_BYTES).all(|byte| *byte == 0) {
+            sectors.bytes.clear();
+            sectors.unsynced.clear();
+        }
         free.then(|| Attached {
             disk: self.clone(),
             incarnation: sectors.incarnation,

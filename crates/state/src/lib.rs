@@ -9,13 +9,15 @@ mod record;
 mod snapshot;
 mod store;
 pub mod trie;
+mod view;
 
 pub use diff::{AccountDiff, StateDiff};
 pub use disk::MemoryDisk;
 pub use genesis::{GenesisAccount, GenesisAlloc, GenesisState, genesis_root};
 pub use memory::MemoryState;
 pub use reader::{Account, ReadFault, StateReader};
-pub use record::BlockRecord;
+pub use record::{BlockRecord, TransactionLocation};
 pub use snapshot::{AccountProof, Snapshot, StorageProof};
 pub use store::{Corruption, Location, Store, StoreConfig, StoreError, UnknownHeight};
 pub use trie::StateRoot;
+pub use view::account_view;

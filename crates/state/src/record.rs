@@ -18,3 +18,6 @@ pub struct BlockRecord {
     /// Hashes of the block's transactions, in order.
     pub transaction_hashes: Vec<B256>,
 }
+
+/// Where a transaction is: the height of its block and its index in there.
+pub type TransactionLocation = (u64, u32);

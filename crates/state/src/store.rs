@@ -34,7 +34,7 @@ use crate::diff::StateDiff;
 use crate::disk::MemoryDisk;
 use crate::genesis::GenesisState;
 use crate::reader::ReadFault;
-use crate::record::BlockRecord;
+use crate::record::{BlockRecord, TransactionLocation};
 use crate::snapshot::{Snapshot, StateAt};
 use crate::trie::StateRoot;
 use alloy_primitives::{B256, Bytes};
@@ -94,11 +94,11 @@ impl Store {
         genesis: &GenesisState,
         config: StoreConfig,
     ) -> Result<Self, StoreError> {
-        let (database, tip) = open::open(location, genesis, config.cache_bytes)?;
+        let (database, flushed) = open::open(location, genesis, config.cache_bytes)?;
         let inner = Inner {
             database,
             history_blocks: config.history_blocks,
-            chain: RwLock::new(Chain::new(tip)),
+            chain: RwLock::new(Chain::new(flushed)),
             committing: Mutex::new(()),
             flushing: Mutex::new(()),
         };
@@ -193,8 +193,11 @@ impl Store {
         }
     }
 
-    /// The height and index in its block of the transaction with this hash.
-    pub fn transaction_location(&self, hash: &B256) -> Result<Option<(u64, u32)>, StoreError> {
+    /// The height and index of the transaction with this hash.
+    pub fn transaction_location(
+        &self,
+        hash: &B256,
+    ) -> Result<Option<TransactionLocation>, StoreError> {
         let unflushed = self.inner.chain().transaction_location(hash);
         match unflushed {
             Some(location) => Ok(Some(location)),

@@ -77,7 +77,7 @@ impl<V: Value> Trie<V> {
 
     /// The version after these writes, which are of distinct keys, in any order.
     pub(crate) fn apply(&self, mut writes: Vec<Write<V>>) -> Self {
-        writes.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        writes.sort_unstable_by_key(|write| write.key);
         let distinct = writes.windows(2).all(|pair| pair[0].key != pair[1].key);
         assert!(distinct, "a batch writes each key once");
         Self {

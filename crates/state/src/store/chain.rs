@@ -5,7 +5,7 @@
 
 use super::error::StoreError;
 use crate::diff::StateDiff;
-use crate::record::BlockRecord;
+use crate::record::{BlockRecord, TransactionLocation};
 use crate::snapshot::StateAt;
 use crate::trie::StateRoot;
 use alloy_primitives::map::B256Map;
@@ -40,13 +40,16 @@ pub(super) struct Sealed {
     indices: B256Map<u32>,
 }
 
+/// What a block leaves behind.
+type Block = (Arc<StateDiff>, Arc<BlockRecord>);
+
 /// What one flush writes.
 pub(super) struct Batch {
     /// The height the file will be at.
     pub(super) height: u64,
     pub(super) root: StateRoot,
     /// Oldest first.
-    pub(super) blocks: Vec<(Arc<StateDiff>, Arc<BlockRecord>)>,
+    pub(super) blocks: Vec<Block>,
 }
 
 impl Sealed {
@@ -205,7 +208,7 @@ impl Chain {
     }
 
     /// The last one, should a hash have occurred twice, as in the file.
-    pub(super) fn transaction_location(&self, hash: &B256) -> Option<(u64, u32)> {
+    pub(super) fn transaction_location(&self, hash: &B256) -> Option<TransactionLocation> {
         self.unflushed().rev().find_map(|(entry, unflushed)| {
             let index = unflushed.sealed.as_ref()?.indices.get(hash)?;
             Some((entry.state.height, *index))

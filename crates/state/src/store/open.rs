@@ -9,9 +9,8 @@
 //! file, and hashing every account and slot.
 
 use super::error::{Corruption, StoreError};
-use super::tables::{self, FORMAT, Head};
+use super::tables::{self, FORMAT, Flushed};
 use super::{Location, chain::Batch};
-use crate::disk::MemoryDisk;
 use crate::genesis::{GenesisState, genesis_root};
 use crate::snapshot::StateAt;
 use crate::trie::StateTrie;
@@ -25,41 +24,69 @@ use std::sync::Arc;
 
 /// The file of a store in its directory.
 const FILE_NAME: &str = "state.redb";
+/// Its name until the genesis is in it.
+const DRAFT_NAME: &str = "state.redb.new";
 
-/// The file, and the state and block hash at its height.
+/// The open file, and the state and block hash at its height.
+type Opened = (Database, (StateAt, B256));
+
+/// Opens the file, after making it if there is none.
 pub(super) fn open(
     location: Location,
     genesis: &GenesisState,
     cache_bytes: usize,
-) -> Result<(Database, (StateAt, B256)), StoreError> {
-    // The key-value store checks what it reads, but not against every kind of damage. Nothing
-    // survives such a panic: the half-open file is dropped with the closure.
+) -> Result<Opened, StoreError> {
+    match location {
+        Location::Directory(directory) => open_directory(&directory, genesis, cache_bytes),
+        Location::Memory(disk) => {
+            let backend = disk.attach().ok_or(StoreError::Locked)?;
+            let builder = builder_with(cache_bytes);
+            checked(|| builder.create_with_backend(backend), genesis)
+        }
+    }
+}
+
+fn open_directory(
+    directory: &Path,
+    genesis: &GenesisState,
+    cache_bytes: usize,
+) -> Result<Opened, StoreError> {
+    let mut maker = DirBuilder::new();
+    maker.recursive(true).mode(0o700).create(directory)?;
+    let (path, draft) = (directory.join(FILE_NAME), directory.join(DRAFT_NAME));
+    let builder = builder_with(cache_bytes);
+    if path.try_exists()? {
+        return checked(|| builder.open(&path), genesis);
+    }
+    // Only a whole file gets the real name; what a death in between left behind is of no value.
+    let opened = match checked(|| builder.create(&draft), genesis) {
+        Err(StoreError::Corrupt(_) | StoreError::WrongGenesis { .. }) => {
+            std::fs::remove_file(&draft)?;
+            checked(|| builder.create(&draft), genesis)?
+        }
+        opened => opened?,
+    };
+    // The draft is ours, so its name is; but another process may just have been here.
+    if path.try_exists()? {
+        return Err(StoreError::Locked);
+    }
+    std::fs::rename(&draft, &path)?;
+    File::open(directory)?.sync_all()?;
+    Ok(opened)
+}
+
+/// Opens a file and loads it. The key-value store checks what it reads, but perhaps not against
+/// every kind of damage, so that a panic in there counts as damage; nothing survives it.
+fn checked(
+    open: impl FnOnce() -> Result<Database, DatabaseError>,
+    genesis: &GenesisState,
+) -> Result<Opened, StoreError> {
     let attempt = AssertUnwindSafe(|| {
-        let database = match location {
-            Location::Directory(directory) => open_directory(&directory, cache_bytes)?,
-            Location::Memory(disk) => open_memory(&disk, cache_bytes)?,
-        };
-        let tip = load(&database, genesis)?;
-        Ok((database, tip))
+        let database = open().map_err(explain)?;
+        let state = load(&database, genesis)?;
+        Ok((database, state))
     });
     catch_unwind(attempt).unwrap_or(Err(StoreError::Corrupt(Corruption::Structure)))
-}
-
-fn open_directory(directory: &Path, cache_bytes: usize) -> Result<Database, StoreError> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true).mode(0o700).create(directory)?;
-    let database = builder_with(cache_bytes).create(directory.join(FILE_NAME));
-    let database = database.map_err(explain)?;
-    // The file's name must survive a power failure as well as its content.
-    File::open(directory)?.sync_all()?;
-    Ok(database)
-}
-
-fn open_memory(disk: &MemoryDisk, cache_bytes: usize) -> Result<Database, StoreError> {
-    let backend = disk.attach().ok_or(StoreError::Locked)?;
-    builder_with(cache_bytes)
-        .create_with_backend(backend)
-        .map_err(explain)
 }
 
 fn builder_with(cache_bytes: usize) -> Builder {
@@ -72,13 +99,13 @@ fn builder_with(cache_bytes: usize) -> Builder {
 
 /// Checks the file against the genesis and its own root.
 fn load(database: &Database, genesis: &GenesisState) -> Result<(StateAt, B256), StoreError> {
-    let head = match tables::head(database).map_err(corrupt)? {
-        Some(head) => head,
+    let flushed = match tables::flushed(database).map_err(corrupt)? {
+        Some(flushed) => flushed,
         None => write_genesis(database, genesis)?,
     };
-    if head.format != FORMAT {
+    if flushed.format != FORMAT {
         return Err(StoreError::WrongFormat {
-            stored: head.format,
+            stored: flushed.format,
             supported: FORMAT,
         });
     }
@@ -92,25 +119,25 @@ fn load(database: &Database, genesis: &GenesisState) -> Result<(StateAt, B256), 
     }
     let trie = build(database)?;
     let root = trie.root();
-    if *root != head.root {
+    if *root != flushed.root {
         return Err(StoreError::Corrupt(Corruption::Root {
-            height: head.height,
-            stored: head.root,
+            height: flushed.height,
+            stored: flushed.root,
             computed: *root,
         }));
     }
-    let height = head.height;
-    Ok((StateAt { height, trie, root }, head.hash))
+    let height = flushed.height;
+    Ok((StateAt { height, trie, root }, flushed.hash))
 }
 
-fn write_genesis(database: &Database, genesis: &GenesisState) -> Result<Head, StoreError> {
+fn write_genesis(database: &Database, genesis: &GenesisState) -> Result<Flushed, StoreError> {
     let batch = Batch {
         height: 0,
         root: genesis_root(&genesis.alloc),
         blocks: vec![(Arc::new(genesis.diff()), Arc::new(genesis.record()))],
     };
     tables::write(database, &batch).map_err(Box::new)?;
-    Ok(Head {
+    Ok(Flushed {
         format: FORMAT,
         height: 0,
         root: *batch.root,
@@ -141,13 +168,14 @@ fn build(database: &Database) -> Result<StateTrie, StoreError> {
     }
 }
 
-type SlotRow = Result<(Address, U256, U256), redb::Error>;
+type SlotRow = Result<tables::SlotOf, redb::Error>;
+type Slots = Vec<(U256, U256)>;
 
 /// Takes the slots of one account off the sorted rows.
 fn slots_of(
     address: Address,
     rows: &mut std::iter::Peekable<impl Iterator<Item = SlotRow>>,
-) -> Result<Vec<(U256, U256)>, StoreError> {
+) -> Result<Slots, StoreError> {
     let mut slots = Vec::new();
     let mine = |row: &SlotRow| row.as_ref().map_or(true, |(owner, ..)| *owner <= address);
     while let Some(row) = rows.next_if(mine) {

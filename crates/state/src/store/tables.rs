@@ -2,7 +2,7 @@
 //!
 //! | table | key | value |
 //! |---|---|---|
-//! | head | – | format, height, state root, block hash |
+//! | flushed | – | format, height, state root, block hash |
 //! | accounts | address | nonce, balance, code hash |
 //! | storage | address ‖ slot | value, never zero |
 //! | code | code hash | code |
@@ -15,7 +15,7 @@
 use super::chain::Batch;
 use crate::diff::{AccountDiff, StateDiff};
 use crate::reader::Account;
-use crate::record::BlockRecord;
+use crate::record::{BlockRecord, TransactionLocation};
 use alloy_primitives::{Address, B256, Bytes, U256};
 use redb::{
     Database, ReadOnlyTable, ReadableDatabase, ReadableTable, Table, TableDefinition,
@@ -28,12 +28,12 @@ pub(super) const FORMAT: u32 = 1;
 type Word = &'static [u8; 32];
 type Slot = &'static [u8; 52];
 type Text = &'static [u8];
-type HeadRow = (u32, u64, Word, Word);
+type FlushedRow = (u32, u64, Word, Word);
 type AccountRow = (u64, Word, Word);
 type BlockRow = (Word, Text, Text, Text, Text);
 type Result<T> = std::result::Result<T, redb::Error>;
 
-const HEAD: TableDefinition<'static, (), HeadRow> = TableDefinition::new("head");
+const FLUSHED: TableDefinition<'static, (), FlushedRow> = TableDefinition::new("flushed");
 const ACCOUNTS: TableDefinition<'static, &[u8; 20], AccountRow> = TableDefinition::new("accounts");
 const STORAGE: TableDefinition<'static, Slot, Word> = TableDefinition::new("storage");
 const CODE: TableDefinition<'static, Word, Text> = TableDefinition::new("code");
@@ -42,8 +42,11 @@ const HEIGHTS: TableDefinition<'static, Word, u64> = TableDefinition::new("heigh
 const TRANSACTIONS: TableDefinition<'static, Word, (u64, u32)> =
     TableDefinition::new("transactions");
 
+/// A slot: whose, which, and its value.
+pub(super) type SlotOf = (Address, U256, U256);
+
 /// What the file says of itself.
-pub(super) struct Head {
+pub(super) struct Flushed {
     pub(super) format: u32,
     pub(super) height: u64,
     pub(super) root: B256,
@@ -62,7 +65,7 @@ pub(super) fn write(database: &Database, batch: &Batch) -> Result<()> {
     write_code(&transaction, &merged)?;
     if let Some((_, newest)) = batch.blocks.last() {
         let row = (FORMAT, batch.height, &batch.root.0, &newest.hash.0);
-        transaction.open_table(HEAD)?.insert((), row)?;
+        transaction.open_table(FLUSHED)?.insert((), row)?;
     }
     transaction.commit()?;
     Ok(())
@@ -140,15 +143,15 @@ fn write_block(transaction: &WriteTransaction, record: &BlockRecord) -> Result<(
 }
 
 /// `None` for a new file.
-pub(super) fn head(database: &Database) -> Result<Option<Head>> {
-    let table = match database.begin_read()?.open_table(HEAD) {
+pub(super) fn flushed(database: &Database) -> Result<Option<Flushed>> {
+    let table = match database.begin_read()?.open_table(FLUSHED) {
         Err(redb::TableError::TableDoesNotExist(_)) => return Ok(None),
         table => table?,
     };
     let row = table.get(())?;
     Ok(row.map(|row| {
         let (format, height, root, hash) = row.value();
-        Head {
+        Flushed {
             format,
             height,
             root: root.into(),
@@ -190,7 +193,10 @@ pub(super) fn height_of_block(database: &Database, hash: &B256) -> Result<Option
     Ok(table.get(&hash.0)?.map(|row| row.value()))
 }
 
-pub(super) fn transaction_location(database: &Database, hash: &B256) -> Result<Option<(u64, u32)>> {
+pub(super) fn transaction_location(
+    database: &Database,
+    hash: &B256,
+) -> Result<Option<TransactionLocation>> {
     let table = database.begin_read()?.open_table(TRANSACTIONS)?;
     Ok(table.get(&hash.0)?.map(|row| row.value()))
 }
@@ -225,7 +231,7 @@ impl Rows {
     }
 
     /// The slots, by address and slot.
-    pub(super) fn storage(&self) -> Result<impl Iterator<Item = Result<(Address, U256, U256)>>> {
+    pub(super) fn storage(&self) -> Result<impl Iterator<Item = Result<SlotOf>>> {
         Ok(self.storage.iter()?.map(|row| {
             let (key, value) = row?;
             let (address, slot) = key.value().split_at(20);

@@ -96,6 +96,15 @@ fn add_block(store: &Store, diff: StateDiff) -> BlockRecord {
 }
 
 #[test]
+fn crosses_threads() {
+    fn check<T: Send + Sync + 'static>() {}
+    check::<Store>();
+    check::<crate::Snapshot>();
+    check::<StoreError>();
+    check::<crate::ReadFault>();
+}
+
+#[test]
 fn starts_with_genesis() {
     let store = open(&MemoryDisk::new());
     let snapshot = store.snapshot(0).expect("genesis is kept");
@@ -250,9 +259,7 @@ fn readers_see_one_state_while_the_store_moves_on() {
     let before = view(&snapshot);
     std::thread::scope(|scope| {
         for _ in 0..2 {
-            let readers =
-                scope.spawn(|| (0..300).for_each(|_| assert_eq!(view(&snapshot), before)));
-            drop(readers);
+            scope.spawn(|| (0..300).for_each(|_| assert_eq!(view(&snapshot), before)));
         }
         scope.spawn(|| (4..60).for_each(|seed| drop(add_block(&store, diff(seed)))));
         scope.spawn(|| {
@@ -314,6 +321,14 @@ fn persists_in_a_directory() {
     let store = open().expect("closed before");
     assert_eq!((store.oldest_height(), store.newest_height()), (1, 1));
     assert_eq!(store.snapshot(1).expect("flushed").root(), root);
+    drop(store);
+    let file = directory.0.join("inner/state.redb");
+    std::fs::write(&file, b"").expect("writable");
+    assert!(matches!(open(), Err(StoreError::Corrupt(_))));
+    // A draft that a death left behind is no obstacle.
+    std::fs::rename(&file, directory.0.join("inner/state.redb.new")).expect("writable");
+    std::fs::write(directory.0.join("inner/state.redb.new"), [0; 5000]).expect("writable");
+    drop(open().expect("a new file"));
     let location = Location::Directory("/dev/null/state".into());
     let error = Store::open(location, &genesis(), CONFIG).expect_err("not a directory");
     assert!(matches!(error, StoreError::Directory(_)));

@@ -194,10 +194,12 @@ proptest! {
     }
 }
 
+type Entries = &'static [(&'static str, &'static str)];
+
 /// From the public Ethereum tests (TrieTests/trieanyorder).
 #[test]
 fn equals_published_roots() {
-    let cases: [(&[(&str, &str)], B256); 5] = [
+    let cases: [(Entries, B256); 5] = [
         (
             &[
                 ("doe", "reindeer"),
@@ -348,7 +350,7 @@ proptest! {
                 let value = found.and_then(|(_, slots)| slots.get(&slot.key)).copied();
                 prop_assert_eq!(slot.value, value.unwrap_or_default());
                 let key = Nibbles::unpack(keccak256(B256::from(slot.key)));
-                let leaf = value.map(|value| alloy_rlp::encode(value));
+                let leaf = value.map(alloy_rlp::encode);
                 prop_assert!(verify_proof(proof.storage_root, key, leaf, &slot.proof).is_ok());
             }
         }

@@ -1,0 +1,430 @@
+//! The adapter between commonware's `Application` and our rules.
+//!
+//! ```text
+//! propose: wait for a transaction, a result to carry, or the heartbeat ─▶ build on parent
+//! verify:  header rules ─▶ certificate ─▶ wait until executed ≥ e ─▶ body rules ─▶ true / false
+//! ```
+//! `verify` answers `false` only for what is wrong by the block's own bytes or the state at `e`.
+//! Everything that depends on this node alone is waited for: its clock, its execution. A node
+//! whose own result at `e` differs from the certified one never answers: it has diverged.
+
+use crate::{
+    ancestry::{AncestryError, RecentBlocks},
+    propose::{self, Foundation},
+    verify::{self, Rejection},
+};
+use alloy_primitives::Address;
+use commonware_consensus::{Application, marshal::ancestry::Ancestry};
+use commonware_cryptography::Digested;
+use commonware_runtime::{Clock, Metrics, Spawner};
+use futures::StreamExt;
+use mempool::Mempool;
+use pipeline::{Chain, DevControl, Pipeline};
+use primitives::{
+    Block, ExecutedRef, ExecutionCertificate, Header, RecoveredBlock, base_fee::next_base_fee,
+    certificate::ResultScheme, crypto::ProposalContext, crypto::Scheme, recovery::SenderCache,
+    transaction::Impersonation,
+};
+use rand_core::CryptoRng;
+use std::{
+    future::pending,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+use tokio::sync::Notify;
+
+/// What ordering works with.
+#[derive(Debug)]
+pub struct OrderingParts {
+    /// Where stages are reported and results are read.
+    pub pipeline: Pipeline,
+    /// Where transactions come from.
+    pub mempool: Mempool,
+    /// Senders recovered before.
+    pub senders: SenderCache,
+    /// Who receives the fees of this node's blocks.
+    pub proposer: Address,
+    /// Verifies certified results.
+    pub results: ResultScheme,
+    /// Requests of a development chain.
+    pub control: Option<DevControl>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    parts: OrderingParts,
+    recent: RecentBlocks,
+    wake: Arc<Notify>,
+    /// Changes of the pool so far.
+    pool_changes: Arc<AtomicU64>,
+    /// What the pool and the certified height were when the pool had nothing that may be ordered;
+    /// until one of them moves, looking again would only make empty blocks.
+    barren: Mutex<Option<(u64, u64)>>,
+}
+
+/// Proposes and verifies blocks of one node. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Ordering {
+    shared: Arc<Shared>,
+}
+
+/// Why a leader builds now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Occasion {
+    /// Something is there to order, or the heartbeat is due.
+    Now,
+    /// Nothing yet; look again at this time.
+    At(u64),
+}
+
+impl Ordering {
+    /// Ordering over these parts.
+    #[must_use]
+    pub fn new(parts: OrderingParts) -> Self {
+        let dev = parts.pipeline.chain().config().protocol.dev;
+        let recent = RecentBlocks::new(parts.senders.clone(), Impersonation::from(dev));
+        let wake = Arc::new(Notify::new());
+        let pool_changes = Arc::new(AtomicU64::new(0));
+        let (waker, changes) = (Arc::clone(&wake), Arc::clone(&pool_changes));
+        parts.mempool.listen(Box::new(move |_| {
+            changes.fetch_add(1, Relaxed);
+            waker.notify_one();
+        }));
+        let barren = Mutex::default();
+        Self {
+            shared: Arc::new(Shared {
+                parts,
+                recent,
+                wake,
+                pool_changes,
+                barren,
+            }),
+        }
+    }
+
+    pub(crate) fn recent(&self) -> &RecentBlocks {
+        &self.shared.recent
+    }
+
+    pub(crate) fn parts(&self) -> &OrderingParts {
+        &self.shared.parts
+    }
+
+    fn chain(&self) -> &Chain {
+        self.shared.parts.pipeline.chain()
+    }
+
+    /// Milliseconds since the Unix epoch, as block production of this chain counts them.
+    fn now_ms(&self, runtime: &impl Clock) -> u64 {
+        let offset = self
+            .shared
+            .parts
+            .control
+            .as_ref()
+            .map_or(0, DevControl::time_offset);
+        unix_ms(runtime.current()).saturating_add_signed(offset)
+    }
+
+    async fn build<E: Clock>(
+        &self,
+        runtime: &E,
+        context: ProposalContext,
+        ancestry: impl Ancestry<Block>,
+    ) -> Result<Option<Block>, AncestryError> {
+        let Some(parent) = ancestry.peek().map(|block| block.inner().clone()) else {
+            return Ok(None);
+        };
+        let above_parent_reference = self
+            .shared
+            .recent
+            .above(parent.header().executed.height, &parent, ancestry)
+            .await?;
+        self.hold(runtime, parent.header(), &above_parent_reference)
+            .await;
+        if self.chain().stopped().is_some() {
+            return Ok(None);
+        }
+        let executed = self.newest_result(parent.header());
+        let reference = executed.height;
+        let in_flight: Vec<RecoveredBlock> = above_parent_reference
+            .into_iter()
+            .filter(|block| block.header().height > reference)
+            .collect();
+        let foundation = Foundation {
+            chain: self.chain().config(),
+            context,
+            parent: parent.header(),
+            in_flight: &in_flight,
+            executed,
+            proposer: self.shared.parts.proposer,
+            timestamp_ms: self.now_ms(runtime),
+        };
+        Ok(Some(self.fill(&foundation, reference)))
+    }
+
+    /// Fills the block, or leaves it empty where this node has not executed far enough to judge.
+    fn fill(&self, foundation: &Foundation<'_>, reference: u64) -> Block {
+        let pool = (self.shared.pool_changes.load(Relaxed), reference);
+        let control = self.shared.parts.control.as_ref();
+        let directives = control.map(DevControl::take_directives).unwrap_or_default();
+        let filled = match self.chain().snapshot(reference) {
+            Ok(state) => foundation
+                .fill(&self.shared.parts.mempool, directives, &state)
+                .ok(),
+            Err(unknown) => {
+                tracing::debug!(%unknown, "proposing an empty block: execution lags");
+                None
+            }
+        };
+        let block = filled.unwrap_or_else(|| foundation.empty());
+        let barren = block.is_empty().then_some(pool);
+        *self
+            .shared
+            .barren
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = barren;
+        block
+    }
+
+    /// The newest certified result this node can stand behind, never older than the parent's.
+    fn newest_result(&self, parent: &Header) -> ExecutedRef {
+        let usable = |certificate: &ExecutionCertificate| {
+            let result = certificate.result;
+            result.height > parent.executed.height
+                && result.height <= parent.height
+                && self.chain().own_result(result.height) == Some(result.block_hash)
+        };
+        self.chain()
+            .certificate()
+            .filter(usable)
+            .map_or_else(|| parent.executed.clone(), ExecutedRef::from)
+    }
+
+    /// Waits until a block is worth proposing.
+    async fn hold<E: Clock>(&self, runtime: &E, parent: &Header, in_flight: &[RecoveredBlock]) {
+        let mut progress = self.chain().progress();
+        loop {
+            let now_ms = self.now_ms(runtime);
+            let Occasion::At(next_ms) = self.occasion(now_ms, parent, in_flight) else {
+                break;
+            };
+            let wait = Duration::from_millis(next_ms.saturating_sub(now_ms).max(1));
+            progress.mark_unchanged();
+            tokio::select! {
+                biased;
+                () = self.shared.wake.notified() => {}
+                () = self.requested() => {}
+                changed = progress.changed() => if changed.is_err() { break },
+                () = runtime.sleep(wait) => {}
+            }
+        }
+        if let Some(control) = &self.shared.parts.control {
+            let _taken = control.take_request();
+        }
+    }
+
+    async fn requested(&self) {
+        match &self.shared.parts.control {
+            Some(control) => control.woken().await,
+            None => pending().await,
+        }
+    }
+
+    fn occasion(&self, now_ms: u64, parent: &Header, in_flight: &[RecoveredBlock]) -> Occasion {
+        let protocol = &self.chain().config().protocol;
+        let heartbeat_ms = parent.timestamp_ms.saturating_add(protocol.heartbeat_ms);
+        let earliest_ms = parent.timestamp_ms.saturating_add(protocol.block_time_ms);
+        let requested = self
+            .shared
+            .parts
+            .control
+            .as_ref()
+            .is_some_and(DevControl::requested);
+        if requested || now_ms >= heartbeat_ms.max(earliest_ms) {
+            return Occasion::Now;
+        }
+        if !self.has_work(parent, in_flight) {
+            return Occasion::At(heartbeat_ms.max(earliest_ms));
+        }
+        if now_ms >= earliest_ms {
+            Occasion::Now
+        } else {
+            Occasion::At(earliest_ms)
+        }
+    }
+
+    /// A transaction waits, or a result of a non-empty block waits to be carried.
+    fn has_work(&self, parent: &Header, in_flight: &[RecoveredBlock]) -> bool {
+        let certified = self.newest_result(parent).height;
+        let settles = |block: &RecoveredBlock| {
+            block.header().height <= certified && !block.block().is_empty()
+        };
+        if in_flight.iter().any(settles) {
+            return true;
+        }
+        let pool = (self.shared.pool_changes.load(Relaxed), certified);
+        if *self
+            .shared
+            .barren
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            == Some(pool)
+        {
+            return false;
+        }
+        let base_fee = next_base_fee(parent, self.chain().config());
+        propose::best(&self.shared.parts.mempool, base_fee, in_flight)
+            .next()
+            .is_some()
+    }
+
+    async fn judge<E: Clock + CryptoRng>(
+        &self,
+        mut runtime: E,
+        mut ancestry: impl Ancestry<Block>,
+    ) -> Result<Result<(), Rejection>, AncestryError> {
+        let block = next(&mut ancestry).await?;
+        let parent = next(&mut ancestry).await?;
+        let (header, chain) = (block.header(), self.chain().config());
+        let now_ms = unix_ms(runtime.current());
+        self.shared
+            .parts
+            .pipeline
+            .proposed(block.digest(), header.height, now_ms);
+        let results = &self.shared.parts.results;
+        let checked = verify::check_header(header, parent.header(), chain).and_then(|()| {
+            let parent = &parent.header().executed;
+            verify::check_certificate(&header.executed, parent, results, &mut runtime)
+        });
+        if let Err(rejection) = checked {
+            return Ok(Err(rejection));
+        }
+        self.wait_for_clock(&runtime, header).await;
+        let Ok(recovered) = self.shared.recent.recover(&block) else {
+            return Ok(Err(Rejection::Signature));
+        };
+        let reference = header.executed.height;
+        let in_flight = self
+            .shared
+            .recent
+            .above(reference, &parent, ancestry)
+            .await?;
+        self.wait_for_execution(&header.executed).await;
+        let Ok(state) = self.chain().snapshot(reference) else {
+            return pending().await;
+        };
+        match verify::check_body(&recovered, &in_flight, chain, &state) {
+            Ok(verdict) => Ok(verdict),
+            Err(fault) => {
+                tracing::error!(%fault, "state could not be read; this vote stays pending");
+                pending().await
+            }
+        }
+    }
+
+    /// A header from the future is not invalid: this node's clock may be behind.
+    async fn wait_for_clock(&self, runtime: &impl Clock, header: &Header) {
+        let protocol = &self.chain().config().protocol;
+        if protocol.dev {
+            return;
+        }
+        let allowed = header.timestamp_ms.saturating_sub(protocol.clock_drift_ms);
+        runtime
+            .sleep_until(UNIX_EPOCH + Duration::from_millis(allowed))
+            .await;
+    }
+
+    /// Waits until this node has executed the referenced height; for ever if it has diverged.
+    async fn wait_for_execution(&self, executed: &ExecutedRef) {
+        let mut progress = self.chain().progress();
+        let reached = progress
+            .wait_for(|progress| {
+                progress.stopped || progress.heads.executed_height >= executed.height
+            })
+            .await
+            .is_ok_and(|progress| !progress.stopped);
+        let own = self.chain().own_result(executed.height);
+        let agrees = own.is_none_or(|own| own == executed.block_hash);
+        if reached && agrees {
+            return;
+        }
+        if let Some(certificate) = certificate_of(executed) {
+            self.shared.parts.pipeline.certified(certificate);
+        }
+        pending().await
+    }
+}
+
+fn certificate_of(executed: &ExecutedRef) -> Option<ExecutionCertificate> {
+    let result = primitives::ExecutionResult {
+        height: executed.height,
+        block_hash: executed.block_hash,
+    };
+    executed
+        .certificate
+        .clone()
+        .map(|signatures| ExecutionCertificate { result, signatures })
+}
+
+async fn next(ancestry: &mut impl Ancestry<Block>) -> Result<Block, AncestryError> {
+    let block = ancestry.next().await.ok_or(AncestryError::Missing)?;
+    Ok(block.inner().clone())
+}
+
+pub(crate) fn unix_ms(time: SystemTime) -> u64 {
+    let elapsed = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl<E: Clock + Spawner + Metrics + CryptoRng> Application<E> for Ordering {
+    type SigningScheme = Scheme;
+    type Context = ProposalContext;
+    type Block = Block;
+    type Input = ();
+
+    async fn propose(
+        &mut self,
+        (runtime, context): (E, ProposalContext),
+        ancestry: impl Ancestry<Block>,
+        (): (),
+    ) -> Option<Digested<Block>> {
+        let block = match self.build(&runtime, context, ancestry).await {
+            Ok(block) => block?,
+            Err(error) => {
+                tracing::debug!(%error, "nothing to build on");
+                return None;
+            }
+        };
+        let (digest, height) = (block.digest(), block.header().height);
+        if let Err(error) = self.shared.recent.recover(&block) {
+            tracing::error!(%error, "own block does not recover");
+            return None;
+        }
+        self.shared
+            .parts
+            .pipeline
+            .proposed(digest, height, unix_ms(runtime.current()));
+        Some(Digested::precomputed(block, digest))
+    }
+
+    async fn verify(
+        &mut self,
+        (runtime, _): (E, ProposalContext),
+        ancestry: impl Ancestry<Block>,
+    ) -> bool {
+        match self.judge(runtime, ancestry).await {
+            Ok(Ok(())) => true,
+            Ok(Err(rejection)) => {
+                tracing::warn!(%rejection, "refused a block");
+                false
+            }
+            Err(error) => {
+                tracing::debug!(%error, "cannot judge a block");
+                pending().await
+            }
+        }
+    }
+}

@@ -1,0 +1,376 @@
+//! The wiring of one node's consensus: archives, marshal, simplex and the two gossips.
+//!
+//! ```text
+//!   network ─▶ simplex (votes, certificates, resolver) ──▶ Deferred(Ordering) ──▶ marshal ──▶ delivery ──▶ pipeline
+//!           ─▶ marshal (backfill), buffered (blocks)                                 │
+//!           ─▶ results, transactions                              archives (finalizations, blocks)
+//! ```
+//! A node without a validator's key runs the same engine: it follows and never votes.
+
+use crate::{
+    activity::ActivityReporter,
+    application::Ordering,
+    config::{
+        ARCHIVE_SECTION_ITEMS, BROADCAST_BLOCKS_MAX, ConsensusConfig, JOURNAL_BUFFER_BYTES,
+        MAILBOX_MESSAGES_MAX, PAGE_BYTES, PAGES_MAX, REPAIR_BLOCKS_MAX, VIEWS_RETAINED,
+    },
+    delivery,
+    network::{Link, Network, Wires},
+    results::ResultGossip,
+    transactions::TransactionGossip,
+};
+use commonware_broadcast::buffered;
+use commonware_consensus::{
+    Reporters,
+    marshal::{
+        self, Identifier, Start,
+        core::{Actor as Marshal, Mailbox as MarshalMailbox},
+        resolver::p2p as backfill,
+        standard::{Deferred, Standard},
+    },
+    simplex::{self, ForwardPolicy, SkipBudget, SkipPolicy, config::Floor, elector::RoundRobin},
+    types::{Epoch, FixedEpocher, ViewDelta},
+};
+use commonware_cryptography::{
+    Digested,
+    certificate::{ConstantProvider, Verifier as _},
+};
+use commonware_parallel::Sequential;
+use commonware_runtime::{Clock, Handle, Metrics, Spawner, Storage, buffer::paged::CacheRef};
+use commonware_storage::{archive::prunable, translator::EightCap};
+use commonware_utils::NonZeroDuration;
+use primitives::{
+    Block, BlockLimits,
+    crypto::{BlockDigest, BlockHasher, Finalization, PublicKey, Scheme},
+};
+use rand_core::CryptoRng;
+use std::{
+    fmt,
+    num::{NonZeroU16, NonZeroU64, NonZeroUsize},
+    sync::Arc,
+    time::Duration,
+};
+
+const MAILBOX: NonZeroUsize = nonzero(MAILBOX_MESSAGES_MAX);
+const BUFFER: NonZeroUsize = nonzero(JOURNAL_BUFFER_BYTES);
+/// One epoch for ever: the validators of a chain are fixed until epochs exist.
+const EPOCH_BLOCKS: NonZeroU64 = NonZeroU64::MAX;
+
+const fn nonzero(value: usize) -> NonZeroUsize {
+    NonZeroUsize::new(value).expect("a named limit is not zero")
+}
+
+/// What the runtime must offer.
+pub trait Runtime: Clock + CryptoRng + Spawner + Storage + Metrics {}
+impl<E: Clock + CryptoRng + Spawner + Storage + Metrics> Runtime for E {}
+
+/// What one node's consensus is made of.
+#[derive(Debug)]
+pub struct EngineParts {
+    /// Identity on the network.
+    pub public_key: PublicKey,
+    /// Verifies, and for a validator signs, votes.
+    pub scheme: Scheme,
+    /// The block at height 0.
+    pub genesis: Block,
+    /// Bounds for decoding blocks.
+    pub limits: BlockLimits,
+    /// Our rules.
+    pub ordering: Ordering,
+    /// Timeouts and sizes.
+    pub config: ConsensusConfig,
+}
+
+/// The running parts; they stop with the task that started them.
+pub struct Engine {
+    handles: Vec<(&'static str, Handle<()>)>,
+}
+
+/// A part of consensus ended, so the node cannot go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("consensus stopped: part={part}")]
+pub struct EngineFault {
+    /// Which part.
+    pub part: &'static str,
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = self.handles.iter().map(|(part, _)| part);
+        f.debug_list().entries(parts).finish()
+    }
+}
+
+type Provider = ConstantProvider<Scheme, Epoch>;
+type Archive<E, V> = prunable::Archive<EightCap, E, BlockDigest, V>;
+
+impl Engine {
+    /// Opens what is stored and starts every part.
+    ///
+    /// # Panics
+    /// When the stored archives cannot be opened: a validator must not vote without its history.
+    pub async fn start<E: Runtime, N: Network>(
+        runtime: E,
+        parts: EngineParts,
+        wires: Wires<N>,
+    ) -> Self {
+        let Wires {
+            votes,
+            certificates,
+            resolver,
+            backfill,
+            blocks,
+            results,
+            transactions,
+            blocker,
+            peers,
+        } = wires;
+        let links = MarshalLinks::<N> {
+            backfill,
+            blocks,
+            blocker: blocker.clone(),
+            peers,
+        };
+        let (marshal, mut handles) = start_marshal(&runtime, &parts, links).await;
+        let simplex = start_simplex(&runtime, &parts, marshal, blocker.clone());
+        handles.push(("simplex", simplex.start(votes, certificates, resolver)));
+        let ordering = parts.ordering.parts();
+        let gossip = ResultGossip {
+            runtime: runtime.child("results"),
+            pipeline: ordering.pipeline.clone(),
+            scheme: ordering.results.clone(),
+            blocker: blocker.clone(),
+            retry: parts.config.result_retry,
+        };
+        handles.push(("results", gossip.start(results)));
+        let gossip = TransactionGossip {
+            runtime: runtime.child("transactions"),
+            chain: ordering.pipeline.chain().clone(),
+            mempool: ordering.mempool.clone(),
+            senders: ordering.senders.clone(),
+            blocker,
+            retry: parts.config.transaction_retry,
+        };
+        handles.push(("transactions", gossip.start(transactions)));
+        Self { handles }
+    }
+
+    /// Resolves when the first part ends, which no part does while the node is healthy.
+    pub async fn failed(self) -> EngineFault {
+        let parts = self.handles.into_iter().map(|(part, handle)| {
+            Box::pin(async move {
+                if let Err(error) = handle.await {
+                    tracing::error!(part, %error, "a part of consensus failed");
+                }
+                EngineFault { part }
+            })
+        });
+        futures::future::select_all(parts).await.0
+    }
+}
+
+struct MarshalLinks<N: Network> {
+    backfill: Link<N>,
+    blocks: Link<N>,
+    blocker: N::Blocker,
+    peers: N::Peers,
+}
+
+async fn start_marshal<E: Runtime, N: Network>(
+    runtime: &E,
+    parts: &EngineParts,
+    links: MarshalLinks<N>,
+) -> (
+    MarshalMailbox<Scheme, Standard<Block>>,
+    Vec<(&'static str, Handle<()>)>,
+) {
+    let config = &parts.config;
+    let cache = CacheRef::new(PAGE_SIZE, nonzero(PAGES_MAX));
+    let finalizations: Archive<E, Finalization> = prunable::Archive::init(
+        runtime.child("finalizations"),
+        archive(
+            config,
+            "finalizations",
+            &cache,
+            Scheme::certificate_codec_config_unbounded(),
+        ),
+    )
+    .await
+    .expect("the archive of finalizations opens: its files are this node's own");
+    let blocks: Archive<E, Arc<Block>> = prunable::Archive::init(
+        runtime.child("blocks"),
+        archive(config, "blocks", &cache, parts.limits),
+    )
+    .await
+    .expect("the archive of blocks opens: its files are this node's own");
+    let (marshal, mailbox, _floor) = Marshal::<_, Standard<Block>, _, _, _, _, _>::init(
+        runtime.child("marshal"),
+        finalizations,
+        blocks,
+        marshal_config(parts, cache),
+    )
+    .await;
+    let (broadcast, buffer) = buffered::Engine::new(
+        runtime.child("broadcast"),
+        buffered::Config {
+            public_key: parts.public_key.clone(),
+            mailbox_size: MAILBOX,
+            deque_size: BROADCAST_BLOCKS_MAX,
+            priority: true,
+            codec_config: parts.limits,
+            peer_provider: links.peers.clone(),
+            strategy: Sequential,
+        },
+    );
+    let broadcast = broadcast.start(links.blocks);
+    let resolver = backfill::init(
+        runtime.child("backfill"),
+        backfill::Config {
+            public_key: parts.public_key.clone(),
+            peer_provider: links.peers,
+            blocker: links.blocker,
+            mailbox_size: MAILBOX,
+            fetch_timeout: nonzero_duration(config.fetch_timeout),
+            fetch_retry_delay: Duration::from_millis(100),
+            priority_requests: false,
+            priority_responses: false,
+        },
+        links.backfill,
+    );
+    let ordering = parts.ordering.parts();
+    let (reporter, delivery) = delivery::start(
+        runtime.child("delivery"),
+        ordering.pipeline.clone(),
+        parts.ordering.recent().clone(),
+        config.pending_acks_max.get().saturating_add(1),
+    );
+    let marshal = marshal.start(reporter, buffer, resolver);
+    if let Some((tip, _)) = mailbox.get_info(Identifier::Latest).await {
+        ordering.pipeline.sync_target(tip.get());
+    }
+    let handles = vec![
+        ("broadcast", broadcast),
+        ("delivery", delivery),
+        ("marshal", marshal),
+    ];
+    (mailbox, handles)
+}
+
+const PAGE_SIZE: NonZeroU16 = NonZeroU16::new(PAGE_BYTES).expect("a page is not empty");
+
+fn nonzero_duration(duration: Duration) -> NonZeroDuration {
+    NonZeroDuration::new(duration).unwrap_or(NonZeroDuration::new_panic(Duration::from_secs(1)))
+}
+
+fn archive<C>(
+    config: &ConsensusConfig,
+    name: &str,
+    cache: &CacheRef,
+    codec_config: C,
+) -> prunable::Config<EightCap, C> {
+    let partition = &config.partition;
+    prunable::Config {
+        translator: EightCap,
+        metadata_partition: format!("{partition}-{name}-metadata"),
+        key_partition: format!("{partition}-{name}-keys"),
+        key_page_cache: cache.clone(),
+        value_partition: format!("{partition}-{name}-values"),
+        compression: None,
+        codec_config,
+        items_per_section: NonZeroU64::new(ARCHIVE_SECTION_ITEMS).expect("a section is not empty"),
+        key_write_buffer: BUFFER,
+        value_write_buffer: BUFFER,
+        replay_buffer: BUFFER,
+    }
+}
+
+fn marshal_config(
+    parts: &EngineParts,
+    page_cache: CacheRef,
+) -> marshal::Config<Provider, FixedEpocher, Sequential, Block, Digested<Block>> {
+    marshal::Config {
+        provider: ConstantProvider::new(parts.scheme.clone()),
+        epocher: FixedEpocher::new(EPOCH_BLOCKS),
+        start: Start::Genesis(Digested::precomputed(
+            parts.genesis.clone(),
+            parts.genesis.digest(),
+        )),
+        partition_prefix: format!("{}-marshal", parts.config.partition),
+        mailbox_size: MAILBOX,
+        view_retention: ViewDelta::new(VIEWS_RETAINED),
+        prunable_items_per_section: NonZeroU64::new(ARCHIVE_SECTION_ITEMS)
+            .expect("a section is not empty"),
+        page_cache,
+        replay_buffer: BUFFER,
+        key_write_buffer: BUFFER,
+        value_write_buffer: BUFFER,
+        block_codec_config: parts.limits,
+        max_repair: nonzero(REPAIR_BLOCKS_MAX),
+        max_pending_acks: parts.config.pending_acks_max,
+        strategy: Sequential,
+    }
+}
+
+type DeferredOrdering<E> = Deferred<E, Scheme, Ordering, Block, FixedEpocher>;
+type SimplexReporter<E> = Reporters<DeferredOrdering<E>, ActivityReporter<E>>;
+type Simplex<E, B> = simplex::Engine<
+    E,
+    Scheme,
+    RoundRobin<BlockHasher>,
+    B,
+    BlockDigest,
+    DeferredOrdering<E>,
+    DeferredOrdering<E>,
+    SimplexReporter<E>,
+    Sequential,
+>;
+
+fn start_simplex<E: Runtime, B: commonware_p2p::Blocker<PublicKey = PublicKey>>(
+    runtime: &E,
+    parts: &EngineParts,
+    marshal: MarshalMailbox<Scheme, Standard<Block>>,
+    blocker: B,
+) -> Simplex<E, B> {
+    let config = &parts.config;
+    let deferred = Deferred::new(
+        runtime.child("deferred"),
+        parts.ordering.clone(),
+        marshal,
+        FixedEpocher::new(EPOCH_BLOCKS),
+    );
+    let activity = ActivityReporter::new(
+        runtime.child("activity"),
+        parts.ordering.parts().pipeline.clone(),
+    );
+    simplex::Engine::new(
+        runtime.child("simplex"),
+        simplex::Config {
+            scheme: parts.scheme.clone(),
+            elector: RoundRobin::<BlockHasher>::default(),
+            blocker,
+            automaton: deferred.clone(),
+            relay: deferred.clone(),
+            reporter: Reporters::from((Some(deferred), Some(activity))),
+            strategy: Sequential,
+            partition: format!("{}-simplex", config.partition),
+            mailbox_size: MAILBOX,
+            epoch: Epoch::zero(),
+            floor: Floor::Genesis(parts.genesis.digest()),
+            replay_buffer: BUFFER,
+            write_buffer: BUFFER,
+            page_cache: CacheRef::new(PAGE_SIZE, nonzero(PAGES_MAX)),
+            leader_timeout: config.leader_timeout,
+            certification_timeout: config.certification_timeout,
+            timeout_retry: config.timeout_retry,
+            view_retention: ViewDelta::new(VIEWS_RETAINED),
+            skip: SkipPolicy::Enabled {
+                timeout: config.skip_timeout,
+                budget: SkipBudget::Participants,
+            },
+            fetch_timeout: nonzero_duration(config.fetch_timeout),
+            fetch_retry_delay: Duration::from_millis(500),
+            forward: ForwardPolicy::SilentVoters,
+            track_historical_votes: false,
+        },
+    )
+}

@@ -1,0 +1,146 @@
+//! Builds a block: what a leader puts under its header. Pure: everything it needs is handed in.
+
+use crate::verify::{commitments, gas_budget};
+use alloy_consensus::Transaction as _;
+use alloy_primitives::{Address, B256};
+use mempool::{Best, TransactionSource};
+use primitives::{
+    Block, ChainConfig, Directive, ExecutedRef, Header, RecoveredBlock, RecoveredTransaction,
+    affordability::InFlight, base_fee::next_base_fee, crypto::ProposalContext, limits,
+    static_check::check_static,
+};
+use state::{ReadFault, StateReader, account_view};
+use std::collections::BTreeMap;
+
+/// Bytes that a transaction's length prefix takes in an encoded body.
+const LENGTH_PREFIX_BYTES: usize = 4;
+/// Bytes kept free in a body for its counters and directives.
+const BODY_RESERVED_BYTES: usize = 64 * 1024;
+
+/// What a block is built on.
+#[derive(Debug)]
+pub(crate) struct Foundation<'a> {
+    pub(crate) chain: &'a ChainConfig,
+    pub(crate) context: ProposalContext,
+    pub(crate) parent: &'a Header,
+    /// Blocks above the referenced height, the parent last.
+    pub(crate) in_flight: &'a [RecoveredBlock],
+    pub(crate) executed: ExecutedRef,
+    pub(crate) proposer: Address,
+    pub(crate) timestamp_ms: u64,
+}
+
+impl Foundation<'_> {
+    /// A block without transactions: always legal, needs no state.
+    pub(crate) fn empty(&self) -> Block {
+        self.seal(Vec::new(), Vec::new())
+    }
+
+    /// A block with the best transactions that keep every rule.
+    pub(crate) fn fill(
+        &self,
+        source: &impl TransactionSource,
+        directives: Vec<Directive>,
+        state: &impl StateReader,
+    ) -> Result<Block, ReadFault> {
+        let base_fee = next_base_fee(self.parent, self.chain);
+        let mut commitments = commitments(self.in_flight, self.chain, state)?;
+        let mut best = best(source, base_fee, self.in_flight);
+        let mut room = Room {
+            gas: gas_budget(self.in_flight, self.chain),
+            bytes: usize::try_from(self.chain.protocol.block_bytes_max)
+                .unwrap_or(usize::MAX)
+                .saturating_sub(BODY_RESERVED_BYTES),
+        };
+        let mut transactions = Vec::new();
+        while let Some(transaction) = best.next() {
+            if room.is_exhausted() || transactions.len() >= limits::BLOCK_TRANSACTIONS_MAX {
+                break;
+            }
+            let fits = room.fits(&transaction)
+                && check_static(&transaction, self.chain, base_fee).is_ok()
+                && admit(&mut commitments, &transaction, base_fee, state)?;
+            if fits {
+                room.take(&transaction);
+                transactions.push(transaction.transaction().clone());
+            } else {
+                best.skip_sender(&transaction.sender());
+            }
+        }
+        Ok(self.seal(transactions, directives))
+    }
+
+    fn seal(
+        &self,
+        transactions: Vec<primitives::Transaction>,
+        directives: Vec<Directive>,
+    ) -> Block {
+        let header = Header {
+            context: self.context.clone(),
+            height: self.parent.height.saturating_add(1),
+            timestamp_ms: self
+                .timestamp_ms
+                .max(self.parent.timestamp_ms.saturating_add(1)),
+            proposer: self.proposer,
+            base_fee: next_base_fee(self.parent, self.chain),
+            gas_budget: gas_budget(self.in_flight, self.chain),
+            gas_limits_sum: 0,
+            body_digest: B256::ZERO,
+            shard_section_digest: self.parent.shard_section_digest,
+            ledger_digest: self.parent.ledger_digest,
+            executed: self.executed.clone(),
+        };
+        Block::new(header, transactions, directives)
+    }
+}
+
+/// The pool's best transactions on top of what is in flight.
+pub(crate) fn best(
+    source: &impl TransactionSource,
+    base_fee: u64,
+    in_flight: &[RecoveredBlock],
+) -> Best {
+    let mut next_nonces: BTreeMap<Address, u64> = BTreeMap::new();
+    let ordered = in_flight.iter().flat_map(RecoveredBlock::transactions);
+    for transaction in ordered {
+        next_nonces.insert(transaction.sender(), transaction.nonce().saturating_add(1));
+    }
+    source.best(base_fee, &|sender| next_nonces.get(sender).copied())
+}
+
+fn admit(
+    commitments: &mut InFlight,
+    transaction: &RecoveredTransaction,
+    base_fee: u64,
+    state: &impl StateReader,
+) -> Result<bool, ReadFault> {
+    let admitted = commitments.admit(transaction, base_fee, |address| {
+        account_view(state, address)
+    })?;
+    Ok(admitted.is_ok())
+}
+
+/// What is left of a block.
+#[derive(Debug)]
+struct Room {
+    gas: u64,
+    bytes: usize,
+}
+
+impl Room {
+    /// No transaction costs less than 21,000 gas.
+    const fn is_exhausted(&self) -> bool {
+        self.gas < 21_000
+    }
+
+    fn fits(&self, transaction: &RecoveredTransaction) -> bool {
+        transaction.gas_limit() <= self.gas
+            && transaction.raw().len().saturating_add(LENGTH_PREFIX_BYTES) <= self.bytes
+    }
+
+    fn take(&mut self, transaction: &RecoveredTransaction) {
+        self.gas = self.gas.saturating_sub(transaction.gas_limit());
+        let bytes = transaction.raw().len().saturating_add(LENGTH_PREFIX_BYTES);
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+}

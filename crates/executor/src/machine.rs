@@ -1,0 +1,163 @@
+//! One virtual machine for one block: transactions go in one by one, their writes stay in its
+//! overlay.
+
+use crate::{
+    conformance::{EthereumRules, Fork},
+    database::{ExecutionFault, Overlay, OverlayWrites},
+    input::{BlockEnvironment, ExecutionInput},
+    rules::{Machine, MachineError, TransactionRules},
+};
+use alloy_consensus::Transaction as _;
+use alloy_eips::eip7702::{RecoveredAuthority, RecoveredAuthorization};
+use alloy_primitives::U256;
+use primitives::{ChainConfig, RecoveredTransaction};
+use revm::{
+    Context, ExecuteEvm, MainBuilder, MainContext,
+    context::{BlockEnv, CfgEnv, TxEnv, either::Either},
+    context_interface::{
+        block::BlobExcessGasAndPrice,
+        result::{ExecutionResult, InvalidTransaction},
+    },
+    handler::Handler,
+    state::EvmState,
+};
+use state::StateReader;
+
+/// The machine of one block.
+pub(crate) struct BlockMachine<'a> {
+    pub(crate) machine: Machine<'a>,
+    pub(crate) rules: TransactionRules<'a>,
+}
+
+/// What running a transaction gave, before its writes are kept.
+pub(crate) struct Transacted {
+    pub(crate) result: ExecutionResult,
+    pub(crate) changes: EvmState,
+}
+
+/// Why a transaction was not run.
+#[derive(Debug)]
+pub(crate) enum NotRun {
+    /// It is invalid in this state.
+    Invalid(InvalidTransaction),
+    /// This node cannot go on.
+    Fault(ExecutionFault),
+}
+
+impl From<MachineError> for NotRun {
+    fn from(error: MachineError) -> Self {
+        match error {
+            MachineError::Transaction(invalid) => Self::Invalid(invalid),
+            MachineError::Database(fault) => Self::Fault(fault),
+            MachineError::Header(error) => Self::Fault(ExecutionFault::Machine(error.to_string())),
+            MachineError::Custom(error) => Self::Fault(ExecutionFault::Machine(error)),
+            MachineError::CustomAny(error) => {
+                Self::Fault(ExecutionFault::Machine(error.to_string()))
+            }
+        }
+    }
+}
+
+impl<'a> BlockMachine<'a> {
+    /// The machine for a block over the state before it.
+    pub(crate) fn new(input: &ExecutionInput<'a>, state: &'a dyn StateReader) -> Self {
+        let rules = match input.ethereum {
+            None => TransactionRules::own(input.chain),
+            Some(_) => TransactionRules::ethereum(input.chain),
+        };
+        let ethereum = input.ethereum.unwrap_or_default();
+        let cfg = configure(input.chain, ethereum.fork);
+        let block = block_env(&input.environment, &ethereum);
+        let mut overlay = Overlay::new(state);
+        if let Some(parent) = input.environment.height.checked_sub(1) {
+            overlay.set_block_hash(parent, input.environment.parent_hash);
+        }
+        let machine = Context::mainnet()
+            .with_db(overlay)
+            .with_cfg(cfg)
+            .with_block(block)
+            .build_mainnet();
+        Self { machine, rules }
+    }
+
+    /// Runs a transaction and takes its writes out of the machine.
+    pub(crate) fn transact(&mut self, transaction: TxEnv) -> Result<Transacted, NotRun> {
+        self.machine.ctx.tx = transaction;
+        let outcome = self.rules.run(&mut self.machine);
+        let changes = self.machine.finalize();
+        Ok(Transacted {
+            result: outcome?,
+            changes,
+        })
+    }
+
+    /// The writes kept so far.
+    pub(crate) const fn overlay(&mut self) -> &mut Overlay<'a> {
+        &mut self.machine.ctx.journaled_state.database
+    }
+
+    pub(crate) fn into_writes(self) -> OverlayWrites {
+        self.machine.ctx.journaled_state.database.into_writes()
+    }
+}
+
+fn configure(chain: &ChainConfig, fork: Fork) -> CfgEnv {
+    let mut cfg = CfgEnv::new_with_spec(fork.spec());
+    cfg.chain_id = chain.chain_id;
+    cfg.max_blobs_per_tx = Some(fork.blobs_max());
+    cfg
+}
+
+pub(crate) fn block_env(environment: &BlockEnvironment, ethereum: &EthereumRules) -> BlockEnv {
+    let spec = ethereum.fork.spec();
+    BlockEnv {
+        number: U256::from(environment.height),
+        beneficiary: environment.beneficiary,
+        timestamp: U256::from(environment.timestamp),
+        gas_limit: environment.gas_limit,
+        basefee: environment.base_fee,
+        difficulty: ethereum.difficulty,
+        prevrandao: Some(environment.prevrandao),
+        blob_excess_gas_and_price: Some(BlobExcessGasAndPrice::new_with_spec(
+            ethereum.excess_blob_gas,
+            spec,
+        )),
+        slot_num: 0,
+    }
+}
+
+/// A transaction in the machine's form. Authorities were recovered with the sender.
+pub(crate) fn transaction_env(transaction: &RecoveredTransaction) -> TxEnv {
+    let authorizations = transaction.authorization_list().unwrap_or_default();
+    let authorization_list = authorizations
+        .iter()
+        .zip(transaction.authorities())
+        .map(|(authorization, authority)| {
+            let authority =
+                authority.map_or(RecoveredAuthority::Invalid, RecoveredAuthority::Valid);
+            Either::Right(RecoveredAuthorization::new_unchecked(
+                authorization.inner().clone(),
+                authority,
+            ))
+        })
+        .collect();
+    TxEnv {
+        tx_type: transaction.kind(),
+        caller: transaction.sender(),
+        gas_limit: transaction.gas_limit(),
+        gas_price: transaction.max_fee_per_gas(),
+        kind: alloy_consensus::Transaction::kind(transaction.envelope()),
+        value: transaction.value(),
+        data: transaction.input().clone(),
+        nonce: transaction.nonce(),
+        chain_id: transaction.chain_id(),
+        access_list: transaction.access_list().cloned().unwrap_or_default(),
+        gas_priority_fee: transaction.max_priority_fee_per_gas(),
+        blob_hashes: transaction
+            .blob_versioned_hashes()
+            .unwrap_or_default()
+            .to_vec(),
+        max_fee_per_blob_gas: transaction.max_fee_per_blob_gas().unwrap_or_default(),
+        authorization_list,
+    }
+}

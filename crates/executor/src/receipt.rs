@@ -1,0 +1,194 @@
+//! Receipts, and how the store keeps them.
+//!
+//! The consensus part is Ethereum's envelope; beside it stands what `eth_getTransactionReceipt`
+//! shows and the envelope does not say, so that serving a receipt needs no second execution.
+//!
+//! Stored form: an RLP list of `[EIP-2718 envelope as a string, gas used, price, contract, output]`,
+//! where no contract is the empty string.
+
+use alloy_consensus::{Eip658Value, Receipt as LogReceipt, ReceiptEnvelope, Transaction as _, TxType};
+use alloy_eips::{Decodable2718, Encodable2718};
+use alloy_primitives::{Address, Bytes, Log};
+use alloy_rlp::{Decodable, Encodable, Header};
+use primitives::RecoveredTransaction;
+use revm::context_interface::result::ExecutionResult;
+
+/// Longest output kept of a transaction that reverted, in bytes.
+pub(crate) const OUTPUT_BYTES_MAX: usize = 1_024;
+
+/// What happened to one transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// Status, cumulative gas, bloom and logs, under the transaction's type.
+    pub envelope: ReceiptEnvelope,
+    /// Gas charged to this transaction.
+    pub gas_used: u64,
+    /// Wei paid per unit of gas.
+    pub effective_gas_price: u128,
+    /// Address of the created contract, if it is a creation, whether or not it succeeded.
+    pub contract_address: Option<Address>,
+    /// The first bytes of what it reverted with; empty if it did not revert.
+    pub output: Bytes,
+}
+
+/// Stored bytes are not receipts.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReceiptDecodeError {
+    /// A field has the wrong form.
+    #[error("stored receipts are malformed: {0}")]
+    Malformed(alloy_rlp::Error),
+    /// The envelope is not a receipt's.
+    #[error("stored receipt has a malformed envelope: {0}")]
+    Envelope(String),
+}
+
+impl From<alloy_rlp::Error> for ReceiptDecodeError {
+    fn from(error: alloy_rlp::Error) -> Self {
+        Self::Malformed(error)
+    }
+}
+
+impl Receipt {
+    /// Whether the transaction did what it was meant to.
+    #[must_use]
+    pub const fn is_success(&self) -> bool {
+        self.envelope.is_success()
+    }
+
+    /// Writes the receipts of a block.
+    #[must_use]
+    pub fn encode_all(receipts: &[Self]) -> Vec<u8> {
+        let mut payload = Vec::new();
+        for receipt in receipts {
+            receipt.encode(&mut payload);
+        }
+        with_list_header(&payload)
+    }
+
+    /// Reads the receipts of a block.
+    ///
+    /// # Errors
+    /// When the bytes are not what [`Self::encode_all`] wrote.
+    pub fn decode_all(mut bytes: &[u8]) -> Result<Vec<Self>, ReceiptDecodeError> {
+        let mut payload = Header::decode_bytes(&mut bytes, true)?;
+        let mut receipts = Vec::new();
+        while !payload.is_empty() {
+            let mut fields = Header::decode_bytes(&mut payload, true)?;
+            receipts.push(Self::decode(&mut fields)?);
+            if !fields.is_empty() {
+                return Err(alloy_rlp::Error::UnexpectedLength.into());
+            }
+        }
+        match bytes.is_empty() {
+            true => Ok(receipts),
+            false => Err(alloy_rlp::Error::UnexpectedLength.into()),
+        }
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        let mut fields = Vec::new();
+        self.envelope
+            .encoded_2718()
+            .as_slice()
+            .encode(&mut fields);
+        self.gas_used.encode(&mut fields);
+        self.effective_gas_price.encode(&mut fields);
+        let contract: &[u8] = self.contract_address.as_ref().map_or(&[], |a| a.as_slice());
+        contract.encode(&mut fields);
+        self.output.encode(&mut fields);
+        out.extend_from_slice(&with_list_header(&fields));
+    }
+
+    fn decode(fields: &mut &[u8]) -> Result<Self, ReceiptDecodeError> {
+        let envelope = Header::decode_bytes(fields, false)?;
+        Ok(Self {
+            envelope: ReceiptEnvelope::decode_2718_exact(envelope)
+                .map_err(|error| ReceiptDecodeError::Envelope(error.to_string()))?,
+            gas_used: u64::decode(fields)?,
+            effective_gas_price: u128::decode(fields)?,
+            contract_address: match Header::decode_bytes(fields, false)? {
+                [] => None,
+                bytes => Some(
+                    Address::try_from(bytes).map_err(|_| alloy_rlp::Error::UnexpectedLength)?,
+                ),
+            },
+            output: Bytes::decode(fields)?,
+        })
+    }
+}
+
+fn with_list_header(payload: &[u8]) -> Vec<u8> {
+    let header = Header {
+        list: true,
+        payload_length: payload.len(),
+    };
+    let mut bytes = Vec::with_capacity(payload.len().saturating_add(header.length()));
+    header.encode(&mut bytes);
+    bytes.extend_from_slice(payload);
+    bytes
+}
+
+/// What running a transaction says about its receipt.
+#[derive(Debug)]
+pub(crate) struct ReceiptDraft {
+    success: bool,
+    pub(crate) gas_used: u64,
+    logs: Vec<Log>,
+    output: Bytes,
+}
+
+impl ReceiptDraft {
+    /// The receipt of a transaction that was not run.
+    pub(crate) const fn failed(gas_used: u64) -> Self {
+        Self {
+            success: false,
+            gas_used,
+            logs: Vec::new(),
+            output: Bytes::new(),
+        }
+    }
+
+    /// The receipt of a transaction, given the gas of the block up to and including it.
+    pub(crate) fn finish(
+        self,
+        transaction: &RecoveredTransaction,
+        base_fee: u64,
+        cumulative_gas_used: u64,
+    ) -> Receipt {
+        let receipt = LogReceipt {
+            status: Eip658Value::Eip658(self.success),
+            cumulative_gas_used,
+            logs: self.logs,
+        };
+        let creation = transaction.is_create();
+        Receipt {
+            envelope: ReceiptEnvelope::from_typed(
+                TxType::try_from(transaction.kind()).unwrap_or(TxType::Legacy),
+                receipt,
+            ),
+            gas_used: self.gas_used,
+            effective_gas_price: transaction.effective_gas_price(Some(base_fee)),
+            contract_address: creation
+                .then(|| transaction.sender().create(transaction.nonce())),
+            output: self.output,
+        }
+    }
+}
+
+impl From<ExecutionResult> for ReceiptDraft {
+    fn from(result: ExecutionResult) -> Self {
+        let gas_used = result.tx_gas_used();
+        match result {
+            ExecutionResult::Success { logs, .. } => Self {
+                success: true,
+                logs,
+                ..Self::failed(gas_used)
+            },
+            ExecutionResult::Revert { output, .. } => Self {
+                output: output.slice(..output.len().min(OUTPUT_BYTES_MAX)),
+                ..Self::failed(gas_used)
+            },
+            ExecutionResult::Halt { .. } => Self::failed(gas_used),
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! The calls a block makes itself before its first transaction.
+//!
+//! EIP-2935 records the parent's hash and EIP-4788 the beacon root, each in a contract that has to
+//! be in the genesis: where it is not, nothing happens. What the contract does with the call is its
+//! own affair; a call that fails changes nothing.
+
+use crate::{
+    conformance::Fork,
+    database::ExecutionFault,
+    input::ExecutionInput,
+    machine::{BlockMachine, NotRun},
+};
+use alloy_eips::{eip2935::HISTORY_STORAGE_ADDRESS, eip4788::BEACON_ROOTS_ADDRESS};
+use alloy_primitives::{Address, B256};
+use revm::{ExecuteEvm, SystemCallEvm};
+
+/// Makes the calls of a block.
+pub(crate) fn open_block(
+    input: &ExecutionInput<'_>,
+    machine: &mut BlockMachine<'_>,
+) -> Result<(), ExecutionFault> {
+    let fork = input.ethereum.unwrap_or_default().fork;
+    let environment = &input.environment;
+    if fork >= Fork::Cancun && !environment.parent_beacon_root.is_zero() {
+        call(machine, BEACON_ROOTS_ADDRESS, environment.parent_beacon_root)?;
+    }
+    if fork >= Fork::Prague {
+        call(machine, HISTORY_STORAGE_ADDRESS, environment.parent_hash)?;
+    }
+    Ok(())
+}
+
+fn call(
+    machine: &mut BlockMachine<'_>,
+    contract: Address,
+    word: B256,
+) -> Result<(), ExecutionFault> {
+    let account = machine.overlay().account(&contract)?;
+    if !account.is_some_and(|account| account.has_code()) {
+        return Ok(());
+    }
+    let outcome = machine.machine.system_call_one(contract, word.into());
+    let changes = machine.machine.finalize();
+    match outcome.map_err(NotRun::from) {
+        Ok(result) if result.is_success() => machine.overlay().commit(changes),
+        Ok(_) | Err(NotRun::Invalid(_)) => {}
+        Err(NotRun::Fault(fault)) => return Err(fault),
+    }
+    Ok(())
+}

@@ -1,0 +1,122 @@
+//! Transactions, accounts and configurations of the tests. Signatures are not real: the pool takes
+//! recovered transactions.
+
+use crate::{
+    admission::{Admitted, AdmissionError, CheckedTransaction},
+    config::Config,
+    pool::Pool,
+};
+use alloy_consensus::{SignableTransaction, TxEip1559, TxEnvelope, TxLegacy};
+use alloy_eips::Encodable2718;
+use alloy_primitives::{Address, Bytes, Signature, TxKind, U256};
+use primitives::{
+    ChainConfig, RecoveredTransaction, Transaction,
+    affordability::{AccountView, CodeKind},
+    chain::Protocol,
+};
+
+pub(crate) const CHAIN_ID: u64 = 1;
+pub(crate) const GAS: u64 = 21_000;
+pub(crate) const BASE_FEE: u64 = 10;
+pub(crate) const ETHER: u128 = 1_000_000_000_000_000_000;
+
+pub(crate) fn config() -> Config {
+    Config::new(ChainConfig {
+        chain_id: CHAIN_ID,
+        gas_limit: 30_000_000,
+        protocol: Protocol::default(),
+    })
+}
+
+pub(crate) fn sender(index: u8) -> Address {
+    Address::repeat_byte(index)
+}
+
+pub(crate) fn account(nonce: u64, balance: u128) -> AccountView {
+    AccountView {
+        nonce,
+        balance: U256::from(balance),
+        code: CodeKind::None,
+    }
+}
+
+/// A transaction in the making.
+#[derive(Clone, Debug)]
+pub(crate) struct Draft {
+    pub(crate) sender: Address,
+    pub(crate) fields: TxEip1559,
+}
+
+/// A transfer to itself, so that no two senders share a hash, whose maximum fee leaves the whole tip above [`BASE_FEE`].
+pub(crate) fn draft(index: u8, nonce: u64, effective_tip: u128) -> Draft {
+    Draft {
+        sender: sender(index),
+        fields: TxEip1559 {
+            chain_id: CHAIN_ID,
+            nonce,
+            gas_limit: GAS,
+            max_fee_per_gas: u128::from(BASE_FEE) + effective_tip,
+            max_priority_fee_per_gas: effective_tip,
+            to: TxKind::Call(sender(index)),
+            ..TxEip1559::default()
+        },
+    }
+}
+
+impl Draft {
+    pub(crate) fn fees(mut self, max_fee: u128, priority_fee: u128) -> Self {
+        self.fields.max_fee_per_gas = max_fee;
+        self.fields.max_priority_fee_per_gas = priority_fee;
+        self
+    }
+
+    pub(crate) fn value(mut self, value: u128) -> Self {
+        self.fields.value = U256::from(value);
+        self
+    }
+
+    /// Zero bytes of call input and the gas for them.
+    pub(crate) fn input(mut self, bytes: usize) -> Self {
+        self.fields.input = Bytes::from(vec![0; bytes]);
+        self.fields.gas_limit = 10_000_000;
+        self
+    }
+
+    pub(crate) fn recovered(self) -> RecoveredTransaction {
+        let signed = self.fields.into_signed(Signature::test_signature());
+        let raw = TxEnvelope::from(signed).encoded_2718();
+        let transaction = Transaction::decode(raw).expect("canonical");
+        RecoveredTransaction::trusted(transaction, self.sender)
+    }
+}
+
+pub(crate) fn legacy(index: u8, nonce: u64, gas_price: u128) -> RecoveredTransaction {
+    let fields = TxLegacy {
+        chain_id: Some(CHAIN_ID),
+        nonce,
+        gas_price,
+        gas_limit: GAS,
+        to: TxKind::Call(sender(index)),
+        ..TxLegacy::default()
+    };
+    let signed = fields.into_signed(Signature::test_signature());
+    let raw = TxEnvelope::from(signed).encoded_2718();
+    let transaction = Transaction::decode(raw).expect("canonical");
+    RecoveredTransaction::trusted(transaction, sender(index))
+}
+
+/// Admits at time zero.
+pub(crate) fn admit(
+    pool: &mut Pool,
+    transaction: impl Into<RecoveredTransaction>,
+    account: AccountView,
+) -> Result<Admitted, AdmissionError> {
+    let checked = CheckedTransaction::check(transaction.into(), &config())?;
+    pool.admit(checked, account, 0)
+}
+
+impl From<Draft> for RecoveredTransaction {
+    fn from(draft: Draft) -> Self {
+        draft.recovered()
+    }
+}

@@ -1,0 +1,53 @@
+//! From a genesis file to the two things a node starts from: the state at height 0, and the
+//! ordering block at height 0.
+
+use crate::ExecutedRecord;
+use alloy_primitives::{B256, keccak256};
+use primitives::{Block, Genesis, crypto::genesis_context, genesis::account_storage};
+use state::{GenesisAccount, GenesisAlloc, GenesisState, genesis_root};
+
+/// The state and the ordering block at height 0.
+#[must_use]
+pub fn genesis(genesis: &Genesis) -> (GenesisState, Block) {
+    let alloc = alloc(genesis);
+    let header = genesis.header(*genesis_root(&alloc));
+    let hash = header.hash_slow();
+    let block = Block::genesis(genesis, genesis_context(), hash);
+    let record = ExecutedRecord {
+        header,
+        hash,
+        block: block.clone(),
+        transactions: Vec::new(),
+        receipts: Vec::new(),
+    };
+    let stored = record.to_stored();
+    (
+        GenesisState {
+            hash,
+            alloc,
+            header: stored.header,
+            body: stored.body,
+        },
+        block,
+    )
+}
+
+/// Identifies the chain to whoever signs for it: its genesis state and its rules.
+#[must_use]
+pub fn genesis_digest(block: &Block) -> B256 {
+    keccak256(block.digest())
+}
+
+fn alloc(genesis: &Genesis) -> GenesisAlloc {
+    let accounts = genesis.alloc.iter().map(|(address, account)| {
+        let (code, storage) = account_storage(account);
+        let account = GenesisAccount {
+            nonce: account.nonce.unwrap_or_default(),
+            balance: account.balance,
+            code: code.unwrap_or_default(),
+            storage,
+        };
+        (*address, account)
+    });
+    accounts.collect()
+}

@@ -1,0 +1,207 @@
+//! What every method reads: the chain, the pool, the keys of a development chain, a clock.
+//!
+//! One [`Backend`] serves all connections. Methods ask it, format, and are done; those that compute
+//! go through [`run`], which bounds how many do so at once and keeps them off the async workers.
+
+use crate::{
+    config::{ADMISSIONS_MAX, RpcConfig},
+    dev::Dev,
+    error::RpcError,
+    eth::filter::Filters,
+};
+use alloy_consensus::Transaction as _;
+use alloy_primitives::{Address, B256};
+use futures::future::BoxFuture;
+use mempool::{Event, Mempool};
+use pipeline::{Chain, ExecutedRecord};
+use primitives::{RecoveredTransaction, recovery::SenderCache};
+use state::{Snapshot, StateReader};
+use std::{
+    fmt::{Debug, Formatter},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::sync::{Semaphore, broadcast};
+
+/// Time as the node's runtime tells it.
+#[derive(Clone)]
+pub struct Clock {
+    /// Milliseconds since the Unix epoch.
+    pub now_ms: Arc<dyn Fn() -> u64 + Send + Sync>,
+    /// Resolves after a duration.
+    pub sleep: Arc<dyn Fn(Duration) -> BoxFuture<'static, ()> + Send + Sync>,
+}
+
+/// What a node hands over to be served.
+pub struct BackendParts {
+    /// Executed blocks, heads, stages, events.
+    pub chain: Chain,
+    /// Waiting transactions.
+    pub mempool: Mempool,
+    /// Senders known already.
+    pub senders: SenderCache,
+    /// Keys and block production of a development chain.
+    pub dev: Option<Dev>,
+    /// Time.
+    pub clock: Clock,
+    /// Prometheus text of all metrics.
+    pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    /// Connected peers.
+    pub peers: Arc<dyn Fn() -> usize + Send + Sync>,
+    /// This node's choices.
+    pub config: RpcConfig,
+}
+
+/// What methods are called on.
+pub struct Backend {
+    pub(crate) chain: Chain,
+    pub(crate) mempool: Mempool,
+    pub(crate) senders: SenderCache,
+    pub(crate) dev: Option<Dev>,
+    pub(crate) clock: Clock,
+    pub(crate) metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    pub(crate) peers: Arc<dyn Fn() -> usize + Send + Sync>,
+    pub(crate) config: RpcConfig,
+    pub(crate) filters: Filters,
+    admissions: broadcast::Sender<RecoveredTransaction>,
+    computing: Arc<Semaphore>,
+}
+
+impl Backend {
+    /// A backend over the parts of a node.
+    #[must_use]
+    pub fn new(parts: BackendParts) -> Arc<Self> {
+        let admissions = broadcast::Sender::new(ADMISSIONS_MAX);
+        announce_pending(&parts.mempool, admissions.clone());
+        Arc::new(Self {
+            filters: Filters::new(&parts.config),
+            admissions,
+            computing: Arc::new(Semaphore::new(parts.config.blocking_calls_max.max(1))),
+            chain: parts.chain,
+            mempool: parts.mempool,
+            senders: parts.senders,
+            dev: parts.dev,
+            clock: parts.clock,
+            metrics: parts.metrics,
+            peers: parts.peers,
+            config: parts.config,
+        })
+    }
+
+    pub(crate) fn subscribe_pending(&self) -> broadcast::Receiver<RecoveredTransaction> {
+        self.admissions.subscribe()
+    }
+
+    pub(crate) fn now_ms(&self) -> u64 {
+        (self.clock.now_ms)()
+    }
+
+    /// Fails while `latest` would be older than what was served before, or can't be trusted.
+    pub(crate) fn require_ready(&self) -> Result<(), RpcError> {
+        if let Some(reason) = self.chain.stopped() {
+            return Err(RpcError::Stopped(reason));
+        }
+        match self.chain.syncing() {
+            Some(progress) => Err(RpcError::Syncing {
+                executed: progress.current_height,
+                target: progress.target_height,
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// Height of `latest`.
+    pub(crate) fn latest_height(&self) -> Result<u64, RpcError> {
+        self.require_ready()?;
+        Ok(self.chain.heads().executed_height)
+    }
+
+    /// `latest`.
+    pub(crate) fn latest(&self) -> Result<Arc<ExecutedRecord>, RpcError> {
+        self.require_ready()?;
+        Ok(self.chain.latest()?)
+    }
+
+    /// The state after `latest`.
+    pub(crate) fn latest_state(&self) -> Result<Snapshot, RpcError> {
+        Ok(self.chain.snapshot(self.latest_height()?)?)
+    }
+
+    /// The executed transaction with this hash.
+    ///
+    /// While the node has not reached again what it served before, "none" would be a lie.
+    pub(crate) fn executed(
+        &self,
+        hash: &B256,
+    ) -> Result<Option<(Arc<ExecutedRecord>, usize)>, RpcError> {
+        let found = self.chain.transaction(hash)?;
+        if found.is_none() {
+            self.require_ready()?;
+        }
+        Ok(found)
+    }
+
+    /// The nonce of an account's next transaction, counting those ordered and waiting.
+    pub(crate) fn pending_nonce(&self, address: &Address) -> Result<u64, RpcError> {
+        let account = self.latest_state()?.account(address)?.unwrap_or_default();
+        let waiting = self.mempool.pending_nonce(address).unwrap_or_default();
+        let ordered = self.chain.ordered().into_iter().filter_map(|block| {
+            let own = |tx: &&RecoveredTransaction| tx.sender() == *address;
+            let last = block.transactions().iter().rev().find(own)?;
+            Some(last.nonce().saturating_add(1))
+        });
+        Ok(ordered.fold(account.nonce.max(waiting), u64::max))
+    }
+}
+
+/// Passes on what becomes executable to subscribers and filters, for as long as the pool lives.
+fn announce_pending(mempool: &Mempool, admissions: broadcast::Sender<RecoveredTransaction>) {
+    mempool.listen(Box::new(move |events| {
+        for event in events {
+            if let Event::Pending(transaction) = event {
+                // An error means that nobody listens, which is nobody's fault.
+                drop(admissions.send(transaction.clone()));
+            }
+        }
+    }));
+}
+
+impl Debug for Backend {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Backend(heads={:?})", self.chain.heads())
+    }
+}
+
+impl Debug for BackendParts {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        write!(f, "BackendParts(heads={:?})", self.chain.heads())
+    }
+}
+
+impl Debug for Clock {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Clock({})", (self.now_ms)())
+    }
+}
+
+/// Computes off the async workers, at most `blocking_calls_max` at a time.
+///
+/// Without a tokio runtime, which is in the simulator, it computes in place: there is one thread
+/// and no wall clock to lose.
+pub(crate) async fn run<T: Send + 'static>(
+    backend: Arc<Backend>,
+    work: impl FnOnce(&Arc<Backend>) -> Result<T, RpcError> + Send + 'static,
+) -> Result<T, RpcError> {
+    let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+        return work(&backend);
+    };
+    let permit = Arc::clone(&backend.computing).acquire_owned().await;
+    let answer = runtime.spawn_blocking(move || {
+        let answer = work(&backend);
+        drop(permit);
+        answer
+    });
+    answer
+        .await
+        .unwrap_or_else(|error| Err(RpcError::Internal(error.to_string())))
+}

@@ -1,0 +1,70 @@
+//! The `eth` namespace, one file per family of methods.
+
+pub(crate) mod block;
+pub(crate) mod call;
+pub(crate) mod fee;
+pub(crate) mod filter;
+pub(crate) mod log;
+pub(crate) mod state;
+pub(crate) mod submit;
+pub(crate) mod tag;
+pub(crate) mod transaction;
+
+use crate::{args::Args, backend::Backend, error::RpcError, registry::Registry};
+use alloy_primitives::U64;
+use pipeline::SyncProgress;
+use serde::Serialize;
+
+pub(crate) fn register(methods: &mut Registry) {
+    methods.quick("eth_chainId", chain_id);
+    methods.quick("eth_syncing", syncing);
+    block::register(methods);
+    call::register(methods);
+    fee::register(methods);
+    filter::register(methods);
+    log::register(methods);
+    state::register(methods);
+    submit::register(methods);
+    transaction::register(methods);
+}
+
+fn chain_id(backend: &Backend, args: &Args) -> Result<U64, RpcError> {
+    args.none()?;
+    Ok(U64::from(backend.chain.config().chain_id))
+}
+
+/// `false`, or how far.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Syncing {
+    /// Not syncing.
+    Done(bool),
+    /// Executing again what was served before.
+    #[serde(rename_all = "camelCase")]
+    Progress {
+        /// Height at which it started.
+        starting_block: U64,
+        /// Height it has reached.
+        current_block: U64,
+        /// Height it has to reach.
+        highest_block: U64,
+    },
+}
+
+impl From<Option<SyncProgress>> for Syncing {
+    fn from(progress: Option<SyncProgress>) -> Self {
+        match progress {
+            Some(progress) => Self::Progress {
+                starting_block: U64::from(progress.starting_height),
+                current_block: U64::from(progress.current_height),
+                highest_block: U64::from(progress.target_height),
+            },
+            None => Self::Done(false),
+        }
+    }
+}
+
+fn syncing(backend: &Backend, args: &Args) -> Result<Syncing, RpcError> {
+    args.none()?;
+    Ok(backend.chain.syncing().into())
+}

@@ -1,0 +1,221 @@
+//! Running a transaction without sending it: calls, estimates, access lists.
+//!
+//! As in geth, a call runs on the state after the block it names and sees that block's number and
+//! time; only `pending` sees the next block's. It has at most `call_gas_max` gas.
+
+use crate::{args::Args, backend::Backend, error::RpcError, eth::tag, registry::Registry};
+use alloy_eips::{BlockId, BlockNumberOrTag};
+use alloy_primitives::{Bytes, TxKind, U64, U256};
+use alloy_rpc_types_eth::{
+    AccessListResult, BlockOverrides, TransactionRequest,
+    state::{AccountOverride, StateOverride},
+};
+use executor::{BlockEnvironment, CallError, CallOutcome, CallRequest, CallStatus, EstimateError, Overrides};
+use state::Snapshot;
+use std::collections::BTreeMap;
+
+pub(crate) fn register(methods: &mut Registry) {
+    methods.heavy("eth_call", call);
+    methods.heavy("eth_estimateGas", estimate_gas);
+    methods.heavy("eth_createAccessList", create_access_list);
+}
+
+/// Where a call runs.
+struct Scene {
+    environment: BlockEnvironment,
+    state: Snapshot,
+}
+
+impl Scene {
+    fn at(backend: &Backend, block: Option<BlockId>) -> Result<Self, RpcError> {
+        let record = tag::require_record(backend, block)?;
+        let state = backend.chain.snapshot(record.header.number)?;
+        let environment = match block.unwrap_or_default() {
+            BlockId::Number(BlockNumberOrTag::Pending) => {
+                backend.chain.next_environment(&record, backend.now_ms())
+            }
+            BlockId::Number(_) | BlockId::Hash(_) => backend.chain.environment(&record),
+        };
+        Ok(Self { environment, state })
+    }
+
+    fn call(
+        &self,
+        backend: &Backend,
+        request: &CallRequest,
+        overrides: &Overrides,
+    ) -> Result<CallOutcome, RpcError> {
+        let chain = backend.chain.config();
+        Ok(executor::call(request, &self.environment, chain, &self.state, overrides)?)
+    }
+}
+
+type CallArgs = (TransactionRequest, Option<BlockId>, Option<StateOverride>);
+
+fn call(backend: &Backend, args: &Args) -> Result<Bytes, RpcError> {
+    args.at_most(4)?;
+    let (request, block, state): CallArgs = (args.get(0)?, args.get(1)?, args.get(2)?);
+    let overrides = overrides(state, args.get(3)?)?;
+    let request = to_request(backend, request)?;
+    let outcome = Scene::at(backend, block)?.call(backend, &request, &overrides)?;
+    match outcome.status {
+        CallStatus::Success => Ok(outcome.output),
+        CallStatus::Reverted => Err(RpcError::Reverted(outcome.output)),
+        CallStatus::Halted { reason } => Err(RpcError::CallFailed(reason)),
+    }
+}
+
+fn estimate_gas(backend: &Backend, args: &Args) -> Result<U64, RpcError> {
+    args.at_most(4)?;
+    let (request, block, state): CallArgs = (args.get(0)?, args.get(1)?, args.get(2)?);
+    let overrides = overrides(state, args.get(3)?)?;
+    Ok(U64::from(estimate(backend, request, block, &overrides)?))
+}
+
+/// Gas with which a transaction succeeds.
+pub(crate) fn estimate(
+    backend: &Backend,
+    request: TransactionRequest,
+    block: Option<BlockId>,
+    overrides: &Overrides,
+) -> Result<u64, RpcError> {
+    let request = to_request(backend, request)?;
+    let Scene { environment, state } = Scene::at(backend, block)?;
+    let chain = backend.chain.config();
+    Ok(executor::estimate_gas(&request, &environment, chain, &state, overrides)?)
+}
+
+fn create_access_list(backend: &Backend, args: &Args) -> Result<AccessListResult, RpcError> {
+    args.at_most(3)?;
+    let (request, block, state): CallArgs = (args.get(0)?, args.get(1)?, args.get(2)?);
+    let overrides = overrides(state, None)?;
+    let mut request = to_request(backend, request)?;
+    let scene = Scene::at(backend, block)?;
+    let first = scene.call(backend, &request, &overrides)?;
+    // The list makes the call itself cheaper, which is what the caller wants to know.
+    request.access_list = Some(first.access_list.clone());
+    let second = scene.call(backend, &request, &overrides)?;
+    let error = match second.status {
+        CallStatus::Success => None,
+        CallStatus::Reverted => Some(RpcError::Reverted(second.output).to_string()),
+        CallStatus::Halted { reason } => Some(reason),
+    };
+    Ok(AccessListResult {
+        access_list: first.access_list,
+        gas_used: U256::from(second.gas_used),
+        error,
+    })
+}
+
+/// The executor's form of a request, checked for what can't stand together.
+fn to_request(backend: &Backend, request: TransactionRequest) -> Result<CallRequest, RpcError> {
+    check(backend, &request)?;
+    let max = backend.config.call_gas_max;
+    Ok(CallRequest {
+        from: request.from,
+        to: request.to.as_ref().and_then(TxKind::to).copied(),
+        gas: request.gas.map(|gas| gas.min(max)),
+        gas_price: request.gas_price,
+        max_fee_per_gas: request.max_fee_per_gas,
+        max_priority_fee_per_gas: request.max_priority_fee_per_gas,
+        value: request.value.unwrap_or_default(),
+        input: request.input.input().cloned().unwrap_or_default(),
+        nonce: request.nonce,
+        access_list: request.access_list,
+        authorizations: request.authorization_list.unwrap_or_default(),
+    })
+}
+
+/// Refuses, with geth's words, what no transaction could be.
+pub(crate) fn check(backend: &Backend, request: &TransactionRequest) -> Result<(), RpcError> {
+    let conflict = |problem: String| Err(RpcError::ArgumentsConflict(problem));
+    let own = backend.chain.config().chain_id;
+    if let Some(chain_id) = request.chain_id.filter(|chain_id| *chain_id != own) {
+        return conflict(format!("chainId does not match node's (have={chain_id}, want={own})"));
+    }
+    if request.has_eip4844_fields() {
+        return conflict("transaction type not supported: blobs".to_owned());
+    }
+    if request.input.clone().try_into_unique_input().is_err() {
+        return conflict(
+            r#"both "data" and "input" are set and not equal. Please use "input" to pass transaction call data"#
+                .to_owned(),
+        );
+    }
+    Ok(())
+}
+
+fn overrides(
+    state: Option<StateOverride>,
+    block: Option<BlockOverrides>,
+) -> Result<Overrides, RpcError> {
+    let accounts = state.into_iter().flatten();
+    let accounts = accounts.map(|(address, account)| Ok((address, account_override(account)?)));
+    Ok(Overrides {
+        state: accounts.collect::<Result<BTreeMap<_, _>, RpcError>>()?,
+        block: block_overrides(block.unwrap_or_default())?,
+    })
+}
+
+fn account_override(account: AccountOverride) -> Result<executor::AccountOverride, RpcError> {
+    if account.state.is_some() && account.state_diff.is_some() {
+        let problem = "an account has both 'state' and 'stateDiff'".to_owned();
+        return Err(RpcError::ArgumentsConflict(problem));
+    }
+    if account.move_precompile_to.is_some() {
+        let problem = "movePrecompileToAddress is not supported".to_owned();
+        return Err(RpcError::ArgumentsConflict(problem));
+    }
+    let slots = |slots: alloy_primitives::map::B256HashMap<_>| {
+        let slots = slots.into_iter();
+        slots.map(|(slot, value): (alloy_primitives::B256, alloy_primitives::B256)| (slot.into(), value.into()))
+    };
+    Ok(executor::AccountOverride {
+        balance: account.balance,
+        nonce: account.nonce,
+        code: account.code,
+        state: account.state.map(|state| slots(state).collect()),
+        state_diff: account.state_diff.map(|diff| slots(diff).collect()).unwrap_or_default(),
+    })
+}
+
+fn block_overrides(block: BlockOverrides) -> Result<executor::BlockOverrides, RpcError> {
+    let narrow = |value: Option<U256>, field| match value.map(u64::try_from) {
+        None => Ok(None),
+        Some(Ok(value)) => Ok(Some(value)),
+        Some(Err(_)) => Err(RpcError::ArgumentsConflict(format!("block override {field} is too large"))),
+    };
+    Ok(executor::BlockOverrides {
+        height: narrow(block.number, "number")?,
+        timestamp: block.time,
+        beneficiary: block.coinbase,
+        gas_limit: block.gas_limit,
+        base_fee: narrow(block.base_fee, "baseFeePerGas")?,
+        prevrandao: block.random,
+        block_hashes: block.block_hash.unwrap_or_default(),
+    })
+}
+
+impl From<CallError> for RpcError {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Fault(fault) => Self::Internal(fault.to_string()),
+            CallError::InsufficientFunds { .. }
+            | CallError::GasTooLow { .. }
+            | CallError::Invalid(_) => Self::CallFailed(error.to_string()),
+        }
+    }
+}
+
+impl From<EstimateError> for RpcError {
+    fn from(error: EstimateError) -> Self {
+        match error {
+            EstimateError::Reverted { output } => Self::Reverted(output),
+            EstimateError::Fault(fault) => Self::Internal(fault.to_string()),
+            EstimateError::Halted { .. }
+            | EstimateError::AllowanceExceeded { .. }
+            | EstimateError::InsufficientFunds { .. }
+            | EstimateError::Invalid(_) => Self::CallFailed(error.to_string()),
+        }
+    }
+}

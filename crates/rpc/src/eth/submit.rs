@@ -1,0 +1,129 @@
+//! Sending transactions.
+//!
+//! ```text
+//! raw ─decode─▶ Transaction ─recover (39 µs)─▶ RecoveredTransaction ─▶ pool
+//! ```
+//! Decoding and recovering happen on a blocking thread, for a batch all at once (see `batch`).
+//! `eth_sendRawTransactionSync` (EIP-7966) waits for the receipt: on this chain that is one round of
+//! consensus and one execution.
+
+use crate::{
+    args::Args,
+    backend::{Backend, run},
+    config::{RECEIPT_WAIT_MS, RECEIPT_WAIT_MS_MAX},
+    error::RpcError,
+    eth::transaction::{self, RpcReceipt},
+    registry::Registry,
+};
+use alloy_primitives::{B256, Bytes, U64};
+use futures::future::{Either, select};
+use jsonrpsee::types::Params;
+use pipeline::ChainEvent;
+use primitives::{RecoveredTransaction, Transaction, transaction::Impersonation};
+use std::{pin::pin, sync::Arc, time::Duration};
+use tokio::sync::broadcast::{Receiver, error::RecvError};
+
+/// The method whose batches are handled as one.
+pub(crate) const SEND_RAW: &str = "eth_sendRawTransaction";
+
+pub(crate) fn register(methods: &mut Registry) {
+    methods.heavy(SEND_RAW, send_raw);
+    methods.waiting("eth_sendRawTransactionSync", send_raw_sync);
+}
+
+fn send_raw(backend: &Backend, args: &Args) -> Result<B256, RpcError> {
+    let transaction = recover(backend, args.one()?)?;
+    admit(backend, transaction)
+}
+
+/// Decodes a transaction and recovers its sender.
+///
+/// An impersonated sender is not taken from raw bytes, not even on a development chain: whoever
+/// impersonates says so by `eth_sendTransaction`.
+fn recover(backend: &Backend, raw: Bytes) -> Result<RecoveredTransaction, RpcError> {
+    let transaction = Transaction::decode(raw)?;
+    if transaction.impersonated_sender().is_some() {
+        return Err(primitives::TransactionError::InvalidSignature.into());
+    }
+    Ok(backend.senders.recover(transaction, Impersonation::Refused)?)
+}
+
+/// Hands one transaction to the pool.
+pub(crate) fn admit(
+    backend: &Backend,
+    transaction: RecoveredTransaction,
+) -> Result<B256, RpcError> {
+    let state = backend.latest_state()?;
+    let admissions = backend.mempool.admit_many(vec![transaction], &state, backend.now_ms())?;
+    let [admission] = <[_; 1]>::try_from(admissions)
+        .map_err(|_| RpcError::Internal("the pool gave no answer".to_owned()))?;
+    Ok(admission?.hash)
+}
+
+/// Sends the transactions of a batch, given the parameters of each call; one answer for each.
+pub(crate) fn send_many(
+    backend: &Backend,
+    calls: &[Params<'static>],
+) -> Result<Vec<Result<B256, RpcError>>, RpcError> {
+    let state = backend.latest_state()?;
+    let mut recovered = Vec::with_capacity(calls.len());
+    let mut places = Vec::with_capacity(calls.len());
+    let mut answers = Vec::with_capacity(calls.len());
+    for (place, params) in calls.iter().enumerate() {
+        let raw = Args::parse(params).and_then(|args| args.one());
+        match raw.and_then(|raw| recover(backend, raw)) {
+            Ok(transaction) => {
+                answers.push(Ok(transaction.hash()));
+                recovered.push(transaction);
+                places.push(place);
+            }
+            Err(error) => answers.push(Err(error)),
+        }
+    }
+    let admissions = backend.mempool.admit_many(recovered, &state, backend.now_ms())?;
+    for (place, admission) in places.into_iter().zip(admissions) {
+        if let (Err(error), Some(answer)) = (admission, answers.get_mut(place)) {
+            *answer = Err(error.into());
+        }
+    }
+    Ok(answers)
+}
+
+async fn send_raw_sync(
+    backend: Arc<Backend>,
+    params: Params<'static>,
+) -> Result<RpcReceipt, RpcError> {
+    let (raw, timeout): (Bytes, Option<U64>) = Args::parse(&params)?.two()?;
+    let timeout = timeout.map_or(RECEIPT_WAIT_MS, |timeout| timeout.to());
+    let waited_ms = timeout.min(RECEIPT_WAIT_MS_MAX);
+    // Subscribed before it is sent, so that its block can't slip by.
+    let events = backend.chain.subscribe();
+    let send = move |backend: &Arc<Backend>| admit(backend, recover(backend, raw)?);
+    let hash = run(Arc::clone(&backend), send).await?;
+    let receipt = pin!(wait_for_receipt(&backend, hash, events));
+    let timer = (backend.clock.sleep)(Duration::from_millis(waited_ms));
+    match select(receipt, timer).await {
+        Either::Left((receipt, _)) => receipt,
+        Either::Right(_) => Err(RpcError::ReceiptTimeout { hash, waited_ms }),
+    }
+}
+
+async fn wait_for_receipt(
+    backend: &Backend,
+    hash: B256,
+    mut events: Receiver<ChainEvent>,
+) -> Result<RpcReceipt, RpcError> {
+    loop {
+        match events.recv().await {
+            Ok(ChainEvent::Executed(_)) | Err(RecvError::Lagged(_)) => {}
+            Ok(ChainEvent::Stage { .. }) => continue,
+            Err(RecvError::Closed) => {
+                return Err(RpcError::Internal("the chain stopped".to_owned()));
+            }
+        }
+        if let Some((record, index)) = backend.chain.transaction(&hash)? {
+            let absent = || RpcError::Internal(format!("no receipt: hash={hash}"));
+            return transaction::receipt(&record, index).ok_or_else(absent);
+        }
+    }
+}

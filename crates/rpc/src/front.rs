@@ -1,0 +1,238 @@
+//! The HTTP in front of JSON-RPC: who may call, and the pages.
+//!
+//! ```text
+//! request ─▶ Host allowed? ─▶ Origin allowed? ─▶ OPTIONS  preflight
+//!                                                GET /    page with the live blocks (no WebSocket upgrade)
+//!                                                GET /metrics   Prometheus text
+//!                                                GET /health    JSON; 503 while syncing or stopped
+//!                                                else           JSON-RPC: POST, WebSocket
+//! ```
+//! A browser is the only caller that sends `Origin`; tools do not, and are not asked. A WebSocket has no
+//! preflight, so its `Origin` is checked here or nowhere.
+
+use crate::{backend::Backend, batch::Transport, headway::RpcHeads, page};
+use alloy_primitives::U64;
+use jsonrpsee::{
+    core::BoxError,
+    server::{HttpBody, HttpRequest, HttpResponse},
+};
+use serde_json::json;
+use std::{
+    future::Future,
+    net::IpAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+use tower::{Layer, Service};
+
+const JSON: &str = "application/json";
+const HTML: &str = "text/html; charset=utf-8";
+const TEXT: &str = "text/plain; charset=utf-8";
+const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
+/// How long a browser may remember the answer to a preflight, in seconds.
+const PREFLIGHT_SECONDS: &str = "600";
+
+/// Puts [`Front`] before JSON-RPC.
+#[derive(Clone, Debug)]
+pub(crate) struct FrontLayer {
+    pub(crate) backend: Arc<Backend>,
+    /// Whether only known names may address this node: it listens on a loopback address.
+    pub(crate) check_host: bool,
+}
+
+impl<S> Layer<S> for FrontLayer {
+    type Service = Front<S>;
+
+    fn layer(&self, inner: S) -> Front<S> {
+        let layer = self.clone();
+        Front { inner, layer }
+    }
+}
+
+/// Serves the pages and decides who may reach JSON-RPC.
+#[derive(Clone, Debug)]
+pub(crate) struct Front<S> {
+    inner: S,
+    layer: FrontLayer,
+}
+
+impl<S> Service<HttpRequest> for Front<S>
+where
+    S: Service<HttpRequest, Response = HttpResponse, Error = BoxError>,
+    S::Future: Send + 'static,
+{
+    type Response = HttpResponse;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: HttpRequest) -> Self::Future {
+        let origin = match self.layer.admit(&request) {
+            Ok(origin) => origin,
+            Err(refusal) => return Box::pin(async { Ok(refusal) }),
+        };
+        if let Some(mut response) = self.layer.page(&request) {
+            allow(&mut response, origin);
+            return Box::pin(async { Ok(response) });
+        }
+        prepare(&mut request);
+        let answer = self.inner.call(request);
+        Box::pin(async move {
+            let mut response = answer.await?;
+            allow(&mut response, origin);
+            Ok(response)
+        })
+    }
+}
+
+impl FrontLayer {
+    /// The origin to allow in the answer, if any; or why the request is refused.
+    fn admit(&self, request: &HttpRequest) -> Result<Option<String>, HttpResponse> {
+        let host = host(request).unwrap_or_default();
+        if self.check_host && !self.is_known(without_port(host)) {
+            return Err(respond(403, TEXT, "invalid host specified\n".to_owned()));
+        }
+        let Some(origin) = header(request, "origin") else {
+            return Ok(None);
+        };
+        if self.backend.config.cors.allows(origin) || is_same(origin, host) {
+            return Ok(Some(origin.to_owned()));
+        }
+        // An ordinary request goes through without the headers: the browser keeps the answer from the page.
+        if is_upgrade(request) {
+            return Err(respond(403, TEXT, "origin not allowed\n".to_owned()));
+        }
+        Ok(None)
+    }
+
+    fn is_known(&self, host: &str) -> bool {
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let is_address = bare.parse::<IpAddr>().is_ok();
+        let mut hosts = self.backend.config.hosts.iter();
+        is_address || host.eq_ignore_ascii_case("localhost") || hosts.any(|known| known.eq_ignore_ascii_case(host))
+    }
+
+    /// The answer to everything that is not JSON-RPC.
+    fn page(&self, request: &HttpRequest) -> Option<HttpResponse> {
+        let backend = &self.backend;
+        match (request.method().as_str(), request.uri().path()) {
+            ("OPTIONS", _) => Some(respond(204, TEXT, String::new())),
+            ("GET", _) if is_upgrade(request) => None,
+            ("GET", "/") => Some(respond(200, HTML, page::PAGE.to_owned())),
+            ("GET", "/metrics") => Some(respond(200, PROMETHEUS, (backend.metrics)())),
+            ("GET", "/health") => Some(health(backend)),
+            ("GET", _) => Some(respond(404, TEXT, "not found\n".to_owned())),
+            _ => None,
+        }
+    }
+}
+
+fn health(backend: &Backend) -> HttpResponse {
+    let syncing = backend.chain.syncing();
+    let stopped = backend.chain.stopped();
+    let status = if syncing.is_some() || stopped.is_some() { 503 } else { 200 };
+    let syncing = syncing.map(|progress| {
+        json!({
+            "current": U64::from(progress.current_height),
+            "target": U64::from(progress.target_height),
+        })
+    });
+    let body = json!({
+        "heads": RpcHeads::from(backend.chain.heads()),
+        "syncing": syncing,
+        "diverged": backend.chain.diverged(),
+        "stopped": stopped,
+    });
+    respond(status, JSON, body.to_string())
+}
+
+/// Marks how the request came in, and makes its content type one that jsonrpsee knows.
+fn prepare(request: &mut HttpRequest) {
+    let transport = if is_upgrade(request) { Transport::WebSocket } else { Transport::Http };
+    request.extensions_mut().insert(transport);
+    let content_type = header(request, "content-type").unwrap_or_default();
+    let kind = content_type.split(';').next().unwrap_or_default().trim();
+    if kind.eq_ignore_ascii_case(JSON) {
+        if let Ok(json) = JSON.parse() {
+            request.headers_mut().insert("content-type", json);
+        }
+    }
+}
+
+/// Lets a page of this origin read the answer.
+fn allow(response: &mut HttpResponse, origin: Option<String>) {
+    let Some(origin) = origin else {
+        return;
+    };
+    set(response, "access-control-allow-origin", &origin);
+    set(response, "access-control-allow-methods", "POST, GET, OPTIONS");
+    set(response, "access-control-allow-headers", "content-type");
+    set(response, "access-control-allow-private-network", "true");
+    set(response, "access-control-max-age", PREFLIGHT_SECONDS);
+    set(response, "vary", "origin");
+}
+
+fn respond(status: u16, content_type: &'static str, body: String) -> HttpResponse {
+    let mut response = HttpResponse::new(HttpBody::from(body));
+    *response.status_mut() = status.try_into().expect("a status code of our own");
+    set(&mut response, "content-type", content_type);
+    response
+}
+
+/// Sets a header; a value that can't be one is left out.
+fn set(response: &mut HttpResponse, name: &'static str, value: &str) {
+    if let Ok(value) = value.parse() {
+        response.headers_mut().insert(name, value);
+    }
+}
+
+fn header<'a>(request: &'a HttpRequest, name: &str) -> Option<&'a str> {
+    request.headers().get(name)?.to_str().ok()
+}
+
+/// The name the caller used for this node: from the header, or from the URI in HTTP/2.
+fn host(request: &HttpRequest) -> Option<&str> {
+    header(request, "host").or_else(|| Some(request.uri().authority()?.as_str()))
+}
+
+fn is_upgrade(request: &HttpRequest) -> bool {
+    header(request, "upgrade").is_some_and(|value| value.eq_ignore_ascii_case("websocket"))
+}
+
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    }
+}
+
+/// Whether a page of this origin was served by this very node.
+fn is_same(origin: &str, host: &str) -> bool {
+    let authority = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+    authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_and_brackets() {
+        assert_eq!(without_port("localhost:8545"), "localhost");
+        assert_eq!(without_port("localhost"), "localhost");
+        assert_eq!(without_port("[::1]:8545"), "[::1]");
+        assert_eq!(without_port("[::1]"), "[::1]");
+    }
+
+    #[test]
+    fn only_own_pages_are_the_same_origin() {
+        assert!(is_same("http://localhost:8545", "localhost:8545"));
+        assert!(!is_same("http://localhost:3000", "localhost:8545"));
+        assert!(!is_same("null", "localhost:8545"));
+        assert!(!is_same("http://evil.example", ""));
+    }
+}

@@ -1,0 +1,91 @@
+//! The `headway` namespace: what Ethereum has no words for.
+//!
+//! | method | answer |
+//! |---|---|
+//! | `headway_getHeads` | the verified, executed and finalized height |
+//! | `headway_getBlockStages(block)` | when a block reached each stage here, in Unix milliseconds; null for one never seen |
+//! | `headway_getInclusionBudget(address)` | what an account's next transaction may cost now |
+//!
+//! Heights are quantities; times are numbers, because every language's clock takes them as they are.
+
+use crate::{args::Args, backend::Backend, error::RpcError, eth::tag::{self, Selected}, registry::Registry};
+use alloy_eips::BlockNumberOrTag;
+use alloy_primitives::{Address, U64, U256};
+use primitives::{BlockStages, Heads};
+use serde::Serialize;
+
+pub(crate) fn register(methods: &mut Registry) {
+    methods.quick("headway_getHeads", heads);
+    methods.quick("headway_getBlockStages", block_stages);
+    methods.heavy("headway_getInclusionBudget", inclusion_budget);
+}
+
+/// The three heads.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RpcHeads {
+    verified: U64,
+    executed: U64,
+    finalized: U64,
+}
+
+impl From<Heads> for RpcHeads {
+    fn from(heads: Heads) -> Self {
+        Self {
+            verified: U64::from(heads.verified_height),
+            executed: U64::from(heads.executed_height),
+            finalized: U64::from(heads.finalized_height),
+        }
+    }
+}
+
+fn heads(backend: &Backend, args: &Args) -> Result<RpcHeads, RpcError> {
+    args.none()?;
+    Ok(backend.chain.heads().into())
+}
+
+/// A block and when it reached its stages.
+#[derive(Clone, Debug, Serialize)]
+struct HeightStages {
+    height: U64,
+    #[serde(flatten)]
+    stages: BlockStages,
+}
+
+fn block_stages(backend: &Backend, args: &Args) -> Result<Option<HeightStages>, RpcError> {
+    let height = match args.one()? {
+        // A number may be one that is not executed yet.
+        BlockNumberOrTag::Number(height) => height,
+        tag => match tag::by_number(backend, tag)? {
+            Some(Selected::Executed(height)) => height,
+            Some(Selected::Pending) | None => backend.latest_height()?.saturating_add(1),
+        },
+    };
+    let stages = backend.chain.stages(height);
+    Ok(stages.map(|stages| HeightStages {
+        height: U64::from(height),
+        stages,
+    }))
+}
+
+/// What an account can commit to now.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RpcBudget {
+    nonce_next: U64,
+    available: U256,
+    delegated: bool,
+    blocked_until_executed: bool,
+}
+
+fn inclusion_budget(backend: &Backend, args: &Args) -> Result<RpcBudget, RpcError> {
+    let address: Address = args.one()?;
+    backend.require_ready()?;
+    let budget = backend.chain.inclusion_budget(&address)?;
+    Ok(RpcBudget {
+        nonce_next: U64::from(budget.nonce_next),
+        available: budget.available_wei,
+        delegated: budget.delegated,
+        blocked_until_executed: budget.blocked_until_executed,
+    })
+}

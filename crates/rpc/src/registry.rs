@@ -1,0 +1,90 @@
+//! Three ways to serve a method, by what it costs.
+//!
+//! ```text
+//! quick    reads memory, formats                    on the async worker
+//! heavy    executes, proves, recovers, scans        on a blocking thread, bounded
+//! waiting  waits for a block                        an async task
+//! ```
+
+use crate::{
+    args::Args,
+    backend::{Backend, run},
+    error::RpcError,
+};
+use jsonrpsee::{RpcModule, types::Params};
+use serde::Serialize;
+use std::{future::Future, sync::Arc};
+
+const UNIQUE: &str = "every method is registered once";
+
+/// The methods being put together.
+#[derive(Debug)]
+pub(crate) struct Registry {
+    pub(crate) module: RpcModule<Backend>,
+}
+
+impl Registry {
+    pub(crate) fn new(backend: Arc<Backend>) -> Self {
+        Self {
+            module: RpcModule::from_arc(backend),
+        }
+    }
+
+    /// A method that answers from memory.
+    pub(crate) fn quick<T>(
+        &mut self,
+        name: &'static str,
+        method: fn(&Backend, &Args) -> Result<T, RpcError>,
+    ) where
+        T: Serialize + Clone + 'static,
+    {
+        self.module
+            .register_method(name, move |params, backend, _| {
+                method(backend, &Args::parse(&params)?)
+            })
+            .expect(UNIQUE);
+    }
+
+    /// A method that computes or reads a lot.
+    pub(crate) fn heavy<T>(
+        &mut self,
+        name: &'static str,
+        method: fn(&Backend, &Args) -> Result<T, RpcError>,
+    ) where
+        T: Serialize + Clone + Send + 'static,
+    {
+        self.module
+            .register_async_method(name, move |params, backend, _| {
+                run(backend, move |backend| {
+                    method(backend, &Args::parse(&params)?)
+                })
+            })
+            .expect(UNIQUE);
+    }
+
+    /// A method that waits.
+    pub(crate) fn waiting<T, F>(
+        &mut self,
+        name: &'static str,
+        method: fn(Arc<Backend>, Params<'static>) -> F,
+    ) where
+        T: Serialize + Clone + Send + 'static,
+        F: Future<Output = Result<T, RpcError>> + Send + 'static,
+    {
+        self.module
+            .register_async_method(name, move |params, backend, _| method(backend, params))
+            .expect(UNIQUE);
+    }
+
+    /// The same method under another name.
+    pub(crate) fn alias(&mut self, alias: &'static str, name: &'static str) {
+        self.module.register_alias(alias, name).expect(UNIQUE);
+    }
+
+    /// A method that answers the same error to everybody.
+    pub(crate) fn refuse(&mut self, name: &'static str, error: fn(&'static str) -> RpcError) {
+        self.module
+            .register_method(name, move |_, _, _| Err::<(), _>(error(name)))
+            .expect(UNIQUE);
+    }
+}

@@ -1,0 +1,151 @@
+//! The one port: JSON-RPC over HTTP and WebSocket, and the pages.
+//!
+//! Sockets are outside the simulation; [`module`] is what they serve, and needs none.
+
+use crate::{
+    backend::Backend,
+    batch::Dispatch,
+    config::{BATCH_PARSE_MAX, UNREAD_MESSAGES_MAX},
+    dev, eth,
+    front::FrontLayer,
+    headway, net,
+    registry::Registry,
+    subscribe, txpool,
+};
+use jsonrpsee::{
+    RpcModule,
+    core::middleware::RpcServiceBuilder,
+    server::{BatchRequestConfig, IdProvider, PingConfig, Server, ServerConfig, ServerHandle},
+    types::SubscriptionId,
+};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+/// Why the port could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// Something else listens there.
+    #[error(
+        "cannot listen on {0}: the port is in use, perhaps by another node; stop that one or choose another port"
+    )]
+    PortInUse(SocketAddr),
+    /// The operating system does not let us.
+    #[error("cannot listen on {0}: permission denied; choose a port above 1023")]
+    PermissionDenied(SocketAddr),
+    /// Another reason.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+/// A served backend; dropping it stops serving.
+#[derive(Debug)]
+pub struct RpcServer {
+    handle: ServerHandle,
+    address: SocketAddr,
+}
+
+impl RpcServer {
+    /// Where it listens; tells the port if 0 was asked for.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops taking connections and closes those there are.
+    pub fn stop(&self) {
+        // An error means that it has stopped before.
+        drop(self.handle.stop());
+    }
+
+    /// Resolves when every connection is closed.
+    pub async fn stopped(self) {
+        self.handle.stopped().await;
+    }
+}
+
+/// All methods, callable without a socket.
+#[must_use]
+pub fn module(backend: Arc<Backend>) -> RpcModule<Backend> {
+    let is_dev = backend.dev.is_some();
+    let mut methods = Registry::new(backend);
+    eth::register(&mut methods);
+    headway::register(&mut methods);
+    net::register(&mut methods);
+    subscribe::register(&mut methods);
+    txpool::register(&mut methods);
+    dev::register(&mut methods, is_dev);
+    methods.module
+}
+
+/// Serves a backend on an address.
+///
+/// # Errors
+/// [`ServeError`] says what to do about it.
+pub async fn serve(backend: Arc<Backend>, address: SocketAddr) -> Result<RpcServer, ServeError> {
+    let front = FrontLayer {
+        backend: Arc::clone(&backend),
+        check_host: address.ip().is_loopback(),
+    };
+    let dispatched = Arc::clone(&backend);
+    let dispatch = RpcServiceBuilder::new().layer_fn(move |inner| Dispatch {
+        inner,
+        backend: Arc::clone(&dispatched),
+    });
+    let server = Server::builder()
+        .set_config(server_config(&backend))
+        .set_http_middleware(tower::ServiceBuilder::new().layer(front))
+        .set_rpc_middleware(dispatch)
+        .build(address)
+        .await
+        .map_err(|source| explain(address, source))?;
+    let address = server.local_addr().map_err(|source| explain(address, source))?;
+    let handle = server.start(module(backend));
+    tracing::info!(%address, "serving");
+    Ok(RpcServer { handle, address })
+}
+
+fn server_config(backend: &Backend) -> ServerConfig {
+    let config = &backend.config;
+    ServerConfig::builder()
+        .max_request_body_size(config.body_bytes_max)
+        .max_response_body_size(config.response_bytes_max)
+        .max_connections(config.connections_max)
+        .max_subscriptions_per_connection(config.subscriptions_per_connection_max)
+        .set_batch_request_config(BatchRequestConfig::Limit(BATCH_PARSE_MAX))
+        .set_message_buffer_capacity(UNREAD_MESSAGES_MAX)
+        .enable_ws_ping(PingConfig::default())
+        .set_id_provider(SubscriptionIds::default())
+        .build()
+}
+
+fn explain(address: SocketAddr, source: io::Error) -> ServeError {
+    match source.kind() {
+        io::ErrorKind::AddrInUse => ServeError::PortInUse(address),
+        io::ErrorKind::PermissionDenied => ServeError::PermissionDenied(address),
+        _ => ServeError::Listen { address, source },
+    }
+}
+
+/// Ids in geth's form. They need not be secret: a subscription belongs to its connection.
+#[derive(Debug, Default)]
+struct SubscriptionIds {
+    count: AtomicU64,
+}
+
+impl IdProvider for SubscriptionIds {
+    fn next_id(&self) -> SubscriptionId<'static> {
+        let count = self.count.fetch_add(1, Ordering::Relaxed) + 1;
+        format!("{count:#x}").into()
+    }
+}

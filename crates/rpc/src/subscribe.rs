@@ -1,0 +1,227 @@
+//! Subscriptions over a WebSocket.
+//!
+//! ```text
+//! eth_subscribe      newHeads │ logs │ newPendingTransactions [full] │ syncing
+//! headway_subscribe  every stage of every block, as it is reached
+//! ```
+//! `newHeads` and `logs` follow a cursor through the chain, so that no block is skipped however slow
+//! the client reads, and each is told once, in order. The other kinds skip what a client that reads
+//! too slowly has missed. A connection has at most `subscriptions_per_connection_max` of them.
+
+use crate::{
+    args::Args,
+    backend::Backend,
+    error::RpcError,
+    eth::{Syncing, block, log, transaction},
+    registry::Registry,
+};
+use alloy_primitives::U64;
+use alloy_rpc_types_eth::Filter;
+use jsonrpsee::{
+    PendingSubscriptionSink, SubscriptionSink,
+    core::to_json_raw_value,
+    types::{ErrorObjectOwned, Params},
+};
+use pipeline::{ChainEvent, ExecutedRecord};
+use primitives::stage::Stage;
+use serde::Serialize;
+use std::sync::Arc;
+use tokio::sync::broadcast::{Receiver, error::RecvError};
+
+pub(crate) fn register(methods: &mut Registry) {
+    let ethereum = methods.module.register_subscription(
+        "eth_subscribe",
+        "eth_subscription",
+        "eth_unsubscribe",
+        |params, pending, backend, _| serve_ethereum(params, pending, backend),
+    );
+    ethereum.expect("registered once");
+    let headway = methods.module.register_subscription(
+        "headway_subscribe",
+        "headway_subscription",
+        "headway_unsubscribe",
+        |_, pending, backend, _| serve_stages(pending, backend),
+    );
+    headway.expect("registered once");
+}
+
+/// What a client asked for.
+enum Kind {
+    Heads,
+    Logs(Box<Filter>),
+    Pending { full: bool },
+    Syncing,
+}
+
+impl Kind {
+    fn parse(params: &Params<'_>) -> Result<Self, RpcError> {
+        let args = Args::parse(params)?;
+        args.at_most(2)?;
+        let name: String = args.get(0)?;
+        match name.as_str() {
+            "newHeads" => Ok(Self::Heads),
+            "logs" => {
+                let filter = args.get::<Option<Filter>>(1)?.unwrap_or_default();
+                log::check(&filter)?;
+                Ok(Self::Logs(Box::new(filter)))
+            }
+            "newPendingTransactions" => {
+                let full = args.get::<Option<bool>>(1)?.unwrap_or_default();
+                Ok(Self::Pending { full })
+            }
+            "syncing" => Ok(Self::Syncing),
+            _ => Err(RpcError::ArgumentsConflict(format!(
+                "no {name:?} subscription in eth namespace"
+            ))),
+        }
+    }
+}
+
+/// The client is gone or has unsubscribed.
+struct Gone;
+
+async fn serve_ethereum(
+    params: Params<'static>,
+    pending: PendingSubscriptionSink,
+    backend: Arc<Backend>,
+) {
+    let kind = match Kind::parse(&params) {
+        Ok(kind) => kind,
+        Err(error) => return pending.reject(ErrorObjectOwned::from(error)).await,
+    };
+    // Subscribed before the answer, so that nothing after it is missed.
+    let events = backend.chain.subscribe();
+    let admissions = backend.subscribe_pending();
+    let next = first_height(&backend);
+    let Ok(sink) = pending.accept().await else {
+        return;
+    };
+    let ended = match kind {
+        Kind::Heads => {
+            let tell = |record: &ExecutedRecord| vec![block::format_header(record)];
+            follow(&backend, &sink, Cursor { next, events }, tell).await
+        }
+        Kind::Logs(filter) => {
+            let tell = |record: &ExecutedRecord| log::matching(record, &filter);
+            follow(&backend, &sink, Cursor { next, events }, tell).await
+        }
+        Kind::Pending { full } => tell_pending(&sink, admissions, full).await,
+        Kind::Syncing => tell_syncing(&backend, &sink, events).await,
+    };
+    drop(ended);
+}
+
+/// The first height that is news: not one that is only executed again after a restart.
+fn first_height(backend: &Backend) -> u64 {
+    let executed = backend.chain.heads().executed_height;
+    let served = backend.chain.syncing().map_or(executed, |sync| sync.target_height);
+    served.max(executed).saturating_add(1)
+}
+
+/// How far a subscription has told the chain.
+struct Cursor {
+    next: u64,
+    events: Receiver<ChainEvent>,
+}
+
+/// Tells something about each executed block, once and in order.
+async fn follow<T: Serialize>(
+    backend: &Backend,
+    sink: &SubscriptionSink,
+    mut cursor: Cursor,
+    tell: impl Fn(&ExecutedRecord) -> Vec<T>,
+) -> Result<(), Gone> {
+    loop {
+        match next(sink, &mut cursor.events).await? {
+            Some(ChainEvent::Stage { .. }) => continue,
+            Some(ChainEvent::Executed(_)) | None => {}
+        }
+        // A store that can't be read ends the subscription; the node is about to halt.
+        while let Some(record) = backend.chain.record(cursor.next).map_err(|_| Gone)? {
+            cursor.next += 1;
+            for item in tell(&record) {
+                send(sink, &item).await?;
+            }
+        }
+    }
+}
+
+async fn tell_pending(
+    sink: &SubscriptionSink,
+    mut admissions: Receiver<primitives::RecoveredTransaction>,
+    full: bool,
+) -> Result<(), Gone> {
+    loop {
+        let Some(tx) = next(sink, &mut admissions).await? else {
+            continue;
+        };
+        if full {
+            send(sink, &transaction::format_waiting(&tx)).await?;
+        } else {
+            send(sink, &tx.hash()).await?;
+        }
+    }
+}
+
+/// Tells the state now, and each change between syncing and not.
+async fn tell_syncing(
+    backend: &Backend,
+    sink: &SubscriptionSink,
+    mut events: Receiver<ChainEvent>,
+) -> Result<(), Gone> {
+    let mut told = None;
+    loop {
+        let progress = backend.chain.syncing();
+        if told != Some(progress.is_some()) {
+            told = Some(progress.is_some());
+            send(sink, &Syncing::from(progress)).await?;
+        }
+        next(sink, &mut events).await?;
+    }
+}
+
+/// A block reached a stage.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StageReached {
+    height: U64,
+    stage: Stage,
+    timestamp_ms: u64,
+}
+
+async fn serve_stages(pending: PendingSubscriptionSink, backend: Arc<Backend>) {
+    let mut events = backend.chain.subscribe();
+    let Ok(sink) = pending.accept().await else {
+        return;
+    };
+    while let Ok(event) = next(&sink, &mut events).await {
+        let Some(ChainEvent::Stage { height, stage, now_ms }) = event else {
+            continue;
+        };
+        let height = U64::from(height);
+        let reached = StageReached { height, stage, timestamp_ms: now_ms };
+        if send(&sink, &reached).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// The next event; none when some were missed.
+async fn next<T: Clone>(
+    sink: &SubscriptionSink,
+    events: &mut Receiver<T>,
+) -> Result<Option<T>, Gone> {
+    tokio::select! {
+        () = sink.closed() => Err(Gone),
+        event = events.recv() => match event {
+            Ok(event) => Ok(Some(event)),
+            Err(RecvError::Lagged(_)) => Ok(None),
+            Err(RecvError::Closed) => Err(Gone),
+        },
+    }
+}
+
+async fn send<T: Serialize>(sink: &SubscriptionSink, item: &T) -> Result<(), Gone> {
+    let json = to_json_raw_value(item).map_err(|_| Gone)?;
+    sink.send(json).await.map_err(|_| Gone)
+}

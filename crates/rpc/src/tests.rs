@@ -1,0 +1,1 @@
+//! Methods over a real chain, without and with a socket.
