@@ -12,7 +12,9 @@
 //! that could reach a result: they are collected into ordered maps, or visited where order cannot
 //! matter.
 
-use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256, map::AddressMap, map::HashMap};
+use alloy_primitives::{
+    Address, B256, Bytes, KECCAK256_EMPTY, U256, map::AddressMap, map::HashMap,
+};
 use revm::{
     Database,
     bytecode::Bytecode,
@@ -109,7 +111,11 @@ impl<'a> Overlay<'a> {
     }
 
     /// Gives an account code outside of any transaction.
-    pub(crate) fn set_code(&mut self, address: &Address, code: Bytes) -> Result<(), ExecutionFault> {
+    pub(crate) fn set_code(
+        &mut self,
+        address: &Address,
+        code: Bytes,
+    ) -> Result<(), ExecutionFault> {
         let bytecode = parse_code(code);
         let code_hash = if bytecode.is_empty() {
             KECCAK256_EMPTY

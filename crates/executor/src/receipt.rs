@@ -6,7 +6,9 @@
 //! Stored form: an RLP list of `[EIP-2718 envelope as a string, gas used, price, contract, output]`,
 //! where no contract is the empty string.
 
-use alloy_consensus::{Eip658Value, Receipt as LogReceipt, ReceiptEnvelope, Transaction as _, TxType};
+use alloy_consensus::{
+    Eip658Value, Receipt as LogReceipt, ReceiptEnvelope, Transaction as _, TxType,
+};
 use alloy_eips::{Decodable2718, Encodable2718};
 use alloy_primitives::{Address, Bytes, Log};
 use alloy_rlp::{Decodable, Encodable, Header};
@@ -87,10 +89,7 @@ impl Receipt {
 
     fn encode(&self, out: &mut Vec<u8>) {
         let mut fields = Vec::new();
-        self.envelope
-            .encoded_2718()
-            .as_slice()
-            .encode(&mut fields);
+        self.envelope.encoded_2718().as_slice().encode(&mut fields);
         self.gas_used.encode(&mut fields);
         self.effective_gas_price.encode(&mut fields);
         let contract: &[u8] = self.contract_address.as_ref().map_or(&[], |a| a.as_slice());
@@ -108,9 +107,9 @@ impl Receipt {
             effective_gas_price: u128::decode(fields)?,
             contract_address: match Header::decode_bytes(fields, false)? {
                 [] => None,
-                bytes => Some(
-                    Address::try_from(bytes).map_err(|_| alloy_rlp::Error::UnexpectedLength)?,
-                ),
+                bytes => {
+                    Some(Address::try_from(bytes).map_err(|_| alloy_rlp::Error::UnexpectedLength)?)
+                }
             },
             output: Bytes::decode(fields)?,
         })
@@ -168,8 +167,7 @@ impl ReceiptDraft {
             ),
             gas_used: self.gas_used,
             effective_gas_price: transaction.effective_gas_price(Some(base_fee)),
-            contract_address: creation
-                .then(|| transaction.sender().create(transaction.nonce())),
+            contract_address: creation.then(|| transaction.sender().create(transaction.nonce())),
             output: self.output,
         }
     }

@@ -294,7 +294,11 @@ fn is_delegation(
         return Ok(false);
     }
     let journal = &mut machine.ctx.journaled_state;
-    let present = journal.inner.state.get(address).map(|account| &account.info);
+    let present = journal
+        .inner
+        .state
+        .get(address)
+        .map(|account| &account.info);
     if let Some(info) = present
         && info.code_hash == code_hash
         && let Some(code) = &info.code

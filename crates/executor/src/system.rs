@@ -22,7 +22,11 @@ pub(crate) fn open_block(
     let fork = input.ethereum.unwrap_or_default().fork;
     let environment = &input.environment;
     if fork >= Fork::Cancun && !environment.parent_beacon_root.is_zero() {
-        call(machine, BEACON_ROOTS_ADDRESS, environment.parent_beacon_root)?;
+        call(
+            machine,
+            BEACON_ROOTS_ADDRESS,
+            environment.parent_beacon_root,
+        )?;
     }
     if fork >= Fork::Prague {
         call(machine, HISTORY_STORAGE_ADDRESS, environment.parent_hash)?;

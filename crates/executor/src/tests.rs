@@ -1,1 +1,12 @@
-//! Tests of the executor.
+//! Tests of the executor: its own rules, one by one; and the affordability rule of `primitives`
+//! against execution, over random chains.
+
+mod affordability;
+mod blocks;
+mod calls;
+mod delegation;
+mod estimates;
+mod faults;
+mod receipts;
+mod statics;
+mod world;

@@ -1,6 +1,6 @@
 //! What the pool needs to know of an account, read from a state.
 
-use alloy_primitives::{Address, U256};
+use alloy_primitives::Address;
 use primitives::affordability::{AccountView, CodeKind};
 use state::{ReadFault, StateReader};
 
@@ -8,19 +8,13 @@ use state::{ReadFault, StateReader};
 ///
 /// # Errors
 /// Our own storage failed.
-pub fn read_account(
-    state: &impl StateReader,
-    address: &Address,
-) -> Result<AccountView, ReadFault> {
+pub fn read_account(state: &impl StateReader, address: &Address) -> Result<AccountView, ReadFault> {
     let Some(account) = state.account(address)? else {
-        return Ok(AccountView {
-            nonce: 0,
-            balance: U256::ZERO,
-            code: CodeKind::None,
-        });
+        return Ok(AccountView::default());
     };
     let code = if account.has_code() {
-        CodeKind::of(&state.code(&account.code_hash)?.unwrap_or_default())
+        let code = state.code(&account.code_hash)?;
+        CodeKind::of(&code.unwrap_or_default())
     } else {
         CodeKind::None
     };

@@ -8,7 +8,7 @@
 
 use crate::{config::Config, entry::Fees};
 use alloy_consensus::Transaction as _;
-use alloy_primitives::{Address, B256, U256, U512};
+use alloy_primitives::{Address, B256, U256};
 use primitives::{
     RecoveredTransaction,
     static_check::{StaticError, check_static},
@@ -31,8 +31,7 @@ impl CheckedTransaction {
     /// Its maximum fee may lie below the current base fee: it then waits for the base fee to fall.
     ///
     /// # Errors
-    /// [`AdmissionError::Static`], [`AdmissionError::FeeTooLow`],
-    /// [`AdmissionError::CostOverflow`].
+    /// [`AdmissionError::Static`], [`AdmissionError::FeeTooLow`].
     pub fn check(
         transaction: RecoveredTransaction,
         config: &Config,
@@ -48,10 +47,9 @@ impl CheckedTransaction {
                 least: config.priority_fee_min,
             });
         }
-        // 192 bits at most: no overflow.
         let gas_cost = U256::from(fees.max_fee) * U256::from(transaction.gas_limit());
         let cost = gas_cost.checked_add(transaction.value());
-        let cost = cost.ok_or(AdmissionError::CostOverflow)?;
+        let cost = cost.expect("the static check refuses a cost that overflows");
         Ok(Self {
             nonce: transaction.nonce(),
             fees,
@@ -111,34 +109,29 @@ pub enum AdmissionError {
     ReplacementUnderpriced,
     /// The sender cannot pay for it.
     #[error(
-        "insufficient funds for gas * price + value: balance {balance}, tx cost {cost}, overshot {overshot}"
+        "insufficient funds for gas * price + value: balance {balance}, tx cost {cost}, overshot {}",
+        .cost.saturating_sub(*.balance)
     )]
     InsufficientFunds {
         /// What the sender has.
         balance: U256,
         /// The most it may take.
         cost: U256,
-        /// What is missing.
-        overshot: U256,
     },
     /// The sender cannot pay for it on top of what is pending.
     #[error(
         "insufficient funds for gas * price + value: balance {balance}, queued cost {pending_cost}, tx cost {cost}, \
-         overshot {overshot}"
+         overshot {}",
+        .pending_cost.saturating_add(*.cost).saturating_sub(*.balance)
     )]
     Overdrawn {
         /// What the sender has.
         balance: U256,
         /// The most that the sender's other pending ones may take.
-        pending_cost: U512,
+        pending_cost: U256,
         /// The most it may take.
         cost: U256,
-        /// What is missing.
-        overshot: U512,
     },
-    /// It could cost more than any balance.
-    #[error("insufficient funds for gas * price + value: tx cost is above 2^256")]
-    CostOverflow,
     /// Gas of a delegated account is paid from its reserve, because its code may spend the rest.
     #[error(
         "insufficient funds for gas * price of a delegated account: reserve {reserve}, gas cost {gas_cost}"

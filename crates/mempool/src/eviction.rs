@@ -58,10 +58,6 @@ impl Tails {
         self.ranks = tails.collect();
     }
 
-    pub(crate) fn clear(&mut self) {
-        self.ranks.clear();
-    }
-
     #[cfg(test)]
     pub(crate) const fn ranks(&self) -> &BTreeSet<Rank> {
         &self.ranks

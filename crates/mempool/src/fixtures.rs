@@ -2,7 +2,7 @@
 //! recovered transactions.
 
 use crate::{
-    admission::{Admitted, AdmissionError, CheckedTransaction},
+    admission::{AdmissionError, Admitted, CheckedTransaction},
     config::Config,
     pool::Pool,
 };

@@ -14,7 +14,7 @@ mod nonces;
 pub mod pool;
 pub mod selection;
 
-pub use admission::{Admitted, AdmissionError, CheckedTransaction};
+pub use admission::{AdmissionError, Admitted, CheckedTransaction};
 pub use config::Config;
 pub use event::{DropReason, Event};
 pub use mailbox::{Listener, Mempool};

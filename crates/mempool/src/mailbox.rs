@@ -14,7 +14,7 @@ mod tests;
 
 use crate::{
     account::read_account,
-    admission::{Admitted, AdmissionError, CheckedTransaction},
+    admission::{AdmissionError, Admitted, CheckedTransaction},
     config::{ADMISSIONS_PER_LOCK, Config, LISTENERS_MAX},
     event::Event,
     pool::{Counts, Executed, Pool, PooledTransaction, SenderContent},
@@ -106,12 +106,8 @@ impl Mempool {
         let mut ready = ready.into_iter();
         while ready.len() > 0 {
             let batch = ready.by_ref().take(ADMISSIONS_PER_LOCK);
-            self.change(|pool| {
-                admissions.extend(batch.map(|checked| {
-                    let (transaction, account) = checked?;
-                    pool.admit(transaction, account, now_ms)
-                }));
-            });
+            let batch = self.change(|pool| admit_batch(pool, batch, now_ms));
+            admissions.extend(batch);
         }
         Ok(admissions)
     }
@@ -228,7 +224,9 @@ impl Mempool {
         let bound = u64::try_from(pool.max_fee_bound()).unwrap_or(u64::MAX);
         let shared = &self.shared;
         shared.max_fee_bound.store(bound, Ordering::Release);
-        shared.pending.store(pool.counts().pending, Ordering::Release);
+        shared
+            .pending
+            .store(pool.counts().pending, Ordering::Release);
         let events = pool.take_events();
         drop(pool);
         if !events.is_empty() {
@@ -255,6 +253,16 @@ impl fmt::Debug for Mempool {
             .field("pending", &self.shared.pending)
             .finish_non_exhaustive()
     }
+}
+
+type Ready = Result<(CheckedTransaction, AccountView), AdmissionError>;
+
+fn admit_batch(pool: &mut Pool, batch: impl Iterator<Item = Ready>, now_ms: u64) -> Admissions {
+    let admissions = batch.map(|ready| {
+        let (transaction, account) = ready?;
+        pool.admit(transaction, account, now_ms)
+    });
+    admissions.collect()
 }
 
 /// Accounts of one batch, each read once.

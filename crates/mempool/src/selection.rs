@@ -71,7 +71,10 @@ impl Best {
 
     /// Gives out no further transaction of a sender, for example because the last one did not fit.
     pub fn skip_sender(&mut self, sender: &Address) {
-        if let Ok(lane) = self.lanes.binary_search_by_key(sender, |lane| lane.sender()) {
+        if let Ok(lane) = self
+            .lanes
+            .binary_search_by_key(sender, |lane| lane.sender())
+        {
             self.skipped[lane] = true;
         }
     }

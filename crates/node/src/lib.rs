@@ -1,1 +1,11 @@
-//! node
+#![doc = include_str!("../README.md")]
+
+pub mod cli;
+pub mod config;
+pub mod dev;
+pub mod error;
+pub mod init;
+pub mod keys;
+pub mod network;
+pub mod process;
+pub mod run;

@@ -32,6 +32,9 @@ pub struct Clock {
     pub sleep: Arc<dyn Fn(Duration) -> BoxFuture<'static, ()> + Send + Sync>,
 }
 
+/// An executed block and the place of a transaction in it.
+pub(crate) type Located = (Arc<ExecutedRecord>, usize);
+
 /// What a node hands over to be served.
 pub struct BackendParts {
     /// Executed blocks, heads, stages, events.
@@ -130,10 +133,7 @@ impl Backend {
     /// The executed transaction with this hash.
     ///
     /// While the node has not reached again what it served before, "none" would be a lie.
-    pub(crate) fn executed(
-        &self,
-        hash: &B256,
-    ) -> Result<Option<(Arc<ExecutedRecord>, usize)>, RpcError> {
+    pub(crate) fn executed(&self, hash: &B256) -> Result<Option<Located>, RpcError> {
         let found = self.chain.transaction(hash)?;
         if found.is_none() {
             self.require_ready()?;

@@ -7,10 +7,8 @@
 
 use crate::{
     backend::{Backend, run},
-    error::RpcError,
-    eth::submit::{SEND_RAW, send_many},
+    eth::submit::{SEND_RAW, Sent, send_many},
 };
-use alloy_primitives::B256;
 use jsonrpsee::{
     BatchResponseBuilder, MethodResponse, ResponsePayload,
     core::middleware::{Batch, BatchEntry, Notification, RpcServiceT},
@@ -179,7 +177,7 @@ impl Sends {
     }
 }
 
-fn respond(id: Id<'_>, hash: Result<B256, RpcError>) -> MethodResponse {
+fn respond(id: Id<'_>, hash: Sent) -> MethodResponse {
     match hash {
         Ok(hash) => MethodResponse::response(id, ResponsePayload::success(hash), usize::MAX),
         Err(error) => MethodResponse::error(id, ErrorObjectOwned::from(error)),
@@ -188,7 +186,9 @@ fn respond(id: Id<'_>, hash: Result<B256, RpcError>) -> MethodResponse {
 
 /// Whether it is jsonrpsee's own word for an unknown method, not ours for one only in dev.
 fn is_bare(response: &MethodResponse) -> bool {
-    response.as_ref().contains(r#""message":"Method not found""#)
+    response
+        .as_ref()
+        .contains(r#""message":"Method not found""#)
 }
 
 fn too_large(_: MethodResponse) -> MethodResponse {

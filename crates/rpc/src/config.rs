@@ -129,7 +129,7 @@ impl RpcConfig {
 
     /// The values of a development chain: any web page may call.
     #[must_use]
-    pub const fn dev() -> Self {
+    pub fn dev() -> Self {
         Self {
             cors: Cors::Any,
             ..Self::new()

@@ -84,11 +84,15 @@ impl Dev {
     }
 
     fn impersonated(&self) -> MutexGuard<'_, BTreeSet<Address>> {
-        self.impersonated.lock().unwrap_or_else(PoisonError::into_inner)
+        self.impersonated
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn signer(&self, address: &Address) -> Option<&PrivateKeySigner> {
-        self.signers.iter().find(|signer| signer.address() == *address)
+        self.signers
+            .iter()
+            .find(|signer| signer.address() == *address)
     }
 }
 
@@ -145,18 +149,21 @@ impl Watch {
         holds: impl Fn(&ExecutedRecord) -> bool,
     ) -> Result<Arc<ExecutedRecord>, RpcError> {
         loop {
-            while let Some(record) = backend.chain.record(self.next)? {
-                self.next += 1;
-                if holds(&record) {
-                    return Ok(record);
-                }
+            let Some(record) = backend.chain.record(self.next)? else {
+                self.wait().await?;
+                continue;
+            };
+            self.next += 1;
+            if holds(&record) {
+                return Ok(record);
             }
-            match self.events.recv().await {
-                Ok(_) | Err(RecvError::Lagged(_)) => {}
-                Err(RecvError::Closed) => {
-                    return Err(RpcError::Internal("the chain stopped".to_owned()));
-                }
-            }
+        }
+    }
+
+    async fn wait(&mut self) -> Result<(), RpcError> {
+        match self.events.recv().await {
+            Ok(_) | Err(RecvError::Lagged(_)) => Ok(()),
+            Err(RecvError::Closed) => Err(RpcError::Internal("the chain stopped".to_owned())),
         }
     }
 }

@@ -105,8 +105,8 @@ pub enum RpcError {
     #[error("{}", transaction_text(.0))]
     Transaction(#[from] TransactionError),
     /// Not taken by the pool.
-    #[error(transparent)]
-    Admission(#[from] AdmissionError),
+    #[error("{0}")]
+    Admission(Box<AdmissionError>),
     /// The call reverted.
     #[error("execution reverted{}", revert::reason(.0).map(|reason| format!(": {reason}")).unwrap_or_default())]
     Reverted(Bytes),
@@ -206,6 +206,12 @@ impl From<RpcError> for ErrorObjectOwned {
             tracing::error!(problem, "call failed by our own fault");
         }
         Self::owned(error.code(), error.to_string(), error.data())
+    }
+}
+
+impl From<AdmissionError> for RpcError {
+    fn from(error: AdmissionError) -> Self {
+        Self::Admission(Box::new(error))
     }
 }
 

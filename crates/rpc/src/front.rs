@@ -73,7 +73,10 @@ where
     fn call(&mut self, mut request: HttpRequest) -> Self::Future {
         let origin = match self.layer.admit(&request) {
             Ok(origin) => origin,
-            Err(refusal) => return Box::pin(async { Ok(refusal) }),
+            Err(Refused(why)) => {
+                let refusal = respond(403, TEXT, why.to_owned());
+                return Box::pin(async { Ok(refusal) });
+            }
         };
         if let Some(mut response) = self.layer.page(&request) {
             allow(&mut response, origin);
@@ -89,12 +92,15 @@ where
     }
 }
 
+/// Why a request goes no further.
+struct Refused(&'static str);
+
 impl FrontLayer {
     /// The origin to allow in the answer, if any; or why the request is refused.
-    fn admit(&self, request: &HttpRequest) -> Result<Option<String>, HttpResponse> {
+    fn admit(&self, request: &HttpRequest) -> Result<Option<String>, Refused> {
         let host = host(request).unwrap_or_default();
         if self.check_host && !self.is_known(without_port(host)) {
-            return Err(respond(403, TEXT, "invalid host specified\n".to_owned()));
+            return Err(Refused("invalid host specified\n"));
         }
         let Some(origin) = header(request, "origin") else {
             return Ok(None);
@@ -104,7 +110,7 @@ impl FrontLayer {
         }
         // An ordinary request goes through without the headers: the browser keeps the answer from the page.
         if is_upgrade(request) {
-            return Err(respond(403, TEXT, "origin not allowed\n".to_owned()));
+            return Err(Refused("origin not allowed\n"));
         }
         Ok(None)
     }
@@ -113,7 +119,9 @@ impl FrontLayer {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         let is_address = bare.parse::<IpAddr>().is_ok();
         let mut hosts = self.backend.config.hosts.iter();
-        is_address || host.eq_ignore_ascii_case("localhost") || hosts.any(|known| known.eq_ignore_ascii_case(host))
+        is_address
+            || host.eq_ignore_ascii_case("localhost")
+            || hosts.any(|known| known.eq_ignore_ascii_case(host))
     }
 
     /// The answer to everything that is not JSON-RPC.
@@ -134,7 +142,11 @@ impl FrontLayer {
 fn health(backend: &Backend) -> HttpResponse {
     let syncing = backend.chain.syncing();
     let stopped = backend.chain.stopped();
-    let status = if syncing.is_some() || stopped.is_some() { 503 } else { 200 };
+    let status = if syncing.is_some() || stopped.is_some() {
+        503
+    } else {
+        200
+    };
     let syncing = syncing.map(|progress| {
         json!({
             "current": U64::from(progress.current_height),
@@ -152,14 +164,18 @@ fn health(backend: &Backend) -> HttpResponse {
 
 /// Marks how the request came in, and makes its content type one that jsonrpsee knows.
 fn prepare(request: &mut HttpRequest) {
-    let transport = if is_upgrade(request) { Transport::WebSocket } else { Transport::Http };
+    let transport = if is_upgrade(request) {
+        Transport::WebSocket
+    } else {
+        Transport::Http
+    };
     request.extensions_mut().insert(transport);
     let content_type = header(request, "content-type").unwrap_or_default();
     let kind = content_type.split(';').next().unwrap_or_default().trim();
-    if kind.eq_ignore_ascii_case(JSON) {
-        if let Ok(json) = JSON.parse() {
-            request.headers_mut().insert("content-type", json);
-        }
+    if kind.eq_ignore_ascii_case(JSON)
+        && let Ok(json) = JSON.parse()
+    {
+        request.headers_mut().insert("content-type", json);
     }
 }
 
@@ -169,7 +185,11 @@ fn allow(response: &mut HttpResponse, origin: Option<String>) {
         return;
     };
     set(response, "access-control-allow-origin", &origin);
-    set(response, "access-control-allow-methods", "POST, GET, OPTIONS");
+    set(
+        response,
+        "access-control-allow-methods",
+        "POST, GET, OPTIONS",
+    );
     set(response, "access-control-allow-headers", "content-type");
     set(response, "access-control-allow-private-network", "true");
     set(response, "access-control-max-age", PREFLIGHT_SECONDS);
@@ -212,7 +232,9 @@ fn without_port(host: &str) -> &str {
 
 /// Whether a page of this origin was served by this very node.
 fn is_same(origin: &str, host: &str) -> bool {
-    let authority = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+    let authority = origin
+        .strip_prefix("http://")
+        .or_else(|| origin.strip_prefix("https://"));
     authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host))
 }
 

@@ -8,7 +8,13 @@
 //!
 //! Heights are quantities; times are numbers, because every language's clock takes them as they are.
 
-use crate::{args::Args, backend::Backend, error::RpcError, eth::tag::{self, Selected}, registry::Registry};
+use crate::{
+    args::Args,
+    backend::Backend,
+    error::RpcError,
+    eth::tag::{self, Selected},
+    registry::Registry,
+};
 use alloy_eips::BlockNumberOrTag;
 use alloy_primitives::{Address, U64, U256};
 use primitives::{BlockStages, Heads};

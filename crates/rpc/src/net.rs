@@ -5,11 +5,7 @@ use alloy_primitives::{B256, Bytes, U64, keccak256};
 use std::collections::BTreeMap;
 
 /// What `web3_clientVersion` answers.
-pub const CLIENT_VERSION: &str = concat!(
-    "Headway/v",
-    env!("CARGO_PKG_VERSION"),
-    "/rust"
-);
+pub const CLIENT_VERSION: &str = concat!("Headway/v", env!("CARGO_PKG_VERSION"), "/rust");
 /// The version of every namespace, as `rpc_modules` tells it.
 const NAMESPACE_VERSION: &str = "1.0";
 
@@ -55,5 +51,9 @@ fn namespaces(
     let served = ["eth", "headway", "net", "rpc", "txpool", "web3"];
     let dev = ["anvil", "evm", "hardhat", "personal"];
     let dev = dev.into_iter().filter(|_| backend.dev.is_some());
-    Ok(served.into_iter().chain(dev).map(|name| (name, NAMESPACE_VERSION)).collect())
+    Ok(served
+        .into_iter()
+        .chain(dev)
+        .map(|name| (name, NAMESPACE_VERSION))
+        .collect())
 }

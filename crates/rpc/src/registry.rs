@@ -17,6 +17,9 @@ use std::{future::Future, sync::Arc};
 
 const UNIQUE: &str = "every method is registered once";
 
+/// A method that computes its answer where it is called.
+type Method<T> = fn(&Backend, &Args) -> Result<T, RpcError>;
+
 /// The methods being put together.
 #[derive(Debug)]
 pub(crate) struct Registry {
@@ -31,11 +34,8 @@ impl Registry {
     }
 
     /// A method that answers from memory.
-    pub(crate) fn quick<T>(
-        &mut self,
-        name: &'static str,
-        method: fn(&Backend, &Args) -> Result<T, RpcError>,
-    ) where
+    pub(crate) fn quick<T>(&mut self, name: &'static str, method: Method<T>)
+    where
         T: Serialize + Clone + 'static,
     {
         self.module
@@ -46,11 +46,8 @@ impl Registry {
     }
 
     /// A method that computes or reads a lot.
-    pub(crate) fn heavy<T>(
-        &mut self,
-        name: &'static str,
-        method: fn(&Backend, &Args) -> Result<T, RpcError>,
-    ) where
+    pub(crate) fn heavy<T>(&mut self, name: &'static str, method: Method<T>)
+    where
         T: Serialize + Clone + Send + 'static,
     {
         self.module

@@ -65,7 +65,7 @@ impl RpcServer {
     /// Stops taking connections and closes those there are.
     pub fn stop(&self) {
         // An error means that it has stopped before.
-        drop(self.handle.stop());
+        self.handle.stop().ok();
     }
 
     /// Resolves when every connection is closed.
@@ -109,7 +109,9 @@ pub async fn serve(backend: Arc<Backend>, address: SocketAddr) -> Result<RpcServ
         .build(address)
         .await
         .map_err(|source| explain(address, source))?;
-    let address = server.local_addr().map_err(|source| explain(address, source))?;
+    let address = server
+        .local_addr()
+        .map_err(|source| explain(address, source))?;
     let handle = server.start(module(backend));
     tracing::info!(%address, "serving");
     Ok(RpcServer { handle, address })

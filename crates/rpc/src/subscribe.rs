@@ -114,7 +114,10 @@ async fn serve_ethereum(
 /// The first height that is news: not one that is only executed again after a restart.
 fn first_height(backend: &Backend) -> u64 {
     let executed = backend.chain.heads().executed_height;
-    let served = backend.chain.syncing().map_or(executed, |sync| sync.target_height);
+    let served = backend
+        .chain
+        .syncing()
+        .map_or(executed, |sync| sync.target_height);
     served.max(executed).saturating_add(1)
 }
 
@@ -195,11 +198,20 @@ async fn serve_stages(pending: PendingSubscriptionSink, backend: Arc<Backend>) {
         return;
     };
     while let Ok(event) = next(&sink, &mut events).await {
-        let Some(ChainEvent::Stage { height, stage, now_ms }) = event else {
+        let Some(ChainEvent::Stage {
+            height,
+            stage,
+            now_ms,
+        }) = event
+        else {
             continue;
         };
         let height = U64::from(height);
-        let reached = StageReached { height, stage, timestamp_ms: now_ms };
+        let reached = StageReached {
+            height,
+            stage,
+            timestamp_ms: now_ms,
+        };
         if send(&sink, &reached).await.is_err() {
             return;
         }

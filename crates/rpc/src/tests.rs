@@ -1,1 +1,11 @@
 //! Methods over a real chain, without and with a socket.
+
+mod blocks;
+mod calls;
+mod dev;
+mod errors;
+mod logs;
+mod pool;
+mod push;
+mod rig;
+mod sockets;

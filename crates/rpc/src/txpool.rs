@@ -51,10 +51,16 @@ fn inspect(backend: &Backend, args: &Args) -> Result<Parts<BySender<String>>, Rp
     Ok(collect(backend.mempool.content(), summary))
 }
 
-fn content_from(backend: &Backend, args: &Args) -> Result<Parts<ByNonce<RpcTransaction>>, RpcError> {
+fn content_from(
+    backend: &Backend,
+    args: &Args,
+) -> Result<Parts<ByNonce<RpcTransaction>>, RpcError> {
     let sender: Address = args.one()?;
     let Some(content) = backend.mempool.content_of(&sender) else {
-        return Ok(Parts { pending: BTreeMap::new(), queued: BTreeMap::new() });
+        return Ok(Parts {
+            pending: BTreeMap::new(),
+            queued: BTreeMap::new(),
+        });
     };
     Ok(Parts {
         pending: by_nonce(&content.pending, format_waiting),
@@ -66,9 +72,15 @@ fn collect<T>(
     senders: Vec<SenderContent>,
     format: fn(&RecoveredTransaction) -> T,
 ) -> Parts<BySender<T>> {
-    let mut parts = Parts { pending: BySender::new(), queued: BySender::new() };
+    let mut parts = Parts {
+        pending: BySender::new(),
+        queued: BySender::new(),
+    };
     for content in senders {
-        let sides = [(&mut parts.pending, content.pending), (&mut parts.queued, content.queued)];
+        let sides = [
+            (&mut parts.pending, content.pending),
+            (&mut parts.queued, content.queued),
+        ];
         for (part, transactions) in sides {
             if !transactions.is_empty() {
                 part.insert(content.sender, by_nonce(&transactions, format));
@@ -82,12 +94,17 @@ fn by_nonce<T>(
     transactions: &[RecoveredTransaction],
     format: fn(&RecoveredTransaction) -> T,
 ) -> ByNonce<T> {
-    transactions.iter().map(|tx| (tx.nonce().to_string(), format(tx))).collect()
+    transactions
+        .iter()
+        .map(|tx| (tx.nonce().to_string(), format(tx)))
+        .collect()
 }
 
 /// geth's one line for a transaction.
 fn summary(tx: &RecoveredTransaction) -> String {
-    let to = tx.to().map_or_else(|| "contract creation".to_owned(), |to| to.to_string());
+    let to = tx
+        .to()
+        .map_or_else(|| "contract creation".to_owned(), |to| to.to_string());
     let (value, gas, price) = (tx.value(), tx.gas_limit(), tx.max_fee_per_gas());
     format!("{to}: {value} wei + {gas} gas × {price} wei")
 }

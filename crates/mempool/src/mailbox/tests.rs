@@ -104,9 +104,7 @@ fn a_fixed_source_offers_what_a_pool_offers() {
     let transactions = batch(&[(1, 4, 5), (2, 0, 7), (1, 5, 50), (2, 2, 9)]);
     let mempool = Mempool::new(config(), BASE_FEE);
     let state = state(&[(1, 4), (2, 0)]);
-    mempool
-        .admit_many(transactions.clone(), &state, 0)
-        .unwrap();
+    mempool.admit_many(transactions.clone(), &state, 0).unwrap();
     let fixed = FixedTransactions::new(transactions, &config());
     let offered: Vec<_> = fixed.best(BASE_FEE, &|_| None).collect();
     assert_eq!(offered.len(), 3);

@@ -7,7 +7,7 @@
 
 use super::Pool;
 use crate::{
-    admission::{Admitted, AdmissionError, CheckedTransaction},
+    admission::{AdmissionError, Admitted, CheckedTransaction},
     entry::Entry,
     event::{DropReason, Event},
     eviction::Excess,
@@ -100,24 +100,18 @@ impl Pool {
             CodeKind::None => {}
         }
         if cost > balance {
-            return Err(AdmissionError::InsufficientFunds {
-                balance,
-                cost,
-                overshot: cost - balance,
-            });
+            return Err(AdmissionError::InsufficientFunds { balance, cost });
         }
         let pending_cost = lane.map_or(U512::ZERO, |lane| {
             let replaced = lane.entries().get(&transaction.nonce);
             let replaced = replaced.filter(|entry| lane.is_pending(entry.nonce));
             lane.pending_cost() - replaced.map_or(U512::ZERO, |entry| U512::from(entry.cost))
         });
-        let total = pending_cost + U512::from(cost);
-        if total > U512::from(balance) {
+        if pending_cost + U512::from(cost) > U512::from(balance) {
             return Err(AdmissionError::Overdrawn {
                 balance,
-                pending_cost,
+                pending_cost: pending_cost.saturating_to(),
                 cost,
-                overshot: total - U512::from(balance),
             });
         }
         Ok(())

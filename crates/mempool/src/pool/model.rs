@@ -2,7 +2,7 @@
 
 use super::{Counts, Executed, Pool};
 use crate::{
-    admission::{Admitted, AdmissionError, CheckedTransaction},
+    admission::{AdmissionError, Admitted, CheckedTransaction},
     config::Config,
     entry::Rank,
     event::{DropReason, Event},
@@ -46,7 +46,8 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     let fees = (8_u128..60, 0_u128..50).prop_map(|(max, tip)| (max, tip.min(max)));
     let input = prop_oneof![4 => Just(0_usize), 1 => 0..400_usize];
-    let admit = (0..5_u8, 0..12_u64, fees, 0..400_000_u128, input);
+    let nonce = prop_oneof![3 => 0..4_u64, 2 => 0..12_u64];
+    let admit = (0..5_u8, nonce, fees, 0..400_000_u128, input);
     let admit = admit.prop_map(|(index, nonce, fees, value, input)| Step::Admit {
         index,
         nonce,

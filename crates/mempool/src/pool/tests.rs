@@ -12,6 +12,7 @@ use alloy_primitives::{B256, U256};
 use primitives::{
     RecoveredTransaction,
     affordability::{AccountView, CodeKind},
+    static_check::StaticError,
 };
 
 fn pool() -> Pool {
@@ -147,7 +148,7 @@ fn a_cost_above_every_balance_is_refused() {
     let mut draft = draft(1, 0, 1);
     draft.fields.value = U256::MAX;
     let error = admit(&mut pool(), draft, rich(0)).expect_err("refused");
-    assert_eq!(error, AdmissionError::CostOverflow);
+    assert_eq!(error, AdmissionError::Static(StaticError::CostOverflow));
 }
 
 #[test]

@@ -205,10 +205,7 @@ fn contracts_do_not_send() {
     let r = U256::from_be_bytes(ALICE.into_word().0);
     let signed = impersonated.into_signed(Signature::new(r, U256::ZERO, false));
     let impersonated = RecoveredTransaction::from_fixture(Envelope::Legacy(signed), ALICE);
-    assert_eq!(
-        chain.admit(&mut nothing_in_flight(), &impersonated),
-        Ok(())
-    );
+    assert_eq!(chain.admit(&mut nothing_in_flight(), &impersonated), Ok(()));
 }
 
 #[test]

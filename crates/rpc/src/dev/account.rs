@@ -5,7 +5,10 @@ use crate::{
     args::Args,
     backend::Backend,
     error::RpcError,
-    eth::{call, fee, submit, transaction::{RpcTransaction, format_waiting}},
+    eth::{
+        call, fee, submit,
+        transaction::{RpcTransaction, format_waiting},
+    },
     registry::Registry,
 };
 use alloy_consensus::{SignableTransaction, TypedTransaction};
@@ -79,7 +82,9 @@ fn signed(
         None => Signature::new(U256::from_be_bytes(from.into_word().0), U256::ZERO, false),
     };
     let transaction = Transaction::decode(unsigned.into_envelope(signature).encoded_2718())?;
-    Ok(backend.senders.recover(transaction, Impersonation::Allowed)?)
+    Ok(backend
+        .senders
+        .recover(transaction, Impersonation::Allowed)?)
 }
 
 /// Fills in what the caller left out: nonce, fees, gas, chain.
@@ -103,12 +108,13 @@ fn complete(
     }
     request
         .build_consensus_tx()
-        .map_err(|error| RpcError::ArgumentsConflict(error.to_string()))
+        .map_err(|error| RpcError::ArgumentsConflict(error.error))
 }
 
 /// A legacy price is kept as it is; otherwise the fee cap leaves room for the base fee to double.
 fn complete_fees(backend: &Backend, request: &mut TransactionRequest) -> Result<(), RpcError> {
-    let has_dynamic = request.max_fee_per_gas.is_some() || request.max_priority_fee_per_gas.is_some();
+    let has_dynamic =
+        request.max_fee_per_gas.is_some() || request.max_priority_fee_per_gas.is_some();
     if request.gas_price.is_some() && has_dynamic {
         let problem = "both gasPrice and (maxFeePerGas or maxPriorityFeePerGas) specified";
         return Err(RpcError::ArgumentsConflict(problem.to_owned()));
@@ -123,7 +129,9 @@ fn complete_fees(backend: &Backend, request: &mut TransactionRequest) -> Result<
         return Ok(());
     }
     let cap = request.max_fee_per_gas.unwrap_or(u128::MAX);
-    let priority_fee = request.max_priority_fee_per_gas.unwrap_or(suggested.min(cap));
+    let priority_fee = request
+        .max_priority_fee_per_gas
+        .unwrap_or(suggested.min(cap));
     request.max_priority_fee_per_gas = Some(priority_fee);
     let room = base_fee.saturating_mul(2).saturating_add(priority_fee);
     request.max_fee_per_gas = Some(request.max_fee_per_gas.unwrap_or(room));

@@ -6,11 +6,7 @@
 
 use super::{Watch, require};
 use crate::{
-    args::Args,
-    backend::Backend,
-    config::MINE_BLOCKS_MAX,
-    error::RpcError,
-    registry::Registry,
+    args::Args, backend::Backend, config::MINE_BLOCKS_MAX, error::RpcError, registry::Registry,
 };
 use alloy_primitives::U64;
 use jsonrpsee::types::Params;
@@ -30,7 +26,12 @@ pub(crate) fn register(methods: &mut Registry) {
     methods.quick("evm_setIntervalMining", set_interval);
     methods.quick("hardhat_getAutomine", |_, _| Ok(true));
     methods.alias("anvil_getAutomine", "hardhat_getAutomine");
-    for name in ["evm_snapshot", "evm_revert", "anvil_snapshot", "anvil_revert"] {
+    for name in [
+        "evm_snapshot",
+        "evm_revert",
+        "anvil_snapshot",
+        "anvil_revert",
+    ] {
         methods.refuse(name, |method| RpcError::Unsupported {
             method,
             why: "the order of blocks is final, so state can't go back; start another dev chain or deploy fixtures anew",
@@ -55,7 +56,10 @@ enum MineArgs {
     },
 }
 
-async fn mine_one(backend: Arc<Backend>, params: Params<'static>) -> Result<&'static str, RpcError> {
+async fn mine_one(
+    backend: Arc<Backend>,
+    params: Params<'static>,
+) -> Result<&'static str, RpcError> {
     let (timestamp, blocks) = match Args::parse(&params)?.one()? {
         None => (None, None),
         Some(MineArgs::Timestamp(timestamp)) => (Some(timestamp), None),
@@ -92,7 +96,8 @@ async fn mine(backend: &Backend, count: u64, interval_s: u64) -> Result<(), RpcE
         // A block that was on its way before has an older time.
         let asked_ms = block_time_ms(backend)?;
         require(backend)?.control.request_block()?;
-        let is_asked = |record: &pipeline::ExecutedRecord| record.block.header().timestamp_ms >= asked_ms;
+        let is_asked =
+            |record: &pipeline::ExecutedRecord| record.block.header().timestamp_ms >= asked_ms;
         watch.until(backend, is_asked).await?;
     }
     Ok(())
@@ -141,7 +146,9 @@ fn block_time_ms(backend: &Backend) -> Result<u64, RpcError> {
 fn advance_clock(backend: &Backend, seconds: u64) -> Result<i64, RpcError> {
     let control = &require(backend)?.control;
     let too_far = || RpcError::ArgumentsConflict("time would be out of range".to_owned());
-    let step_ms = seconds.checked_mul(1_000).and_then(|ms| i64::try_from(ms).ok());
+    let step_ms = seconds
+        .checked_mul(1_000)
+        .and_then(|ms| i64::try_from(ms).ok());
     let offset_ms = step_ms.and_then(|step| control.time_offset().checked_add(step));
     let offset_ms = offset_ms.ok_or_else(too_far)?;
     control.set_time_offset(offset_ms)?;
@@ -158,6 +165,8 @@ fn move_clock_to(backend: &Backend, timestamp: u64) -> Result<(), RpcError> {
     let too_far = |_| RpcError::ArgumentsConflict("time would be out of range".to_owned());
     let wanted_ms = i64::try_from(timestamp.saturating_mul(1_000)).map_err(too_far)?;
     let now_ms = i64::try_from(backend.now_ms()).map_err(too_far)?;
-    require(backend)?.control.set_time_offset(wanted_ms.saturating_sub(now_ms))?;
+    require(backend)?
+        .control
+        .set_time_offset(wanted_ms.saturating_sub(now_ms))?;
     Ok(())
 }

@@ -16,13 +16,17 @@ pub(crate) fn register(methods: &mut Registry) {
 /// Message first; a password may follow, which there is no use for.
 fn personal_sign(backend: &Backend, args: &Args) -> Result<Bytes, RpcError> {
     let (message, address, _): (Bytes, Address, Option<String>) = args.three()?;
-    sign_with(backend, &address, |signer| signer.sign_message_sync(&message))
+    sign_with(backend, &address, |signer| {
+        signer.sign_message_sync(&message)
+    })
 }
 
 /// The older order: address first.
 fn eth_sign(backend: &Backend, args: &Args) -> Result<Bytes, RpcError> {
     let (address, message): (Address, Bytes) = args.two()?;
-    sign_with(backend, &address, |signer| signer.sign_message_sync(&message))
+    sign_with(backend, &address, |signer| {
+        signer.sign_message_sync(&message)
+    })
 }
 
 fn sign_typed_data(backend: &Backend, args: &Args) -> Result<Bytes, RpcError> {
@@ -38,7 +42,9 @@ fn sign_with(
     address: &Address,
     sign: impl FnOnce(&PrivateKeySigner) -> alloy_signer::Result<Signature>,
 ) -> Result<Bytes, RpcError> {
-    let signer = require(backend)?.signer(address).ok_or(RpcError::UnknownAccount)?;
+    let signer = require(backend)?
+        .signer(address)
+        .ok_or(RpcError::UnknownAccount)?;
     let signature = sign(signer).map_err(|error| RpcError::Signing(error.to_string()))?;
     Ok(signature.as_bytes().to_vec().into())
 }

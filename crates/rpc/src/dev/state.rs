@@ -23,7 +23,10 @@ pub(crate) fn register(methods: &mut Registry) {
         ("anvil_setCode", "hardhat_setCode"),
         ("anvil_setStorageAt", "hardhat_setStorageAt"),
         ("anvil_impersonateAccount", "hardhat_impersonateAccount"),
-        ("anvil_stopImpersonatingAccount", "hardhat_stopImpersonatingAccount"),
+        (
+            "anvil_stopImpersonatingAccount",
+            "hardhat_stopImpersonatingAccount",
+        ),
         ("anvil_dropTransaction", "hardhat_dropTransaction"),
     ];
     for (alias, name) in aliases {
@@ -55,9 +58,13 @@ async fn set_storage(backend: Arc<Backend>, params: Params<'static>) -> Result<b
 /// Orders a change and waits until the block that holds it is executed.
 async fn order(backend: &Backend, directive: Directive) -> Result<bool, RpcError> {
     let watch = Watch::start(backend);
-    require(backend)?.control.push_directives(vec![directive.clone()])?;
+    require(backend)?
+        .control
+        .push_directives(vec![directive.clone()])?;
     watch
-        .until(backend, |record| record.block.directives().contains(&directive))
+        .until(backend, |record| {
+            record.block.directives().contains(&directive)
+        })
         .await?;
     Ok(true)
 }

@@ -138,7 +138,10 @@ pub(crate) fn format_header(record: &ExecutedRecord) -> RpcHeader {
 /// What is ordered and not executed yet, in order.
 pub(crate) fn pending_transactions(backend: &Backend) -> Vec<RecoveredTransaction> {
     let blocks = backend.chain.ordered();
-    blocks.iter().flat_map(|block| block.transactions().iter().cloned()).collect()
+    blocks
+        .iter()
+        .flat_map(|block| block.transactions().iter().cloned())
+        .collect()
 }
 
 fn pending_block(backend: &Backend, full: bool) -> Result<Value, RpcError> {

@@ -10,7 +10,9 @@ use alloy_rpc_types_eth::{
     AccessListResult, BlockOverrides, TransactionRequest,
     state::{AccountOverride, StateOverride},
 };
-use executor::{BlockEnvironment, CallError, CallOutcome, CallRequest, CallStatus, EstimateError, Overrides};
+use executor::{
+    BlockEnvironment, CallError, CallOutcome, CallRequest, CallStatus, EstimateError, Overrides,
+};
 use state::Snapshot;
 use std::collections::BTreeMap;
 
@@ -46,7 +48,13 @@ impl Scene {
         overrides: &Overrides,
     ) -> Result<CallOutcome, RpcError> {
         let chain = backend.chain.config();
-        Ok(executor::call(request, &self.environment, chain, &self.state, overrides)?)
+        Ok(executor::call(
+            request,
+            &self.environment,
+            chain,
+            &self.state,
+            overrides,
+        )?)
     }
 }
 
@@ -82,7 +90,13 @@ pub(crate) fn estimate(
     let request = to_request(backend, request)?;
     let Scene { environment, state } = Scene::at(backend, block)?;
     let chain = backend.chain.config();
-    Ok(executor::estimate_gas(&request, &environment, chain, &state, overrides)?)
+    Ok(executor::estimate_gas(
+        &request,
+        &environment,
+        chain,
+        &state,
+        overrides,
+    )?)
 }
 
 fn create_access_list(backend: &Backend, args: &Args) -> Result<AccessListResult, RpcError> {
@@ -131,7 +145,9 @@ pub(crate) fn check(backend: &Backend, request: &TransactionRequest) -> Result<(
     let conflict = |problem: String| Err(RpcError::ArgumentsConflict(problem));
     let own = backend.chain.config().chain_id;
     if let Some(chain_id) = request.chain_id.filter(|chain_id| *chain_id != own) {
-        return conflict(format!("chainId does not match node's (have={chain_id}, want={own})"));
+        return conflict(format!(
+            "chainId does not match node's (have={chain_id}, want={own})"
+        ));
     }
     if request.has_eip4844_fields() {
         return conflict("transaction type not supported: blobs".to_owned());
@@ -168,14 +184,21 @@ fn account_override(account: AccountOverride) -> Result<executor::AccountOverrid
     }
     let slots = |slots: alloy_primitives::map::B256HashMap<_>| {
         let slots = slots.into_iter();
-        slots.map(|(slot, value): (alloy_primitives::B256, alloy_primitives::B256)| (slot.into(), value.into()))
+        slots.map(
+            |(slot, value): (alloy_primitives::B256, alloy_primitives::B256)| {
+                (slot.into(), value.into())
+            },
+        )
     };
     Ok(executor::AccountOverride {
         balance: account.balance,
         nonce: account.nonce,
         code: account.code,
         state: account.state.map(|state| slots(state).collect()),
-        state_diff: account.state_diff.map(|diff| slots(diff).collect()).unwrap_or_default(),
+        state_diff: account
+            .state_diff
+            .map(|diff| slots(diff).collect())
+            .unwrap_or_default(),
     })
 }
 
@@ -183,7 +206,9 @@ fn block_overrides(block: BlockOverrides) -> Result<executor::BlockOverrides, Rp
     let narrow = |value: Option<U256>, field| match value.map(u64::try_from) {
         None => Ok(None),
         Some(Ok(value)) => Ok(Some(value)),
-        Some(Err(_)) => Err(RpcError::ArgumentsConflict(format!("block override {field} is too large"))),
+        Some(Err(_)) => Err(RpcError::ArgumentsConflict(format!(
+            "block override {field} is too large"
+        ))),
     };
     Ok(executor::BlockOverrides {
         height: narrow(block.number, "number")?,

@@ -43,7 +43,9 @@ pub(crate) fn register(methods: &mut Registry) {
 fn gas_price(backend: &Backend, args: &Args) -> Result<U256, RpcError> {
     args.none()?;
     let (base_fee, priority_fee) = suggested(backend)?;
-    Ok(U256::from(u128::from(base_fee).saturating_add(priority_fee)))
+    Ok(U256::from(
+        u128::from(base_fee).saturating_add(priority_fee),
+    ))
 }
 
 fn priority_fee(backend: &Backend, args: &Args) -> Result<U256, RpcError> {
@@ -74,8 +76,14 @@ pub(crate) fn suggested(backend: &Backend) -> Result<(u64, u128), RpcError> {
     }
     samples.sort_unstable();
     let index = samples.len().saturating_sub(1) * SAMPLE_PERCENT / 100;
-    let tip = samples.get(index).copied().unwrap_or(PRIORITY_FEE_TIP_DEFAULT);
-    Ok((backend.chain.next_base_fee()?, tip.min(PRIORITY_FEE_TIP_MAX)))
+    let tip = samples
+        .get(index)
+        .copied()
+        .unwrap_or(PRIORITY_FEE_TIP_DEFAULT);
+    Ok((
+        backend.chain.next_base_fee()?,
+        tip.min(PRIORITY_FEE_TIP_MAX),
+    ))
 }
 
 fn lowest_tips(record: &ExecutedRecord) -> Vec<u128> {
@@ -93,7 +101,10 @@ fn fee_history(backend: &Backend, args: &Args) -> Result<FeeHistory, RpcError> {
     let percentiles = percentiles.unwrap_or_default();
     check_percentiles(&percentiles)?;
     let newest = newest_height(backend, newest)?;
-    let count = count.to::<u64>().min(FEE_HISTORY_BLOCKS_MAX).min(newest.saturating_add(1));
+    let count = count
+        .to::<u64>()
+        .min(FEE_HISTORY_BLOCKS_MAX)
+        .min(newest.saturating_add(1));
     let mut history = FeeHistory {
         oldest_block: (newest + 1).saturating_sub(count),
         reward: (!percentiles.is_empty()).then(Vec::new),
@@ -104,7 +115,10 @@ fn fee_history(backend: &Backend, args: &Args) -> Result<FeeHistory, RpcError> {
         return Ok(history);
     }
     for height in history.oldest_block..=newest {
-        let record = backend.chain.record(height)?.ok_or(RpcError::HeaderNotFound)?;
+        let record = backend
+            .chain
+            .record(height)?
+            .ok_or(RpcError::HeaderNotFound)?;
         extend(&mut history, &record, &percentiles);
     }
     let next_base_fee = match backend.chain.record(newest + 1)? {
@@ -112,7 +126,9 @@ fn fee_history(backend: &Backend, args: &Args) -> Result<FeeHistory, RpcError> {
         None => backend.chain.next_base_fee()?,
     };
     history.base_fee_per_gas.push(u128::from(next_base_fee));
-    history.base_fee_per_blob_gas.push(u128::from(BLOB_BASE_FEE));
+    history
+        .base_fee_per_blob_gas
+        .push(u128::from(BLOB_BASE_FEE));
     Ok(history)
 }
 
@@ -134,7 +150,9 @@ fn check_percentiles(percentiles: &[f64]) -> Result<(), RpcError> {
             "over the query limit {FEE_HISTORY_PERCENTILES_MAX}: {count} percentiles"
         )));
     }
-    let in_range = percentiles.iter().all(|percent| (0.0..=100.0).contains(percent));
+    let in_range = percentiles
+        .iter()
+        .all(|percent| (0.0..=100.0).contains(percent));
     if !in_range || !percentiles.is_sorted() {
         return Err(RpcError::ArgumentsConflict(
             "invalid reward percentile: ascending values from 0 to 100 are wanted".to_owned(),
@@ -147,17 +165,28 @@ fn extend(history: &mut FeeHistory, record: &ExecutedRecord, percentiles: &[f64]
     let header = &record.header;
     let base_fee = header.base_fee_per_gas.unwrap_or_default();
     history.base_fee_per_gas.push(u128::from(base_fee));
-    history.base_fee_per_blob_gas.push(u128::from(BLOB_BASE_FEE));
-    history.gas_used_ratio.push(ratio(header.gas_used, header.gas_limit));
+    history
+        .base_fee_per_blob_gas
+        .push(u128::from(BLOB_BASE_FEE));
+    history
+        .gas_used_ratio
+        .push(ratio(header.gas_used, header.gas_limit));
     history.blob_gas_used_ratio.push(0.0);
     if let Some(rewards) = &mut history.reward {
         rewards.push(block_rewards(record, base_fee, percentiles));
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a ratio for display; gas is far below 2^53")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a ratio for display; gas is far below 2^53"
+)]
 fn ratio(used: u64, limit: u64) -> f64 {
-    if limit == 0 { 0.0 } else { used as f64 / limit as f64 }
+    if limit == 0 {
+        0.0
+    } else {
+        used as f64 / limit as f64
+    }
 }
 
 /// The tip paid by the transaction at each percentile of the block's gas.
@@ -167,7 +196,9 @@ fn block_rewards(record: &ExecutedRecord, base_fee: u64, percentiles: &[f64]) ->
         .iter()
         .map(|receipt| TxGasAndReward {
             gas_used: receipt.gas_used,
-            reward: receipt.effective_gas_price.saturating_sub(u128::from(base_fee)),
+            reward: receipt
+                .effective_gas_price
+                .saturating_sub(u128::from(base_fee)),
         })
         .collect();
     paid.sort();

@@ -10,14 +10,9 @@
 //! one namespace.
 
 use crate::{
-    args::Args,
-    backend::Backend,
-    config::RpcConfig,
-    error::RpcError,
-    eth::log,
-    registry::Registry,
+    args::Args, backend::Backend, config::RpcConfig, error::RpcError, eth::log, registry::Registry,
 };
-use alloy_primitives::{B256, U128, keccak256};
+use alloy_primitives::{B256, U128, U256, keccak256};
 use alloy_rpc_types_eth::{Filter, Log};
 use primitives::RecoveredTransaction;
 use serde::Serialize;
@@ -48,9 +43,16 @@ pub(crate) enum Changes {
 
 #[derive(Debug)]
 enum Kind {
-    Blocks { next: u64 },
-    Logs { next: u64, filter: Box<Filter> },
-    Pending { queue: Receiver<RecoveredTransaction> },
+    Blocks {
+        next: u64,
+    },
+    Logs {
+        next: u64,
+        filter: Box<Filter>,
+    },
+    Pending {
+        queue: Receiver<RecoveredTransaction>,
+    },
 }
 
 #[derive(Debug)]
@@ -99,15 +101,20 @@ impl Filters {
         let mut table = self.lock(now_ms);
         if table.installed.len() >= self.max {
             let max = self.max;
-            return Err(RpcError::LimitExceeded(format!("too many filters, at most {max}")));
+            return Err(RpcError::LimitExceeded(format!(
+                "too many filters, at most {max}"
+            )));
         }
         table.created += 1;
         let seed = [self.seed.to_be_bytes(), table.created.to_be_bytes()].concat();
-        let [id, _] = keccak256(seed).0.as_chunks::<16>().0 else {
-            unreachable!("a hash has two halves")
-        };
-        let id = U128::from_be_bytes(*id);
-        table.installed.insert(id, Installed { kind, polled_ms: now_ms });
+        let id = U128::from(U256::from_be_bytes(keccak256(seed).0) >> 128);
+        table.installed.insert(
+            id,
+            Installed {
+                kind,
+                polled_ms: now_ms,
+            },
+        );
         Ok(id)
     }
 
@@ -119,7 +126,10 @@ impl Filters {
         read: impl FnOnce(&mut Kind) -> T,
     ) -> Result<T, RpcError> {
         let mut table = self.lock(now_ms);
-        let filter = table.installed.get_mut(id).ok_or(RpcError::FilterNotFound)?;
+        let filter = table
+            .installed
+            .get_mut(id)
+            .ok_or(RpcError::FilterNotFound)?;
         filter.polled_ms = now_ms;
         Ok(read(&mut filter.kind))
     }
@@ -134,19 +144,25 @@ fn new_filter(backend: &Backend, args: &Args) -> Result<U128, RpcError> {
     log::check(&filter)?;
     let next = backend.latest_height()? + 1;
     let filter = Box::new(filter);
-    backend.filters.install(Kind::Logs { next, filter }, backend.now_ms())
+    backend
+        .filters
+        .install(Kind::Logs { next, filter }, backend.now_ms())
 }
 
 fn new_block_filter(backend: &Backend, args: &Args) -> Result<U128, RpcError> {
     args.none()?;
     let next = backend.latest_height()? + 1;
-    backend.filters.install(Kind::Blocks { next }, backend.now_ms())
+    backend
+        .filters
+        .install(Kind::Blocks { next }, backend.now_ms())
 }
 
 fn new_pending_filter(backend: &Backend, args: &Args) -> Result<U128, RpcError> {
     args.at_most(1)?;
     let queue = backend.subscribe_pending();
-    backend.filters.install(Kind::Pending { queue }, backend.now_ms())
+    backend
+        .filters
+        .install(Kind::Pending { queue }, backend.now_ms())
 }
 
 fn uninstall(backend: &Backend, args: &Args) -> Result<bool, RpcError> {
@@ -170,18 +186,20 @@ fn changes(backend: &Backend, args: &Args) -> Result<Changes, RpcError> {
         *next = from.max(to + 1);
         (from, to)
     };
-    let (unread, to) = backend.filters.poll(&id, backend.now_ms(), |kind| match kind {
-        Kind::Blocks { next } => {
-            let (from, to) = advance(next);
-            (Unread::Blocks { from }, to)
-        }
-        Kind::Logs { next, filter } => {
-            let (from, to) = advance(next);
-            let filter = filter.clone();
-            (Unread::Logs { from, filter }, to)
-        }
-        Kind::Pending { queue } => (Unread::Pending(drain(queue)), 0),
-    })?;
+    let (unread, to) = backend
+        .filters
+        .poll(&id, backend.now_ms(), |kind| match kind {
+            Kind::Blocks { next } => {
+                let (from, to) = advance(next);
+                (Unread::Blocks { from }, to)
+            }
+            Kind::Logs { next, filter } => {
+                let (from, to) = advance(next);
+                let filter = filter.clone();
+                (Unread::Logs { from, filter }, to)
+            }
+            Kind::Pending { queue } => (Unread::Pending(drain(queue)), 0),
+        })?;
     match unread {
         Unread::Blocks { from } => Ok(Changes::Hashes(block_hashes(backend, from, to)?)),
         Unread::Logs { from, .. } if from > to => Ok(Changes::Logs(Vec::new())),
@@ -212,9 +230,12 @@ fn drain(queue: &mut Receiver<RecoveredTransaction>) -> Vec<B256> {
 
 fn all_logs(backend: &Backend, args: &Args) -> Result<Vec<Log>, RpcError> {
     let id: U128 = args.one()?;
-    let filter = backend.filters.poll(&id, backend.now_ms(), |kind| match kind {
-        Kind::Logs { filter, .. } => Some(filter.clone()),
-        Kind::Blocks { .. } | Kind::Pending { .. } => None,
-    })?;
-    log::search(backend, &filter.ok_or(RpcError::FilterNotFound)?)
+    let filter = backend
+        .filters
+        .poll(&id, backend.now_ms(), |kind| match kind {
+            Kind::Logs { filter, .. } => Some(filter.clone()),
+            Kind::Blocks { .. } | Kind::Pending { .. } => None,
+        })?;
+    let filter = filter.ok_or(RpcError::FilterNotFound)?;
+    log::search(backend, &filter)
 }

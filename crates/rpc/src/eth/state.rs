@@ -1,6 +1,9 @@
 //! Accounts, code, storage and proofs at a block.
 
-use crate::{args::Args, backend::Backend, config::PROOF_KEYS_MAX, error::RpcError, eth::tag, registry::Registry};
+use crate::{
+    args::Args, backend::Backend, config::PROOF_KEYS_MAX, error::RpcError, eth::tag,
+    registry::Registry,
+};
 use alloy_eips::{BlockId, BlockNumberOrTag};
 use alloy_primitives::{Address, B256, Bytes, U64, U256};
 use alloy_rpc_types_eth::{EIP1186AccountProofResponse, EIP1186StorageProof};
@@ -36,7 +39,8 @@ fn code(backend: &Backend, args: &Args) -> Result<Bytes, RpcError> {
     let Some(account) = state.account(&address)? else {
         return Ok(Bytes::new());
     };
-    let missing = || RpcError::Internal(format!("code is missing: code_hash={}", account.code_hash));
+    let missing =
+        || RpcError::Internal(format!("code is missing: code_hash={}", account.code_hash));
     state.code(&account.code_hash)?.ok_or_else(missing)
 }
 
@@ -76,6 +80,10 @@ fn format_proof(
         nonce: account.nonce,
         storage_hash: proof.storage_root,
         account_proof: proof.proof,
-        storage_proof: keys.into_iter().zip(proof.storage).map(format_slot).collect(),
+        storage_proof: keys
+            .into_iter()
+            .zip(proof.storage)
+            .map(format_slot)
+            .collect(),
     }
 }

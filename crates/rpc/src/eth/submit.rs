@@ -45,7 +45,9 @@ fn recover(backend: &Backend, raw: Bytes) -> Result<RecoveredTransaction, RpcErr
     if transaction.impersonated_sender().is_some() {
         return Err(primitives::TransactionError::InvalidSignature.into());
     }
-    Ok(backend.senders.recover(transaction, Impersonation::Refused)?)
+    Ok(backend
+        .senders
+        .recover(transaction, Impersonation::Refused)?)
 }
 
 /// Hands one transaction to the pool.
@@ -54,17 +56,22 @@ pub(crate) fn admit(
     transaction: RecoveredTransaction,
 ) -> Result<B256, RpcError> {
     let state = backend.latest_state()?;
-    let admissions = backend.mempool.admit_many(vec![transaction], &state, backend.now_ms())?;
+    let admissions = backend
+        .mempool
+        .admit_many(vec![transaction], &state, backend.now_ms())?;
     let [admission] = <[_; 1]>::try_from(admissions)
         .map_err(|_| RpcError::Internal("the pool gave no answer".to_owned()))?;
     Ok(admission?.hash)
 }
 
+/// The hash of a transaction that is in the pool, or why it is not.
+pub(crate) type Sent = Result<B256, RpcError>;
+
 /// Sends the transactions of a batch, given the parameters of each call; one answer for each.
 pub(crate) fn send_many(
     backend: &Backend,
     calls: &[Params<'static>],
-) -> Result<Vec<Result<B256, RpcError>>, RpcError> {
+) -> Result<Vec<Sent>, RpcError> {
     let state = backend.latest_state()?;
     let mut recovered = Vec::with_capacity(calls.len());
     let mut places = Vec::with_capacity(calls.len());
@@ -80,7 +87,9 @@ pub(crate) fn send_many(
             Err(error) => answers.push(Err(error)),
         }
     }
-    let admissions = backend.mempool.admit_many(recovered, &state, backend.now_ms())?;
+    let admissions = backend
+        .mempool
+        .admit_many(recovered, &state, backend.now_ms())?;
     for (place, admission) in places.into_iter().zip(admissions) {
         if let (Err(error), Some(answer)) = (admission, answers.get_mut(place)) {
             *answer = Err(error.into());

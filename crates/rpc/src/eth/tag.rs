@@ -103,10 +103,7 @@ pub(crate) fn require_record(
 ///
 /// # Errors
 /// Also when that state is not kept any more.
-pub(crate) fn require_state(
-    backend: &Backend,
-    id: Option<BlockId>,
-) -> Result<Snapshot, RpcError> {
+pub(crate) fn require_state(backend: &Backend, id: Option<BlockId>) -> Result<Snapshot, RpcError> {
     let id = id.unwrap_or_default();
     let height = match by_id(backend, id)? {
         Some(Selected::Executed(height)) => height,

@@ -2,8 +2,16 @@
 //!
 //! A transaction is found executed, ordered or waiting; a receipt only once it is executed.
 
-use crate::{args::Args, backend::Backend, error::RpcError, eth::tag::{self, Selected}, registry::Registry};
-use alloy_consensus::{ReceiptEnvelope, ReceiptWithBloom, Transaction as _, transaction::Recovered};
+use crate::{
+    args::Args,
+    backend::Backend,
+    error::RpcError,
+    eth::tag::{self, Selected},
+    registry::Registry,
+};
+use alloy_consensus::{
+    ReceiptEnvelope, ReceiptWithBloom, Transaction as _, transaction::Recovered,
+};
 use alloy_eips::BlockNumberOrTag;
 use alloy_primitives::{B256, Bytes};
 use alloy_rpc_types_eth::{Index, Log, TransactionReceipt};
@@ -38,7 +46,8 @@ fn raw_by_hash(backend: &Backend, args: &Args) -> Result<Bytes, RpcError> {
     let hash: B256 = args.one()?;
     let waiting = waiting(backend, &hash).map(|transaction| transaction.raw().clone());
     let executed = backend.executed(&hash)?;
-    let executed = executed.and_then(|(record, index)| Some(record.transactions.get(index)?.raw().clone()));
+    let executed =
+        executed.and_then(|(record, index)| Some(record.transactions.get(index)?.raw().clone()));
     Ok(executed.or(waiting).unwrap_or_default())
 }
 
@@ -110,7 +119,10 @@ pub(crate) fn receipts(record: &ExecutedRecord) -> Vec<RpcReceipt> {
     let mut receipts = Vec::with_capacity(record.receipts.len());
     for index in 0..record.receipts.len() {
         let receipt = format_receipt(record, index, first_log);
-        first_log += record.receipts.get(index).map_or(0, |receipt| receipt.envelope.logs().len());
+        first_log += record
+            .receipts
+            .get(index)
+            .map_or(0, |receipt| receipt.envelope.logs().len());
         receipts.extend(receipt);
     }
     receipts
@@ -175,5 +187,11 @@ pub(crate) fn logs_of(record: &ExecutedRecord, index: usize, first_log: usize) -
         log_index: Some((first_log + position) as u64),
         removed: false,
     };
-    receipt.envelope.logs().iter().enumerate().map(place).collect()
+    receipt
+        .envelope
+        .logs()
+        .iter()
+        .enumerate()
+        .map(place)
+        .collect()
 }

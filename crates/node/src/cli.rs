@@ -1,0 +1,327 @@
+//! The command line: parsing, what it prints, exit codes.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command line talks to people"
+)]
+
+use crate::{
+    config::NodeConfig,
+    dev::{self, DevOptions, MNEMONIC},
+    error::NodeError,
+    init::{self, InitOptions},
+    keys,
+    network::{self, NetworkParts},
+    process::{self, DataDirectory, RpcParts},
+    run::{self, NodeParts},
+};
+use alloy_primitives::{Address, hex};
+use alloy_signer_local::PrivateKeySigner;
+use clap::{Args, Parser, Subcommand};
+use commonware_runtime::{Runner as _, Supervisor as _, tokio};
+use pipeline::{Chain, PipelineConfig};
+use primitives::{Genesis, chain::Protocol};
+use rpc::{Cors, RpcConfig};
+use state::Location;
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
+
+/// An EVM chain in which consensus never waits for execution.
+#[derive(Debug, Parser)]
+#[command(
+    name = "headway",
+    version,
+    after_help = "Examples:
+  headway dev                          a chain for development on http://127.0.0.1:8545
+  headway dev --validators 4           the same with four real validators
+  headway init --validators 4 net      files of a network of four in the folder net
+  headway node --config net/node0/headway.toml"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// What to log: error, warn, info, debug, or a filter such as consensus=debug
+    #[arg(long, global = true, default_value = "warn")]
+    log: String,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a chain for development, with funded accounts
+    Dev(DevArgs),
+    /// Make the keys, genesis and config files of a network
+    Init(InitArgs),
+    /// Run one node of a network
+    Node(NodeArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  headway dev                          a block as soon as a transaction waits
+  headway dev --block-time 0.4         a block every 0.4 seconds
+  headway dev --data-dir ./chain       keep the chain between runs")]
+struct DevArgs {
+    /// Address that RPC listens on
+    #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    host: IpAddr,
+    /// Port that RPC listens on; 0 takes a free one
+    #[arg(long, default_value_t = 8_545)]
+    port: u16,
+    /// Chain id
+    #[arg(long, default_value_t = dev::CHAIN_ID)]
+    chain_id: u64,
+    /// Validators to run in this process
+    #[arg(long, default_value_t = 1)]
+    validators: u16,
+    /// Seconds between blocks, decimals allowed; without it a block follows each transaction
+    #[arg(long, value_parser = parse_seconds)]
+    block_time: Option<Duration>,
+    /// Gas limit of a block
+    #[arg(long, default_value_t = 1_000_000_000)]
+    gas_limit: u64,
+    /// Where to keep the chain; without it a temporary directory, removed at exit
+    #[arg(long)]
+    data_dir: Option<PathBuf>,
+    /// Threads that execute one block
+    #[arg(long, default_value = "1")]
+    workers: NonZeroUsize,
+    /// Milliseconds added to the execution of every non-empty block, to see a slow executor
+    #[arg(long, default_value_t = 0)]
+    execution_delay_ms: u64,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  headway init --validators 4 net && for i in 0 1 2 3; do headway node --config net/node$i/headway.toml & done")]
+struct InitArgs {
+    /// Where to write them
+    #[arg(default_value = "network")]
+    directory: PathBuf,
+    /// How many validators
+    #[arg(long, default_value_t = 4)]
+    validators: u16,
+    /// Chain id
+    #[arg(long, default_value_t = 4_242)]
+    chain_id: u64,
+    /// Gas limit of a block
+    #[arg(long, default_value_t = 300_000_000)]
+    gas_limit: u64,
+    /// Address of all nodes; edit the config files for several machines
+    #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    host: IpAddr,
+    /// Port of node 0 for peers; node i takes this + i
+    #[arg(long, default_value_t = 30_300)]
+    p2p_port: u16,
+    /// Port of node 0 for RPC; node i takes this + i
+    #[arg(long, default_value_t = 8_545)]
+    rpc_port: u16,
+    /// Account to fund with a million coins; may be given several times
+    #[arg(long = "fund")]
+    funded: Vec<Address>,
+    /// Milliseconds after which a block follows without a transaction
+    #[arg(long, default_value_t = 1_000)]
+    heartbeat_ms: u64,
+    /// Milliseconds a block waits for the one before
+    #[arg(long, default_value_t = 0)]
+    block_time_ms: u64,
+}
+
+#[derive(Debug, Args)]
+struct NodeArgs {
+    /// The node's config file
+    #[arg(long)]
+    config: PathBuf,
+}
+
+fn parse_seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text
+        .parse()
+        .map_err(|_| "write seconds, for example 0.4".to_owned())?;
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(time) if time >= Duration::from_millis(1) && time <= Duration::from_secs(3_600) => {
+            Ok(time)
+        }
+        _ => Err("write 0.001 to 3600 seconds".to_owned()),
+    }
+}
+
+/// Parses the command line, runs the command and says what went wrong in one line.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if let Err(problem) = start_log(&cli.log) {
+        eprintln!("error: --log: {problem}");
+        return ExitCode::from(2);
+    }
+    let outcome = match cli.command {
+        Command::Dev(args) => dev::run(&args.into()),
+        Command::Init(args) => init(args),
+        Command::Node(args) => node(&args.config),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn start_log(filter: &str) -> Result<(), String> {
+    let filter = tracing_subscriber::EnvFilter::builder()
+        .parse(filter)
+        .map_err(|error| error.to_string())?;
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .try_init()
+        .map_err(|error| error.to_string())
+}
+
+impl From<DevArgs> for DevOptions {
+    fn from(args: DevArgs) -> Self {
+        Self {
+            host: args.host,
+            port: args.port,
+            chain_id: args.chain_id,
+            validators: args.validators,
+            block_time: args.block_time,
+            gas_limit: args.gas_limit,
+            data_dir: args.data_dir,
+            workers: args.workers,
+            execution_delay: Duration::from_millis(args.execution_delay_ms),
+        }
+    }
+}
+
+fn init(args: InitArgs) -> Result<(), NodeError> {
+    let directory = args.directory.clone();
+    let protocol = Protocol {
+        heartbeat_ms: args.heartbeat_ms,
+        block_time_ms: args.block_time_ms,
+        ..Protocol::default()
+    };
+    init::init(&InitOptions {
+        directory: args.directory,
+        validators: args.validators,
+        chain_id: args.chain_id,
+        gas_limit: args.gas_limit,
+        host: args.host,
+        p2p_port: args.p2p_port,
+        rpc_port: args.rpc_port,
+        funded: args.funded,
+        protocol,
+    })?;
+    println!(
+        "Network of {} validators written to {}.",
+        args.validators,
+        directory.display()
+    );
+    println!(
+        "Start node 0 with:\n  headway node --config {}",
+        directory.join("node0/headway.toml").display()
+    );
+    Ok(())
+}
+
+fn node(path: &Path) -> Result<(), NodeError> {
+    let config = NodeConfig::read(path)?;
+    let (validators, followers) = config.peers(path)?;
+    let text = std::fs::read_to_string(&config.genesis)
+        .map_err(NodeError::file("cannot read", &config.genesis))?;
+    let genesis = Genesis::from_json(&text).map_err(|source| NodeError::Genesis {
+        path: config.genesis.clone(),
+        source,
+    })?;
+    let key = keys::read(&config.key)?;
+    process::require_free(config.network.listen)?;
+    process::require_free(config.rpc.listen)?;
+    let directory = DataDirectory::open(&config.data_dir)?;
+    let runtime = tokio::Config::new().with_storage_directory(directory.consensus());
+    tokio::Runner::new(runtime).start(|runtime| async move {
+        let identity = run::identity(&genesis, &key);
+        let peers = validators
+            .len()
+            .saturating_add(followers.len())
+            .saturating_sub(1);
+        let (wires, _network) = network::connect(
+            &runtime,
+            NetworkParts {
+                key: key.clone(),
+                namespace: identity.namespace,
+                listen: config.network.listen,
+                validators,
+                followers,
+                limits: identity.limits,
+            },
+        );
+        let parts = NodeParts {
+            genesis,
+            key,
+            fee_recipient: config.fee_recipient,
+            location: Location::Directory(directory.state("node")),
+            partition: "node".to_owned(),
+            pipeline: PipelineConfig {
+                workers: config.workers,
+                report_directory: Some(directory.path().to_owned()),
+                ..PipelineConfig::default()
+            },
+            control: None,
+        };
+        let node = run::assemble(&runtime.child("node"), parts, wires).await?;
+        let rpc = RpcParts {
+            listen: config.rpc.listen,
+            config: RpcConfig {
+                cors: match config.rpc.origins.is_empty() {
+                    true => Cors::Refused,
+                    false => Cors::Origins(config.rpc.origins),
+                },
+                hosts: config.rpc.hosts,
+                filter_seed: init::now_seconds(),
+                ..RpcConfig::default()
+            },
+            dev: None,
+            peers,
+        };
+        let server = process::serve(&runtime, &node, rpc).await?;
+        println!(
+            "Headway node {} serves http://{}",
+            keys::public_hex(&identity.public_key),
+            server.address()
+        );
+        let failed = Box::pin(node.failed());
+        match futures::future::select(failed, Box::pin(process::signalled())).await {
+            futures::future::Either::Left((error, _)) => Err(error),
+            futures::future::Either::Right(((), _)) => Ok(()),
+        }
+    })
+}
+
+/// Says what a development chain offers.
+pub(crate) fn announce_dev(
+    signers: &[PrivateKeySigner],
+    chain: &Chain,
+    address: SocketAddr,
+    validators: usize,
+) {
+    println!("Headway development chain\n");
+    println!("  JSON-RPC    http://{address}  ws://{address}");
+    println!("  Page        http://{address}/");
+    println!("  Chain id    {}", chain.config().chain_id);
+    println!("  Gas limit   {}", chain.config().gas_limit);
+    println!("  Validators  {validators}");
+    println!("  Genesis     {}\n", chain.genesis_hash());
+    println!(
+        "Accounts (10,000 coins each) and private keys. They are public: never use them elsewhere.\n"
+    );
+    for (index, signer) in signers.iter().enumerate() {
+        let key = hex::encode_prefixed(signer.to_bytes());
+        println!("  ({index}) {}  {key}", signer.address());
+    }
+    println!("\nMnemonic: {MNEMONIC}\n");
+}

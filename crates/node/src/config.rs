@@ -1,0 +1,109 @@
+//! The config file of one node: TOML, every field written out by `headway init`, no hidden default.
+//!
+//! Paths are relative to the file. Unknown fields are refused.
+
+use crate::{error::NodeError, keys, network::Peer};
+use alloy_primitives::Address;
+use serde::{Deserialize, Serialize};
+use std::{
+    net::SocketAddr,
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+};
+
+/// One node's choices.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeConfig {
+    /// The genesis file of the chain.
+    pub genesis: PathBuf,
+    /// The key file of this node.
+    pub key: PathBuf,
+    /// Where it stores everything.
+    pub data_dir: PathBuf,
+    /// Who receives the fees of its blocks.
+    pub fee_recipient: Address,
+    /// Threads that execute one block.
+    pub workers: NonZeroUsize,
+    /// Connections to peers.
+    pub network: NetworkSection,
+    /// JSON-RPC.
+    pub rpc: RpcSection,
+}
+
+/// Connections to peers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkSection {
+    /// Where this node listens.
+    pub listen: SocketAddr,
+    /// All validators, this node included if it is one.
+    pub validators: Vec<PeerSection>,
+    /// Nodes that follow the chain.
+    pub followers: Vec<PeerSection>,
+}
+
+/// One peer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PeerSection {
+    /// Its public key, hex.
+    pub public_key: String,
+    /// Where to reach it.
+    pub address: SocketAddr,
+}
+
+/// JSON-RPC.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RpcSection {
+    /// Where it is served; keep it on loopback unless a proxy protects it.
+    pub listen: SocketAddr,
+    /// Origins of web pages that may call, besides its own.
+    pub origins: Vec<String>,
+    /// Names under which it may be addressed, besides `localhost` and IP addresses.
+    pub hosts: Vec<String>,
+}
+
+impl NodeConfig {
+    /// Reads a config file; its paths come back absolute or relative to where the process runs.
+    ///
+    /// # Errors
+    /// When it cannot be read or a field is wrong.
+    pub fn read(path: &Path) -> Result<Self, NodeError> {
+        let text = std::fs::read_to_string(path).map_err(NodeError::file("cannot read", path))?;
+        let mut config: Self = toml::from_str(&text).map_err(|error| NodeError::Config {
+            path: path.to_owned(),
+            problem: error.to_string().trim().replace('\n', " "),
+        })?;
+        let directory = path.parent().unwrap_or(Path::new("."));
+        config.genesis = directory.join(config.genesis);
+        config.key = directory.join(config.key);
+        config.data_dir = directory.join(config.data_dir);
+        Ok(config)
+    }
+
+    /// The peers, with their keys parsed.
+    ///
+    /// # Errors
+    /// Names the key that is wrong.
+    pub fn peers(&self, path: &Path) -> Result<(Vec<Peer>, Vec<Peer>), NodeError> {
+        let parse = |peers: &[PeerSection]| {
+            let parsed = peers.iter().map(|peer| {
+                let key = keys::parse_public(&peer.public_key).map_err(|problem| {
+                    let problem = format!("public_key {}: {problem}", peer.public_key);
+                    NodeError::Config {
+                        path: path.to_owned(),
+                        problem,
+                    }
+                })?;
+                Ok((key, peer.address))
+            });
+            parsed.collect::<Result<Vec<_>, NodeError>>()
+        };
+        Ok((
+            parse(&self.network.validators)?,
+            parse(&self.network.followers)?,
+        ))
+    }
+}

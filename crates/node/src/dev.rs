@@ -1,0 +1,250 @@
+//! `headway dev`: a chain in this process, with funded accounts.
+//!
+//! With `--validators N` it runs N real validators, each with its own store, over authenticated
+//! connections on the loopback interface; RPC is served by the first.
+
+use crate::{
+    error::NodeError,
+    init::{GenesisOptions, genesis_file, now_seconds},
+    network::{self, NetworkParts},
+    process::{self, DataDirectory, RpcParts, TemporaryDirectory},
+    run::{self, Node, NodeParts},
+};
+use alloy_primitives::{Address, U256};
+use alloy_signer_local::{MnemonicBuilder, PrivateKeySigner, coins_bip39::English};
+use commonware_cryptography::Signer as _;
+use commonware_runtime::{Runner as _, Supervisor as _, tokio};
+use pipeline::{DevControl, PipelineConfig};
+use primitives::{Genesis, chain::Protocol, crypto::PrivateKey};
+use rpc::RpcConfig;
+use state::Location;
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    num::NonZeroUsize,
+    path::PathBuf,
+    time::Duration,
+};
+
+/// The usual test mnemonic; its keys are public, so it is only ever used here.
+pub const MNEMONIC: &str = "test test test test test test test test test test test junk";
+/// Accounts derived from it.
+pub const ACCOUNTS: u32 = 10;
+/// What each of them has, in wei: ten thousand coins.
+const FUNDS_WEI: U256 = U256::from_limbs([0x19e0_c9ba_b240_0000, 0x21e, 0, 0]);
+/// Default chain id, as Hardhat's and anvil's.
+pub const CHAIN_ID: u64 = 31_337;
+
+/// What to run.
+#[derive(Clone, Debug)]
+pub struct DevOptions {
+    /// Where RPC listens.
+    pub host: IpAddr,
+    /// RPC port; 0 takes a free one.
+    pub port: u16,
+    /// EIP-155 chain identifier.
+    pub chain_id: u64,
+    /// How many validators.
+    pub validators: u16,
+    /// Time between blocks, whether or not a transaction waits; none = a block when one does.
+    pub block_time: Option<Duration>,
+    /// Block gas limit.
+    pub gas_limit: u64,
+    /// Where to store; none = a temporary directory.
+    pub data_dir: Option<PathBuf>,
+    /// Threads that execute one block.
+    pub workers: NonZeroUsize,
+    /// Added to the execution of every non-empty block.
+    pub execution_delay: Duration,
+}
+
+/// The funded accounts.
+#[must_use]
+pub fn accounts() -> Vec<PrivateKeySigner> {
+    let derive = |index| {
+        MnemonicBuilder::<English>::default()
+            .phrase(MNEMONIC)
+            .index(index)
+            .and_then(|builder| builder.build())
+            .expect("the constant mnemonic is valid")
+    };
+    (0..ACCOUNTS).map(derive).collect()
+}
+
+fn protocol(options: &DevOptions) -> Protocol {
+    let block_time_ms = options.block_time.map_or(0, |time| {
+        u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+    });
+    Protocol {
+        gas_charge_floor_permille: 0,
+        heartbeat_ms: if block_time_ms == 0 {
+            1_000
+        } else {
+            block_time_ms
+        },
+        block_time_ms,
+        dev: true,
+        ..Protocol::default()
+    }
+}
+
+fn genesis(
+    options: &DevOptions,
+    signers: &[PrivateKeySigner],
+    keys: &[PrivateKey],
+) -> Result<Genesis, NodeError> {
+    let file = options
+        .data_dir
+        .as_ref()
+        .map(|directory| directory.join("genesis.json"));
+    let path = file
+        .clone()
+        .unwrap_or_else(|| PathBuf::from("genesis of dev"));
+    let refuse = |source| NodeError::Genesis {
+        path: path.clone(),
+        source,
+    };
+    if let Some(file) = file.as_ref().filter(|file| file.exists()) {
+        let text = std::fs::read_to_string(file).map_err(NodeError::file("cannot read", file))?;
+        return Genesis::from_json(&text).map_err(refuse);
+    }
+    let genesis_options = GenesisOptions {
+        chain_id: options.chain_id,
+        gas_limit: options.gas_limit,
+        timestamp: now_seconds(),
+        funded: signers
+            .iter()
+            .map(|signer| (signer.address(), FUNDS_WEI))
+            .collect(),
+    };
+    let text = genesis_file(&genesis_options, keys, protocol(options)).map_err(refuse)?;
+    let parsed = Genesis::from_json(&text).map_err(refuse)?;
+    if let Some(file) = file {
+        std::fs::write(&file, text).map_err(NodeError::file("cannot write", &file))?;
+    }
+    Ok(parsed)
+}
+
+/// Runs until a signal.
+///
+/// # Errors
+/// When an option cannot work or the node cannot go on.
+pub fn run(options: &DevOptions) -> Result<(), NodeError> {
+    if options.validators == 0 || u32::from(options.validators) > primitives::limits::VALIDATORS_MAX
+    {
+        return Err(NodeError::Option {
+            option: "--validators",
+            problem: "choose 1 to 256".to_owned(),
+        });
+    }
+    let listen = SocketAddr::new(options.host, options.port);
+    if options.port != 0 {
+        process::require_free(listen)?;
+    }
+    let temporary = options.data_dir.is_none().then(TemporaryDirectory::new);
+    let path = match (&temporary, &options.data_dir) {
+        (Some(temporary), _) => temporary.path().to_owned(),
+        (None, Some(path)) => path.clone(),
+        (None, None) => return Ok(()),
+    };
+    let directory = DataDirectory::open(&path)?;
+    // Keys of development validators are as public as the mnemonic.
+    let keys: Vec<PrivateKey> = (0..options.validators)
+        .map(|index| PrivateKey::from_seed(u64::from(index)))
+        .collect();
+    let signers = accounts();
+    let genesis = genesis(options, &signers, &keys)?;
+    let runtime = tokio::Config::new().with_storage_directory(directory.consensus());
+    let outcome = tokio::Runner::new(runtime).start(|runtime| async move {
+        let nodes = start_nodes(&runtime, options, &genesis, &keys, &directory).await?;
+        serve(&runtime, nodes, signers, listen).await
+    });
+    drop(temporary);
+    outcome
+}
+
+type Started = (Vec<Node>, DevControl);
+
+async fn start_nodes(
+    runtime: &tokio::Context,
+    options: &DevOptions,
+    genesis: &Genesis,
+    keys: &[PrivateKey],
+    directory: &DataDirectory,
+) -> Result<Started, NodeError> {
+    let control = DevControl::new(keys.len());
+    let loopback = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+    let addresses = keys.iter().map(|_| process::require_free(loopback));
+    let addresses = addresses.collect::<Result<Vec<_>, _>>()?;
+    let peers: Vec<network::Peer> = keys
+        .iter()
+        .map(PrivateKey::public_key)
+        .zip(addresses.iter().copied())
+        .collect();
+    let mut nodes = Vec::with_capacity(keys.len());
+    for (index, (key, listen)) in keys.iter().zip(addresses).enumerate() {
+        let runtime = runtime.child("validator").with_attribute("index", index);
+        let identity = run::identity(genesis, key);
+        let (wires, _network) = network::connect(
+            &runtime,
+            NetworkParts {
+                key: key.clone(),
+                namespace: identity.namespace,
+                listen,
+                validators: peers.clone(),
+                followers: Vec::new(),
+                limits: identity.limits,
+            },
+        );
+        let name = index.to_string();
+        let parts = NodeParts {
+            genesis: genesis.clone(),
+            key: key.clone(),
+            fee_recipient: fee_recipient(index),
+            location: Location::Directory(directory.state(&name)),
+            partition: format!("node{name}"),
+            pipeline: PipelineConfig {
+                workers: options.workers,
+                execution_delay: options.execution_delay,
+                report_directory: Some(directory.path().to_owned()),
+                ..PipelineConfig::default()
+            },
+            control: Some(control.clone()),
+        };
+        nodes.push(run::assemble(&runtime, parts, wires).await?);
+    }
+    Ok((nodes, control))
+}
+
+/// An address of nobody, different for each validator: fees stay out of the accounts people watch.
+fn fee_recipient(index: usize) -> Address {
+    Address::left_padding_from(&(0xfee0_0000_u64 + index as u64).to_be_bytes())
+}
+
+async fn serve(
+    runtime: &tokio::Context,
+    (mut nodes, control): Started,
+    signers: Vec<PrivateKeySigner>,
+    listen: SocketAddr,
+) -> Result<(), NodeError> {
+    let peers = nodes.len().saturating_sub(1);
+    let first = nodes.swap_remove(0);
+    let parts = RpcParts {
+        listen,
+        config: RpcConfig {
+            filter_seed: now_seconds(),
+            ..RpcConfig::dev()
+        },
+        dev: Some((signers.clone(), control)),
+        peers,
+    };
+    let server = process::serve(runtime, &first, parts).await?;
+    crate::cli::announce_dev(&signers, &first.chain, server.address(), peers + 1);
+    nodes.push(first);
+    let failures = nodes.into_iter().map(|node| Box::pin(node.failed()));
+    let failed = futures::future::select_all(failures);
+    let signalled = Box::pin(process::signalled());
+    match futures::future::select(failed, signalled).await {
+        futures::future::Either::Left(((error, _, _), _)) => Err(error),
+        futures::future::Either::Right(((), _)) => Ok(()),
+    }
+}

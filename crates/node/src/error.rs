@@ -1,0 +1,126 @@
+//! Why a command ended, in one line with what to do, and its exit code.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+/// Why a command ended.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// A file could not be read or written.
+    #[error("{action} {path}: {source}")]
+    File {
+        /// What was tried.
+        action: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// A file that must not be overwritten is there already.
+    #[error("{path} exists already; choose another directory or remove it")]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A config file is not valid.
+    #[error("config {path}: {problem}")]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong and what to write instead.
+        problem: String,
+    },
+    /// A genesis file is not valid.
+    #[error("genesis {path}: {source}")]
+    Genesis {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: primitives::genesis::GenesisError,
+    },
+    /// A key file is not valid.
+    #[error("key {path}: {problem}")]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// An address is taken.
+    #[error("cannot listen on {address}: {source}; stop the other program or choose another port")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Another process works in this data directory.
+    #[error(
+        "data directory {path} is in use by another process; stop it or choose another directory"
+    )]
+    Locked {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// An option has a value that cannot work.
+    #[error("{option}: {problem}")]
+    Option {
+        /// The option.
+        option: &'static str,
+        /// What is wrong and what to write instead.
+        problem: String,
+    },
+    /// The state could not be opened.
+    #[error(transparent)]
+    Store(#[from] state::StoreError),
+    /// Execution stopped.
+    #[error(transparent)]
+    Pipeline(#[from] pipeline::PipelineFault),
+    /// Consensus stopped.
+    #[error(transparent)]
+    Consensus(#[from] consensus::EngineFault),
+    /// RPC could not be served.
+    #[error(transparent)]
+    Rpc(#[from] rpc::ServeError),
+    /// A part of the node ended by panicking.
+    #[error("a part of the node failed: part={part} error={error}")]
+    Part {
+        /// Which.
+        part: &'static str,
+        /// How.
+        error: String,
+    },
+}
+
+impl NodeError {
+    /// 2 for a mistake of whoever started it, 1 for a fault while running.
+    #[must_use]
+    pub const fn exit_code(&self) -> u8 {
+        match self {
+            Self::File { .. }
+            | Self::Exists { .. }
+            | Self::Config { .. }
+            | Self::Genesis { .. }
+            | Self::Key { .. }
+            | Self::Listen { .. }
+            | Self::Locked { .. }
+            | Self::Option { .. } => 2,
+            Self::Store(_)
+            | Self::Pipeline(_)
+            | Self::Consensus(_)
+            | Self::Rpc(_)
+            | Self::Part { .. } => 1,
+        }
+    }
+
+    pub(crate) fn file(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::File {
+            action,
+            path,
+            source,
+        }
+    }
+}

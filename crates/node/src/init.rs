@@ -1,0 +1,210 @@
+//! `headway init`: keys, genesis and one config file for each node of a network.
+//!
+//! ```text
+//! DIR/genesis.json
+//! DIR/node0/{headway.toml, node.key}   … one folder for each validator
+//! ```
+
+use crate::{
+    config::{NetworkSection, NodeConfig, PeerSection, RpcSection},
+    error::NodeError,
+    keys,
+};
+use alloy_primitives::{Address, U256, address, bytes};
+use commonware_cryptography::Signer as _;
+use primitives::{Genesis, chain::Protocol, crypto::PrivateKey, genesis::HeadwaySection};
+use std::{
+    collections::BTreeMap,
+    fs,
+    net::{IpAddr, SocketAddr},
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+/// EIP-2935's contract and code, called at the start of every block.
+const HISTORY_ADDRESS: Address = address!("0000F90827F1C53a10cb7A02335B175320002935");
+const HISTORY_CODE: alloy_primitives::Bytes = bytes!(
+    "3373fffffffffffffffffffffffffffffffffffffffe14604657602036036042575f35600143038111604257611fff81430311604257611fff9006545f5260205ff35b5f5ffd5b5f35611fff60014303065500"
+);
+/// What `init` gives each funded account, in wei: a million coins.
+pub const FUNDS_WEI: U256 = U256::from_limbs([0x1bce_cced_a100_0000, 0xd3c2, 0, 0]);
+
+/// What to make.
+#[derive(Clone, Debug)]
+pub struct InitOptions {
+    /// Where.
+    pub directory: PathBuf,
+    /// How many validators.
+    pub validators: u16,
+    /// EIP-155 chain identifier.
+    pub chain_id: u64,
+    /// Block gas limit.
+    pub gas_limit: u64,
+    /// Address of all nodes: the loopback one for a local network.
+    pub host: IpAddr,
+    /// Port of node 0 for peers; node i takes this + i.
+    pub p2p_port: u16,
+    /// Port of node 0 for RPC; node i takes this + i.
+    pub rpc_port: u16,
+    /// Accounts to fund.
+    pub funded: Vec<Address>,
+    /// Protocol parameters.
+    pub protocol: Protocol,
+}
+
+/// What a genesis file says besides its accounts.
+#[derive(Clone, Debug)]
+pub struct GenesisOptions {
+    /// EIP-155 chain identifier.
+    pub chain_id: u64,
+    /// Block gas limit.
+    pub gas_limit: u64,
+    /// Time of height 0, in seconds since the Unix epoch.
+    pub timestamp: u64,
+    /// Accounts to fund and with how much.
+    pub funded: BTreeMap<Address, U256>,
+}
+
+/// A genesis file for these validators.
+///
+/// # Errors
+/// When a parameter is out of range.
+pub fn genesis_file(
+    options: &GenesisOptions,
+    validators: &[PrivateKey],
+    protocol: Protocol,
+) -> Result<String, primitives::genesis::GenesisError> {
+    let mut file = alloy_genesis::Genesis::default();
+    file.config.chain_id = options.chain_id;
+    file.gas_limit = options.gas_limit;
+    file.timestamp = options.timestamp;
+    file.base_fee_per_gas = Some(u128::from(primitives::genesis::BASE_FEE_INITIAL));
+    for (address, balance) in &options.funded {
+        let account = alloy_genesis::GenesisAccount {
+            balance: *balance,
+            ..Default::default()
+        };
+        file.alloc.insert(*address, account);
+    }
+    let history = alloy_genesis::GenesisAccount {
+        nonce: Some(1),
+        code: Some(HISTORY_CODE),
+        ..Default::default()
+    };
+    file.alloc.insert(HISTORY_ADDRESS, history);
+    let validators = validators
+        .iter()
+        .map(|key| keys::public_hex(&key.public_key()))
+        .collect();
+    Genesis::to_json(
+        &file,
+        &HeadwaySection {
+            validators,
+            protocol,
+        },
+    )
+}
+
+/// Seconds since the Unix epoch.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a new chain starts at the time of its making"
+)]
+#[must_use]
+pub fn now_seconds() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs()
+}
+
+/// Writes the files of a new network.
+///
+/// # Errors
+/// When the directory holds a network already or cannot be written.
+pub fn init(options: &InitOptions) -> Result<(), NodeError> {
+    let genesis_path = options.directory.join("genesis.json");
+    if genesis_path.exists() {
+        return Err(NodeError::Exists { path: genesis_path });
+    }
+    let mut rng = rand::rng();
+    let keys: Vec<PrivateKey> = (0..options.validators)
+        .map(|_| keys::generate(&mut rng))
+        .collect();
+    let genesis_options = GenesisOptions {
+        chain_id: options.chain_id,
+        gas_limit: options.gas_limit,
+        timestamp: now_seconds(),
+        funded: options
+            .funded
+            .iter()
+            .map(|address| (*address, FUNDS_WEI))
+            .collect(),
+    };
+    let refuse = |source| NodeError::Genesis {
+        path: genesis_path.clone(),
+        source,
+    };
+    let genesis =
+        genesis_file(&genesis_options, &keys, options.protocol.clone()).map_err(refuse)?;
+    Genesis::from_json(&genesis).map_err(refuse)?;
+    create(&options.directory)?;
+    let peers = keys.iter().zip(0..).map(|(key, index)| {
+        Ok(PeerSection {
+            public_key: keys::public_hex(&key.public_key()),
+            address: SocketAddr::new(options.host, port("--p2p-port", options.p2p_port, index)?),
+        })
+    });
+    let peers = peers.collect::<Result<Vec<_>, NodeError>>()?;
+    for (index, key) in (0..).zip(&keys) {
+        write_node(options, &peers, index, key)?;
+    }
+    // Last, because its presence says that the network is complete.
+    fs::write(&genesis_path, genesis).map_err(NodeError::file("cannot write", &genesis_path))
+}
+
+fn write_node(
+    options: &InitOptions,
+    peers: &[PeerSection],
+    index: u16,
+    key: &PrivateKey,
+) -> Result<(), NodeError> {
+    let directory = options.directory.join(format!("node{index}"));
+    create(&directory)?;
+    keys::write(&directory.join("node.key"), key)?;
+    let config = NodeConfig {
+        genesis: PathBuf::from("../genesis.json"),
+        key: PathBuf::from("node.key"),
+        data_dir: PathBuf::from("data"),
+        fee_recipient: options.funded.first().copied().unwrap_or_default(),
+        workers: NonZeroUsize::MIN,
+        network: NetworkSection {
+            listen: SocketAddr::new(options.host, port("--p2p-port", options.p2p_port, index)?),
+            validators: peers.to_vec(),
+            followers: Vec::new(),
+        },
+        rpc: RpcSection {
+            listen: SocketAddr::new(options.host, port("--rpc-port", options.rpc_port, index)?),
+            origins: Vec::new(),
+            hosts: Vec::new(),
+        },
+    };
+    let path = directory.join("headway.toml");
+    let text = toml::to_string_pretty(&config).map_err(|error| NodeError::Config {
+        path: path.clone(),
+        problem: error.to_string(),
+    })?;
+    fs::write(&path, text).map_err(NodeError::file("cannot write", &path))
+}
+
+fn port(option: &'static str, first: u16, index: u16) -> Result<u16, NodeError> {
+    first.checked_add(index).ok_or_else(|| NodeError::Option {
+        option,
+        problem: format!("{first} leaves no room for all nodes; choose a smaller port"),
+    })
+}
+
+fn create(directory: &Path) -> Result<(), NodeError> {
+    fs::create_dir_all(directory).map_err(NodeError::file("cannot create", directory))
+}

@@ -1,0 +1,181 @@
+//! What a process does around its nodes: data directories, ports, the runtime, RPC, signals.
+
+use crate::{error::NodeError, run::Node};
+use commonware_runtime::{Clock as _, Metrics as _, Supervisor as _, tokio::Context};
+use pipeline::DevControl;
+use rpc::{Backend, BackendParts, Dev, RpcConfig, RpcServer};
+use std::{
+    fs::{self, DirBuilder, File, TryLockError},
+    net::{SocketAddr, TcpListener},
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::UNIX_EPOCH,
+};
+
+/// Permissions of a data directory.
+const OWNER_ONLY: u32 = 0o700;
+
+/// A data directory that no other process works in while this value lives.
+#[derive(Debug)]
+pub struct DataDirectory {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl DataDirectory {
+    /// Creates the directory if missing and locks it.
+    ///
+    /// # Errors
+    /// When it cannot be created or another process holds it.
+    pub fn open(path: &Path) -> Result<Self, NodeError> {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(OWNER_ONLY)
+            .create(path)
+            .map_err(NodeError::file("cannot create", path))?;
+        let lock_path = path.join("lock");
+        let lock =
+            File::create(&lock_path).map_err(NodeError::file("cannot create", &lock_path))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self {
+                path: path.to_owned(),
+                _lock: lock,
+            }),
+            Err(TryLockError::WouldBlock) => Err(NodeError::Locked {
+                path: path.to_owned(),
+            }),
+            Err(TryLockError::Error(source)) => Err(NodeError::File {
+                action: "cannot lock",
+                path: lock_path,
+                source,
+            }),
+        }
+    }
+
+    /// Where consensus stores.
+    #[must_use]
+    pub fn consensus(&self) -> PathBuf {
+        self.path.join("consensus")
+    }
+
+    /// Where one node's state is stored.
+    #[must_use]
+    pub fn state(&self, node: &str) -> PathBuf {
+        self.path.join(format!("state-{node}"))
+    }
+
+    /// The directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// A data directory that is removed with this value.
+#[derive(Debug)]
+pub struct TemporaryDirectory {
+    path: PathBuf,
+}
+
+impl TemporaryDirectory {
+    /// A new directory for this process.
+    #[must_use]
+    pub fn new() -> Self {
+        let name = format!("headway-dev-{}", std::process::id());
+        Self {
+            path: std::env::temp_dir().join(name),
+        }
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Default for TemporaryDirectory {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for TemporaryDirectory {
+    fn drop(&mut self) {
+        // Nothing depends on its removal: the system clears temporary files too.
+        fs::remove_dir_all(&self.path).ok();
+    }
+}
+
+/// Checks that nobody listens on an address, before anything is started.
+///
+/// # Errors
+/// When the address cannot be bound.
+pub fn require_free(address: SocketAddr) -> Result<SocketAddr, NodeError> {
+    TcpListener::bind(address)
+        .and_then(|listener| listener.local_addr())
+        .map_err(|source| NodeError::Listen { address, source })
+}
+
+/// How RPC of a node is served.
+#[derive(Debug)]
+pub struct RpcParts {
+    /// Where.
+    pub listen: SocketAddr,
+    /// Limits and origins.
+    pub config: RpcConfig,
+    /// Keys and block production of a development chain.
+    pub dev: Option<(Vec<alloy_signer_local::PrivateKeySigner>, DevControl)>,
+    /// Peers this node is connected to at most; a node knows its peers by name.
+    pub peers: usize,
+}
+
+/// Serves a node's RPC.
+///
+/// # Errors
+/// When the address cannot be bound.
+pub async fn serve(
+    runtime: &Context,
+    node: &Node,
+    parts: RpcParts,
+) -> Result<RpcServer, NodeError> {
+    let clock = Arc::new(runtime.child("rpc"));
+    let sleeper = Arc::clone(&clock);
+    let metrics = runtime.child("metrics");
+    let backend = Backend::new(BackendParts {
+        chain: node.chain.clone(),
+        mempool: node.mempool.clone(),
+        senders: node.senders.clone(),
+        dev: parts
+            .dev
+            .map(|(signers, control)| Dev::new(signers, control)),
+        clock: rpc::Clock {
+            now_ms: Arc::new(move || {
+                let elapsed = clock
+                    .current()
+                    .duration_since(UNIX_EPOCH)
+                    .unwrap_or_default();
+                u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
+            }),
+            sleep: Arc::new(move |duration| Box::pin(sleeper.sleep(duration))),
+        },
+        metrics: Arc::new(move || metrics.encode()),
+        peers: Arc::new(move || parts.peers),
+        config: parts.config,
+    });
+    Ok(rpc::serve(backend, parts.listen).await?)
+}
+
+/// Resolves at the first interrupt or termination signal.
+pub async fn signalled() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        return tokio::signal::ctrl_c().await.unwrap_or_default();
+    };
+    tokio::select! {
+        biased;
+        _ = terminate.recv() => {}
+        result = tokio::signal::ctrl_c() => result.unwrap_or_default(),
+    }
+}

@@ -1,0 +1,195 @@
+//! The wiring of one node, in pipeline order, over any runtime and any network.
+//!
+//! ```text
+//! genesis, store ─▶ pipeline ─▶ mempool ─▶ ordering ─▶ consensus engine
+//! ```
+
+use crate::error::NodeError;
+use alloy_primitives::Address;
+use commonware_cryptography::Signer as _;
+use commonware_runtime::Handle;
+use commonware_utils::ordered::Set;
+use consensus::{
+    ConsensusConfig, Engine, EngineParts, Ordering, OrderingParts, Runtime, mempool_observer,
+    network::{Network, Wires},
+};
+use mempool::Mempool;
+use pipeline::{
+    Actor, Chain, DevControl, Foundation, PipelineConfig, PipelineFault, genesis, genesis_digest,
+};
+use primitives::{
+    BlockLimits, Genesis,
+    base_fee::next_base_fee,
+    certificate::{consensus_namespace, result_scheme},
+    crypto::{PrivateKey, PublicKey, Scheme},
+    recovery::SenderCache,
+};
+use state::{Location, Store, StoreConfig};
+use std::num::NonZeroUsize;
+
+/// Blocks a node may hold between finalization and flush, on top of those in flight.
+const PENDING_ACKS_MAX: NonZeroUsize = NonZeroUsize::new(256).expect("a named limit is not zero");
+
+/// What one node is made of.
+#[derive(Debug)]
+pub struct NodeParts {
+    /// The chain.
+    pub genesis: Genesis,
+    /// This node's identity; it votes if the genesis names it as a validator.
+    pub key: PrivateKey,
+    /// Who receives the fees of its blocks.
+    pub fee_recipient: Address,
+    /// Where its state lives.
+    pub location: Location,
+    /// Prefix of what its consensus stores.
+    pub partition: String,
+    /// How it executes.
+    pub pipeline: PipelineConfig,
+    /// Requests of a development chain.
+    pub control: Option<DevControl>,
+}
+
+/// What signs and identifies on one chain.
+#[derive(Debug)]
+pub struct Identity {
+    /// Separates this chain's connections from every other chain's.
+    pub namespace: Vec<u8>,
+    /// Bounds of its blocks.
+    pub limits: BlockLimits,
+    /// Votes.
+    pub scheme: Scheme,
+    /// Who this node is.
+    pub public_key: PublicKey,
+}
+
+/// A running node.
+#[derive(Debug)]
+pub struct Node {
+    /// What everybody may read.
+    pub chain: Chain,
+    /// Waiting transactions.
+    pub mempool: Mempool,
+    /// Senders recovered so far.
+    pub senders: SenderCache,
+    executor: ExecutorHandle,
+    engine: Engine,
+}
+
+struct ExecutorHandle(Handle<Result<(), PipelineFault>>);
+
+impl std::fmt::Debug for ExecutorHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ExecutorHandle")
+    }
+}
+
+/// The namespaces and schemes of a node on a chain.
+#[must_use]
+pub fn identity(genesis: &Genesis, key: &PrivateKey) -> Identity {
+    let (_, block) = pipeline::genesis(genesis);
+    let namespace = consensus_namespace(&genesis_digest(&block));
+    let validators: Set<PublicKey> = genesis.validators.clone();
+    let limits = BlockLimits {
+        body_bytes_max: genesis.chain.protocol.block_bytes_max,
+        validators: u32::try_from(validators.len()).unwrap_or(u32::MAX),
+    };
+    let scheme = Scheme::signer(&namespace, validators.clone(), key.clone())
+        .unwrap_or_else(|| Scheme::verifier(&namespace, validators));
+    Identity {
+        namespace,
+        limits,
+        scheme,
+        public_key: key.public_key(),
+    }
+}
+
+/// Builds and starts one node.
+///
+/// # Errors
+/// When its state cannot be opened or read.
+pub async fn assemble<E: Runtime, N: Network>(
+    runtime: &E,
+    parts: NodeParts,
+    wires: Wires<N>,
+) -> Result<Node, NodeError> {
+    let identity = identity(&parts.genesis, &parts.key);
+    let (state, block) = genesis(&parts.genesis);
+    let chain_config = parts.genesis.chain.clone();
+    let store = Store::open(parts.location, &state, StoreConfig::default())?;
+    let base_fee = next_base_fee(block.header(), &chain_config);
+    let mempool = Mempool::new(mempool::Config::new(chain_config.clone()), base_fee);
+    let observer = mempool_observer(mempool.clone(), store.clone(), chain_config.clone());
+    let consensus_config =
+        ConsensusConfig::new(parts.partition, &chain_config.protocol, PENDING_ACKS_MAX);
+    let pipeline_config = PipelineConfig {
+        queue_blocks_max: PENDING_ACKS_MAX.get().saturating_add(1),
+        ..parts.pipeline
+    };
+    let foundation = Foundation {
+        chain: chain_config,
+        limits: identity.limits,
+        genesis: block.clone(),
+        store,
+    };
+    let (actor, pipeline) = Actor::new(
+        runtime.child("pipeline"),
+        foundation,
+        pipeline_config,
+        vec![observer],
+    )?;
+    let chain = pipeline.chain().clone();
+    let executor = ExecutorHandle(actor.start());
+    let senders = SenderCache::default();
+    let ordering = Ordering::new(OrderingParts {
+        pipeline,
+        mempool: mempool.clone(),
+        senders: senders.clone(),
+        proposer: parts.fee_recipient,
+        results: result_scheme(
+            &genesis_digest(&block),
+            parts.genesis.validators,
+            Some(parts.key),
+        ),
+        control: parts.control,
+    });
+    let engine = Engine::start(
+        runtime.child("consensus"),
+        EngineParts {
+            public_key: identity.public_key,
+            scheme: identity.scheme,
+            genesis: block,
+            limits: identity.limits,
+            ordering,
+            config: consensus_config,
+        },
+        wires,
+    )
+    .await;
+    Ok(Node {
+        chain,
+        mempool,
+        senders,
+        executor,
+        engine,
+    })
+}
+
+impl Node {
+    /// Resolves when the node cannot go on, with the reason.
+    pub async fn failed(self) -> NodeError {
+        let executor = Box::pin(self.executor.0);
+        let engine = Box::pin(self.engine.failed());
+        match futures::future::select(executor, engine).await {
+            futures::future::Either::Left((Ok(Err(fault)), _)) => fault.into(),
+            futures::future::Either::Left((Ok(Ok(())), _)) => NodeError::Part {
+                part: "executor",
+                error: "it ended".to_owned(),
+            },
+            futures::future::Either::Left((Err(error), _)) => NodeError::Part {
+                part: "executor",
+                error: error.to_string(),
+            },
+            futures::future::Either::Right((fault, _)) => fault.into(),
+        }
+    }
+}
