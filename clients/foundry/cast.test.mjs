@@ -30,10 +30,11 @@ test('cast send moves the balance, cast receipt and tx agree', async () => {
   const receipt = await send(receiver, '--value', '7')
   assert.equal(receipt.status, '0x1')
   assert.equal(BigInt(await cast('balance', receiver)), was + 7n)
-  // cast looks the timestamp up itself.
-  const { blockTimestamp, ...again } = JSON.parse(await cast('receipt', '--json', receipt.transactionHash))
+  // Some nodes add the timestamp to a receipt, and cast passes it on.
+  const { blockTimestamp: _, ...again } = JSON.parse(await cast('receipt', '--json', receipt.transactionHash))
   assert.deepEqual(again, receipt)
-  assert.equal(Number(await cast('block', receipt.blockHash, '--field', 'timestamp')), Number(blockTimestamp))
+  const { timestamp } = await call('eth_getBlockByHash', receipt.blockHash, false)
+  assert.equal(Number(await cast('block', receipt.blockHash, '--field', 'timestamp')), Number(timestamp))
   assert.equal(await cast('tx', receipt.transactionHash, 'blockHash'), receipt.blockHash)
 })
 

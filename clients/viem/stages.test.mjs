@@ -17,18 +17,18 @@ test('a block passes its stages in order', options, async () => {
   const { blockNumber } = await transfer()
   const stages = await eventually('verified', async () => {
     const now = await call('headway_getBlockStages', toHex(blockNumber))
-    return now.verified !== null && now
+    return now.verifiedMs !== null && now
   })
   const [proposed, finalized, executed, verified] = ['proposed', 'finalized', 'executed', 'verified'].map((stage) =>
-    Number(stages[stage]),
+    Number(stages[`${stage}Ms`]),
   )
   assert.ok(Math.abs(Date.now() - proposed) < 60_000, `proposed=${proposed} is not in milliseconds of now`)
   assert.ok(proposed <= finalized, 'an order is final after it was proposed')
   assert.ok(finalized <= executed, 'only a final order is executed')
   assert.ok(executed <= verified, 'a result is certified after this node has computed its own')
-  if (stages.notarized !== null && stages.notarized !== undefined) {
-    assert.ok(proposed <= Number(stages.notarized))
-    assert.ok(Number(stages.notarized) <= finalized)
+  if (stages.notarizedMs !== null && stages.notarizedMs !== undefined) {
+    assert.ok(proposed <= Number(stages.notarizedMs))
+    assert.ok(Number(stages.notarizedMs) <= finalized)
   }
 })
 

@@ -189,16 +189,16 @@ impl<'a> Overlay<'a> {
     /// The difference between the state before the block and now.
     pub(crate) fn into_writes(self) -> OverlayWrites {
         let accounts_read = u64::try_from(self.accounts.len()).unwrap_or(u64::MAX);
-        let accounts: BTreeMap<Address, AccountDiff> = self
+        let code = self
+            .accounts
+            .values()
+            .filter_map(OverlayAccount::new_code_hash)
+            .filter_map(|hash| Some((hash, self.code.get(&hash)?.original_bytes())))
+            .collect();
+        let accounts = self
             .accounts
             .into_iter()
             .filter_map(|(address, account)| Some((address, account.into_diff()?)))
-            .collect();
-        let code = accounts
-            .values()
-            .filter_map(|change| Some(change.account?.code_hash))
-            .filter(|hash| *hash != KECCAK256_EMPTY)
-            .filter_map(|hash| Some((hash, self.code.get(&hash)?.original_bytes())))
             .collect();
         OverlayWrites {
             diff: StateDiff { accounts, code },
@@ -224,6 +224,13 @@ impl<'a> Overlay<'a> {
 }
 
 impl OverlayAccount {
+    /// The hash of code that the account has now and had not before the block.
+    fn new_code_hash(&self) -> Option<B256> {
+        let present = self.present.filter(Account::has_code)?.code_hash;
+        let had = self.before.map(|before| before.code_hash);
+        (had != Some(present)).then_some(present)
+    }
+
     fn into_diff(self) -> Option<AccountDiff> {
         let existed = self.before.is_some();
         if self.present.is_none() {

@@ -9,7 +9,7 @@ use alloy_eips::Encodable2718;
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256, address, hex};
 use alloy_signer::SignerSync;
 use alloy_signer_local::{MnemonicBuilder, PrivateKeySigner, coins_bip39::English};
-use commonware_runtime::{Clock as _, Runner, tokio};
+use commonware_runtime::{Clock as _, Runner, Supervisor as _, tokio};
 use commonware_utils::{Acknowledgement, acknowledgement::Exact};
 use jsonrpsee::RpcModule;
 use mempool::Mempool;
@@ -117,7 +117,7 @@ fn genesis(dev: bool) -> Genesis {
         "baseFeePerGas": "0x3b9aca00",
         "alloc": alloc,
         "headway": {
-            "validators": ["478b3e506399fba80f7ab7a0c94e6a8df1ed7a3c5e1d1c1b3d4c6a8f0a1b2c3d"],
+            "validators": ["d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"],
             "protocol": { "dev": dev, "gasChargeFloorPermille": 0 },
         },
     });
@@ -132,11 +132,14 @@ impl Rig {
         let store = Store::open(disk, &state, StoreConfig::default()).unwrap();
         let foundation = Foundation {
             chain: genesis.chain.clone(),
-            limits: BlockLimits { body_bytes_max: 1 << 21, validators: 1 },
+            limits: BlockLimits {
+                body_bytes_max: 1 << 21,
+                validators: 1,
+            },
             genesis: block.clone(),
             store,
         };
-        let timer = runtime.clone();
+        let timer = Arc::new(runtime.child("timer"));
         let (actor, pipeline) =
             Actor::new(runtime, foundation, PipelineConfig::default(), Vec::new()).unwrap();
         drop(actor.start());
@@ -154,7 +157,7 @@ impl Rig {
             clock: Clock {
                 now_ms: Arc::new(move || clock.load(Ordering::Relaxed)),
                 sleep: Arc::new(move |duration| {
-                    let timer = timer.clone();
+                    let timer = Arc::clone(&timer);
                     Box::pin(async move { timer.sleep(duration).await })
                 }),
             },
@@ -220,10 +223,17 @@ impl Rig {
         let waiting = waiting.into_iter().flat_map(|sender| sender.pending);
         let transactions = waiting.map(|tx| tx.transaction().clone()).collect();
         let block = Block::new(header, transactions, self.control.take_directives());
-        let recovered = block.recover(&self.backend.senders, Impersonation::Allowed).unwrap();
+        let recovered = block
+            .recover(&self.backend.senders, Impersonation::Allowed)
+            .unwrap();
         let (acknowledgement, _) = Exact::handle();
-        self.pipeline.proposed(block.digest(), block.header().height, now_ms);
-        self.pipeline.finalized(FinalizedBlock::delivered(recovered), acknowledgement, now_ms);
+        self.pipeline
+            .proposed(block.digest(), block.header().height, now_ms);
+        self.pipeline.finalized(
+            FinalizedBlock::delivered(recovered),
+            acknowledgement,
+            now_ms,
+        );
         *parent = block.clone();
         block
     }
@@ -255,7 +265,8 @@ impl Rig {
         let state = chain.snapshot(height).unwrap();
         let base_fee = chain.next_base_fee().unwrap();
         let pool = &self.backend.mempool;
-        pool.on_executed(&record.transactions, &[], base_fee, &state).unwrap();
+        pool.on_executed(&record.transactions, &[], base_fee, &state)
+            .unwrap();
         record
     }
 
@@ -276,7 +287,11 @@ impl Rig {
 
 /// A signed transaction of one wei.
 pub(super) fn signed(signer: &PrivateKeySigner, nonce: u64, to: TxKind, input: Bytes) -> Bytes {
-    let value = if to == TxKind::Call(EMITTER) || to.is_create() { 0 } else { 1 };
+    let value = if to == TxKind::Call(EMITTER) || to.is_create() {
+        0
+    } else {
+        1
+    };
     sign(
         signer,
         TxEip1559 {
@@ -294,7 +309,9 @@ pub(super) fn signed(signer: &PrivateKeySigner, nonce: u64, to: TxKind, input: B
 }
 
 pub(super) fn sign(signer: &PrivateKeySigner, transaction: TxEip1559) -> Bytes {
-    let signature = signer.sign_hash_sync(&transaction.signature_hash()).unwrap();
+    let signature = signer
+        .sign_hash_sync(&transaction.signature_hash())
+        .unwrap();
     transaction.into_signed(signature).encoded_2718().into()
 }
 

@@ -1,0 +1,215 @@
+//! Log queries and polling filters.
+
+use super::rig::{EMITTER, Options, Rig, account, emit, run, run_with, word};
+use crate::RpcConfig;
+use alloy_primitives::{Address, Bytes};
+use serde_json::{Value, json};
+use std::sync::atomic::Ordering;
+
+const NONE: [u64; 0] = [];
+
+/// Payloads of the logs that a filter finds.
+async fn found(rig: &Rig, filter: Value) -> Vec<u64> {
+    payloads(&rig.call("eth_getLogs", json!([filter])).await)
+}
+
+fn payloads(logs: &Value) -> Vec<u64> {
+    let logs = logs.as_array().unwrap().iter();
+    let payload = |log: &Value| {
+        let digits = log["data"].as_str().unwrap();
+        u64::from_str_radix(&digits[digits.len() - 16..], 16).unwrap()
+    };
+    logs.map(payload).collect()
+}
+
+/// Three blocks: topics 1 and 2, none, topics 1 and 3; payloads 10, 20, 30, 40.
+async fn three_blocks(rig: &Rig) {
+    rig.send(0, EMITTER, emit(1, 10)).await;
+    rig.send(0, EMITTER, emit(2, 20)).await;
+    rig.mine().await;
+    rig.send(0, Address::ZERO, Bytes::new()).await;
+    rig.mine().await;
+    rig.send(0, EMITTER, emit(1, 30)).await;
+    rig.send(0, EMITTER, emit(3, 40)).await;
+    rig.mine().await;
+}
+
+#[test]
+fn topics_and_addresses_select() {
+    run(|rig| async move {
+        three_blocks(&rig).await;
+        let all = json!({ "fromBlock": "earliest" });
+        let find = async |mut filter: Value| {
+            filter["fromBlock"] = "0x0".into();
+            found(&rig, filter).await
+        };
+        assert_eq!(found(&rig, all).await, [10, 20, 30, 40]);
+        assert_eq!(find(json!({ "address": EMITTER })).await, [10, 20, 30, 40]);
+        assert_eq!(
+            find(json!({ "address": [account(0).address(), EMITTER] })).await,
+            [10, 20, 30, 40]
+        );
+        assert_eq!(find(json!({ "address": account(0).address() })).await, NONE);
+        assert_eq!(
+            find(json!({ "topics": [word(0xaa)] })).await,
+            [10, 20, 30, 40]
+        );
+        assert_eq!(find(json!({ "topics": [null, word(1)] })).await, [10, 30]);
+        assert_eq!(
+            find(json!({ "topics": [null, [word(2), word(3)]] })).await,
+            [20, 40]
+        );
+        assert_eq!(find(json!({ "topics": [word(0xaa), word(3)] })).await, [40]);
+        assert_eq!(
+            find(json!({ "topics": [word(1)] })).await,
+            NONE,
+            "position matters"
+        );
+        assert_eq!(
+            find(json!({ "topics": [[], word(1)] })).await,
+            [10, 30],
+            "an empty list is any"
+        );
+        assert_eq!(
+            find(json!({ "topics": [null, null, word(1)] })).await,
+            NONE,
+            "no third topic"
+        );
+    });
+}
+
+#[test]
+fn ranges_and_hashes_select() {
+    run(|rig| async move {
+        three_blocks(&rig).await;
+        assert_eq!(found(&rig, json!({})).await, [30, 40], "latest by default");
+        assert_eq!(
+            found(&rig, json!({ "fromBlock": "0x1", "toBlock": "0x2" })).await,
+            [10, 20]
+        );
+        assert_eq!(
+            found(&rig, json!({ "fromBlock": "0x2", "toBlock": "0xff" })).await,
+            [30, 40]
+        );
+        assert_eq!(
+            found(&rig, json!({ "fromBlock": "0x4" })).await,
+            NONE,
+            "not there yet"
+        );
+        let record = rig.backend.chain.record(1).unwrap().unwrap();
+        assert_eq!(
+            found(&rig, json!({ "blockHash": record.hash })).await,
+            [10, 20]
+        );
+        let answer = rig
+            .error("eth_getLogs", json!([{ "blockHash": word(1) }]))
+            .await;
+        assert_eq!(answer, (-32000, "unknown block".to_owned()));
+        let backwards = json!([{ "fromBlock": "0x2", "toBlock": "0x1" }]);
+        assert_eq!(rig.error("eth_getLogs", backwards).await.0, -32602);
+        let both = json!([{ "blockHash": record.hash, "fromBlock": "0x1" }]);
+        assert_eq!(rig.error("eth_getLogs", both).await.0, -32602);
+    });
+}
+
+#[test]
+fn too_many_blocks_or_logs_are_refused() {
+    let config = RpcConfig {
+        logs_blocks_max: 3,
+        logs_max: 3,
+        ..RpcConfig::dev()
+    };
+    let options = Options {
+        config,
+        ..Options::default()
+    };
+    run_with(options, |rig| async move {
+        three_blocks(&rig).await;
+        let (code, message) = rig
+            .error("eth_getLogs", json!([{ "fromBlock": "0x0" }]))
+            .await;
+        assert_eq!(code, -32005, "{message}");
+        assert!(message.contains("4 blocks, at most 3"), "{message}");
+        let (code, message) = rig
+            .error("eth_getLogs", json!([{ "fromBlock": "0x1" }]))
+            .await;
+        assert_eq!(code, -32005);
+        assert!(
+            message.starts_with("query returned more than 3 results"),
+            "{message}"
+        );
+    });
+}
+
+#[test]
+fn a_log_filter_tells_each_log_once() {
+    run(|rig| async move {
+        three_blocks(&rig).await;
+        let filter = json!([{ "fromBlock": "0x0", "topics": [null, word(1)] }]);
+        let id = rig.call("eth_newFilter", filter).await;
+        let changes = async || payloads(&rig.call("eth_getFilterChanges", json!([id])).await);
+        assert_eq!(changes().await, NONE, "only what comes from now on");
+        three_blocks(&rig).await;
+        assert_eq!(changes().await, [10, 30]);
+        assert_eq!(changes().await, NONE);
+        let all = rig.call("eth_getFilterLogs", json!([id])).await;
+        assert_eq!(payloads(&all), [10, 30, 10, 30]);
+        assert_eq!(rig.call("eth_uninstallFilter", json!([id])).await, true);
+        assert_eq!(rig.call("eth_uninstallFilter", json!([id])).await, false);
+        let gone = (-32000, "filter not found".to_owned());
+        assert_eq!(rig.error("eth_getFilterChanges", json!([id])).await, gone);
+    });
+}
+
+#[test]
+fn block_and_pending_filters_tell_hashes() {
+    run(|rig| async move {
+        let blocks = rig.call("eth_newBlockFilter", json!([])).await;
+        let pending = rig.call("eth_newPendingTransactionFilter", json!([])).await;
+        assert_ne!(blocks, pending);
+        let hash = rig.send(0, Address::ZERO, Bytes::new()).await;
+        assert_eq!(
+            rig.call("eth_getFilterChanges", json!([pending])).await,
+            json!([hash])
+        );
+        assert_eq!(
+            rig.call("eth_getFilterChanges", json!([pending])).await,
+            json!([])
+        );
+        let first = rig.mine().await.hash;
+        let second = rig.mine().await.hash;
+        assert_eq!(
+            rig.call("eth_getFilterChanges", json!([blocks])).await,
+            json!([first, second])
+        );
+        assert_eq!(
+            rig.call("eth_getFilterChanges", json!([blocks])).await,
+            json!([])
+        );
+        let gone = (-32000, "filter not found".to_owned());
+        assert_eq!(rig.error("eth_getFilterLogs", json!([blocks])).await, gone);
+    });
+}
+
+#[test]
+fn filters_are_limited_and_expire() {
+    let config = RpcConfig {
+        filters_max: 2,
+        ..RpcConfig::dev()
+    };
+    let idle_ms = config.filter_idle_ms;
+    let options = Options {
+        config,
+        ..Options::default()
+    };
+    run_with(options, |rig| async move {
+        let polled = rig.call("eth_newBlockFilter", json!([])).await;
+        rig.call("eth_newBlockFilter", json!([])).await;
+        assert_eq!(rig.error("eth_newBlockFilter", json!([])).await.0, -32005);
+        rig.now_ms.fetch_add(idle_ms / 2, Ordering::Relaxed);
+        rig.call("eth_getFilterChanges", json!([polled])).await;
+        rig.now_ms.fetch_add(idle_ms / 2, Ordering::Relaxed);
+        rig.call("eth_newBlockFilter", json!([])).await;
+        rig.call("eth_getFilterChanges", json!([polled])).await;
+    });
+}

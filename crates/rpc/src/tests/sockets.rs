@@ -1,0 +1,334 @@
+//! The port: bodies, batches, pages, who may call.
+
+use super::rig::{Options, Rig, account, run, run_with, signed};
+use crate::{Cors, RpcConfig, RpcServer, ServeError, serve};
+use alloy_primitives::{Address, Bytes, TxKind, keccak256};
+use serde_json::{Value, json};
+use std::{net::SocketAddr, sync::Arc};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+const LOOPBACK: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
+
+async fn start(rig: &Rig) -> RpcServer {
+    serve(Arc::clone(&rig.backend), LOOPBACK).await.unwrap()
+}
+
+struct Answer {
+    status: u16,
+    head: String,
+    body: String,
+}
+
+impl Answer {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("{}", self.body))
+    }
+
+    fn code(&self) -> i64 {
+        self.json()["error"]["code"].as_i64().unwrap()
+    }
+}
+
+async fn exchange(server: &RpcServer, head: &str, body: &str) -> Answer {
+    let mut socket = TcpStream::connect(server.address()).await.unwrap();
+    let length = body.len();
+    let request = format!("{head}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}");
+    socket.write_all(request.as_bytes()).await.unwrap();
+    let mut text = Vec::new();
+    // A refused upload may be cut off; what came before it is the answer.
+    socket.read_to_end(&mut text).await.ok();
+    let text = String::from_utf8(text).unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    Answer {
+        status,
+        head: head.to_ascii_lowercase(),
+        body: body.to_owned(),
+    }
+}
+
+async fn post(server: &RpcServer, body: &str) -> Answer {
+    let head = "POST / HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json";
+    exchange(server, head, body).await
+}
+
+async fn get(server: &RpcServer, path: &str, host: &str) -> Answer {
+    exchange(server, &format!("GET {path} HTTP/1.1\r\nhost: {host}"), "").await
+}
+
+#[test]
+fn garbage_is_answered_as_json() {
+    run(|rig| async move {
+        let server = start(&rig).await;
+        for body in ["{", r#"{"jsonrpc":"2.0","#, "hello", ""] {
+            let answer = post(&server, body).await;
+            assert_eq!(answer.code(), -32700, "{body}");
+            assert!(answer.json()["id"].is_null());
+        }
+        for body in [
+            r#"{"id":1}"#,
+            r#"{"jsonrpc":"1.0","id":1,"method":"eth_chainId"}"#,
+            "[]",
+        ] {
+            assert_eq!(post(&server, body).await.code(), -32600, "{body}");
+        }
+        let unknown = post(
+            &server,
+            r#"{"jsonrpc":"2.0","id":1,"method":"eth_nonsense"}"#,
+        )
+        .await
+        .json();
+        assert_eq!(unknown["error"]["code"], -32601);
+        assert_eq!(
+            unknown["error"]["message"],
+            "the method eth_nonsense does not exist/is not available"
+        );
+        let push = r#"{"jsonrpc":"2.0","id":1,"method":"eth_subscribe","params":["newHeads"]}"#;
+        let answer = post(&server, push).await.json();
+        assert_eq!(answer["error"]["code"], -32601);
+        assert!(
+            answer["error"]["message"]
+                .as_str()
+                .unwrap()
+                .contains("WebSocket")
+        );
+    });
+}
+
+#[test]
+fn an_oversize_body_is_refused() {
+    let config = RpcConfig {
+        body_bytes_max: 1_000,
+        ..RpcConfig::dev()
+    };
+    let options = Options {
+        config,
+        ..Options::default()
+    };
+    run_with(options, |rig| async move {
+        let server = start(&rig).await;
+        let answer = post(&server, &"x".repeat(1_001)).await;
+        assert_eq!(answer.status, 413);
+    });
+}
+
+#[test]
+fn batches_keep_order_and_have_a_limit() {
+    let config = RpcConfig {
+        batch_length_max: 4,
+        ..RpcConfig::dev()
+    };
+    let options = Options {
+        config,
+        ..Options::default()
+    };
+    run_with(options, |rig| async move {
+        let server = start(&rig).await;
+        let call = |id: u64, method: &str, params: Value| json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params });
+        let raw = |nonce| {
+            json!([signed(
+                &account(0),
+                nonce,
+                TxKind::Call(Address::ZERO),
+                Bytes::new()
+            )])
+        };
+        let send = "eth_sendRawTransaction";
+        let count = json!([account(0).address(), "pending"]);
+        let batch = json!([
+            call(1, send, raw(0)),
+            call(2, send, raw(1)),
+            call(3, "eth_getTransactionCount", count),
+            call(4, send, json!(["0x05"])),
+        ]);
+        let answer = post(&server, &batch.to_string()).await.json();
+        let ids: Vec<_> = answer
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| one["id"].as_u64().unwrap())
+            .collect();
+        assert_eq!(ids, [1, 2, 3, 4]);
+        assert!(answer[0]["result"].is_string());
+        assert_eq!(
+            answer[2]["result"], "0x2",
+            "what comes before is done before"
+        );
+        assert_eq!(answer[3]["error"]["code"], -32000);
+        let long: Vec<_> = (0..5)
+            .map(|id| call(id, "eth_chainId", json!([])))
+            .collect();
+        let answer = post(&server, &Value::from(long).to_string()).await.json();
+        assert_eq!(answer["error"]["code"], -32600);
+        assert_eq!(answer["error"]["message"], "batch too large");
+        let notifications = r#"[{"jsonrpc":"2.0","method":"eth_chainId"}]"#;
+        assert_eq!(post(&server, notifications).await.body, "");
+        let mixed = r#"[1, {"jsonrpc":"2.0","id":7,"method":"eth_chainId"}]"#;
+        let answer = post(&server, mixed).await.json();
+        assert_eq!(answer[0]["error"]["code"], -32600);
+        assert_eq!(answer[1]["result"], "0x7a69");
+    });
+}
+
+#[test]
+fn five_hundred_transfers_in_one_batch() {
+    run(|rig| async move {
+        let server = start(&rig).await;
+        let sends: Vec<_> = (0..500_u64)
+            .map(|nonce| {
+                let raw = signed(&account(0), nonce, TxKind::Call(Address::ZERO), Bytes::new());
+                json!({ "jsonrpc": "2.0", "id": nonce, "method": "eth_sendRawTransaction", "params": [raw] })
+            })
+            .collect();
+        let answers = post(&server, &Value::from(sends).to_string()).await.json();
+        let answers = answers.as_array().unwrap();
+        assert_eq!(answers.len(), 500);
+        for (nonce, answer) in answers.iter().enumerate() {
+            let raw = signed(
+                &account(0),
+                nonce as u64,
+                TxKind::Call(Address::ZERO),
+                Bytes::new(),
+            );
+            assert_eq!(answer["result"], keccak256(raw).to_string());
+        }
+        assert_eq!(rig.backend.mempool.counts().pending, 500);
+    });
+}
+
+#[test]
+fn pages_metrics_and_health() {
+    run(|rig| async move {
+        let server = start(&rig).await;
+        let page = get(&server, "/", "localhost").await;
+        assert_eq!(page.status, 200);
+        assert!(page.head.contains("text/html"));
+        assert!(page.body.contains("<title>Headway</title>"));
+        let metrics = get(&server, "/metrics", "localhost").await;
+        assert_eq!(metrics.body, "executed_height 0\n");
+        let health = get(&server, "/health", "localhost").await;
+        assert_eq!(health.status, 200);
+        assert_eq!(health.json()["heads"]["executed"], "0x0");
+        assert!(health.json()["syncing"].is_null());
+        rig.pipeline.sync_target(3);
+        let health = get(&server, "/health", "localhost").await;
+        assert_eq!(health.status, 503);
+        assert_eq!(health.json()["syncing"]["target"], "0x3");
+        assert_eq!(get(&server, "/nothing", "localhost").await.status, 404);
+    });
+}
+
+#[test]
+fn a_foreign_name_for_loopback_is_refused() {
+    let config = RpcConfig {
+        hosts: vec!["node.internal".to_owned()],
+        ..RpcConfig::dev()
+    };
+    let options = Options {
+        config,
+        ..Options::default()
+    };
+    run_with(options, |rig| async move {
+        let server = start(&rig).await;
+        for host in [
+            "localhost",
+            "localhost:8545",
+            "127.0.0.1:8545",
+            "[::1]:8545",
+            "node.internal",
+        ] {
+            assert_eq!(get(&server, "/health", host).await.status, 200, "{host}");
+        }
+        for host in ["evil.example", "localhost.evil.example:8545"] {
+            assert_eq!(get(&server, "/health", host).await.status, 403, "{host}");
+        }
+    });
+}
+
+#[test]
+fn only_allowed_origins_read_answers() {
+    let allowed = "http://app.example";
+    let config = RpcConfig {
+        cors: Cors::Origins(vec![allowed.to_owned()]),
+        ..RpcConfig::new()
+    };
+    let options = Options {
+        config,
+        ..Options::default()
+    };
+    run_with(options, |rig| async move {
+        let server = start(&rig).await;
+        let preflight = async |origin: &str| {
+            let head = format!("OPTIONS / HTTP/1.1\r\nhost: localhost\r\norigin: {origin}");
+            exchange(&server, &head, "").await
+        };
+        let answer = preflight(allowed).await;
+        assert_eq!(answer.status, 204);
+        assert!(
+            answer
+                .head
+                .contains("access-control-allow-origin: http://app.example")
+        );
+        assert!(
+            answer
+                .head
+                .contains("access-control-allow-headers: content-type")
+        );
+        assert!(
+            !preflight("http://evil.example")
+                .await
+                .head
+                .contains("access-control-allow-origin")
+        );
+        let upgrade = async |origin: &str| {
+            let head = format!(
+                "GET / HTTP/1.1\r\nhost: localhost\r\norigin: {origin}\r\nupgrade: websocket\r\n\
+                 sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ=="
+            );
+            exchange(&server, &head, "").await.status
+        };
+        assert_eq!(upgrade("http://evil.example").await, 403);
+        assert_eq!(
+            upgrade("http://localhost").await,
+            400,
+            "a page of its own gets as far as the handshake"
+        );
+    });
+}
+
+#[test]
+fn content_types_may_have_parameters() {
+    run(|rig| async move {
+        let server = start(&rig).await;
+        let body = r#"{"jsonrpc":"2.0","id":1,"method":"eth_chainId"}"#;
+        let typed = async |content_type: &str| {
+            let head =
+                format!("POST / HTTP/1.1\r\nhost: localhost\r\ncontent-type: {content_type}");
+            exchange(&server, &head, body).await.status
+        };
+        assert_eq!(typed("application/json; charset=UTF-8; x=y").await, 200);
+        assert_eq!(
+            typed("text/plain").await,
+            415,
+            "what a page can send without a preflight"
+        );
+    });
+}
+
+#[test]
+fn a_port_in_use_says_so() {
+    run(|rig| async move {
+        let server = start(&rig).await;
+        let again = serve(Arc::clone(&rig.backend), server.address())
+            .await
+            .unwrap_err();
+        assert!(matches!(again, ServeError::PortInUse(address) if address == server.address()));
+        assert!(again.to_string().contains("choose another port"));
+        server.stop();
+        server.stopped().await;
+    });
+}
