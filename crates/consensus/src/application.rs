@@ -354,7 +354,7 @@ impl Ordering {
         if let Some(certificate) = certificate_of(executed) {
             self.shared.parts.pipeline.certified(certificate);
         }
-        pending().await
+        pending::<()>().await;
     }
 }
 

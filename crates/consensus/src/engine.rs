@@ -157,16 +157,19 @@ impl Engine {
 
     /// Resolves when the first part ends, which no part does while the node is healthy.
     pub async fn failed(self) -> EngineFault {
-        let parts = self.handles.into_iter().map(|(part, handle)| {
-            Box::pin(async move {
-                if let Err(error) = handle.await {
-                    tracing::error!(part, %error, "a part of consensus failed");
-                }
-                EngineFault { part }
-            })
-        });
-        futures::future::select_all(parts).await.0
+        let ends = self
+            .handles
+            .into_iter()
+            .map(|(part, handle)| Box::pin(ended(part, handle)));
+        futures::future::select_all(ends).await.0
     }
+}
+
+async fn ended(part: &'static str, handle: Handle<()>) -> EngineFault {
+    if let Err(error) = handle.await {
+        tracing::error!(part, %error, "a part of consensus failed");
+    }
+    EngineFault { part }
 }
 
 struct MarshalLinks<N: Network> {
@@ -186,23 +189,7 @@ async fn start_marshal<E: Runtime, N: Network>(
 ) {
     let config = &parts.config;
     let cache = CacheRef::new(PAGE_SIZE, nonzero(PAGES_MAX));
-    let finalizations: Archive<E, Finalization> = prunable::Archive::init(
-        runtime.child("finalizations"),
-        archive(
-            config,
-            "finalizations",
-            &cache,
-            Scheme::certificate_codec_config_unbounded(),
-        ),
-    )
-    .await
-    .expect("the archive of finalizations opens: its files are this node's own");
-    let blocks: Archive<E, Arc<Block>> = prunable::Archive::init(
-        runtime.child("blocks"),
-        archive(config, "blocks", &cache, parts.limits),
-    )
-    .await
-    .expect("the archive of blocks opens: its files are this node's own");
+    let (finalizations, blocks) = open_archives(runtime, parts, &cache).await;
     let (marshal, mailbox, _floor) = Marshal::<_, Standard<Block>, _, _, _, _, _>::init(
         runtime.child("marshal"),
         finalizations,
@@ -254,6 +241,33 @@ async fn start_marshal<E: Runtime, N: Network>(
         ("marshal", marshal),
     ];
     (mailbox, handles)
+}
+
+/// What marshal keeps for ever, so that it can serve peers that start later.
+async fn open_archives<E: Runtime>(
+    runtime: &E,
+    parts: &EngineParts,
+    cache: &CacheRef,
+) -> (Archive<E, Finalization>, Archive<E, Arc<Block>>) {
+    let config = &parts.config;
+    let finalizations: Archive<E, Finalization> = prunable::Archive::init(
+        runtime.child("finalizations"),
+        archive(
+            config,
+            "finalizations",
+            cache,
+            Scheme::certificate_codec_config_unbounded(),
+        ),
+    )
+    .await
+    .expect("the archive of finalizations opens: its files are this node's own");
+    let blocks: Archive<E, Arc<Block>> = prunable::Archive::init(
+        runtime.child("blocks"),
+        archive(config, "blocks", cache, parts.limits),
+    )
+    .await
+    .expect("the archive of blocks opens: its files are this node's own");
+    (finalizations, blocks)
 }
 
 const PAGE_SIZE: NonZeroU16 = NonZeroU16::new(PAGE_BYTES).expect("a page is not empty");

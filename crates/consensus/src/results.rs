@@ -179,7 +179,7 @@ where
             TallyOutcome::Counted | TallyOutcome::Ignored => {}
             TallyOutcome::Certified(certificate) => self.pipeline.certified(certificate),
             TallyOutcome::Conflict => {
-                tracing::error!("a validator signed two results for one height")
+                tracing::error!("a validator signed two results for one height");
             }
         }
     }

@@ -104,14 +104,11 @@ where
                 commonware_p2p::block!(self.blocker, peer, "malformed transactions");
                 continue;
             };
-            let mut recovered = Vec::with_capacity(transactions.len());
-            for transaction in transactions {
+            for transaction in &transactions {
                 remember(&received, transaction.hash());
-                if let Ok(known) = self.senders.recover(transaction, Impersonation::from(dev)) {
-                    recovered.push(known);
-                }
             }
-            self.admit(recovered);
+            let recover = |tx| self.senders.recover(tx, Impersonation::from(dev)).ok();
+            self.admit(transactions.into_iter().filter_map(recover).collect());
         }
     }
 

@@ -21,6 +21,9 @@ use std::{
 };
 use tokio::sync::{broadcast, watch};
 
+/// An executed block and the index in it of what was looked for.
+pub type Located = (Arc<ExecutedRecord>, usize);
+
 /// Events a slow subscriber may fall behind.
 pub(crate) const EVENTS_MAX: usize = 4_096;
 
@@ -287,10 +290,7 @@ impl Chain {
     ///
     /// # Errors
     /// When the store fails or is damaged.
-    pub fn transaction(
-        &self,
-        hash: &B256,
-    ) -> Result<Option<(Arc<ExecutedRecord>, usize)>, ChainError> {
+    pub fn transaction(&self, hash: &B256) -> Result<Option<Located>, ChainError> {
         let Some((height, index)) = self.shared.store.transaction_location(hash)? else {
             return Ok(None);
         };

@@ -312,3 +312,6 @@ pub fn account_storage(account: &GenesisAccount) -> (Option<Bytes>, BTreeMap<U25
         storage,
     )
 }
+
+#[cfg(test)]
+mod tests;

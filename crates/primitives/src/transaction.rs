@@ -15,8 +15,11 @@ use alloy_consensus::{
     EthereumTxEnvelope, Transaction as _, TxEip4844, transaction::SignerRecoverable,
 };
 use alloy_eips::{Decodable2718, Encodable2718, Typed2718};
-use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+use alloy_primitives::{Address, B256, Bytes, keccak256};
 use std::{ops::Deref, sync::Arc};
+
+/// Bits of an address.
+const ADDRESS_BITS: usize = 160;
 
 /// The decoded forms a transaction has.
 pub type Envelope = EthereumTxEnvelope<TxEip4844>;
@@ -126,7 +129,7 @@ impl Transaction {
     #[must_use]
     pub fn impersonated_sender(&self) -> Option<Address> {
         let signature = self.envelope().signature();
-        (signature.s().is_zero() && signature.r() >> 160 == U256::ZERO)
+        (signature.s().is_zero() && signature.r().bit_len() <= ADDRESS_BITS)
             .then(|| Address::from_word(B256::from(signature.r())))
     }
 

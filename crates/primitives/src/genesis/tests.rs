@@ -1,0 +1,127 @@
+//! A genesis file is understood as geth understands it, and a wrong one is refused by name.
+
+use super::*;
+use crate::crypto::PrivateKey;
+use commonware_cryptography::Signer as _;
+
+const MINIMAL: &str = r#"{ "config": { "chainId": 7 }, "gasLimit": "0x1c9c380", "alloc": {} }"#;
+
+fn with(field: &str, value: &str) -> String {
+    let mut json: serde_json::Value = serde_json::from_str(MINIMAL).unwrap();
+    json[field] = serde_json::from_str(value).unwrap();
+    json.to_string()
+}
+
+fn problem(text: &str) -> String {
+    Genesis::from_json(text).unwrap_err().to_string()
+}
+
+#[test]
+fn the_minimal_file_has_the_production_defaults() {
+    let genesis = Genesis::from_json(MINIMAL).unwrap();
+    assert_eq!(genesis.chain.chain_id, 7);
+    assert_eq!(genesis.chain.gas_limit, 30_000_000);
+    assert_eq!(genesis.chain.protocol, Protocol::default());
+    assert!(!genesis.chain.protocol.dev, "development must be asked for");
+    assert_eq!(genesis.base_fee(), BASE_FEE_INITIAL);
+}
+
+#[test]
+fn a_wrong_field_is_refused_by_its_name() {
+    let cases = [
+        (with("allocc", "{}"), "allocc"),
+        (
+            with(
+                "alloc",
+                r#"{"0x0000000000000000000000000000000000000001": {"balanc": "0x1"}}"#,
+            ),
+            "balanc",
+        ),
+        (
+            with("headway", r#"{"validators": [], "heartbeat": 1}"#),
+            "heartbeat",
+        ),
+        (
+            with(
+                "headway",
+                r#"{"validators": [], "protocol": {"heartbeatMs": 0}}"#,
+            ),
+            "heartbeatMs",
+        ),
+        (
+            with(
+                "headway",
+                r#"{"validators": [], "protocol": {"gasChargeFloorPermille": 1001}}"#,
+            ),
+            "gasChargeFloorPermille",
+        ),
+        (
+            with(
+                "headway",
+                r#"{"validators": [], "protocol": {"inflightBlocks": 0}}"#,
+            ),
+            "inflightBlocks",
+        ),
+        (
+            with(
+                "headway",
+                r#"{"validators": [], "protocol": {"blockBytesMax": 1}}"#,
+            ),
+            "blockBytesMax",
+        ),
+        (with("headway", r#"{"validators": ["xyz"]}"#), "xyz"),
+        (with("headway", r#"{"validators": ["00"]}"#), "00"),
+        (with("gasLimit", r#""0x1""#), "gasLimit"),
+        (with("config", r#"{"chainId": 0}"#), "chainId"),
+        (with("number", r#""0x5""#), "number"),
+        ("[]".to_owned(), "object"),
+        ("{".to_owned(), "EOF"),
+    ];
+    for (text, name) in cases {
+        let problem = problem(&text);
+        assert!(problem.contains(name), "{problem} does not name {name}");
+    }
+}
+
+#[test]
+fn a_validator_stands_once() {
+    let key = hex::encode(PrivateKey::from_seed(1).public_key());
+    let text = with(
+        "headway",
+        &format!(r#"{{"validators": ["{key}", "{key}"]}}"#),
+    );
+    assert!(problem(&text).contains("stands twice"));
+}
+
+#[test]
+fn what_is_written_reads_back() {
+    let key = hex::encode(PrivateKey::from_seed(1).public_key());
+    let section = HeadwaySection {
+        validators: vec![key],
+        protocol: Protocol::default(),
+    };
+    let file = alloy_genesis::Genesis {
+        gas_limit: 30_000_000,
+        ..Default::default()
+    };
+    let file = alloy_genesis::Genesis {
+        config: alloy_genesis::ChainConfig {
+            chain_id: 9,
+            ..Default::default()
+        },
+        ..file
+    };
+    let genesis = Genesis::from_json(&Genesis::to_json(&file, &section).unwrap()).unwrap();
+    assert_eq!(genesis.validators.len(), 1);
+    assert_eq!(genesis.chain.chain_id, 9);
+}
+
+#[test]
+fn chains_with_other_rules_have_other_digests() {
+    let other = with(
+        "headway",
+        r#"{"validators": [], "protocol": {"heartbeatMs": 2}}"#,
+    );
+    let digests = [MINIMAL, &other].map(|text| Genesis::from_json(text).unwrap().rules_digest());
+    assert_ne!(digests[0], digests[1]);
+}

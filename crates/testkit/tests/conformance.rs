@@ -1,0 +1,82 @@
+//! Ethereum's own answers: blocks of mainnet, and the public state tests.
+//!
+//! The whole set runs in the slow profile; the default one takes a fixed part of it, chosen by file
+//! name, so that every run and every machine takes the same.
+
+use alloy_primitives::keccak256;
+use executor::execute_sequential;
+use std::{num::NonZeroUsize, path::Path};
+use testkit::{
+    fixtures::{ETHEREUM_TESTS, MAINNET_BLOCKS, json_files, unpack},
+    mainnet::{MainnetBlock, chain, read_codes},
+    state_tests::Report,
+};
+
+/// One file in this many runs in the default profile.
+const SAMPLE: u8 = 16;
+
+#[test]
+fn mainnet_blocks_conformance() {
+    let Some(folder) = unpack(MAINNET_BLOCKS) else {
+        return;
+    };
+    let codes = read_codes(&folder.join("codes.json"));
+    let chain = chain();
+    let mut differences = Vec::new();
+    let (mut blocks, mut transactions) = (0, 0);
+    for path in json_files(&folder.join("blocks")) {
+        let block = MainnetBlock::read(&path, &codes);
+        let input = block.input(&chain);
+        let executed = execute_sequential(&input, block.state(), NonZeroUsize::MIN).unwrap();
+        differences.extend(block.differences(&executed));
+        blocks += 1;
+        transactions += executed.receipts.len();
+    }
+    println!("blocks={blocks} transactions={transactions}");
+    assert!(differences.is_empty(), "{differences:#?}");
+    assert_eq!((blocks, transactions), (50, 13_958));
+}
+
+#[test]
+fn state_tests_sample_conformance() {
+    let report = run_state_tests(|name| keccak256(name)[0] % SAMPLE == 0);
+    assert_passed(report, 500);
+}
+
+#[test]
+fn state_tests_0_slow() {
+    let report = run_state_tests(|name| keccak256(name)[0] % 2 == 0);
+    assert_passed(report, 9_000);
+}
+
+#[test]
+fn state_tests_1_slow() {
+    let report = run_state_tests(|name| keccak256(name)[0] % 2 == 1);
+    assert_passed(report, 9_000);
+}
+
+fn run_state_tests(takes: impl Fn(&str) -> bool) -> Option<Report> {
+    let folder = unpack(ETHEREUM_TESTS)?.join("GeneralStateTests");
+    let mut report = Report::default();
+    for path in json_files(&folder) {
+        if takes(&name(&folder, &path)) {
+            report.run_file(&path);
+        }
+    }
+    Some(report)
+}
+
+/// The path below the set's folder, so that it is the same on every machine.
+fn name(folder: &Path, path: &Path) -> String {
+    let inner = path.strip_prefix(folder).unwrap();
+    inner.to_string_lossy().into_owned()
+}
+
+fn assert_passed(report: Option<Report>, least: usize) {
+    let Some(report) = report else {
+        return;
+    };
+    println!("run={} skipped={}", report.run, report.skipped);
+    assert!(report.failures.is_empty(), "{:#?}", report.failures);
+    assert!(report.run >= least, "only {} ran", report.run);
+}
