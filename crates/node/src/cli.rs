@@ -5,28 +5,23 @@
     reason = "a command line talks to people"
 )]
 
+mod load;
+
 use crate::{
-    config::NodeConfig,
     dev::{self, DevOptions, MNEMONIC},
     error::NodeError,
     init::{self, InitOptions},
-    keys,
-    network::{self, NetworkParts},
-    process::{self, DataDirectory, RpcParts},
-    run::{self, NodeParts},
+    keys, member,
 };
 use alloy_primitives::{Address, hex};
 use alloy_signer_local::PrivateKeySigner;
 use clap::{Args, Parser, Subcommand};
-use commonware_runtime::{Runner as _, Supervisor as _, tokio};
-use pipeline::{Chain, PipelineConfig};
-use primitives::{Genesis, chain::Protocol};
-use rpc::{Cors, RpcConfig};
-use state::Location;
+use pipeline::Chain;
+use primitives::{chain::Protocol, crypto::PublicKey};
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     num::NonZeroUsize,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::ExitCode,
     time::Duration,
 };
@@ -58,6 +53,8 @@ enum Command {
     Init(InitArgs),
     /// Run one node of a network
     Node(NodeArgs),
+    /// Send transactions to a node and count those that get a receipt
+    Load(load::LoadArgs),
 }
 
 #[derive(Debug, Args)]
@@ -161,7 +158,8 @@ pub fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Dev(args) => dev::run(&args.into()),
         Command::Init(args) => init(args),
-        Command::Node(args) => node(&args.config),
+        Command::Node(args) => member::run(&args.config),
+        Command::Load(args) => load::run(args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -229,77 +227,12 @@ fn init(args: InitArgs) -> Result<(), NodeError> {
     Ok(())
 }
 
-fn node(path: &Path) -> Result<(), NodeError> {
-    let config = NodeConfig::read(path)?;
-    let (validators, followers) = config.peers(path)?;
-    let text = std::fs::read_to_string(&config.genesis)
-        .map_err(NodeError::file("cannot read", &config.genesis))?;
-    let genesis = Genesis::from_json(&text).map_err(|source| NodeError::Genesis {
-        path: config.genesis.clone(),
-        source,
-    })?;
-    let key = keys::read(&config.key)?;
-    process::require_free(config.network.listen)?;
-    process::require_free(config.rpc.listen)?;
-    let directory = DataDirectory::open(&config.data_dir)?;
-    let runtime = tokio::Config::new().with_storage_directory(directory.consensus());
-    tokio::Runner::new(runtime).start(|runtime| async move {
-        let identity = run::identity(&genesis, &key);
-        let peers = validators
-            .len()
-            .saturating_add(followers.len())
-            .saturating_sub(1);
-        let (wires, _network) = network::connect(
-            &runtime,
-            NetworkParts {
-                key: key.clone(),
-                namespace: identity.namespace,
-                listen: config.network.listen,
-                validators,
-                followers,
-                limits: identity.limits,
-            },
-        );
-        let parts = NodeParts {
-            genesis,
-            key,
-            fee_recipient: config.fee_recipient,
-            location: Location::Directory(directory.state("node")),
-            partition: "node".to_owned(),
-            pipeline: PipelineConfig {
-                workers: config.workers,
-                report_directory: Some(directory.path().to_owned()),
-                ..PipelineConfig::default()
-            },
-            control: None,
-        };
-        let node = run::assemble(&runtime.child("node"), parts, wires).await?;
-        let rpc = RpcParts {
-            listen: config.rpc.listen,
-            config: RpcConfig {
-                cors: match config.rpc.origins.is_empty() {
-                    true => Cors::Refused,
-                    false => Cors::Origins(config.rpc.origins),
-                },
-                hosts: config.rpc.hosts,
-                filter_seed: init::now_seconds(),
-                ..RpcConfig::default()
-            },
-            dev: None,
-            peers,
-        };
-        let server = process::serve(&runtime, &node, rpc).await?;
-        println!(
-            "Headway node {} serves http://{}",
-            keys::public_hex(&identity.public_key),
-            server.address()
-        );
-        let failed = Box::pin(node.failed());
-        match futures::future::select(failed, Box::pin(process::signalled())).await {
-            futures::future::Either::Left((error, _)) => Err(error),
-            futures::future::Either::Right(((), _)) => Ok(()),
-        }
-    })
+/// Says where a node of a network is served.
+pub(crate) fn announce_node(public_key: &PublicKey, address: SocketAddr) {
+    println!(
+        "Headway node {} serves http://{address}",
+        keys::public_hex(public_key)
+    );
 }
 
 /// Says what a development chain offers.

@@ -87,23 +87,32 @@ impl NodeConfig {
     ///
     /// # Errors
     /// Names the key that is wrong.
-    pub fn peers(&self, path: &Path) -> Result<(Vec<Peer>, Vec<Peer>), NodeError> {
-        let parse = |peers: &[PeerSection]| {
-            let parsed = peers.iter().map(|peer| {
-                let key = keys::parse_public(&peer.public_key).map_err(|problem| {
-                    let problem = format!("public_key {}: {problem}", peer.public_key);
-                    NodeError::Config {
-                        path: path.to_owned(),
-                        problem,
-                    }
-                })?;
-                Ok((key, peer.address))
-            });
-            parsed.collect::<Result<Vec<_>, NodeError>>()
-        };
-        Ok((
-            parse(&self.network.validators)?,
-            parse(&self.network.followers)?,
-        ))
+    pub fn peers(&self, path: &Path) -> Result<Peers, NodeError> {
+        let parse = |peers: &[PeerSection]| peers.iter().map(|peer| peer.parse(path)).collect();
+        let validators: Result<Vec<Peer>, NodeError> = parse(&self.network.validators);
+        let followers: Result<Vec<Peer>, NodeError> = parse(&self.network.followers);
+        Ok(Peers {
+            validators: validators?,
+            followers: followers?,
+        })
+    }
+}
+
+/// The other nodes, by role.
+#[derive(Clone, Debug)]
+pub struct Peers {
+    /// Validators, this node included if it is one.
+    pub validators: Vec<Peer>,
+    /// Nodes that follow.
+    pub followers: Vec<Peer>,
+}
+
+impl PeerSection {
+    fn parse(&self, path: &Path) -> Result<Peer, NodeError> {
+        let key = keys::parse_public(&self.public_key).map_err(|problem| NodeError::Config {
+            path: path.to_owned(),
+            problem: format!("public_key {}: {problem}", self.public_key),
+        })?;
+        Ok((key, self.address))
     }
 }

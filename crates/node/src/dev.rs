@@ -155,7 +155,7 @@ pub fn run(options: &DevOptions) -> Result<(), NodeError> {
     let genesis = genesis(options, &signers, &keys)?;
     let runtime = tokio::Config::new().with_storage_directory(directory.consensus());
     let outcome = tokio::Runner::new(runtime).start(|runtime| async move {
-        let nodes = start_nodes(&runtime, options, &genesis, &keys, &directory).await?;
+        let nodes = Box::pin(start_nodes(&runtime, options, &genesis, &keys, &directory)).await?;
         serve(&runtime, nodes, signers, listen).await
     });
     drop(temporary);
@@ -210,7 +210,7 @@ async fn start_nodes(
             },
             control: Some(control.clone()),
         };
-        nodes.push(run::assemble(&runtime, parts, wires).await?);
+        nodes.push(Box::pin(run::assemble(&runtime, parts, wires)).await?);
     }
     Ok((nodes, control))
 }
@@ -240,11 +240,5 @@ async fn serve(
     let server = process::serve(runtime, &first, parts).await?;
     crate::cli::announce_dev(&signers, &first.chain, server.address(), peers + 1);
     nodes.push(first);
-    let failures = nodes.into_iter().map(|node| Box::pin(node.failed()));
-    let failed = futures::future::select_all(failures);
-    let signalled = Box::pin(process::signalled());
-    match futures::future::select(failed, signalled).await {
-        futures::future::Either::Left(((error, _, _), _)) => Err(error),
-        futures::future::Either::Right(((), _)) => Ok(()),
-    }
+    process::until_signal(nodes).await
 }

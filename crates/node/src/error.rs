@@ -81,6 +81,9 @@ pub enum NodeError {
     /// RPC could not be served.
     #[error(transparent)]
     Rpc(#[from] rpc::ServeError),
+    /// A load could not be run.
+    #[error(transparent)]
+    Load(#[from] crate::load::LoadError),
     /// A part of the node ended by panicking.
     #[error("a part of the node failed: part={part} error={error}")]
     Part {
@@ -109,6 +112,7 @@ impl NodeError {
             | Self::Consensus(_)
             | Self::Rpc(_)
             | Self::Part { .. } => 1,
+            Self::Load(error) => error.exit_code(),
         }
     }
 

@@ -6,6 +6,8 @@ pub mod dev;
 pub mod error;
 pub mod init;
 pub mod keys;
+pub mod load;
+pub mod member;
 pub mod network;
 pub mod process;
 pub mod run;

@@ -167,8 +167,22 @@ pub async fn serve(
     Ok(rpc::serve(backend, parts.listen).await?)
 }
 
+/// Runs nodes until a signal asks to stop.
+///
+/// # Errors
+/// When one of them cannot go on.
+pub async fn until_signal(nodes: Vec<Node>) -> Result<(), NodeError> {
+    let failures = nodes.into_iter().map(|node| Box::pin(node.failed()));
+    let failed = futures::future::select_all(failures);
+    tokio::select! {
+        biased;
+        () = signalled() => Ok(()),
+        (error, _, _) = failed => Err(error),
+    }
+}
+
 /// Resolves at the first interrupt or termination signal.
-pub async fn signalled() {
+async fn signalled() {
     use tokio::signal::unix::{SignalKind, signal};
     let Ok(mut terminate) = signal(SignalKind::terminate()) else {
         return tokio::signal::ctrl_c().await.unwrap_or_default();

@@ -24,7 +24,7 @@ use state::{Store, StoreError};
 use std::{
     collections::VecDeque,
     fmt,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering::Relaxed},
     time::{SystemTime, UNIX_EPOCH},
 };
 use tokio::sync::mpsc;
@@ -213,6 +213,7 @@ impl<E: Clock + Spawner> Actor<E> {
         let executed = executor::execute(&input, &snapshot, self.config.workers)
             .map_err(|fault| PipelineFault::Execution { height, fault })?;
         for fault in &executed.inclusion_faults {
+            shared.inclusion_faults.fetch_add(1, Relaxed);
             tracing::error!(
                 height,
                 ?fault,

@@ -17,7 +17,10 @@ use primitives::{
 use state::{ReadFault, Snapshot, Store, StoreError, UnknownHeight, account_view};
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
 use tokio::sync::{broadcast, watch};
 
@@ -96,6 +99,7 @@ pub(crate) struct Shared {
     ledger: Mutex<Ledger>,
     recent: Mutex<BTreeMap<u64, Arc<ExecutedRecord>>>,
     halted: Mutex<Option<String>>,
+    pub(crate) inclusion_faults: AtomicU64,
     sync_target: Mutex<u64>,
 }
 
@@ -150,6 +154,7 @@ impl Chain {
                 ledger: Mutex::new(parts.ledger),
                 recent: Mutex::default(),
                 halted: Mutex::default(),
+                inclusion_faults: AtomicU64::new(0),
                 sync_target: Mutex::new(starting_height),
             }),
         }
@@ -235,9 +240,16 @@ impl Chain {
     /// Why this node stopped executing, if it did.
     #[must_use]
     pub fn stopped(&self) -> Option<String> {
-        lock(&self.shared.halted)
-            .clone()
-            .or_else(|| self.diverged().map(|report| report.to_string()))
+        // A guard that lived on would be held while the ledger is locked: the other way round than elsewhere.
+        let halted = lock(&self.shared.halted).clone();
+        halted.or_else(|| self.diverged().map(|report| report.to_string()))
+    }
+
+    /// Transactions that could not pay, or had the wrong nonce, when they executed here. Any is a bug
+    /// in the affordability rule.
+    #[must_use]
+    pub fn inclusion_faults(&self) -> u64 {
+        self.shared.inclusion_faults.load(Relaxed)
     }
 
     /// The evidence, if this node diverged.
@@ -389,6 +401,12 @@ impl Chain {
             certified_height: ledger.certified_floor().height,
             stopped: ledger.diverged().is_some() || lock(&self.shared.halted).is_some(),
         };
+        // Still under the lock, so that nobody puts an older progress over a newer one.
+        self.shared.progress.send_if_modified(|known| {
+            let changed = *known != progress;
+            *known = progress;
+            changed
+        });
         drop(ledger);
         for effect in &effects {
             if let Effect::Reached {
@@ -404,11 +422,6 @@ impl Chain {
                 });
             }
         }
-        self.shared.progress.send_if_modified(|known| {
-            let changed = *known != progress;
-            *known = progress;
-            changed
-        });
         effects
     }
 
@@ -427,6 +440,7 @@ impl Chain {
     }
 
     pub(crate) fn halt(&self, reason: String) {
+        let _ledger = lock(&self.shared.ledger);
         lock(&self.shared.halted).get_or_insert(reason);
         self.shared
             .progress

@@ -47,6 +47,8 @@ pub struct Ledger {
     heights: BTreeMap<BlockDigest, u64>,
     own: BTreeMap<u64, B256>,
     carried: ExecutionResult,
+    /// Results that finalized headers carry for heights not verified here yet.
+    awaited: BTreeMap<u64, B256>,
     certificate: Option<ExecutionCertificate>,
     ordered: BTreeMap<u64, RecoveredBlock>,
     diverged: Option<DivergenceReport>,
@@ -66,6 +68,7 @@ impl Ledger {
             heights: BTreeMap::new(),
             own: BTreeMap::from([(executed.height, executed.block_hash)]),
             carried,
+            awaited: BTreeMap::new(),
             certificate: None,
             ordered: BTreeMap::new(),
             diverged: None,
@@ -160,6 +163,8 @@ impl Ledger {
                 height: header.executed.height,
                 block_hash: header.executed.block_hash,
             };
+            self.awaited
+                .insert(self.carried.height, self.carried.block_hash);
             if let Some(signatures) = header.executed.certificate.clone() {
                 self.adopt(ExecutionCertificate {
                     result: self.carried,
@@ -205,20 +210,28 @@ impl Ledger {
 
     /// Compares what can be compared, then lets `verified` follow.
     fn settle(&mut self, now_ms: u64) -> Vec<Effect> {
-        let mut effects = self.compare(self.carried);
+        let mut effects = Vec::new();
         if let Some(certificate) = &self.certificate {
             effects.extend(self.compare(certificate.result));
         }
-        if self.diverged.is_some() || self.carried.height > self.heads.executed_height {
-            return effects;
+        let later = self
+            .awaited
+            .split_off(&self.heads.executed_height.saturating_add(1));
+        for (height, block_hash) in std::mem::replace(&mut self.awaited, later) {
+            effects.extend(self.compare(ExecutionResult { height, block_hash }));
+            if self.diverged.is_none() {
+                effects.extend(self.verify_to(height, now_ms));
+            }
         }
-        let from = self.heads.verified_height.saturating_add(1);
-        for height in from..=self.carried.height {
-            effects.extend(self.reach(height, Stage::Verified, now_ms));
-        }
-        self.heads.verified_height = self.carried.height.max(self.heads.verified_height);
-        self.own = self.own.split_off(&self.heads.verified_height);
         effects
+    }
+
+    fn verify_to(&mut self, height: u64, now_ms: u64) -> Vec<Effect> {
+        let from = self.heads.verified_height.saturating_add(1);
+        self.heads.verified_height = height.max(self.heads.verified_height);
+        self.own = self.own.split_off(&self.heads.verified_height);
+        let reached = |height| self.reach(height, Stage::Verified, now_ms);
+        (from..=height).flat_map(reached).collect()
     }
 
     fn compare(&mut self, certified: ExecutionResult) -> Vec<Effect> {
@@ -257,3 +270,6 @@ impl Ledger {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -114,3 +114,6 @@ impl Tally {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -55,7 +55,10 @@ pub fn json_files(folder: &Path) -> Vec<PathBuf> {
             let path = entry.expect("an unpacked folder is readable").path();
             if path.is_dir() {
                 folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "json") {
+            } else if path
+                .extension()
+                .is_some_and(|extension| extension == "json")
+            {
                 found.push(path);
             }
         }
@@ -76,7 +79,10 @@ fn data_folder() -> PathBuf {
     env::var_os(VARIABLE).map_or_else(|| workspace().join("../shared/data"), PathBuf::from)
 }
 
-#[expect(clippy::print_stderr, reason = "a skipped test must not look like one that ran")]
+#[expect(
+    clippy::print_stderr,
+    reason = "a skipped test must not look like one that ran"
+)]
 fn announce_absence(path: &Path) {
     let path = path.display();
     eprintln!("SKIPPED SKIPPED SKIPPED: no {path}; set {VARIABLE} to the folder of the test sets");

@@ -6,9 +6,7 @@
 
 use alloy_primitives::{Address, B256, Bloom, Bytes, U64, U256};
 use executor::{BlockEnvironment, EthereumRules, ExecutedBlock, ExecutionInput, Fork};
-use primitives::{
-    ChainConfig, RecoveredTransaction, chain::Protocol, transaction::Envelope,
-};
+use primitives::{ChainConfig, RecoveredTransaction, chain::Protocol, transaction::Envelope};
 use serde::Deserialize;
 use state::{Account, MemoryState};
 use std::{collections::BTreeMap, fs, path::Path};

@@ -4,4 +4,8 @@
 //! modules beside it, so that the workspace links one test program instead of many.
 
 #[cfg(test)]
+mod conformance;
+#[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod tidy;

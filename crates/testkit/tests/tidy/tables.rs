@@ -126,6 +126,8 @@ pub(crate) const FOREIGN: &[Home] = &[
     // Outside SOCKET_HOMES only its channels and notifications, which need no runtime of its own.
     ("tokio", &["pipeline", "rpc", "node"], NONE),
     ("clap", &["node"], NONE),
+    // The load generator's HTTP client; the runtime brings it already.
+    ("reqwest", &["node"], NONE),
     ("toml", &["node"], &["testkit"]),
     ("tracing-subscriber", &["node"], NONE),
     // Small and general.

@@ -1,0 +1,121 @@
+//! `headway node`: one node of a network, from its config file.
+//!
+//! A node whose key the genesis names as a validator votes; any other follows the chain and serves
+//! RPC.
+
+use crate::{
+    cli,
+    config::{NodeConfig, Peers, RpcSection},
+    error::NodeError,
+    init, keys,
+    network::{self, NetworkParts},
+    process::{self, DataDirectory, RpcParts},
+    run::{self, NodeParts},
+};
+use commonware_runtime::{Runner as _, Supervisor as _, tokio};
+use pipeline::PipelineConfig;
+use primitives::{Genesis, crypto::PrivateKey};
+use rpc::{Cors, RpcConfig};
+use state::Location;
+use std::path::Path;
+
+/// What was read and checked before anything starts.
+struct Prepared {
+    config: NodeConfig,
+    peers: Peers,
+    genesis: Genesis,
+    key: PrivateKey,
+    directory: DataDirectory,
+}
+
+/// Runs the node of a config file until a signal.
+///
+/// # Errors
+/// When a file is wrong, an address is taken, or the node cannot go on.
+pub fn run(path: &Path) -> Result<(), NodeError> {
+    let prepared = prepare(path)?;
+    let runtime = tokio::Config::new().with_storage_directory(prepared.directory.consensus());
+    tokio::Runner::new(runtime).start(|runtime| start(runtime, prepared))
+}
+
+fn prepare(path: &Path) -> Result<Prepared, NodeError> {
+    let config = NodeConfig::read(path)?;
+    let peers = config.peers(path)?;
+    let text = std::fs::read_to_string(&config.genesis)
+        .map_err(NodeError::file("cannot read", &config.genesis))?;
+    let genesis = Genesis::from_json(&text).map_err(|source| NodeError::Genesis {
+        path: config.genesis.clone(),
+        source,
+    })?;
+    let key = keys::read(&config.key)?;
+    process::require_free(config.network.listen)?;
+    process::require_free(config.rpc.listen)?;
+    let directory = DataDirectory::open(&config.data_dir)?;
+    Ok(Prepared {
+        config,
+        peers,
+        genesis,
+        key,
+        directory,
+    })
+}
+
+async fn start(runtime: tokio::Context, prepared: Prepared) -> Result<(), NodeError> {
+    let Prepared {
+        config,
+        peers,
+        genesis,
+        key,
+        directory,
+    } = prepared;
+    let identity = run::identity(&genesis, &key);
+    let peers_max = peers.validators.len().saturating_add(peers.followers.len());
+    let (wires, _network) = network::connect(
+        &runtime,
+        NetworkParts {
+            key: key.clone(),
+            namespace: identity.namespace,
+            listen: config.network.listen,
+            validators: peers.validators,
+            followers: peers.followers,
+            limits: identity.limits,
+        },
+    );
+    let parts = NodeParts {
+        genesis,
+        key,
+        fee_recipient: config.fee_recipient,
+        location: Location::Directory(directory.state("node")),
+        partition: "node".to_owned(),
+        pipeline: PipelineConfig {
+            workers: config.workers,
+            report_directory: Some(directory.path().to_owned()),
+            ..PipelineConfig::default()
+        },
+        control: None,
+    };
+    let node = Box::pin(run::assemble(&runtime.child("node"), parts, wires)).await?;
+    let rpc = RpcParts {
+        listen: config.rpc.listen,
+        config: rpc_config(config.rpc),
+        dev: None,
+        peers: peers_max.saturating_sub(1),
+    };
+    let server = process::serve(&runtime, &node, rpc).await?;
+    cli::announce_node(&identity.public_key, server.address());
+    process::until_signal(vec![node]).await
+}
+
+fn rpc_config(section: RpcSection) -> RpcConfig {
+    let cors = if section.origins.is_empty() {
+        Cors::Refused
+    } else {
+        Cors::Origins(section.origins)
+    };
+    RpcConfig {
+        cors,
+        hosts: section.hosts,
+        filter_seed: init::now_seconds(),
+        ..RpcConfig::default()
+    }
+}

@@ -1,0 +1,492 @@
+//! A whole network in one deterministic runtime: real nodes, execution included, on simulated links.
+//!
+//! ```text
+//! simulate(config, scenario)
+//!    └─ Cluster ── links (faults.rs) ── Validator 0 … n: disk, partition ──life 0──✂ crash ──life 1──▶
+//!         │                                 └─ node::run::assemble, as in production
+//!         └─ watch: the heads of every life, all the time ──▶ oracle.rs
+//! ```
+//! One seed gives one history: the runtime picks the order of tasks and the fate of messages from
+//! it. A crash is a power failure: the tasks end where they are, and what was not synced is gone,
+//! from the state's disk and from the files of consensus.
+//!
+//! Limits: time is simulated and advances a millisecond for every round of tasks, so that CPU time
+//! costs nothing; `PipelineConfig::execution_delay` stands for slow execution.
+
+mod network;
+
+use crate::faults;
+use alloy_primitives::{Address, B256, U256};
+use commonware_cryptography::Signer as _;
+use commonware_p2p::simulated::Link;
+use commonware_runtime::{
+    Clock as _, Handle, Runner as _, Spawner as _, Supervisor as _,
+    deterministic::{self, Context},
+};
+use futures::channel::oneshot;
+use mempool::Mempool;
+use network::Links;
+use node::{
+    init::{GenesisOptions, genesis_file},
+    run::{self, NodeParts},
+};
+use pipeline::{Chain, PipelineConfig};
+use primitives::{
+    Genesis, Heads,
+    chain::Protocol,
+    crypto::{PrivateKey, PublicKey},
+};
+use state::{Location, MemoryDisk};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+/// Simulated time after which a scenario that has not ended is stuck.
+const SCENARIO_MAX: Duration = Duration::from_secs(60 * 60);
+/// How often a waiting scenario looks.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// When simulated time starts, in seconds since the Unix epoch.
+const START_SECONDS: u64 = 1_700_000_000;
+/// The chain of all simulations.
+pub const CHAIN_ID: u64 = 31_337;
+
+/// What to simulate.
+#[derive(Clone)]
+pub struct ClusterConfig {
+    /// Picks one history.
+    pub seed: u64,
+    /// How many validators.
+    pub validators: u8,
+    /// Every link at first.
+    pub link: Link,
+    /// Rules of the chain.
+    pub protocol: Protocol,
+    /// Block gas limit.
+    pub gas_limit: u64,
+    /// Accounts at height 0: balance and code.
+    pub accounts: BTreeMap<Address, alloy_genesis::GenesisAccount>,
+    /// Validators that execute slowly: added to each of their non-empty blocks.
+    pub execution_delays: BTreeMap<usize, Duration>,
+}
+
+impl ClusterConfig {
+    /// Four validators, 50 ms apart.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            validators: 4,
+            link: faults::good_link(),
+            protocol: Protocol::default(),
+            gas_limit: 30_000_000,
+            accounts: BTreeMap::new(),
+            execution_delays: BTreeMap::new(),
+        }
+    }
+}
+
+impl fmt::Debug for ClusterConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClusterConfig")
+            .field("seed", &self.seed)
+            .field("validators", &self.validators)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Says which seed failed; a failure is a seed.
+struct SeedNote(u64);
+
+impl Drop for SeedNote {
+    #[expect(clippy::print_stderr, reason = "beside the panic message of a test")]
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("simulation failed with seed={}", self.0);
+        }
+    }
+}
+
+/// Runs a scenario on a network without any validator started, and returns a fingerprint of
+/// everything that happened.
+pub fn simulate<F: Future<Output = ()>>(
+    config: ClusterConfig,
+    scenario: impl FnOnce(Cluster) -> F,
+) -> String {
+    let _note = SeedNote(config.seed);
+    let start_time = UNIX_EPOCH + Duration::from_secs(START_SECONDS);
+    let runtime = deterministic::Config::new()
+        .with_seed(config.seed)
+        .with_start_time(start_time)
+        .with_timeout(Some(SCENARIO_MAX));
+    deterministic::Runner::new(runtime).start(|runtime| async move {
+        let cluster = Cluster::new(runtime.child("cluster"), config).await;
+        scenario(cluster).await;
+        runtime.auditor().state()
+    })
+}
+
+/// What has been seen to be wrong, whoever saw it.
+type Violations = Arc<Mutex<Vec<String>>>;
+
+/// A network of validators.
+pub struct Cluster {
+    runtime: Context,
+    links: Links,
+    link: Link,
+    genesis: Genesis,
+    validators: Vec<Validator>,
+    violations: Violations,
+}
+
+impl fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(&self.validators).finish()
+    }
+}
+
+/// One validator: what outlives a crash, and its life if it has one.
+struct Validator {
+    index: usize,
+    key: PrivateKey,
+    disk: MemoryDisk,
+    execution_delay: Duration,
+    lives: u32,
+    running: Option<Running>,
+}
+
+impl fmt::Debug for Validator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let heads = self.running.as_ref().map(|running| running.chain.heads());
+        write!(f, "validator {}: lives={} {heads:?}", self.index, self.lives)
+    }
+}
+
+struct Running {
+    chain: Chain,
+    mempool: Mempool,
+    task: Handle<()>,
+}
+
+impl Cluster {
+    async fn new(runtime: Context, config: ClusterConfig) -> Self {
+        let keys: Vec<PrivateKey> = (0..config.validators)
+            .map(|index| PrivateKey::from_seed(u64::from(index)))
+            .collect();
+        let genesis = genesis(&config, &keys);
+        let peers: Vec<PublicKey> = keys.iter().map(PrivateKey::public_key).collect();
+        let limits = keys
+            .first()
+            .map(|key| run::identity(&genesis, key).limits)
+            .expect("a network has a validator");
+        let links = network::start(&runtime, &peers, &limits).await;
+        let validators = keys.into_iter().enumerate().map(|(index, key)| Validator {
+            index,
+            key,
+            disk: MemoryDisk::new(),
+            execution_delay: config
+                .execution_delays
+                .get(&index)
+                .copied()
+                .unwrap_or_default(),
+            lives: 0,
+            running: None,
+        });
+        let mut cluster = Self {
+            runtime,
+            links,
+            link: config.link,
+            genesis,
+            validators: validators.collect(),
+            violations: Violations::default(),
+        };
+        cluster.heal().await;
+        cluster
+    }
+
+    /// Every validator of the network, running or not.
+    pub fn indices(&self) -> impl Iterator<Item = usize> + use<> {
+        0..self.validators.len()
+    }
+
+    /// The chain's genesis.
+    #[must_use]
+    pub const fn genesis(&self) -> &Genesis {
+        &self.genesis
+    }
+
+    /// Simulated time since the start.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        let start = UNIX_EPOCH + Duration::from_secs(START_SECONDS);
+        self.now().duration_since(start).unwrap_or_default()
+    }
+
+    /// Simulated time.
+    #[must_use]
+    pub fn now(&self) -> SystemTime {
+        self.runtime.current()
+    }
+
+    /// What one running validator lets everybody read.
+    ///
+    /// # Panics
+    /// If it does not run.
+    #[must_use]
+    pub fn chain(&self, index: usize) -> &Chain {
+        &self.running(index).chain
+    }
+
+    /// The pool of one running validator.
+    ///
+    /// # Panics
+    /// If it does not run.
+    #[must_use]
+    pub fn mempool(&self, index: usize) -> &Mempool {
+        &self.running(index).mempool
+    }
+
+    fn running(&self, index: usize) -> &Running {
+        let running = self.validators[index].running.as_ref();
+        running.expect("a scenario asks for validators that run")
+    }
+
+    /// The chains of the validators that run, with their indices.
+    pub fn chains(&self) -> impl Iterator<Item = (usize, &Chain)> {
+        self.validators.iter().filter_map(|validator| {
+            let running = validator.running.as_ref()?;
+            Some((validator.index, &running.chain))
+        })
+    }
+
+    /// What the watches have seen so far.
+    #[must_use]
+    pub fn violations(&self) -> Vec<String> {
+        lock(&self.violations).clone()
+    }
+
+    /// Starts every validator that does not run.
+    pub async fn start_all(&mut self) {
+        for index in self.indices() {
+            if self.validators[index].running.is_none() {
+                self.start(index).await;
+            }
+        }
+    }
+
+    /// Starts a validator, on what its last life left behind.
+    ///
+    /// # Panics
+    /// If it runs, or if it cannot start.
+    pub async fn start(&mut self, index: usize) {
+        let validator = &mut self.validators[index];
+        assert!(validator.running.is_none(), "validator {index} runs already");
+        let wires = network::wires(&self.links, &validator.key.public_key()).await;
+        let parts = validator.parts(&self.genesis);
+        let runtime = self
+            .runtime
+            .child("validator")
+            .with_attribute("index", index)
+            .with_attribute("life", validator.lives);
+        validator.lives += 1;
+        let (started, waiting) = oneshot::channel();
+        let violations = Arc::clone(&self.violations);
+        let task = runtime.spawn(move |runtime| async move {
+            let node = run::assemble(&runtime, parts, wires).await;
+            let node = node.unwrap_or_else(|error| panic!("validator {index}: {error}"));
+            let chain = node.chain.clone();
+            let watched = Arc::clone(&violations);
+            let _ends_with_its_parent = runtime
+                .child("watch")
+                .spawn(move |_| watch_heads(index, chain, watched));
+            drop(started.send((node.chain.clone(), node.mempool.clone())));
+            let error = node.failed().await;
+            lock(&violations).push(format!("validator {index} failed: {error}"));
+        });
+        let (chain, mempool) = waiting.await.expect("a starting validator panics or reports");
+        validator.running = Some(Running {
+            chain,
+            mempool,
+            task,
+        });
+    }
+
+    /// Cuts a validator's power.
+    ///
+    /// # Panics
+    /// If it does not run.
+    pub async fn crash(&mut self, index: usize) {
+        let validator = &mut self.validators[index];
+        let running = validator.running.take();
+        let running = running.expect("a scenario crashes validators that run");
+        running.task.abort();
+        validator.disk.crash();
+        // The tasks are dropped, and their files closed, in the rounds that follow.
+        drop(running.task.await);
+        self.runtime.sleep(LOOK_EVERY).await;
+    }
+
+    /// The disk of a validator that does not run: for a scenario that damages it.
+    ///
+    /// # Panics
+    /// If it runs.
+    #[must_use]
+    pub fn disk(&self, index: usize) -> &MemoryDisk {
+        let validator = &self.validators[index];
+        assert!(validator.running.is_none(), "validator {index} runs");
+        &validator.disk
+    }
+
+    /// Lets time pass.
+    pub async fn run_for(&self, time: Duration) {
+        self.runtime.sleep(time).await;
+    }
+
+    /// Lets time pass until something holds.
+    ///
+    /// # Panics
+    /// If it does not within `limit` of simulated time.
+    pub async fn until(&self, what: &str, limit: Duration, holds: impl Fn(&Self) -> bool) {
+        let deadline = self.now() + limit;
+        while !holds(self) {
+            assert!(self.now() < deadline, "not within {limit:?}: {what}; {self:?}");
+            self.runtime.sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Lets time pass until every running validator has verified a height.
+    ///
+    /// # Panics
+    /// If one has not within `limit` of simulated time.
+    pub async fn until_verified(&self, height: u64, limit: Duration) {
+        let verified = |cluster: &Self| {
+            let mut heads = cluster.chains().map(|(_, chain)| chain.heads());
+            heads.all(|heads| heads.verified_height >= height)
+        };
+        let what = format!("verified_height >= {height}");
+        self.until(&what, limit, verified).await;
+    }
+
+    /// Lets time pass until every running validator has executed and verified these transactions.
+    ///
+    /// # Panics
+    /// If one has not within `limit` of simulated time.
+    pub async fn until_settled(&self, transactions: &[B256], limit: Duration) {
+        let settled = |cluster: &Self| {
+            cluster.chains().all(|(_, chain)| {
+                let verified_height = chain.heads().verified_height;
+                transactions.iter().all(|hash| {
+                    let location = chain.transaction(hash).expect("a simulated disk reads");
+                    location.is_some_and(|(record, _)| record.height() <= verified_height)
+                })
+            })
+        };
+        let what = format!("{} transactions are verified", transactions.len());
+        self.until(&what, limit, settled).await;
+    }
+
+    /// Puts one link, in both directions, between every two validators of different groups or of
+    /// the same one.
+    pub(crate) async fn relink(&mut self, link: Option<&Link>, apart: impl Fn(usize, usize) -> bool) {
+        for from in self.indices() {
+            for to in self.indices() {
+                let ends = (self.public_key(from), self.public_key(to));
+                match link.filter(|_| !apart(from, to)) {
+                    _ if from == to => {}
+                    Some(link) => set_link(&self.links, ends, link.clone()).await,
+                    None => drop(self.links.remove_link(ends.0, ends.1).await),
+                }
+            }
+        }
+    }
+
+    /// Gives every pair a new link.
+    pub async fn set_links(&mut self, link: Link) {
+        self.link = link;
+        self.heal().await;
+    }
+
+    /// Connects everybody again.
+    pub async fn heal(&mut self) {
+        let link = self.link.clone();
+        self.relink(Some(&link), |_, _| false).await;
+    }
+
+    /// Lets nothing through between `group` and the others.
+    pub async fn partition(&mut self, group: &[usize]) {
+        let link = self.link.clone();
+        let apart = |from, to| group.contains(&from) != group.contains(&to);
+        self.relink(Some(&link), apart).await;
+    }
+
+    fn public_key(&self, index: usize) -> PublicKey {
+        self.validators[index].key.public_key()
+    }
+}
+
+async fn set_link(links: &Links, (from, to): (PublicKey, PublicKey), link: Link) {
+    // None to remove at first, and then a link is replaced.
+    drop(links.remove_link(from.clone(), to.clone()).await);
+    let added = links.add_link(from, to, link).await;
+    added.expect("two different peers of the network can be linked");
+}
+
+impl Validator {
+    fn parts(&self, genesis: &Genesis) -> NodeParts {
+        NodeParts {
+            genesis: genesis.clone(),
+            key: self.key.clone(),
+            fee_recipient: Address::left_padding_from(&(0xfee0_0000_u64 + self.index as u64).to_be_bytes()),
+            location: Location::Memory(self.disk.clone()),
+            partition: format!("validator{}", self.index),
+            pipeline: PipelineConfig {
+                execution_delay: self.execution_delay,
+                ..PipelineConfig::default()
+            },
+            control: None,
+        }
+    }
+}
+
+/// A genesis with these accounts, and those every chain has.
+fn genesis(config: &ClusterConfig, keys: &[PrivateKey]) -> Genesis {
+    let options = GenesisOptions {
+        chain_id: CHAIN_ID,
+        gas_limit: config.gas_limit,
+        timestamp: START_SECONDS,
+        funded: BTreeMap::<Address, U256>::new(),
+    };
+    let file = genesis_file(&options, keys, config.protocol.clone());
+    let parsed = file.and_then(|text| Genesis::from_json(&text));
+    let mut genesis = parsed.expect("a scenario's protocol is in range");
+    genesis.alloc.extend(config.accounts.clone());
+    genesis
+}
+
+/// Looks at the heads of one life whenever they move: `verified <= executed <= finalized`, and none
+/// ever falls.
+async fn watch_heads(index: usize, chain: Chain, violations: Violations) {
+    let mut progress = chain.progress();
+    let mut before = Heads::default();
+    loop {
+        let heads = progress.borrow_and_update().heads;
+        let ordered = heads.verified_height <= heads.executed_height
+            && heads.executed_height <= heads.finalized_height;
+        let falls = heads.verified_height < before.verified_height
+            || heads.executed_height < before.executed_height
+            || heads.finalized_height < before.finalized_height;
+        if !ordered || falls {
+            lock(&violations).push(format!("validator {index}: heads {before:?} then {heads:?}"));
+        }
+        before = heads;
+        if progress.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+fn lock(violations: &Violations) -> std::sync::MutexGuard<'_, Vec<String>> {
+    violations.lock().unwrap_or_else(PoisonError::into_inner)
+}

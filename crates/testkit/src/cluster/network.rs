@@ -1,0 +1,61 @@
+//! Simulated links in the place of authenticated connections.
+//!
+//! The messages, the channels and their rate limits are those of a real node; only the wire is a
+//! model: a latency, a jitter and a chance of loss for each direction of each pair.
+
+use commonware_p2p::simulated::{Config, Control, Manager, Network, Oracle, Receiver, Sender};
+use commonware_runtime::{Supervisor as _, deterministic::Context};
+use consensus::network::{self, Link, Wires};
+use primitives::{BlockLimits, crypto::PublicKey};
+use std::num::NonZeroUsize;
+
+/// Handle over all links.
+pub(crate) type Links = Oracle<PublicKey, Context>;
+
+/// The simulated network as consensus sees it.
+#[derive(Debug)]
+pub(crate) struct Simulated;
+
+impl network::Network for Simulated {
+    type Sender = Sender<PublicKey, Context>;
+    type Receiver = Receiver<PublicKey>;
+    type Blocker = Control<PublicKey, Context>;
+    type Peers = Manager<PublicKey, Context>;
+}
+
+/// Starts a network of these peers, without any link between them.
+pub(crate) async fn start(runtime: &Context, peers: &[PublicKey], limits: &BlockLimits) -> Links {
+    let config = Config {
+        max_size: network::message_bytes_max(limits),
+        max_peers_per_set: NonZeroUsize::new(peers.len()).unwrap_or(NonZeroUsize::MIN),
+        disconnect_on_block: true,
+        tracked_peer_sets: NonZeroUsize::MIN,
+    };
+    let (network, links) =
+        Network::new_with_peers(runtime.child("network"), config, peers.iter().cloned()).await;
+    let _runs_until_the_end = network.start();
+    links
+}
+
+/// The ends of one validator; those it had before a crash fall silent.
+pub(crate) async fn wires(links: &Links, validator: &PublicKey) -> Wires<Simulated> {
+    let control = links.control(validator.clone());
+    Wires {
+        votes: link(&control, network::VOTES).await,
+        certificates: link(&control, network::CERTIFICATES).await,
+        resolver: link(&control, network::RESOLVER).await,
+        backfill: link(&control, network::BACKFILL).await,
+        blocks: link(&control, network::BLOCKS).await,
+        results: link(&control, network::RESULTS).await,
+        transactions: link(&control, network::TRANSACTIONS).await,
+        blocker: control,
+        peers: links.manager(),
+    }
+}
+
+async fn link(control: &Control<PublicKey, Context>, channel: u64) -> Link<Simulated> {
+    control
+        .register(channel, network::quota())
+        .await
+        .expect("the network runs as long as the simulation")
+}
