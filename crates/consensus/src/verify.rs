@@ -233,3 +233,6 @@ fn check_gas(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

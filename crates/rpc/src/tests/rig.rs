@@ -203,7 +203,8 @@ impl Rig {
 
     /// A block of what waits, ordered and not executed before this returns.
     pub(super) fn order(&self) -> Block {
-        self.order_with(self.parent.lock().unwrap().header().executed.clone())
+        let executed = self.parent.lock().unwrap().header().executed.clone();
+        self.order_with(executed)
     }
 
     /// Tells the pipeline of a block that carries this result.

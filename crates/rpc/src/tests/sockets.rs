@@ -166,7 +166,11 @@ fn batches_keep_order_and_have_a_limit() {
         assert_eq!(answer["error"]["code"], -32600);
         assert_eq!(answer["error"]["message"], "batch too large");
         let notifications = r#"[{"jsonrpc":"2.0","method":"eth_chainId"}]"#;
-        assert_eq!(post(&server, notifications).await.body, "");
+        assert_eq!(
+            post(&server, notifications).await.body,
+            "null",
+            "jsonrpsee's word for nothing"
+        );
         let mixed = r#"[1, {"jsonrpc":"2.0","id":7,"method":"eth_chainId"}]"#;
         let answer = post(&server, mixed).await.json();
         assert_eq!(answer[0]["error"]["code"], -32600);
@@ -284,19 +288,90 @@ fn only_allowed_origins_read_answers() {
                 .head
                 .contains("access-control-allow-origin")
         );
-        let upgrade = async |origin: &str| {
-            let head = format!(
-                "GET / HTTP/1.1\r\nhost: localhost\r\norigin: {origin}\r\nupgrade: websocket\r\n\
-                 sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ=="
-            );
-            exchange(&server, &head, "").await.status
-        };
-        assert_eq!(upgrade("http://evil.example").await, 403);
         assert_eq!(
-            upgrade("http://localhost").await,
-            400,
-            "a page of its own gets as far as the handshake"
+            connect(&server, "http://evil.example").await.unwrap_err(),
+            403
         );
+        connect(&server, allowed).await.unwrap();
+        let own = format!("http://{}", server.address());
+        connect(&server, &own).await.unwrap();
+    });
+}
+
+/// Opens a WebSocket from a page of this origin; the status if it is refused.
+async fn connect(server: &RpcServer, origin: &str) -> Result<TcpStream, u16> {
+    let mut socket = TcpStream::connect(server.address()).await.unwrap();
+    let host = server.address();
+    let request = format!(
+        "GET / HTTP/1.1\r\nhost: {host}\r\norigin: {origin}\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+         sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    );
+    socket.write_all(request.as_bytes()).await.unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(socket.read_u8().await.unwrap());
+    }
+    let head = String::from_utf8(head).unwrap();
+    match head.split(' ').nth(1).unwrap().parse().unwrap() {
+        101 => Ok(socket),
+        status => Err(status),
+    }
+}
+
+/// Sends one text frame, masked with zeros as the standard asks clients to mask.
+async fn write_frame(socket: &mut TcpStream, text: &str) {
+    let length = u8::try_from(text.len()).unwrap();
+    assert!(length < 126, "short frames only");
+    let frame = [&[0x81, 0x80 | length, 0, 0, 0, 0], text.as_bytes()].concat();
+    socket.write_all(&frame).await.unwrap();
+}
+
+/// Reads one text frame.
+async fn read_frame(socket: &mut TcpStream) -> Value {
+    assert_eq!(socket.read_u8().await.unwrap(), 0x81);
+    let length = match socket.read_u8().await.unwrap() {
+        126 => usize::from(socket.read_u16().await.unwrap()),
+        length => usize::from(length),
+    };
+    let mut text = vec![0; length];
+    socket.read_exact(&mut text).await.unwrap();
+    serde_json::from_slice(&text).unwrap()
+}
+
+#[test]
+fn a_websocket_calls_and_is_told() {
+    run(|rig| async move {
+        let server = start(&rig).await;
+        let mut socket = connect(&server, "http://any.example").await.unwrap();
+        write_frame(
+            &mut socket,
+            r#"{"jsonrpc":"2.0","id":1,"method":"eth_chainId"}"#,
+        )
+        .await;
+        assert_eq!(read_frame(&mut socket).await["result"], "0x7a69");
+        let subscribe =
+            r#"{"jsonrpc":"2.0","id":2,"method":"eth_subscribe","params":["newHeads"]}"#;
+        write_frame(&mut socket, subscribe).await;
+        let id = read_frame(&mut socket).await["result"].clone();
+        assert!(id.as_str().unwrap().starts_with("0x"), "{id}");
+        let record = rig.mine().await;
+        let head = read_frame(&mut socket).await;
+        assert_eq!(head["method"], "eth_subscription");
+        assert_eq!(head["params"]["subscription"], id);
+        assert_eq!(head["params"]["result"]["hash"], record.hash.to_string());
+        let unsubscribe =
+            format!(r#"{{"jsonrpc":"2.0","id":3,"method":"eth_unsubscribe","params":[{id}]}}"#);
+        write_frame(&mut socket, &unsubscribe).await;
+        assert_eq!(read_frame(&mut socket).await["result"], true);
+        rig.mine().await;
+        write_frame(&mut socket, r#"{"jsonrpc":"#).await;
+        assert_eq!(read_frame(&mut socket).await["error"]["code"], -32700);
+        write_frame(
+            &mut socket,
+            r#"{"jsonrpc":"2.0","id":4,"method":"eth_blockNumber"}"#,
+        )
+        .await;
+        assert_eq!(read_frame(&mut socket).await["result"], "0x2");
     });
 }
 
