@@ -3,6 +3,7 @@
 use crate::verify::{commitments, gas_budget};
 use alloy_consensus::Transaction as _;
 use alloy_primitives::{Address, B256};
+use commonware_codec::EncodeSize;
 use mempool::{Best, TransactionSource};
 use primitives::{
     Block, ChainConfig, Directive, ExecutedRef, Header, RecoveredBlock, RecoveredTransaction,
@@ -14,8 +15,8 @@ use std::collections::BTreeMap;
 
 /// Bytes that a transaction's length prefix takes in an encoded body.
 const LENGTH_PREFIX_BYTES: usize = 4;
-/// Bytes kept free in a body for its counters and directives.
-const BODY_RESERVED_BYTES: usize = 64 * 1024;
+/// Bytes that the two counters of a body take.
+const COUNTERS_BYTES: usize = 8;
 
 /// What a block is built on.
 #[derive(Debug)]
@@ -50,7 +51,8 @@ impl Foundation<'_> {
             gas: gas_budget(self.in_flight, self.chain),
             bytes: usize::try_from(self.chain.protocol.block_bytes_max)
                 .unwrap_or(usize::MAX)
-                .saturating_sub(BODY_RESERVED_BYTES),
+                .saturating_sub(COUNTERS_BYTES)
+                .saturating_sub(directives.iter().map(EncodeSize::encode_size).sum()),
         };
         let mut transactions = Vec::new();
         while let Some(transaction) = best.next() {

@@ -33,6 +33,8 @@ const OUTGOING_MAX: usize = 65_536;
 const RETRIED_MAX: usize = 8_192;
 /// Hashes of received transactions remembered, so that they are not sent on.
 const RECEIVED_MAX: usize = 65_536;
+/// How often transactions that waited too long are looked for.
+const EXPIRY_INTERVAL: Duration = Duration::from_secs(60);
 /// Width of a length prefix in a message.
 const LENGTH_BYTES: usize = 4;
 
@@ -161,6 +163,7 @@ async fn forward<E: Clock>(
 ) {
     let mut waiting: VecDeque<Transaction> = VecDeque::new();
     let mut retry_at = runtime.current() + retry;
+    let mut expire_at = runtime.current() + EXPIRY_INTERVAL;
     let mut batch = Vec::new();
     loop {
         tokio::select! {
@@ -175,6 +178,10 @@ async fn forward<E: Clock>(
             }
             () = runtime.sleep_until(retry_at) => {
                 retry_at = runtime.current() + retry;
+                if runtime.current() >= expire_at {
+                    expire_at = runtime.current() + EXPIRY_INTERVAL;
+                    mempool.expire(unix_ms(runtime.current()));
+                }
                 waiting.retain(|transaction| mempool.get(&transaction.hash()).is_some());
                 send(&mut sender, waiting.make_contiguous());
             }

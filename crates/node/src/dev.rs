@@ -105,7 +105,8 @@ fn genesis(
     };
     if let Some(file) = file.as_ref().filter(|file| file.exists()) {
         let text = std::fs::read_to_string(file).map_err(NodeError::file("cannot read", file))?;
-        return Genesis::from_json(&text).map_err(refuse);
+        let genesis = Genesis::from_json(&text).map_err(refuse)?;
+        return require_same(&genesis, options).map(|()| genesis);
     }
     let genesis_options = GenesisOptions {
         chain_id: options.chain_id,
@@ -122,6 +123,34 @@ fn genesis(
         std::fs::write(&file, text).map_err(NodeError::file("cannot write", &file))?;
     }
     Ok(parsed)
+}
+
+/// A chain that is there already goes on under its own rules; options that ask for others are a
+/// mistake that must not pass in silence.
+fn require_same(genesis: &Genesis, options: &DevOptions) -> Result<(), NodeError> {
+    let chain = &genesis.chain;
+    let refuse = |option, kept: String| {
+        let problem = format!(
+            "the chain in --data-dir has {kept}; ask for the same or choose another directory"
+        );
+        Err(NodeError::Option { option, problem })
+    };
+    if chain.chain_id != options.chain_id {
+        return refuse("--chain-id", chain.chain_id.to_string());
+    }
+    if chain.gas_limit != options.gas_limit {
+        return refuse("--gas-limit", chain.gas_limit.to_string());
+    }
+    if genesis.validators.len() != usize::from(options.validators) {
+        return refuse("--validators", genesis.validators.len().to_string());
+    }
+    if chain.protocol != protocol(options) {
+        return refuse(
+            "--block-time",
+            format!("{} ms", chain.protocol.block_time_ms),
+        );
+    }
+    Ok(())
 }
 
 /// Runs until a signal.
@@ -240,5 +269,5 @@ async fn serve(
     let server = process::serve(runtime, &first, parts).await?;
     crate::cli::announce_dev(&signers, &first.chain, server.address(), peers + 1);
     nodes.push(first);
-    process::until_signal(nodes).await
+    process::until_signal(runtime.child("stop"), nodes).await
 }

@@ -103,7 +103,7 @@ async fn start(runtime: tokio::Context, prepared: Prepared) -> Result<(), NodeEr
     };
     let server = process::serve(&runtime, &node, rpc).await?;
     cli::announce_node(&identity.public_key, server.address());
-    process::until_signal(vec![node]).await
+    process::until_signal(runtime, vec![node]).await
 }
 
 fn rpc_config(section: RpcSection) -> RpcConfig {

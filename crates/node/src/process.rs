@@ -1,7 +1,7 @@
 //! What a process does around its nodes: data directories, ports, the runtime, RPC, signals.
 
 use crate::{error::NodeError, run::Node};
-use commonware_runtime::{Clock as _, Metrics as _, Supervisor as _, tokio::Context};
+use commonware_runtime::{Clock as _, Metrics as _, Spawner as _, Supervisor as _, tokio::Context};
 use pipeline::DevControl;
 use rpc::{Backend, BackendParts, Dev, RpcConfig, RpcServer};
 use std::{
@@ -10,11 +10,14 @@ use std::{
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::Arc,
-    time::UNIX_EPOCH,
+    time::{Duration, UNIX_EPOCH},
 };
 
 /// Permissions of a data directory.
 const OWNER_ONLY: u32 = 0o700;
+
+/// How long a stopping node may take to flush.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A data directory that no other process works in while this value lives.
 #[derive(Debug)]
@@ -167,18 +170,24 @@ pub async fn serve(
     Ok(rpc::serve(backend, parts.listen).await?)
 }
 
-/// Runs nodes until a signal asks to stop.
+/// Runs nodes until a signal asks to stop, then lets them flush.
 ///
 /// # Errors
 /// When one of them cannot go on.
-pub async fn until_signal(nodes: Vec<Node>) -> Result<(), NodeError> {
+pub async fn until_signal(runtime: Context, nodes: Vec<Node>) -> Result<(), NodeError> {
     let failures = nodes.into_iter().map(|node| Box::pin(node.failed()));
     let failed = futures::future::select_all(failures);
     tokio::select! {
         biased;
-        () = signalled() => Ok(()),
-        (error, _, _) = failed => Err(error),
+        () = signalled() => {}
+        (error, _, _) = failed => return Err(error),
     }
+    // What is not flushed in time is executed again at the next start.
+    runtime
+        .stop(0, Some(STOP_TIMEOUT))
+        .await
+        .unwrap_or_default();
+    Ok(())
 }
 
 /// Resolves at the first interrupt or termination signal.

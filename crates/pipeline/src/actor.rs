@@ -14,9 +14,10 @@ use crate::{
     divergence::TransactionOutcome,
     ledger::Effect,
     mailbox::{Job, announce},
+    metrics::Metrics,
 };
 use alloy_primitives::B256;
-use commonware_runtime::{Clock, Handle, Spawner};
+use commonware_runtime::{Clock, Handle, Metrics as RuntimeMetrics, Spawner};
 use commonware_utils::{Acknowledgement as _, acknowledgement::Exact};
 use executor::{ExecutionFault, ExecutionInput};
 use primitives::{Block, BlockLimits, ChainConfig, ExecutionResult, FinalizedBlock};
@@ -81,6 +82,7 @@ pub struct Actor<E> {
     observers: Vec<Observer>,
     unacknowledged: VecDeque<(u64, Exact)>,
     flushed_at: SystemTime,
+    metrics: Metrics,
 }
 
 impl<E> fmt::Debug for Actor<E> {
@@ -91,7 +93,7 @@ impl<E> fmt::Debug for Actor<E> {
     }
 }
 
-impl<E: Clock + Spawner> Actor<E> {
+impl<E: Clock + Spawner + RuntimeMetrics> Actor<E> {
     /// A pipeline that goes on where its store stands.
     ///
     /// # Errors
@@ -115,6 +117,7 @@ impl<E: Clock + Spawner> Actor<E> {
         let (sender, jobs) = mpsc::channel(config.queue_blocks_max.max(1));
         let pipeline = Pipeline::new(chain.clone(), sender);
         let flushed_at = runtime.current();
+        let metrics = Metrics::new(&runtime);
         let actor = Self {
             runtime,
             chain,
@@ -123,6 +126,7 @@ impl<E: Clock + Spawner> Actor<E> {
             observers,
             unacknowledged: VecDeque::new(),
             flushed_at,
+            metrics,
         };
         Ok((actor, pipeline))
     }
@@ -174,7 +178,15 @@ impl<E: Clock + Spawner> Actor<E> {
         if !self.config.execution_delay.is_zero() && !block.transactions().is_empty() {
             self.runtime.sleep(self.config.execution_delay).await;
         }
+        let started = self.runtime.current();
         let record = Arc::new(self.execute(block)?);
+        let elapsed = self
+            .runtime
+            .current()
+            .duration_since(started)
+            .unwrap_or_default();
+        self.metrics
+            .executed(record.transactions.len(), record.header.gas_used, elapsed);
         self.chain.remember(&record);
         for observer in &mut self.observers {
             observer(&record);
@@ -185,6 +197,7 @@ impl<E: Clock + Spawner> Actor<E> {
         };
         let now_ms = unix_ms(self.runtime.current());
         let effects = self.chain.apply(|ledger| ledger.executed(result, now_ms));
+        self.metrics.heads(self.chain.heads());
         announce(&self.chain, &record);
         for effect in effects {
             if let Effect::Diverged(report) = effect {
@@ -212,6 +225,8 @@ impl<E: Clock + Spawner> Actor<E> {
         );
         let executed = executor::execute(&input, &snapshot, self.config.workers)
             .map_err(|fault| PipelineFault::Execution { height, fault })?;
+        self.metrics
+            .inclusion_faults(executed.inclusion_faults.len());
         for fault in &executed.inclusion_faults {
             shared.inclusion_faults.fetch_add(1, Relaxed);
             tracing::error!(

@@ -3,6 +3,7 @@
 //! Honest over consensus only where one validator orders alone: with several, the next leader is
 //! somebody else, so every request answers [`DevError::SeveralValidators`].
 
+use commonware_codec::EncodeSize;
 use primitives::{Directive, limits};
 use std::sync::{
     Arc, Mutex, PoisonError,
@@ -19,8 +20,13 @@ pub enum DevError {
     )]
     SeveralValidators,
     /// Too many directives wait for a block.
-    #[error("too many waiting directives: max={0}")]
-    Full(usize),
+    #[error("too many changes wait for a block: count_max={count_max} bytes_max={bytes_max}")]
+    Full {
+        /// Most of them.
+        count_max: usize,
+        /// Most bytes of all together.
+        bytes_max: usize,
+    },
 }
 
 #[derive(Debug, Default)]
@@ -94,8 +100,14 @@ impl DevControl {
             .directives
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if waiting.len().saturating_add(directives.len()) > limits::DIRECTIVES_MAX {
-            return Err(DevError::Full(limits::DIRECTIVES_MAX));
+        let all = || waiting.iter().chain(&directives);
+        let bytes: usize = all().map(EncodeSize::encode_size).sum();
+        let (count_max, bytes_max) = (limits::DIRECTIVES_MAX, limits::DIRECTIVES_BYTES_MAX);
+        if all().count() > count_max || bytes > bytes_max {
+            return Err(DevError::Full {
+                count_max,
+                bytes_max,
+            });
         }
         waiting.extend(directives);
         drop(waiting);

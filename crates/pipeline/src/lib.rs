@@ -8,6 +8,7 @@ mod divergence;
 mod genesis;
 mod ledger;
 mod mailbox;
+mod metrics;
 mod record;
 pub mod tally;
 

@@ -21,6 +21,10 @@ pub const AUTHORIZATIONS_MAX: usize = 128;
 /// Most dev directives in one block.
 pub const DIRECTIVES_MAX: usize = 1_024;
 
+/// Most encoded bytes of all dev directives that wait for a block; they fit into the smallest body
+/// a chain may configure.
+pub const DIRECTIVES_BYTES_MAX: usize = 64 * 1024;
+
 /// Most validators of one chain.
 pub const VALIDATORS_MAX: u32 = 256;
 

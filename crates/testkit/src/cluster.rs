@@ -160,7 +160,11 @@ struct Validator {
 impl fmt::Debug for Validator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let heads = self.running.as_ref().map(|running| running.chain.heads());
-        write!(f, "validator {}: lives={} {heads:?}", self.index, self.lives)
+        write!(
+            f,
+            "validator {}: lives={} {heads:?}",
+            self.index, self.lives
+        )
     }
 }
 
@@ -282,7 +286,10 @@ impl Cluster {
     /// If it runs, or if it cannot start.
     pub async fn start(&mut self, index: usize) {
         let validator = &mut self.validators[index];
-        assert!(validator.running.is_none(), "validator {index} runs already");
+        assert!(
+            validator.running.is_none(),
+            "validator {index} runs already"
+        );
         let wires = network::wires(&self.links, &validator.key.public_key()).await;
         let parts = validator.parts(&self.genesis);
         let runtime = self
@@ -305,7 +312,9 @@ impl Cluster {
             let error = node.failed().await;
             lock(&violations).push(format!("validator {index} failed: {error}"));
         });
-        let (chain, mempool) = waiting.await.expect("a starting validator panics or reports");
+        let (chain, mempool) = waiting
+            .await
+            .expect("a starting validator panics or reports");
         validator.running = Some(Running {
             chain,
             mempool,
@@ -351,7 +360,10 @@ impl Cluster {
     pub async fn until(&self, what: &str, limit: Duration, holds: impl Fn(&Self) -> bool) {
         let deadline = self.now() + limit;
         while !holds(self) {
-            assert!(self.now() < deadline, "not within {limit:?}: {what}; {self:?}");
+            assert!(
+                self.now() < deadline,
+                "not within {limit:?}: {what}; {self:?}"
+            );
             self.runtime.sleep(LOOK_EVERY).await;
         }
     }
@@ -389,7 +401,11 @@ impl Cluster {
 
     /// Puts one link, in both directions, between every two validators of different groups or of
     /// the same one.
-    pub(crate) async fn relink(&mut self, link: Option<&Link>, apart: impl Fn(usize, usize) -> bool) {
+    pub(crate) async fn relink(
+        &mut self,
+        link: Option<&Link>,
+        apart: impl Fn(usize, usize) -> bool,
+    ) {
         for from in self.indices() {
             for to in self.indices() {
                 let ends = (self.public_key(from), self.public_key(to));
@@ -438,7 +454,9 @@ impl Validator {
         NodeParts {
             genesis: genesis.clone(),
             key: self.key.clone(),
-            fee_recipient: Address::left_padding_from(&(0xfee0_0000_u64 + self.index as u64).to_be_bytes()),
+            fee_recipient: Address::left_padding_from(
+                &(0xfee0_0000_u64 + self.index as u64).to_be_bytes(),
+            ),
             location: Location::Memory(self.disk.clone()),
             partition: format!("validator{}", self.index),
             pipeline: PipelineConfig {
@@ -478,7 +496,9 @@ async fn watch_heads(index: usize, chain: Chain, violations: Violations) {
             || heads.executed_height < before.executed_height
             || heads.finalized_height < before.finalized_height;
         if !ordered || falls {
-            lock(&violations).push(format!("validator {index}: heads {before:?} then {heads:?}"));
+            lock(&violations).push(format!(
+                "validator {index}: heads {before:?} then {heads:?}"
+            ));
         }
         before = heads;
         if progress.changed().await.is_err() {

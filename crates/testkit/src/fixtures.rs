@@ -36,7 +36,8 @@ pub fn unpack(archive: &str) -> Option<PathBuf> {
     let cache = workspace().join("target/fixtures");
     let folder = cache.join(format!("{name}-{}", metadata.len()));
     if !folder.is_dir() {
-        unpack_into(&path, &cache, &folder).expect("the archive and the target folder are usable");
+        let own = cache.join(format!("unpacking-{name}-{}", process::id()));
+        unpack_into(&path, &own, &folder).expect("the archive and the target folder are usable");
     }
     Some(folder)
 }
@@ -89,20 +90,19 @@ fn announce_absence(path: &Path) {
 }
 
 /// Several test processes may do this at once; whoever is second throws its own copy away.
-fn unpack_into(archive: &Path, cache: &Path, folder: &Path) -> io::Result<()> {
-    let own = cache.join(format!("unpacking-{}", process::id()));
-    fs::create_dir_all(&own)?;
+fn unpack_into(archive: &Path, own: &Path, folder: &Path) -> io::Result<()> {
+    fs::create_dir_all(own)?;
     let status = Command::new("tar")
         .arg("-xJf")
         .arg(archive)
         .arg("-C")
-        .arg(&own)
+        .arg(own)
         .status()?;
     if !status.success() {
         return Err(io::Error::other(format!("tar failed: status={status}")));
     }
-    if fs::rename(&own, folder).is_err() && folder.is_dir() {
-        fs::remove_dir_all(&own)?;
+    if fs::rename(own, folder).is_err() && folder.is_dir() {
+        fs::remove_dir_all(own)?;
     }
     Ok(())
 }

@@ -25,7 +25,9 @@ pub fn healthy(cluster: &Cluster, submitted: &[B256]) {
 /// # Panics
 /// If it does not hold.
 pub fn same_order(cluster: &Cluster) {
-    agree(cluster, "same_order", |record| record.block.digest().to_string());
+    agree(cluster, "same_order", |record| {
+        record.block.digest().to_string()
+    });
 }
 
 /// The same Ethereum block hash and state root at every height that several validators have executed.
@@ -34,7 +36,10 @@ pub fn same_order(cluster: &Cluster) {
 /// If it does not hold.
 pub fn same_results(cluster: &Cluster) {
     agree(cluster, "same_results", |record| {
-        format!("hash={} state_root={}", record.hash, record.header.state_root)
+        format!(
+            "hash={} state_root={}",
+            record.hash, record.header.state_root
+        )
     });
 }
 

@@ -11,7 +11,8 @@
 
 use crate::cluster::{CHAIN_ID, Cluster};
 use alloy_consensus::{
-    SignableTransaction, TxEip1559, TxEip2930, TxEip7702, TxLegacy, transaction::RlpEcdsaEncodableTx,
+    SignableTransaction, TxEip1559, TxEip2930, TxEip7702, TxLegacy,
+    transaction::RlpEcdsaEncodableTx,
 };
 use alloy_eips::eip7702::{Authorization, SignedAuthorization};
 use alloy_genesis::GenesisAccount;
@@ -21,10 +22,7 @@ use alloy_signer_local::PrivateKeySigner;
 use primitives::{RecoveredTransaction, Transaction};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use state::StateReader as _;
-use std::{
-    collections::BTreeMap,
-    time::UNIX_EPOCH,
-};
+use std::{collections::BTreeMap, time::UNIX_EPOCH};
 
 const RICH: u8 = 12;
 const CAREFUL: u8 = 4;
@@ -211,9 +209,15 @@ impl Workload {
 
     fn random_recipient(&mut self) -> Address {
         match self.rng.random_range(0..3) {
-            0 => self.rich[self.rng.random_range(0..self.rich.len())].signer.address(),
-            1 => self.careful[self.rng.random_range(0..self.careful.len())].signer.address(),
-            _ => Address::left_padding_from(&self.rng.random_range(0x1_0000..u64::MAX).to_be_bytes()),
+            0 => self.rich[self.rng.random_range(0..self.rich.len())]
+                .signer
+                .address(),
+            1 => self.careful[self.rng.random_range(0..self.careful.len())]
+                .signer
+                .address(),
+            _ => {
+                Address::left_padding_from(&self.rng.random_range(0x1_0000..u64::MAX).to_be_bytes())
+            }
         }
     }
 

@@ -363,10 +363,7 @@ fn state_is_read_at_any_kept_block() {
         );
         assert_eq!(slot(Value::Null).await, word(7).to_string());
         let poor = rig
-            .call(
-                "eth_getBalance",
-                json!([word(1).to_string()[..42], "latest"]),
-            )
+            .call("eth_getBalance", json!([Address::repeat_byte(9), "latest"]))
             .await;
         assert_eq!(poor, "0x0");
     });

@@ -29,7 +29,8 @@ fn unlocked_accounts_send() {
         let accounts = rig.call("eth_accounts", json!([])).await;
         let from = format!("{:#x}", account(0).address());
         assert_eq!(accounts[0], from);
-        let request = json!({ "from": from, "to": Address::ZERO, "value": "0x5" });
+        let to = Address::repeat_byte(9);
+        let request = json!({ "from": from, "to": to, "value": "0x5" });
         let first = rig.call("eth_sendTransaction", json!([request])).await;
         let second = rig.call("eth_sendTransaction", json!([request])).await;
         rig.mine().await;
@@ -39,10 +40,7 @@ fn unlocked_accounts_send() {
             assert_eq!(transaction["gas"], "0x5208");
             assert_eq!(transaction["from"], from);
         }
-        assert_eq!(
-            rig.call("eth_getBalance", json!([Address::ZERO])).await,
-            "0xa"
-        );
+        assert_eq!(rig.call("eth_getBalance", json!([to])).await, "0xa");
         let stranger = json!({ "from": Address::repeat_byte(3), "to": Address::ZERO });
         let answer = rig.error("eth_sendTransaction", json!([stranger])).await;
         assert_eq!(answer, (-32000, "unknown account".to_owned()));
