@@ -53,7 +53,7 @@ enum Command {
     Init(InitArgs),
     /// Run one node of a network
     Node(NodeArgs),
-    /// Send transactions to a node and count those that get a receipt
+    /// Send transactions to a node and count those that are mined
     Load(load::LoadArgs),
 }
 

@@ -1,13 +1,15 @@
-//! `headway load`: sends signed transactions to any Ethereum RPC and counts those that have a receipt.
+//! `headway load`: sends signed transactions to any Ethereum RPC and counts those that are mined.
 //!
 //! ```text
 //! mnemonic ─▶ senders ─▶ fund ─▶ sign all ─▶ clock starts ─┬▶ connection 0: batch, batch, …
 //!                                                          ├▶ connection 1: batch, batch, …
-//!                                                          └▶ watch: new block ─▶ its receipts ─▶ count
+//!                                                          └▶ watch: new block ─▶ ours in it are mined
+//!                                              clock stops ─▶ receipts of ours
 //! ```
-//! A sender belongs to one connection, so its nonces arrive in order. A transaction counts when the node
-//! has its receipt, not when the node took it. The load generator is a client: it lives outside the
-//! simulation, on one thread, so that it takes little from a node on the same machine.
+//! A sender belongs to one connection, so its nonces arrive in order. A transaction counts when a block
+//! that the node has executed holds it, not when the node took it, and only if the node has its receipt
+//! afterwards. The load generator is a client: it lives outside the simulation, on one thread, so that it
+//! takes little from a node on the same machine.
 
 mod client;
 mod error;
@@ -20,6 +22,7 @@ pub use error::LoadError;
 
 use crate::dev;
 use client::Client;
+use futures::future::{Either, select};
 use sender::Fees;
 use serde::Serialize;
 use sign::Plan;
@@ -62,7 +65,7 @@ pub struct LoadOptions {
     pub connections: usize,
     /// Transactions sent per second in all; none = as fast as the node takes them.
     pub rate: Option<u32>,
-    /// How long to wait for the last receipt, from the first send.
+    /// How long to wait for the last one to be mined, from the first send.
     pub timeout: Duration,
     /// Where the senders' keys come from; its first account pays for the others.
     pub mnemonic: String,
@@ -102,7 +105,7 @@ pub struct LoadReport {
     pub failed: usize,
     /// Blocks that held any of them.
     pub blocks: usize,
-    /// From the first send to the last receipt.
+    /// From the first send until the last of them was in an executed block.
     pub seconds: f64,
     /// Mined transactions per second of that time.
     pub transactions_per_second: f64,
@@ -126,7 +129,7 @@ pub struct Progress {
 /// Hears of progress, many times a second.
 pub type OnProgress<'a> = &'a (dyn Fn(Progress) + Sync);
 
-/// Runs a load to its end. Transactions without a receipt in time are not an error here: the report
+/// Runs a load to its end. Transactions that are not mined in time are not an error here: the report
 /// says how many were mined.
 ///
 /// # Errors
@@ -172,29 +175,22 @@ async fn load(options: &LoadOptions, progress: OnProgress<'_>) -> Result<LoadRep
         .iter()
         .flatten()
         .flat_map(|batch| batch.hashes.iter());
-    let mut watch = Watch::new(
-        client.block_number().await?,
-        hashes.copied().collect(),
-        progress,
-    );
+    let mut watch = Watch::new(client.block_number().await?, hashes.copied(), progress);
     let tally = Tally::new(options.transactions);
     let start = Instant::now();
-    let counted = {
-        let submit = pin!(submit::submit(
-            &client,
-            queues,
-            submit::Pace::new(options, start),
-            &tally
-        ));
+    {
+        let pace = submit::Pace::new(options, start);
+        let submit = pin!(submit::submit(&client, queues, pace, &tally));
         let follow = pin!(watch.follow(&client, &tally, start + options.timeout));
-        match futures::future::select(follow, submit).await {
-            futures::future::Either::Left((counted, _)) => counted,
-            futures::future::Either::Right((submitted, follow)) => {
+        match select(follow, submit).await {
+            Either::Left((followed, _)) => followed?,
+            Either::Right((submitted, follow)) => {
                 submitted?;
-                follow.await
+                follow.await?;
             }
-        }?
-    };
+        }
+    }
+    let counted = watch.check(&client).await?;
     Ok(report(options, &tally, &counted, start))
 }
 

@@ -3,5 +3,7 @@
 pub mod cluster;
 pub mod faults;
 pub mod fixtures;
+pub mod mainnet;
 pub mod oracle;
+pub mod state_tests;
 pub mod workload;

@@ -39,7 +39,7 @@ pub(super) struct LoadArgs {
     /// Transactions per second in all; without it as fast as the node takes them
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     rate: Option<u32>,
-    /// Seconds from the first send within which every receipt must be there
+    /// Seconds from the first send within which all must be mined
     #[arg(long, value_parser = super::parse_seconds, default_value = "120")]
     timeout: Duration,
     /// Mnemonic of the senders

@@ -1,7 +1,7 @@
 //! Prices: what the next block asks for, what recent ones paid.
 //!
 //! A tip is suggested as geth's oracle does: the 60th percentile of the lowest tips of the last
-//! blocks, `TIP_DEFAULT` while nobody paid any. The base fee is that of the next block.
+//! blocks, `PRIORITY_FEE_DEFAULT` while nobody paid any. The base fee is that of the next block.
 
 use crate::{
     args::Args,
@@ -24,11 +24,11 @@ const SAMPLES_PER_BLOCK: usize = 3;
 /// Which of the samples, in percent (geth's).
 const SAMPLE_PERCENT: usize = 60;
 /// Tips below this are left out of the samples, in wei (geth's).
-const SAMPLED_TIP_MIN: u128 = 2;
+const SAMPLED_PRIORITY_FEE_MIN: u128 = 2;
 /// The suggested priority fee while there are no samples, in wei.
-const PRIORITY_FEE_TIP_DEFAULT: u128 = 1_000_000_000;
+const PRIORITY_FEE_DEFAULT: u128 = 1_000_000_000;
 /// The most that is suggested, in wei (geth's 500 gwei).
-const PRIORITY_FEE_TIP_MAX: u128 = 500_000_000_000;
+const PRIORITY_FEE_MAX: u128 = 500_000_000_000;
 /// What a blob would cost, in wei: the least there is, because there are none.
 const BLOB_BASE_FEE: u64 = 1;
 
@@ -71,26 +71,22 @@ pub(crate) fn suggested(backend: &Backend) -> Result<(u64, u128), RpcError> {
     let mut samples = Vec::new();
     for height in oldest..=latest {
         if let Some(record) = backend.chain.record(height)? {
-            samples.extend(lowest_tips(&record));
+            samples.extend(lowest_priority_fees(&record));
         }
     }
     samples.sort_unstable();
     let index = samples.len().saturating_sub(1) * SAMPLE_PERCENT / 100;
-    let tip = samples
-        .get(index)
-        .copied()
-        .unwrap_or(PRIORITY_FEE_TIP_DEFAULT);
-    Ok((
-        backend.chain.next_base_fee()?,
-        tip.min(PRIORITY_FEE_TIP_MAX),
-    ))
+    let tip = samples.get(index).copied().unwrap_or(PRIORITY_FEE_DEFAULT);
+    Ok((backend.chain.next_base_fee()?, tip.min(PRIORITY_FEE_MAX)))
 }
 
-fn lowest_tips(record: &ExecutedRecord) -> Vec<u128> {
+fn lowest_priority_fees(record: &ExecutedRecord) -> Vec<u128> {
     let base_fee = record.header.base_fee_per_gas.unwrap_or_default();
     let tips = record.transactions.iter();
     let tips = tips.filter_map(|tx| tx.effective_tip_per_gas(base_fee));
-    let mut tips: Vec<_> = tips.filter(|tip| *tip >= SAMPLED_TIP_MIN).collect();
+    let mut tips: Vec<_> = tips
+        .filter(|tip| *tip >= SAMPLED_PRIORITY_FEE_MIN)
+        .collect();
     tips.sort_unstable();
     tips.truncate(SAMPLES_PER_BLOCK);
     tips

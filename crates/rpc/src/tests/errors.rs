@@ -152,7 +152,13 @@ fn refused_transactions_have_geths_words() {
             assert_eq!(code, -32000, "{message}");
             assert!(message.contains(words), "{words}: {message}");
         }
-        let raw = signed(&account(0), 1, TxKind::Call(Address::ZERO), Bytes::new());
+    });
+}
+
+#[test]
+fn what_is_no_transaction_is_refused() {
+    run(|rig| async move {
+        let raw = signed(&account(0), 0, TxKind::Call(Address::ZERO), Bytes::new());
         rig.call("eth_sendRawTransaction", json!([raw])).await;
         let (_, message) = rig.error("eth_sendRawTransaction", json!([raw])).await;
         assert_eq!(message, "already known");

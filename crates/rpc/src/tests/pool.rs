@@ -30,7 +30,7 @@ fn txpool_tells_pending_and_queued() {
 #[test]
 fn a_synchronous_send_answers_with_the_receipt() {
     run(|rig| async move {
-        let raw = rig.raw(0, Address::ZERO, Bytes::new()).await;
+        let raw = rig.raw(0, Address::ZERO, Bytes::new());
         let block = async {
             while rig.backend.mempool.counts().pending == 0 {
                 futures::future::ready(()).await;
@@ -48,7 +48,7 @@ fn a_synchronous_send_answers_with_the_receipt() {
 #[test]
 fn a_synchronous_send_gives_up_with_the_hash() {
     run(|rig| async move {
-        let raw = rig.raw(0, Address::ZERO, Bytes::new()).await;
+        let raw = rig.raw(0, Address::ZERO, Bytes::new());
         let hash = super::rig::recovered(raw.clone()).hash();
         let error = rig
             .try_call("eth_sendRawTransactionSync", json!([raw, 1]))

@@ -23,7 +23,7 @@ use state::{Location, MemoryDisk, Store, StoreConfig};
 use std::{
     future::Future,
     sync::{
-        Arc, Mutex,
+        Arc, LazyLock, Mutex,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -38,8 +38,18 @@ const EMITTER_CODE: [u8; 69] = hex!(
     "5b" "6020602060003760003560aa60206000a2" "600035600055" "60206000f3"
 );
 
+/// How many accounts are funded.
+const ACCOUNTS: u32 = 4;
+
 /// The n-th funded account.
 pub(super) fn account(index: u32) -> PrivateKeySigner {
+    // Deriving one takes thousands of hashes.
+    static SIGNERS: LazyLock<Vec<PrivateKeySigner>> =
+        LazyLock::new(|| (0..ACCOUNTS).map(derive).collect());
+    SIGNERS[index as usize].clone()
+}
+
+fn derive(index: u32) -> PrivateKeySigner {
     MnemonicBuilder::<English>::default()
         .phrase("test test test test test test test test test test test junk")
         .index(index)
@@ -97,7 +107,7 @@ pub(super) fn run_with<F: Future<Output = ()>>(options: Options, test: impl FnOn
 
 fn genesis(dev: bool) -> Genesis {
     let mut alloc = serde_json::Map::new();
-    for index in 0..4 {
+    for index in 0..ACCOUNTS {
         let address = account(index).address().to_string();
         alloc.insert(address, json!({ "balance": "0x21e19e0c9bab2400000" }));
     }
@@ -131,7 +141,7 @@ impl Rig {
         let disk = Location::Memory(MemoryDisk::new());
         let store = Store::open(disk, &state, StoreConfig::default()).unwrap();
         let foundation = Foundation {
-            chain: genesis.chain.clone(),
+            chain: genesis.chain,
             limits: BlockLimits {
                 body_bytes_max: 1 << 21,
                 validators: 1,
@@ -146,7 +156,7 @@ impl Rig {
         let now_ms = Arc::new(AtomicU64::new(GENESIS_TIME * 1_000));
         let clock = Arc::clone(&now_ms);
         let control = DevControl::new(options.validators);
-        let signers = (0..4).map(account).collect();
+        let signers = (0..ACCOUNTS).map(account).collect();
         let chain = pipeline.chain().clone();
         let config = mempool::Config::new(chain.config().clone());
         let backend = Backend::new(BackendParts {
@@ -273,13 +283,13 @@ impl Rig {
 
     /// Sends a transaction and returns its hash.
     pub(super) async fn send(&self, from: u32, to: Address, input: Bytes) -> String {
-        let raw = self.raw(from, to, input).await;
+        let raw = self.raw(from, to, input);
         let hash = self.call("eth_sendRawTransaction", json!([raw])).await;
         hash.as_str().unwrap().to_owned()
     }
 
     /// A signed transaction with the sender's next nonce.
-    pub(super) async fn raw(&self, from: u32, to: Address, input: Bytes) -> Bytes {
+    pub(super) fn raw(&self, from: u32, to: Address, input: Bytes) -> Bytes {
         let address = account(from).address();
         let nonce = self.backend.pending_nonce(&address).unwrap();
         signed(&account(from), nonce, TxKind::Call(to), input)
