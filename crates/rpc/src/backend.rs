@@ -4,7 +4,7 @@
 //! go through [`run`], which bounds how many do so at once and keeps them off the async workers.
 
 use crate::{
-    config::{ADMISSIONS_MAX, RpcConfig},
+    config::{ADMISSIONS_MAX, RpcConfig, WAITING_CALLS_MAX},
     dev::Dev,
     error::RpcError,
     eth::filter::Filters,
@@ -18,10 +18,13 @@ use primitives::{RecoveredTransaction, recovery::SenderCache};
 use state::{Snapshot, StateReader};
 use std::{
     fmt::{Debug, Formatter},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
-use tokio::sync::{Semaphore, broadcast};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
 
 /// Time as the node's runtime tells it.
 #[derive(Clone)]
@@ -68,6 +71,7 @@ pub struct Backend {
     pub(crate) filters: Filters,
     admissions: broadcast::Sender<RecoveredTransaction>,
     computing: Arc<Semaphore>,
+    waiting: AtomicUsize,
 }
 
 impl Backend {
@@ -80,6 +84,7 @@ impl Backend {
             filters: Filters::new(&parts.config),
             admissions,
             computing: Arc::new(Semaphore::new(parts.config.blocking_calls_max.max(1))),
+            waiting: AtomicUsize::new(0),
             chain: parts.chain,
             mempool: parts.mempool,
             senders: parts.senders,
@@ -101,6 +106,9 @@ impl Backend {
 
     /// Fails while `latest` would be older than what was served before, or can't be trusted.
     pub(crate) fn require_ready(&self) -> Result<(), RpcError> {
+        if let Some(report) = self.chain.diverged() {
+            return Err(RpcError::Diverged(report.to_string()));
+        }
         if let Some(reason) = self.chain.stopped() {
             return Err(RpcError::Stopped(reason));
         }
@@ -184,6 +192,29 @@ impl Debug for Clock {
     }
 }
 
+/// A place among those that compute; an error when too many wait for one.
+async fn queue(backend: &Backend) -> Result<OwnedSemaphorePermit, RpcError> {
+    let computing = Arc::clone(&backend.computing);
+    if let Ok(permit) = Arc::clone(&computing).try_acquire_owned() {
+        return Ok(permit);
+    }
+    let place = Place(&backend.waiting);
+    if place.0.fetch_add(1, Ordering::Relaxed) >= WAITING_CALLS_MAX {
+        return Err(RpcError::Busy(WAITING_CALLS_MAX));
+    }
+    let closed = |_| RpcError::Internal("the node is shutting down".to_owned());
+    computing.acquire_owned().await.map_err(closed)
+}
+
+/// Counts one waiting call until it is dropped, served or not.
+struct Place<'a>(&'a AtomicUsize);
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// Computes off the async workers, at most `blocking_calls_max` at a time.
 ///
 /// Without a tokio runtime, which is in the simulator, it computes in place: there is one thread
@@ -195,7 +226,7 @@ pub(crate) async fn run<T: Send + 'static>(
     let Ok(runtime) = tokio::runtime::Handle::try_current() else {
         return work(&backend);
     };
-    let permit = Arc::clone(&backend.computing).acquire_owned().await;
+    let permit = queue(&backend).await?;
     let answer = runtime.spawn_blocking(move || {
         let answer = work(&backend);
         drop(permit);

@@ -19,6 +19,8 @@ pub const SUBSCRIPTIONS_PER_CONNECTION_MAX: u32 = 128;
 pub(crate) const UNREAD_MESSAGES_MAX: u32 = 1_024;
 /// Calls that may compute at the same time: `eth_call`, proofs, logs, signature recovery.
 pub const BLOCKING_CALLS_MAX: usize = 4;
+/// Calls that may wait to compute, over all connections.
+pub const WAITING_CALLS_MAX: usize = 4_096;
 /// Gas of one `eth_call` or estimate (geth's `--rpc.gascap`).
 pub const CALL_GAS_MAX: u64 = 50_000_000;
 /// Blocks one log query may span.

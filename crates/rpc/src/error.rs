@@ -71,9 +71,15 @@ pub enum RpcError {
         /// Height it served before.
         target: u64,
     },
-    /// Stopped executing: diverged from 2f+1 validators, or a failed write.
+    /// Computed something else than 2f+1 validators did.
     #[error("node {0}")]
+    Diverged(String),
+    /// Stopped executing, because a write failed or the store is damaged.
+    #[error("node stopped: {0}")]
     Stopped(String),
+    /// More callers wait than this node lets wait.
+    #[error("node is busy: {0} calls wait already, try again later")]
+    Busy(usize),
     /// No executed block has this number.
     #[error("header not found")]
     HeaderNotFound,
@@ -154,12 +160,13 @@ impl RpcError {
             | Self::ArgumentInvalid { .. }
             | Self::ArgumentsConflict(_) => INVALID_PARAMS_CODE,
             Self::OnlyInDev(_) => METHOD_NOT_FOUND_CODE,
-            Self::LimitExceeded(_) => LIMIT_EXCEEDED_CODE,
+            Self::LimitExceeded(_) | Self::Busy(_) => LIMIT_EXCEEDED_CODE,
             Self::Reverted(_) => REVERTED_CODE,
             Self::ReceiptTimeout { .. } => RECEIPT_TIMEOUT_CODE,
             Self::Internal(_) => INTERNAL_ERROR_CODE,
             Self::Unsupported { .. }
             | Self::Syncing { .. }
+            | Self::Diverged(_)
             | Self::Stopped(_)
             | Self::HeaderNotFound
             | Self::HashNotFound

@@ -11,12 +11,13 @@ pub(crate) mod tag;
 pub(crate) mod transaction;
 
 use crate::{args::Args, backend::Backend, error::RpcError, registry::Registry};
-use alloy_primitives::U64;
+use alloy_primitives::{Address, U64};
 use pipeline::SyncProgress;
 use serde::Serialize;
 
 pub(crate) fn register(methods: &mut Registry) {
     methods.quick("eth_chainId", chain_id);
+    methods.quick("eth_coinbase", coinbase);
     methods.quick("eth_syncing", syncing);
     block::register(methods);
     call::register(methods);
@@ -31,6 +32,12 @@ pub(crate) fn register(methods: &mut Registry) {
 fn chain_id(backend: &Backend, args: &Args) -> Result<U64, RpcError> {
     args.none()?;
     Ok(U64::from(backend.chain.config().chain_id))
+}
+
+/// Who got the fees of `latest`.
+fn coinbase(backend: &Backend, args: &Args) -> Result<Address, RpcError> {
+    args.none()?;
+    Ok(backend.latest()?.header.beneficiary)
 }
 
 /// `false`, or how far.

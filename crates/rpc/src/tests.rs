@@ -8,4 +8,5 @@ mod logs;
 mod pool;
 mod push;
 mod rig;
+mod simulation;
 mod sockets;

@@ -9,7 +9,7 @@ use alloy_eips::Encodable2718;
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256, address, hex};
 use alloy_signer::SignerSync;
 use alloy_signer_local::{MnemonicBuilder, PrivateKeySigner, coins_bip39::English};
-use commonware_runtime::{Clock as _, Runner, Supervisor as _, tokio};
+use commonware_runtime::{Runner, Spawner, deterministic, tokio};
 use commonware_utils::{Acknowledgement, acknowledgement::Exact};
 use jsonrpsee::RpcModule;
 use mempool::Mempool;
@@ -105,6 +105,12 @@ pub(super) fn run_with<F: Future<Output = ()>>(options: Options, test: impl FnOn
     });
 }
 
+/// Runs a test in the simulator: no tokio, no wall clock; the answer depends on the seed alone.
+pub(super) fn simulate<T, F: Future<Output = T>>(seed: u64, test: impl FnOnce(Rig) -> F) -> T {
+    deterministic::Runner::seeded(seed)
+        .start(|runtime| async move { test(Rig::new(runtime, Options::default())).await })
+}
+
 fn genesis(dev: bool) -> Genesis {
     let mut alloc = serde_json::Map::new();
     for index in 0..ACCOUNTS {
@@ -135,7 +141,10 @@ fn genesis(dev: bool) -> Genesis {
 }
 
 impl Rig {
-    fn new(runtime: tokio::Context, options: Options) -> Self {
+    fn new<E>(runtime: E, options: Options) -> Self
+    where
+        E: commonware_runtime::Clock + commonware_runtime::Metrics + Spawner,
+    {
         let genesis = genesis(options.dev);
         let (state, block) = pipeline::genesis(&genesis);
         let disk = Location::Memory(MemoryDisk::new());
@@ -271,7 +280,7 @@ impl Rig {
         let chain = &self.backend.chain;
         let mut progress = chain.progress();
         let reached = progress.wait_for(|progress| progress.heads.executed_height >= height);
-        drop(reached.await.unwrap());
+        reached.await;
         let record = chain.record(height).unwrap().unwrap();
         let state = chain.snapshot(height).unwrap();
         let base_fee = chain.next_base_fee().unwrap();
