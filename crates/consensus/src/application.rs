@@ -207,17 +207,18 @@ impl Ordering {
     async fn hold<E: Clock>(&self, runtime: &E, parent: &Header, in_flight: &[RecoveredBlock]) {
         let mut progress = self.chain().progress();
         loop {
+            // Before deciding: what moves while this decides is a reason to decide again.
+            progress.look();
             let now_ms = self.now_ms(runtime);
             let Occasion::At(next_ms) = self.occasion(now_ms, parent, in_flight) else {
                 break;
             };
             let wait = Duration::from_millis(next_ms.saturating_sub(now_ms).max(1));
-            progress.mark_unchanged();
             tokio::select! {
                 biased;
                 () = self.shared.wake.notified() => {}
                 () = self.requested() => {}
-                changed = progress.changed() => if changed.is_err() { break },
+                _ = progress.changed() => {}
                 () = runtime.sleep(wait) => {}
             }
         }
@@ -344,11 +345,10 @@ impl Ordering {
             .wait_for(|progress| {
                 progress.stopped || progress.heads.executed_height >= executed.height
             })
-            .await
-            .is_ok_and(|progress| !progress.stopped);
+            .await;
         let own = self.chain().own_result(executed.height);
         let agrees = own.is_none_or(|own| own == executed.block_hash);
-        if reached && agrees {
+        if !reached.stopped && agrees {
             return;
         }
         if let Some(certificate) = certificate_of(executed) {

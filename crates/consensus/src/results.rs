@@ -92,10 +92,7 @@ where
         loop {
             tokio::select! {
                 biased;
-                changed = progress.changed() => {
-                    if changed.is_err() {
-                        return;
-                    }
+                _ = progress.changed() => {
                     let signed = self.sign_new();
                     send(&mut sender, &signed);
                 }

@@ -106,10 +106,7 @@ impl Fork {
 
     /// Most blobs of one transaction.
     pub(crate) const fn blobs_max(self) -> u64 {
-        match self {
-            Self::Prague => 9,
-            _ => 6,
-        }
+        if matches!(self, Self::Prague) { 9 } else { 6 }
     }
 }
 

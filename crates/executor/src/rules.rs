@@ -124,11 +124,10 @@ impl<'a> TransactionRules<'a> {
             })
             .collect();
         broken.sort_unstable();
-        for (address, code_hashes) in broken {
-            for code_hash in code_hashes {
-                if is_delegation(machine, &address, code_hash)? {
-                    return Ok(Some(address));
-                }
+        for (address, [before, after]) in broken {
+            if is_delegation(machine, &address, before)? || is_delegation(machine, &address, after)?
+            {
+                return Ok(Some(address));
             }
         }
         Ok(None)

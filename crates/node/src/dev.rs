@@ -184,6 +184,7 @@ pub fn run(options: &DevOptions) -> Result<(), NodeError> {
         .collect();
     let signers = accounts();
     let genesis = genesis(options, &signers, &keys)?;
+    directory.require_chain(&genesis)?;
     let runtime = tokio::Config::new().with_storage_directory(directory.consensus());
     let outcome = tokio::Runner::new(runtime).start(|runtime| async move {
         let nodes = Box::pin(start_nodes(&runtime, options, &genesis, &keys, &directory)).await?;

@@ -61,6 +61,14 @@ pub enum NodeError {
         /// The directory.
         path: PathBuf,
     },
+    /// A data directory was made with another genesis.
+    #[error(
+        "data directory {path} belongs to another chain; use the genesis file it was made with or choose another directory"
+    )]
+    OtherChain {
+        /// The directory.
+        path: PathBuf,
+    },
     /// An option has a value that cannot work.
     #[error("{option}: {problem}")]
     Option {
@@ -106,6 +114,7 @@ impl NodeError {
             | Self::Key { .. }
             | Self::Listen { .. }
             | Self::Locked { .. }
+            | Self::OtherChain { .. }
             | Self::Option { .. } => 2,
             Self::Store(_)
             | Self::Pipeline(_)

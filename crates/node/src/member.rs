@@ -14,7 +14,7 @@ use crate::{
 };
 use commonware_runtime::{Runner as _, Supervisor as _, tokio};
 use pipeline::PipelineConfig;
-use primitives::{Genesis, crypto::PrivateKey};
+use primitives::{Genesis, crypto::PrivateKey, genesis::GenesisError};
 use rpc::{Cors, RpcConfig};
 use state::Location;
 use std::path::Path;
@@ -43,7 +43,7 @@ fn prepare(path: &Path) -> Result<Prepared, NodeError> {
     let peers = config.peers(path)?;
     let text = std::fs::read_to_string(&config.genesis)
         .map_err(NodeError::file("cannot read", &config.genesis))?;
-    let genesis = Genesis::from_json(&text).map_err(|source| NodeError::Genesis {
+    let genesis = parse_genesis(&text).map_err(|source| NodeError::Genesis {
         path: config.genesis.clone(),
         source,
     })?;
@@ -51,6 +51,7 @@ fn prepare(path: &Path) -> Result<Prepared, NodeError> {
     process::require_free(config.network.listen)?;
     process::require_free(config.rpc.listen)?;
     let directory = DataDirectory::open(&config.data_dir)?;
+    directory.require_chain(&genesis)?;
     Ok(Prepared {
         config,
         peers,
@@ -58,6 +59,18 @@ fn prepare(path: &Path) -> Result<Prepared, NodeError> {
         key,
         directory,
     })
+}
+
+/// A genesis without validators is one that others execute from, but no network can start from.
+fn parse_genesis(text: &str) -> Result<Genesis, GenesisError> {
+    let genesis = Genesis::from_json(text)?;
+    if genesis.validators.is_empty() {
+        return Err(GenesisError::OutOfRange {
+            field: "headway.validators",
+            problem: "name at least one validator".to_owned(),
+        });
+    }
+    Ok(genesis)
 }
 
 async fn start(runtime: tokio::Context, prepared: Prepared) -> Result<(), NodeError> {

@@ -3,9 +3,11 @@
 use crate::{error::NodeError, run::Node};
 use commonware_runtime::{Clock as _, Metrics as _, Spawner as _, Supervisor as _, tokio::Context};
 use pipeline::DevControl;
+use primitives::Genesis;
 use rpc::{Backend, BackendParts, Dev, RpcConfig, RpcServer};
 use std::{
     fs::{self, DirBuilder, File, TryLockError},
+    io::ErrorKind,
     net::{SocketAddr, TcpListener},
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
@@ -54,6 +56,33 @@ impl DataDirectory {
                 source,
             }),
         }
+    }
+
+    /// Notes which chain the directory is for, or checks that it is the one noted.
+    ///
+    /// The stores know their chain too, but not every rule of it, and not all of them say so in words.
+    ///
+    /// # Errors
+    /// When it is for another chain, or the note cannot be read or written.
+    pub fn require_chain(&self, genesis: &Genesis) -> Result<(), NodeError> {
+        let (_, block) = pipeline::genesis(genesis);
+        let chain = pipeline::genesis_digest(&block).to_string();
+        let (path, draft) = (self.path.join("chain"), self.path.join("chain.new"));
+        match fs::read_to_string(&path) {
+            Ok(noted) if noted == chain => return Ok(()),
+            Ok(_) => {
+                return Err(NodeError::OtherChain {
+                    path: self.path.clone(),
+                });
+            }
+            Err(source) if source.kind() == ErrorKind::NotFound => {}
+            Err(source) => return Err(NodeError::file("cannot read", path)(source)),
+        }
+        // Renamed into place, so that a crash leaves no half of a note.
+        fs::write(&draft, chain)
+            .and_then(|()| File::open(&draft)?.sync_all())
+            .and_then(|()| fs::rename(&draft, &path))
+            .map_err(NodeError::file("cannot write", path))
     }
 
     /// Where consensus stores.

@@ -4,7 +4,10 @@
 //! waits for execution. Events are broadcast without waiting for slow readers: a reader that
 //! falls behind by more than [`EVENTS_MAX`] learns that it missed some.
 
-use crate::{DivergenceReport, ExecutedRecord, Ledger, RecordError, ledger::Effect};
+use crate::{
+    DivergenceReport, ExecutedRecord, Ledger, Progress, ProgressWatch, RecordError, ledger::Effect,
+    progress::ProgressSender,
+};
 use alloy_primitives::{Address, B256, keccak256};
 use executor::BlockEnvironment;
 use primitives::{
@@ -22,7 +25,7 @@ use std::{
         atomic::{AtomicU64, Ordering::Relaxed},
     },
 };
-use tokio::sync::{broadcast, watch};
+use tokio::sync::broadcast;
 
 /// An executed block and the index in it of what was looked for.
 pub type Located = (Arc<ExecutedRecord>, usize);
@@ -44,17 +47,6 @@ pub enum ChainEvent {
     },
     /// A block was executed and is the new `latest`.
     Executed(Arc<ExecutedRecord>),
-}
-
-/// How far this node is, for whoever waits for it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Progress {
-    /// The three heads.
-    pub heads: Heads,
-    /// Height of the newest certified result known, carried by a header or not.
-    pub certified_height: u64,
-    /// Execution has stopped for good: divergence or a failed write.
-    pub stopped: bool,
 }
 
 /// A node that executes again what it had served before it was restarted.
@@ -92,7 +84,7 @@ pub(crate) struct Shared {
     pub(crate) genesis: Block,
     pub(crate) genesis_hash: B256,
     pub(crate) store: Store,
-    pub(crate) progress: watch::Sender<Progress>,
+    pub(crate) progress: ProgressSender,
     pub(crate) events: broadcast::Sender<ChainEvent>,
     pub(crate) recent_records_max: usize,
     starting_height: u64,
@@ -147,7 +139,7 @@ impl Chain {
                 genesis: parts.genesis,
                 genesis_hash: parts.genesis_hash,
                 store: parts.store,
-                progress: watch::Sender::new(progress),
+                progress: ProgressSender::new(progress),
                 events: broadcast::Sender::new(EVENTS_MAX),
                 recent_records_max: parts.recent_records_max,
                 starting_height,
@@ -184,10 +176,10 @@ impl Chain {
         self.with_ledger(|ledger| ledger.heads())
     }
 
-    /// How far this node is; the receiver is woken at every change.
+    /// Follows how far this node is.
     #[must_use]
-    pub fn progress(&self) -> watch::Receiver<Progress> {
-        self.shared.progress.subscribe()
+    pub fn progress(&self) -> ProgressWatch {
+        self.shared.progress.watch()
     }
 
     /// How far a restarted node has to go before it serves again what it served before.
@@ -360,7 +352,7 @@ impl Chain {
         let certified = self
             .shared
             .progress
-            .borrow()
+            .newest()
             .certified_height
             .min(executed_height);
         let mut in_flight = InFlight::new(self.config().protocol.reserve, self.config().chain_id);
@@ -402,11 +394,7 @@ impl Chain {
             stopped: ledger.diverged().is_some() || lock(&self.shared.halted).is_some(),
         };
         // Still under the lock, so that nobody puts an older progress over a newer one.
-        self.shared.progress.send_if_modified(|known| {
-            let changed = *known != progress;
-            *known = progress;
-            changed
-        });
+        self.shared.progress.send(progress);
         drop(ledger);
         for effect in &effects {
             if let Effect::Reached {
@@ -442,9 +430,10 @@ impl Chain {
     pub(crate) fn halt(&self, reason: String) {
         let _ledger = lock(&self.shared.ledger);
         lock(&self.shared.halted).get_or_insert(reason);
-        self.shared
-            .progress
-            .send_modify(|progress| progress.stopped = true);
+        self.shared.progress.send(Progress {
+            stopped: true,
+            ..self.shared.progress.newest()
+        });
     }
 }
 

@@ -25,7 +25,7 @@ pub const INITCODE_BYTES_MAX: usize = 49_152;
 /// Gas of an address in an access list (EIP-2930).
 const ACCESS_ADDRESS_GAS: u64 = 2_400;
 /// Gas of a slot in an access list (EIP-2930).
-const ACCESS_SLOT_GAS: u64 = 1_900;
+const ACCESS_STORAGE_SLOT_GAS: u64 = 1_900;
 /// Gas of an authorization (EIP-7702); a part comes back if the authority exists.
 const AUTHORIZATION_GAS: u64 = 25_000;
 
@@ -82,10 +82,12 @@ pub enum StaticError {
         base_fee: u64,
     },
     /// The priority fee alone is more than the whole fee.
-    #[error("max priority fee per gas higher than max fee per gas: tip={tip} max_fee={max_fee}")]
-    TipAboveFee {
+    #[error(
+        "max priority fee per gas higher than max fee per gas: priority_fee={priority_fee} max_fee={max_fee}"
+    )]
+    PriorityFeeAboveFee {
         /// The priority fee.
-        tip: u128,
+        priority_fee: u128,
         /// The most it pays per gas.
         max_fee: u128,
     },
@@ -160,10 +162,13 @@ fn check_fees(transaction: &RecoveredTransaction, base_fee: u64) -> Result<(), S
     if max_fee < u128::from(base_fee) {
         return Err(StaticError::FeeTooLow { max_fee, base_fee });
     }
-    if let Some(tip) = transaction.max_priority_fee_per_gas()
-        && tip > max_fee
+    if let Some(priority_fee) = transaction.max_priority_fee_per_gas()
+        && priority_fee > max_fee
     {
-        return Err(StaticError::TipAboveFee { tip, max_fee });
+        return Err(StaticError::PriorityFeeAboveFee {
+            priority_fee,
+            max_fee,
+        });
     }
     // Execution counts fees in 128 bits and adds the value in 256.
     u128::from(transaction.gas_limit())
@@ -184,7 +189,7 @@ pub fn intrinsic_gas(transaction: &RecoveredTransaction) -> u64 {
     };
     let access = transaction.access_list().map_or(0, |list| {
         let addresses = count(list.len()).saturating_mul(ACCESS_ADDRESS_GAS);
-        let slots = count(list.storage_keys_count()).saturating_mul(ACCESS_SLOT_GAS);
+        let slots = count(list.storage_keys_count()).saturating_mul(ACCESS_STORAGE_SLOT_GAS);
         addresses.saturating_add(slots)
     });
     let authorizations = transaction.authorization_list().map_or(0, |list| {

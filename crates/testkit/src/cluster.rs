@@ -7,42 +7,47 @@
 //!         └─ watch: the heads of every life, all the time ──▶ oracle.rs
 //! ```
 //! One seed gives one history: the runtime picks the order of tasks and the fate of messages from
-//! it. A crash is a power failure: the tasks end where they are, and what was not synced is gone,
-//! from the state's disk and from the files of consensus.
+//! it. A crash is a power failure: the tasks end where they are; of what was not synced, the files
+//! of consensus lose everything and the state's disk a random part.
 //!
 //! Limits: time is simulated and advances a millisecond for every round of tasks, so that CPU time
 //! costs nothing; `PipelineConfig::execution_delay` stands for slow execution.
 
+mod liar;
 mod network;
+mod validator;
+
+pub use liar::Lie;
 
 use crate::faults;
 use alloy_primitives::{Address, B256, U256};
 use commonware_cryptography::Signer as _;
 use commonware_p2p::simulated::Link;
 use commonware_runtime::{
-    Clock as _, Handle, Runner as _, Spawner as _, Supervisor as _,
+    Clock as _, Runner as _, Supervisor as _,
     deterministic::{self, Context},
 };
-use futures::channel::oneshot;
 use mempool::Mempool;
 use network::Links;
 use node::{
     init::{GenesisOptions, genesis_file},
-    run::{self, NodeParts},
+    run,
 };
-use pipeline::{Chain, PipelineConfig};
+use pipeline::Chain;
 use primitives::{
-    Genesis, Heads,
+    Genesis,
     chain::Protocol,
     crypto::{PrivateKey, PublicKey},
 };
-use state::{Location, MemoryDisk};
+use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
+use state::MemoryDisk;
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
+use validator::{Running, Validator};
 
 /// Simulated time after which a scenario that has not ended is stuck.
 const SCENARIO_MAX: Duration = Duration::from_secs(60 * 60);
@@ -139,39 +144,15 @@ pub struct Cluster {
     genesis: Genesis,
     validators: Vec<Validator>,
     violations: Violations,
+    told: liar::Told,
+    /// For what the runtime does not decide: which unsynced writes survive a crash.
+    rng: StdRng,
 }
 
 impl fmt::Debug for Cluster {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(&self.validators).finish()
     }
-}
-
-/// One validator: what outlives a crash, and its life if it has one.
-struct Validator {
-    index: usize,
-    key: PrivateKey,
-    disk: MemoryDisk,
-    execution_delay: Duration,
-    lives: u32,
-    running: Option<Running>,
-}
-
-impl fmt::Debug for Validator {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let heads = self.running.as_ref().map(|running| running.chain.heads());
-        write!(
-            f,
-            "validator {}: lives={} {heads:?}",
-            self.index, self.lives
-        )
-    }
-}
-
-struct Running {
-    chain: Chain,
-    mempool: Mempool,
-    task: Handle<()>,
 }
 
 impl Cluster {
@@ -186,25 +167,19 @@ impl Cluster {
             .map(|key| run::identity(&genesis, key).limits)
             .expect("a network has a validator");
         let links = network::start(&runtime, &peers, &limits).await;
-        let validators = keys.into_iter().enumerate().map(|(index, key)| Validator {
-            index,
-            key,
-            disk: MemoryDisk::new(),
-            execution_delay: config
-                .execution_delays
-                .get(&index)
-                .copied()
-                .unwrap_or_default(),
-            lives: 0,
-            running: None,
+        let validators = keys.into_iter().enumerate().map(|(index, key)| {
+            let delay = config.execution_delays.get(&index).copied();
+            Validator::new(index, key, delay.unwrap_or_default())
         });
-        let mut cluster = Self {
+        let cluster = Self {
             runtime,
             links,
             link: config.link,
             genesis,
             validators: validators.collect(),
             violations: Violations::default(),
+            told: liar::Told::default(),
+            rng: StdRng::seed_from_u64(config.seed),
         };
         cluster.heal().await;
         cluster
@@ -226,6 +201,12 @@ impl Cluster {
     pub fn elapsed(&self) -> Duration {
         let start = UNIX_EPOCH + Duration::from_secs(START_SECONDS);
         self.now().duration_since(start).unwrap_or_default()
+    }
+
+    /// A fingerprint of everything that has happened.
+    #[must_use]
+    pub fn auditor(&self) -> String {
+        self.runtime.auditor().state()
     }
 
     /// Simulated time.
@@ -286,40 +267,12 @@ impl Cluster {
     /// If it runs, or if it cannot start.
     pub async fn start(&mut self, index: usize) {
         let validator = &mut self.validators[index];
-        assert!(
-            validator.running.is_none(),
-            "validator {index} runs already"
-        );
         let wires = network::wires(&self.links, &validator.key.public_key()).await;
         let parts = validator.parts(&self.genesis);
-        let runtime = self
-            .runtime
-            .child("validator")
-            .with_attribute("index", index)
-            .with_attribute("life", validator.lives);
-        validator.lives += 1;
-        let (started, waiting) = oneshot::channel();
         let violations = Arc::clone(&self.violations);
-        let task = runtime.spawn(move |runtime| async move {
-            let node = run::assemble(&runtime, parts, wires).await;
-            let node = node.unwrap_or_else(|error| panic!("validator {index}: {error}"));
-            let chain = node.chain.clone();
-            let watched = Arc::clone(&violations);
-            let _ends_with_its_parent = runtime
-                .child("watch")
-                .spawn(move |_| watch_heads(index, chain, watched));
-            drop(started.send((node.chain.clone(), node.mempool.clone())));
-            let error = node.failed().await;
-            lock(&violations).push(format!("validator {index} failed: {error}"));
-        });
-        let (chain, mempool) = waiting
-            .await
-            .expect("a starting validator panics or reports");
-        validator.running = Some(Running {
-            chain,
-            mempool,
-            task,
-        });
+        validator
+            .start(&self.runtime, parts, wires, violations)
+            .await;
     }
 
     /// Cuts a validator's power.
@@ -327,13 +280,10 @@ impl Cluster {
     /// # Panics
     /// If it does not run.
     pub async fn crash(&mut self, index: usize) {
-        let validator = &mut self.validators[index];
-        let running = validator.running.take();
-        let running = running.expect("a scenario crashes validators that run");
-        running.task.abort();
-        validator.disk.crash();
+        let rng = &mut self.rng;
+        let power_cut = self.validators[index].crash(|| rng.random());
+        power_cut.await;
         // The tasks are dropped, and their files closed, in the rounds that follow.
-        drop(running.task.await);
         self.runtime.sleep(LOOK_EVERY).await;
     }
 
@@ -357,7 +307,7 @@ impl Cluster {
     ///
     /// # Panics
     /// If it does not within `limit` of simulated time.
-    pub async fn until(&self, what: &str, limit: Duration, holds: impl Fn(&Self) -> bool) {
+    pub async fn until(&self, what: &str, limit: Duration, mut holds: impl FnMut(&Self) -> bool) {
         let deadline = self.now() + limit;
         while !holds(self) {
             assert!(
@@ -386,85 +336,28 @@ impl Cluster {
     /// # Panics
     /// If one has not within `limit` of simulated time.
     pub async fn until_settled(&self, transactions: &[B256], limit: Duration) {
+        let mut unsettled = transactions.to_vec();
         let settled = |cluster: &Self| {
-            cluster.chains().all(|(_, chain)| {
-                let verified_height = chain.heads().verified_height;
-                transactions.iter().all(|hash| {
-                    let location = chain.transaction(hash).expect("a simulated disk reads");
-                    location.is_some_and(|(record, _)| record.height() <= verified_height)
-                })
-            })
+            while unsettled.last().is_some_and(|hash| cluster.settled(hash)) {
+                unsettled.pop();
+            }
+            unsettled.is_empty()
         };
         let what = format!("{} transactions are verified", transactions.len());
         self.until(&what, limit, settled).await;
     }
 
-    /// Puts one link, in both directions, between every two validators of different groups or of
-    /// the same one.
-    pub(crate) async fn relink(
-        &mut self,
-        link: Option<&Link>,
-        apart: impl Fn(usize, usize) -> bool,
-    ) {
-        for from in self.indices() {
-            for to in self.indices() {
-                let ends = (self.public_key(from), self.public_key(to));
-                match link.filter(|_| !apart(from, to)) {
-                    _ if from == to => {}
-                    Some(link) => set_link(&self.links, ends, link.clone()).await,
-                    None => drop(self.links.remove_link(ends.0, ends.1).await),
-                }
-            }
-        }
-    }
-
-    /// Gives every pair a new link.
-    pub async fn set_links(&mut self, link: Link) {
-        self.link = link;
-        self.heal().await;
-    }
-
-    /// Connects everybody again.
-    pub async fn heal(&mut self) {
-        let link = self.link.clone();
-        self.relink(Some(&link), |_, _| false).await;
-    }
-
-    /// Lets nothing through between `group` and the others.
-    pub async fn partition(&mut self, group: &[usize]) {
-        let link = self.link.clone();
-        let apart = |from, to| group.contains(&from) != group.contains(&to);
-        self.relink(Some(&link), apart).await;
+    fn settled(&self, transaction: &B256) -> bool {
+        self.chains().all(|(_, chain)| {
+            let location = chain.transaction(transaction);
+            let location = location.expect("a simulated disk reads");
+            let verified_height = chain.heads().verified_height;
+            location.is_some_and(|(record, _)| record.height() <= verified_height)
+        })
     }
 
     fn public_key(&self, index: usize) -> PublicKey {
         self.validators[index].key.public_key()
-    }
-}
-
-async fn set_link(links: &Links, (from, to): (PublicKey, PublicKey), link: Link) {
-    // None to remove at first, and then a link is replaced.
-    drop(links.remove_link(from.clone(), to.clone()).await);
-    let added = links.add_link(from, to, link).await;
-    added.expect("two different peers of the network can be linked");
-}
-
-impl Validator {
-    fn parts(&self, genesis: &Genesis) -> NodeParts {
-        NodeParts {
-            genesis: genesis.clone(),
-            key: self.key.clone(),
-            fee_recipient: Address::left_padding_from(
-                &(0xfee0_0000_u64 + self.index as u64).to_be_bytes(),
-            ),
-            location: Location::Memory(self.disk.clone()),
-            partition: format!("validator{}", self.index),
-            pipeline: PipelineConfig {
-                execution_delay: self.execution_delay,
-                ..PipelineConfig::default()
-            },
-            control: None,
-        }
     }
 }
 
@@ -483,30 +376,6 @@ fn genesis(config: &ClusterConfig, keys: &[PrivateKey]) -> Genesis {
     genesis
 }
 
-/// Looks at the heads of one life whenever they move: `verified <= executed <= finalized`, and none
-/// ever falls.
-async fn watch_heads(index: usize, chain: Chain, violations: Violations) {
-    let mut progress = chain.progress();
-    let mut before = Heads::default();
-    loop {
-        let heads = progress.borrow_and_update().heads;
-        let ordered = heads.verified_height <= heads.executed_height
-            && heads.executed_height <= heads.finalized_height;
-        let falls = heads.verified_height < before.verified_height
-            || heads.executed_height < before.executed_height
-            || heads.finalized_height < before.finalized_height;
-        if !ordered || falls {
-            lock(&violations).push(format!(
-                "validator {index}: heads {before:?} then {heads:?}"
-            ));
-        }
-        before = heads;
-        if progress.changed().await.is_err() {
-            return;
-        }
-    }
-}
-
-fn lock(violations: &Violations) -> std::sync::MutexGuard<'_, Vec<String>> {
-    violations.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }

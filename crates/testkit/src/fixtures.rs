@@ -27,7 +27,7 @@ pub const ETHEREUM_TESTS: &str = "ethereum-tests.tar.xz";
 /// When the archive is there and cannot be unpacked.
 #[must_use]
 pub fn unpack(archive: &str) -> Option<PathBuf> {
-    let path = data_folder().join(archive);
+    let path = archive_folder().join(archive);
     let Ok(metadata) = fs::metadata(&path) else {
         announce_absence(&path);
         return None;
@@ -76,7 +76,7 @@ fn workspace() -> PathBuf {
     clippy::disallowed_methods,
     reason = "a test set is found through the environment, here and nowhere else"
 )]
-fn data_folder() -> PathBuf {
+fn archive_folder() -> PathBuf {
     env::var_os(VARIABLE).map_or_else(|| workspace().join("../shared/data"), PathBuf::from)
 }
 

@@ -2,7 +2,7 @@
 //!
 //! They read only what every user of a node may read, so they hold of real networks too.
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Lie};
 use alloy_primitives::B256;
 use pipeline::{Chain, ExecutedRecord};
 use std::{collections::BTreeMap, sync::Arc};
@@ -117,9 +117,8 @@ pub fn inflight_gas_bounded(cluster: &Cluster) {
             .map(|record| record.block.header().clone())
             .collect();
         for (position, header) in headers.iter().enumerate() {
-            let in_flight = headers[..=position]
-                .iter()
-                .filter(|earlier| earlier.height > header.executed.height);
+            let in_flight = headers[..=position].iter().rev();
+            let in_flight = in_flight.take_while(|earlier| earlier.height > header.executed.height);
             let gas: u64 = in_flight.map(|earlier| earlier.gas_limits_sum).sum();
             assert!(
                 gas <= cap,
@@ -150,6 +149,22 @@ pub fn nothing_lost(before: &BTreeMap<u64, String>, after: &BTreeMap<u64, String
             Some(digest),
             "nothing_lost: height={height}"
         );
+    }
+}
+
+/// None of these blocks, by digest, stands in any chain.
+///
+/// # Panics
+/// If it does not hold.
+pub fn never_ordered(cluster: &Cluster, told: &BTreeMap<String, Lie>) {
+    for (validator, _) in cluster.chains() {
+        for (height, digest) in order_of(cluster, validator) {
+            let lie = told.get(&digest);
+            assert_eq!(
+                lie, None,
+                "never_ordered: validator={validator} height={height}"
+            );
+        }
     }
 }
 

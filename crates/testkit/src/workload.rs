@@ -29,7 +29,8 @@ const CAREFUL: u8 = 4;
 /// A million coins.
 const RICH_BALANCE: U256 = U256::from_limbs([0x1bce_cced_a100_0000, 0xd3c2, 0, 0]);
 /// Fifty coins, five times the reserve.
-const CAREFUL_BALANCE: u128 = 50_000_000_000_000_000_000;
+const CAREFUL_BALANCE: u128 = 50 * COIN;
+const COIN: u128 = GWEI * GWEI;
 const GWEI: u128 = 1_000_000_000;
 const MAX_FEE: u128 = 100 * GWEI;
 const TRANSFER_GAS: u64 = 21_000;
@@ -200,7 +201,7 @@ impl Workload {
             _ => {
                 let victim = self.rng.random_range(0..self.careful.len());
                 let victim = self.careful[victim].signer.address();
-                let most = u64::try_from(20 * GWEI * GWEI).unwrap_or(u64::MAX);
+                let most = u64::try_from(20 * COIN).unwrap_or(u64::MAX);
                 let wei = U256::from(self.rng.random_range(0..most));
                 self.call(sender, victim, wei.to_be_bytes::<32>().into())
             }
@@ -281,8 +282,10 @@ impl Workload {
         index: usize,
     ) -> RecoveredTransaction {
         let target = [SPENDER, CREATOR, COUNTER, Address::ZERO][self.rng.random_range(0..4)];
+        let account = account(cluster, validator, self.careful[index].signer.address());
         match self.rng.random_range(0..4) {
-            0 => self.spend_nearly_all(cluster, validator, index),
+            _ if account.balance < U256::from(COIN) => self.help(index),
+            0 => self.spend_nearly_all(index, account.balance),
             1 => {
                 let sender = &mut self.careful[index];
                 let nonce = sender.take_nonce();
@@ -301,20 +304,27 @@ impl Workload {
         }
     }
 
-    fn spend_nearly_all(
-        &mut self,
-        cluster: &Cluster,
-        validator: usize,
-        index: usize,
-    ) -> RecoveredTransaction {
-        let sender = &mut self.careful[index];
-        let balance = account(cluster, validator, sender.signer.address()).balance;
+    fn spend_nearly_all(&mut self, index: usize, balance: U256) -> RecoveredTransaction {
+        let to = self.rich_address();
         let gas_cost = U256::from(MAX_FEE) * U256::from(CALL_GAS);
+        let sender = &mut self.careful[index];
         let nonce = sender.take_nonce();
-        let to = self.rich[0].signer.address();
         sender.sign(TxEip1559 {
             to: TxKind::Call(to),
             value: balance.saturating_sub(gas_cost),
+            ..draft(nonce)
+        })
+    }
+
+    /// A rich account gives a careful one money again.
+    fn help(&mut self, index: usize) -> RecoveredTransaction {
+        let to = self.careful[index].signer.address();
+        let sponsor = self.rng.random_range(0..self.rich.len());
+        let sponsor = &mut self.rich[sponsor];
+        let nonce = sponsor.take_nonce();
+        sponsor.sign(TxEip1559 {
+            to: TxKind::Call(to),
+            value: U256::from(CAREFUL_BALANCE),
             ..draft(nonce)
         })
     }

@@ -1,7 +1,7 @@
 //! Ethereum's own answers: blocks of mainnet, and the public state tests.
 //!
-//! The whole set runs in the slow profile; the default one takes a fixed part of it, chosen by file
-//! name, so that every run and every machine takes the same.
+//! Everything runs in the default profile but the few files that loop for a minute each; those are
+//! for the slow one.
 
 use alloy_primitives::keccak256;
 use executor::execute_sequential;
@@ -12,8 +12,8 @@ use testkit::{
     state_tests::Report,
 };
 
-/// One file in this many runs in the default profile.
-const SAMPLE: u8 = 16;
+/// Files that take longer than all others together.
+const LONG: [&str; 3] = ["CALLBlake2f_MaxRounds", "loopExp", "loopMul"];
 
 #[test]
 fn mainnet_blocks_conformance() {
@@ -38,21 +38,24 @@ fn mainnet_blocks_conformance() {
 }
 
 #[test]
-fn state_tests_sample_conformance() {
-    let report = run_state_tests(|name| keccak256(name)[0] % SAMPLE == 0);
-    assert_passed(report, 500);
-}
-
-#[test]
-fn state_tests_0_slow() {
-    let report = run_state_tests(|name| keccak256(name)[0] % 2 == 0);
+fn state_tests_0_conformance() {
+    let report = run_state_tests(|name| !is_long(name) && keccak256(name)[0] % 2 == 0);
     assert_passed(report, 9_000);
 }
 
 #[test]
-fn state_tests_1_slow() {
-    let report = run_state_tests(|name| keccak256(name)[0] % 2 == 1);
+fn state_tests_1_conformance() {
+    let report = run_state_tests(|name| !is_long(name) && keccak256(name)[0] % 2 == 1);
     assert_passed(report, 9_000);
+}
+
+#[test]
+fn long_state_tests_slow() {
+    assert_passed(run_state_tests(is_long), LONG.len());
+}
+
+fn is_long(name: &str) -> bool {
+    LONG.iter().any(|long| name.contains(long))
 }
 
 fn run_state_tests(takes: impl Fn(&str) -> bool) -> Option<Report> {

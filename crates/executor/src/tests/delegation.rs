@@ -5,7 +5,10 @@ use super::world::{
     delegation_to, destruct, drain, forward, forward_input, increment, sent_by, signer, spend,
     transaction,
 };
-use alloy_primitives::{Address, Bytes, TxKind, U256};
+use alloy_consensus::{SignableTransaction, TxEip7702};
+use alloy_eips::eip7702::SignedAuthorization;
+use alloy_primitives::{Address, Bytes, Signature, TxKind, U256};
+use primitives::{RecoveredTransaction, transaction::Envelope};
 
 /// Bob's account runs the contract's code.
 fn delegated(code: Bytes, balance: u64) -> World {
@@ -186,6 +189,35 @@ fn an_account_that_gives_up_its_delegation_is_protected_once_more() {
     let mut all = transaction(TxKind::Call(SINK), 4 * ETHER + ETHER / 2, Bytes::new());
     all.nonce = 2;
     assert!(world.run_one(sent_by(carol.address(), all)).is_success());
+}
+
+#[test]
+fn the_transaction_that_gives_up_a_delegation_still_keeps_the_reserve() {
+    let carol = signer(1);
+    let mut world = World::new()
+        .with_code(CONTRACT, spend())
+        .with_code(carol.address(), delegation_to(CONTRACT))
+        .with_balance(carol.address(), 5 * ETHER);
+    let tuple = authorize(&carol, 0, Address::ZERO, 1);
+    let receipt = world.run_one(paying(carol.address(), 5 * ETHER - ETHER / 2, tuple));
+    assert!(!receipt.is_success());
+    assert!(!world.is_delegated(carol.address()));
+    assert!(world.balance(SINK).is_zero());
+}
+
+/// Sends a value along with an authorization.
+fn paying(sender: Address, value: u64, tuple: SignedAuthorization) -> RecoveredTransaction {
+    let transaction = TxEip7702 {
+        chain_id: CHAIN_ID,
+        gas_limit: 300_000,
+        max_fee_per_gas: u128::from(BASE_FEE),
+        to: SINK,
+        value: U256::from(value),
+        authorization_list: vec![tuple],
+        ..TxEip7702::default()
+    };
+    let signed = transaction.into_signed(Signature::test_signature());
+    RecoveredTransaction::from_fixture(Envelope::Eip7702(signed), sender)
 }
 
 #[test]

@@ -85,7 +85,8 @@ fn assert_boundary(world: &World, with_gas: impl Fn(u64) -> RecoveredTransaction
 #[test]
 fn every_static_error_is_a_fault_of_the_machine() {
     type Change = fn(&mut TxEip1559);
-    let changes: [(Change, fn(&StaticError) -> bool); 7] = [
+    type Expected = fn(&StaticError) -> bool;
+    let changes: [(Change, Expected); 7] = [
         (
             |transaction| transaction.chain_id = 1,
             |error| matches!(error, StaticError::ChainId { got: 1, .. }),
@@ -112,7 +113,7 @@ fn every_static_error_is_a_fault_of_the_machine() {
         ),
         (
             |transaction| transaction.max_priority_fee_per_gas = u128::from(BASE_FEE) + 3,
-            |error| matches!(error, StaticError::TipAboveFee { .. }),
+            |error| matches!(error, StaticError::PriorityFeeAboveFee { .. }),
         ),
         (
             |transaction| transaction.max_fee_per_gas = u128::MAX,

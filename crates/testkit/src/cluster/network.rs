@@ -3,7 +3,10 @@
 //! The messages, the channels and their rate limits are those of a real node; only the wire is a
 //! model: a latency, a jitter and a chance of loss for each direction of each pair.
 
-use commonware_p2p::simulated::{Config, Control, Manager, Network, Oracle, Receiver, Sender};
+use super::Cluster;
+use commonware_p2p::simulated::{
+    self, Config, Control, Manager, Network, Oracle, Receiver, Sender,
+};
 use commonware_runtime::{Supervisor as _, deterministic::Context};
 use consensus::network::{self, Link, Wires};
 use primitives::{BlockLimits, crypto::PublicKey};
@@ -58,4 +61,38 @@ async fn link(control: &Control<PublicKey, Context>, channel: u64) -> Link<Simul
         .register(channel, network::quota())
         .await
         .expect("the network runs as long as the simulation")
+}
+
+impl Cluster {
+    /// Gives every pair a new link.
+    pub async fn set_links(&mut self, link: simulated::Link) {
+        self.link = link;
+        self.heal().await;
+    }
+
+    /// Connects everybody again.
+    pub async fn heal(&self) {
+        self.partition(&[]).await;
+    }
+
+    /// Lets nothing through between `group` and the others.
+    pub async fn partition(&self, group: &[usize]) {
+        let indices = || self.indices();
+        let pairs = indices().flat_map(|from| indices().map(move |to| (from, to)));
+        for (from, to) in pairs.filter(|(from, to)| from != to) {
+            let apart = group.contains(&from) != group.contains(&to);
+            self.relink(from, to, (!apart).then(|| self.link.clone()))
+                .await;
+        }
+    }
+
+    async fn relink(&self, from: usize, to: usize, link: Option<simulated::Link>) {
+        let (from, to) = (self.public_key(from), self.public_key(to));
+        // At first there is none to remove.
+        drop(self.links.remove_link(from.clone(), to.clone()).await);
+        if let Some(link) = link {
+            let added = self.links.add_link(from, to, link).await;
+            added.expect("two different peers of the network can be linked");
+        }
+    }
 }

@@ -1,0 +1,137 @@
+//! One validator: what outlives a crash, and its life if it has one.
+
+use super::{Violations, lock, network::Simulated};
+use alloy_primitives::Address;
+use commonware_runtime::{Handle, Spawner as _, Supervisor as _, deterministic::Context};
+use consensus::network::Wires;
+use futures::channel::oneshot;
+use mempool::Mempool;
+use node::run::{self, NodeParts};
+use pipeline::{Chain, PipelineConfig};
+use primitives::{Genesis, Heads, crypto::PrivateKey};
+use state::{Location, MemoryDisk};
+use std::{fmt, sync::Arc, time::Duration};
+
+/// One validator of a network.
+pub(crate) struct Validator {
+    pub(crate) index: usize,
+    pub(crate) key: PrivateKey,
+    pub(crate) disk: MemoryDisk,
+    pub(crate) running: Option<Running>,
+    execution_delay: Duration,
+    lives: u32,
+}
+
+/// One life.
+pub(crate) struct Running {
+    pub(crate) chain: Chain,
+    pub(crate) mempool: Mempool,
+    task: Handle<()>,
+}
+
+impl fmt::Debug for Validator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let heads = self.running.as_ref().map(|running| running.chain.heads());
+        write!(
+            f,
+            "validator {}: lives={} {heads:?}",
+            self.index, self.lives
+        )
+    }
+}
+
+impl Validator {
+    pub(crate) fn new(index: usize, key: PrivateKey, execution_delay: Duration) -> Self {
+        Self {
+            index,
+            key,
+            disk: MemoryDisk::new(),
+            running: None,
+            execution_delay,
+            lives: 0,
+        }
+    }
+
+    pub(crate) fn parts(&self, genesis: &Genesis) -> NodeParts {
+        let fee_recipient = 0xfee0_0000_u64 + self.index as u64;
+        NodeParts {
+            genesis: genesis.clone(),
+            key: self.key.clone(),
+            fee_recipient: Address::left_padding_from(&fee_recipient.to_be_bytes()),
+            location: Location::Memory(self.disk.clone()),
+            partition: format!("validator{}", self.index),
+            pipeline: PipelineConfig {
+                execution_delay: self.execution_delay,
+                ..PipelineConfig::default()
+            },
+            control: None,
+        }
+    }
+
+    /// Begins a life, on what the last one left behind.
+    pub(crate) async fn start(
+        &mut self,
+        runtime: &Context,
+        parts: NodeParts,
+        wires: Wires<Simulated>,
+        violations: Violations,
+    ) {
+        let index = self.index;
+        assert!(self.running.is_none(), "validator {index} runs already");
+        let runtime = runtime
+            .child("validator")
+            .with_attribute("index", index)
+            .with_attribute("life", self.lives);
+        self.lives += 1;
+        let (started, waiting) = oneshot::channel();
+        let task = runtime.spawn(move |runtime| async move {
+            let node = Box::pin(run::assemble(&runtime, parts, wires)).await;
+            let node = node.unwrap_or_else(|error| panic!("validator {index}: {error}"));
+            let (chain, watched) = (node.chain.clone(), Arc::clone(&violations));
+            let _ends_with_its_parent = runtime
+                .child("watch")
+                .spawn(move |_| watch_heads(index, chain, watched));
+            drop(started.send((node.chain.clone(), node.mempool.clone())));
+            let error = node.failed().await;
+            lock(&violations).push(format!("validator {index} failed: {error}"));
+        });
+        let started = waiting.await;
+        let (chain, mempool) = started.expect("a starting validator panics or reports");
+        self.running = Some(Running {
+            chain,
+            mempool,
+            task,
+        });
+    }
+
+    /// Ends a life where it is. Resolves when its main task is gone.
+    pub(crate) fn crash(&mut self, mut keeps: impl FnMut() -> bool) -> impl Future<Output = ()> {
+        let running = self.running.take();
+        let running = running.expect("a scenario crashes validators that run");
+        running.task.abort();
+        self.disk.crash_keeping(|_| keeps());
+        async move { drop(running.task.await) }
+    }
+}
+
+/// Looks at the heads of one life whenever they move: `verified <= executed <= finalized`, and none
+/// ever falls.
+async fn watch_heads(index: usize, chain: Chain, violations: Violations) {
+    let mut progress = chain.progress();
+    let mut before = Heads::default();
+    loop {
+        let heads = progress.look().heads;
+        let ordered = heads.verified_height <= heads.executed_height
+            && heads.executed_height <= heads.finalized_height;
+        let falls = heads.verified_height < before.verified_height
+            || heads.executed_height < before.executed_height
+            || heads.finalized_height < before.finalized_height;
+        if !ordered || falls {
+            lock(&violations).push(format!(
+                "validator {index}: heads {before:?} then {heads:?}"
+            ));
+        }
+        before = heads;
+        progress.changed().await;
+    }
+}
