@@ -1,4 +1,5 @@
-//! What simplex reports: notarizations become stages, contradictions become evidence.
+//! What simplex reports: notarizations become stages; contradicting votes are logged. They are
+//! reported before their signatures are checked, so a log line accuses nobody by itself.
 
 use crate::application::unix_ms;
 use commonware_actor::Feedback;
@@ -43,13 +44,13 @@ impl<E: Clock> Reporter for ActivityReporter<E> {
                     .notarized(&notarization.proposal.payload, now_ms);
             }
             Activity::ConflictingNotarize(evidence) => {
-                tracing::error!(view = %evidence.view(), "a validator notarized two blocks in one view");
+                tracing::warn!(view = %evidence.view(), "votes to notarize two blocks in one view");
             }
             Activity::ConflictingFinalize(evidence) => {
-                tracing::error!(view = %evidence.view(), "a validator finalized two blocks in one view");
+                tracing::warn!(view = %evidence.view(), "votes to finalize two blocks in one view");
             }
             Activity::NullifyFinalize(evidence) => {
-                tracing::error!(view = %evidence.view(), "a validator nullified and finalized one view");
+                tracing::warn!(view = %evidence.view(), "votes to nullify and to finalize one view");
             }
             Activity::Notarize(_)
             | Activity::Certification(_)

@@ -22,8 +22,8 @@ use mempool::Mempool;
 use pipeline::{Chain, DevControl, Pipeline};
 use primitives::{
     Block, ExecutedRef, ExecutionCertificate, Header, RecoveredBlock, base_fee::next_base_fee,
-    certificate::ResultScheme, crypto::ProposalContext, crypto::Scheme, recovery::SenderCache,
-    transaction::Impersonation,
+    certificate::ResultScheme, crypto::ProposalContext, crypto::Scheme, limits,
+    recovery::SenderCache, transaction::Impersonation,
 };
 use rand_core::CryptoRng;
 use std::{
@@ -206,6 +206,7 @@ impl Ordering {
     /// Waits until a block is worth proposing.
     async fn hold<E: Clock>(&self, runtime: &E, parent: &Header, in_flight: &[RecoveredBlock]) {
         let mut progress = self.chain().progress();
+        self.catch_up_clock(runtime, parent);
         loop {
             // Before deciding: what moves while this decides is a reason to decide again.
             progress.look();
@@ -224,6 +225,20 @@ impl Ordering {
         }
         if let Some(control) = &self.shared.parts.control {
             let _taken = control.take_request();
+        }
+    }
+
+    /// A development chain whose clock was moved ahead keeps that time when it is started again.
+    fn catch_up_clock(&self, runtime: &impl Clock, parent: &Header) {
+        let Some(control) = &self.shared.parts.control else {
+            return;
+        };
+        let behind_ms = parent.timestamp_ms.saturating_sub(self.now_ms(runtime));
+        if behind_ms > 0 {
+            let behind_ms = i64::try_from(behind_ms).unwrap_or(i64::MAX);
+            let offset_ms = control.time_offset().saturating_add(behind_ms);
+            // Only a chain of several validators refuses, and there nobody can have moved it.
+            control.set_time_offset(offset_ms).unwrap_or_default();
         }
     }
 
@@ -266,13 +281,15 @@ impl Ordering {
         if in_flight.iter().any(settles) {
             return true;
         }
+        let budget = verify::gas_budget(in_flight, self.chain().config());
         let pool = (self.shared.pool_changes.load(Relaxed), certified);
-        if *self
-            .shared
-            .barren
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            == Some(pool)
+        if budget < limits::TRANSACTION_GAS_MIN
+            || *self
+                .shared
+                .barren
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                == Some(pool)
         {
             return false;
         }

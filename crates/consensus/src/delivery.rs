@@ -5,13 +5,19 @@
 
 use crate::{ancestry::RecentBlocks, application::unix_ms};
 use commonware_actor::Feedback;
-use commonware_consensus::{Reporter, marshal::Update};
+use commonware_consensus::{
+    Reporter,
+    marshal::{Update, core::Mailbox as MarshalMailbox, standard::Standard},
+    types::Height,
+};
 use commonware_cryptography::Digested;
 use commonware_runtime::{Clock, Handle, Spawner};
 use commonware_utils::acknowledgement::Exact;
 use mempool::Mempool;
 use pipeline::{Observer, Pipeline};
-use primitives::{Block, ChainConfig, Directive, FinalizedBlock, base_fee::next_base_fee};
+use primitives::{
+    Block, ChainConfig, Directive, FinalizedBlock, base_fee::next_base_fee, crypto::Scheme,
+};
 use state::Store;
 use tokio::sync::mpsc;
 
@@ -40,29 +46,66 @@ impl Reporter for DeliveryReporter {
     }
 }
 
+/// What delivery works with.
+pub(crate) struct Delivery {
+    pub(crate) pipeline: Pipeline,
+    pub(crate) recent: RecentBlocks,
+    /// Serves the blocks that were acknowledged and have to be executed again.
+    pub(crate) archive: MarshalMailbox<Scheme, Standard<Block>>,
+    /// Height up to which consensus has delivered before this start.
+    pub(crate) processed_height: u64,
+    pub(crate) pending_max: usize,
+}
+
 /// A reporter for marshal and the thread behind it.
 pub(crate) fn start<E: Clock + Spawner>(
     runtime: E,
-    pipeline: Pipeline,
-    recent: RecentBlocks,
-    pending_max: usize,
+    delivery: Delivery,
 ) -> (DeliveryReporter, Handle<()>) {
+    let Delivery {
+        pipeline,
+        recent,
+        archive,
+        processed_height,
+        pending_max,
+    } = delivery;
     let (delivered, mut queue) = mpsc::channel::<Delivered>(pending_max);
     let handle = runtime.dedicated().spawn(move |runtime| async move {
-        while let Some((block, acknowledgement)) = queue.recv().await {
-            let recovered = match recent.recover(block.inner()) {
-                Ok(recovered) => recovered,
-                Err(error) => {
-                    tracing::error!(%error, "a finalized block holds a bad signature: more than f validators are faulty");
-                    return;
-                }
+        let durable_height = pipeline.chain().heads().executed_height;
+        for height in durable_height.saturating_add(1)..=processed_height {
+            let Some(block) = archive.get_block(Height::new(height)).await else {
+                tracing::error!(
+                    height,
+                    "the archive lacks a block that has to be executed again"
+                );
+                return;
             };
-            let finalized = FinalizedBlock::delivered(recovered);
+            let Some(finalized) = recover(&recent, &block) else {
+                return;
+            };
+            pipeline.room().await;
+            pipeline.replayed(finalized, unix_ms(runtime.current()));
+        }
+        while let Some((block, acknowledgement)) = queue.recv().await {
+            let Some(finalized) = recover(&recent, &block) else {
+                return;
+            };
+            pipeline.room().await;
             pipeline.finalized(finalized, acknowledgement, unix_ms(runtime.current()));
             recent.prune(pipeline.chain().heads().verified_height);
         }
     });
     (DeliveryReporter { delivered }, handle)
+}
+
+fn recover(recent: &RecentBlocks, block: &Digested<Block>) -> Option<FinalizedBlock> {
+    match recent.recover(block.inner()) {
+        Ok(recovered) => Some(FinalizedBlock::delivered(recovered)),
+        Err(error) => {
+            tracing::error!(%error, "a finalized block holds a bad signature: more than f validators are faulty");
+            None
+        }
+    }
 }
 
 /// Keeps a pool in step with execution: hand it to the pipeline.

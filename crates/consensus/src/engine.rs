@@ -14,7 +14,7 @@ use crate::{
         ARCHIVE_SECTION_ITEMS, BROADCAST_BLOCKS_MAX, ConsensusConfig, JOURNAL_BUFFER_BYTES,
         MAILBOX_MESSAGES_MAX, PAGE_BYTES, PAGES_MAX, REPAIR_BLOCKS_MAX, VIEWS_RETAINED,
     },
-    delivery,
+    delivery::{self, Delivery},
     network::{Link, Network, Wires},
     results::ResultGossip,
     transactions::TransactionGossip,
@@ -37,7 +37,10 @@ use commonware_cryptography::{
 };
 use commonware_parallel::Sequential;
 use commonware_runtime::{Clock, Handle, Metrics, Spawner, Storage, buffer::paged::CacheRef};
-use commonware_storage::{archive::prunable, translator::EightCap};
+use commonware_storage::{
+    archive::{Archive as _, prunable},
+    translator::EightCap,
+};
 use commonware_utils::NonZeroDuration;
 use primitives::{
     Block, BlockLimits,
@@ -86,12 +89,35 @@ pub struct Engine {
     handles: Vec<(&'static str, Handle<()>)>,
 }
 
-/// A part of consensus ended, so the node cannot go on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("consensus stopped: part={part}")]
-pub struct EngineFault {
-    /// Which part.
-    pub part: &'static str,
+/// Why consensus cannot go on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EngineFault {
+    /// A part ended.
+    #[error("consensus stopped: part={part}")]
+    Ended {
+        /// Which part.
+        part: &'static str,
+    },
+    /// What is stored does not open.
+    #[error(
+        "the stored {archive} cannot be opened ({error}); a validator must not vote without its history: restore the data directory from a copy, or start again with an empty one and a new key"
+    )]
+    Archive {
+        /// Which archive.
+        archive: &'static str,
+        /// Why.
+        error: String,
+    },
+    /// The state is there, but the order it was computed from is not.
+    #[error(
+        "the state stands at height={executed} but the stored order ends at height={ordered}; restore the folder `consensus` of the data directory, or start again with an empty data directory and a new key"
+    )]
+    OrderMissing {
+        /// Height of the state.
+        executed: u64,
+        /// Height of the newest stored block.
+        ordered: u64,
+    },
 }
 
 impl fmt::Debug for Engine {
@@ -107,13 +133,13 @@ type Archive<E, V> = prunable::Archive<EightCap, E, BlockDigest, V>;
 impl Engine {
     /// Opens what is stored and starts every part.
     ///
-    /// # Panics
-    /// When the stored archives cannot be opened: a validator must not vote without its history.
+    /// # Errors
+    /// When what is stored does not open or contradicts itself.
     pub async fn start<E: Runtime, N: Network>(
         runtime: E,
         parts: EngineParts,
         wires: Wires<N>,
-    ) -> Self {
+    ) -> Result<Self, EngineFault> {
         let Wires {
             votes,
             certificates,
@@ -131,7 +157,7 @@ impl Engine {
             blocker: blocker.clone(),
             peers,
         };
-        let (marshal, mut handles) = start_marshal(&runtime, &parts, links).await;
+        let (marshal, mut handles) = start_marshal(&runtime, &parts, links).await?;
         let simplex = start_simplex(&runtime, &parts, marshal, blocker.clone());
         handles.push(("simplex", simplex.start(votes, certificates, resolver)));
         let ordering = parts.ordering.parts();
@@ -152,7 +178,7 @@ impl Engine {
             retry: parts.config.transaction_retry,
         };
         handles.push(("transactions", gossip.start(transactions)));
-        Self { handles }
+        Ok(Self { handles })
     }
 
     /// Resolves when the first part ends, which no part does while the node is healthy.
@@ -169,8 +195,14 @@ async fn ended(part: &'static str, handle: Handle<()>) -> EngineFault {
     if let Err(error) = handle.await {
         tracing::error!(part, %error, "a part of consensus failed");
     }
-    EngineFault { part }
+    EngineFault::Ended { part }
 }
+
+type Started = (
+    MarshalMailbox<Scheme, Standard<Block>>,
+    Vec<(&'static str, Handle<()>)>,
+);
+type Archives<E> = (Archive<E, Finalization>, Archive<E, Arc<Block>>);
 
 struct MarshalLinks<N: Network> {
     backfill: Link<N>,
@@ -183,14 +215,12 @@ async fn start_marshal<E: Runtime, N: Network>(
     runtime: &E,
     parts: &EngineParts,
     links: MarshalLinks<N>,
-) -> (
-    MarshalMailbox<Scheme, Standard<Block>>,
-    Vec<(&'static str, Handle<()>)>,
-) {
+) -> Result<Started, EngineFault> {
     let config = &parts.config;
     let cache = CacheRef::new(PAGE_SIZE, nonzero(PAGES_MAX));
-    let (finalizations, blocks) = open_archives(runtime, parts, &cache).await;
-    let (marshal, mailbox, _floor) = Marshal::<_, Standard<Block>, _, _, _, _, _>::init(
+    let (finalizations, blocks) = open_archives(runtime, parts, &cache).await?;
+    require_order(parts, blocks.last_index().unwrap_or_default())?;
+    let (marshal, mailbox, floor) = Marshal::<_, Standard<Block>, _, _, _, _, _>::init(
         runtime.child("marshal"),
         finalizations,
         blocks,
@@ -199,15 +229,7 @@ async fn start_marshal<E: Runtime, N: Network>(
     .await;
     let (broadcast, buffer) = buffered::Engine::new(
         runtime.child("broadcast"),
-        buffered::Config {
-            public_key: parts.public_key.clone(),
-            mailbox_size: MAILBOX,
-            deque_size: BROADCAST_BLOCKS_MAX,
-            priority: true,
-            codec_config: parts.limits,
-            peer_provider: links.peers.clone(),
-            strategy: Sequential,
-        },
+        broadcast_config(parts, links.peers.clone()),
     );
     let broadcast = broadcast.start(links.blocks);
     let resolver = backfill::init(
@@ -227,9 +249,15 @@ async fn start_marshal<E: Runtime, N: Network>(
     let ordering = parts.ordering.parts();
     let (reporter, delivery) = delivery::start(
         runtime.child("delivery"),
-        ordering.pipeline.clone(),
-        parts.ordering.recent().clone(),
-        config.pending_acks_max.get().saturating_add(1),
+        Delivery {
+            pipeline: ordering.pipeline.clone(),
+            recent: parts.ordering.recent().clone(),
+            archive: mailbox.clone(),
+            processed_height: floor
+                .processed()
+                .map_or(0, |processed| processed.height().get()),
+            pending_max: config.pending_acks_max.get().saturating_add(1),
+        },
     );
     let marshal = marshal.start(reporter, buffer, resolver);
     if let Some((tip, _)) = mailbox.get_info(Identifier::Latest).await {
@@ -240,7 +268,40 @@ async fn start_marshal<E: Runtime, N: Network>(
         ("delivery", delivery),
         ("marshal", marshal),
     ];
-    (mailbox, handles)
+    Ok((mailbox, handles))
+}
+
+fn broadcast_config<P>(
+    parts: &EngineParts,
+    peers: P,
+) -> buffered::Config<PublicKey, BlockLimits, P, Sequential>
+where
+    P: commonware_p2p::Provider<PublicKey = PublicKey>,
+{
+    buffered::Config {
+        public_key: parts.public_key.clone(),
+        mailbox_size: MAILBOX,
+        deque_size: BROADCAST_BLOCKS_MAX,
+        priority: true,
+        codec_config: parts.limits,
+        peer_provider: peers,
+        strategy: Sequential,
+    }
+}
+
+/// A block is executed only after it is stored, so the state can never be ahead of the order.
+fn require_order(parts: &EngineParts, ordered: u64) -> Result<(), EngineFault> {
+    let executed = parts
+        .ordering
+        .parts()
+        .pipeline
+        .chain()
+        .heads()
+        .executed_height;
+    if executed > ordered {
+        return Err(EngineFault::OrderMissing { executed, ordered });
+    }
+    Ok(())
 }
 
 /// What marshal keeps for ever, so that it can serve peers that start later.
@@ -248,7 +309,7 @@ async fn open_archives<E: Runtime>(
     runtime: &E,
     parts: &EngineParts,
     cache: &CacheRef,
-) -> (Archive<E, Finalization>, Archive<E, Arc<Block>>) {
+) -> Result<Archives<E>, EngineFault> {
     let config = &parts.config;
     let finalizations: Archive<E, Finalization> = prunable::Archive::init(
         runtime.child("finalizations"),
@@ -260,14 +321,21 @@ async fn open_archives<E: Runtime>(
         ),
     )
     .await
-    .expect("the archive of finalizations opens: its files are this node's own");
+    .map_err(|error| unopened("finalizations", &error))?;
     let blocks: Archive<E, Arc<Block>> = prunable::Archive::init(
         runtime.child("blocks"),
         archive(config, "blocks", cache, parts.limits),
     )
     .await
-    .expect("the archive of blocks opens: its files are this node's own");
-    (finalizations, blocks)
+    .map_err(|error| unopened("blocks", &error))?;
+    Ok((finalizations, blocks))
+}
+
+fn unopened(archive: &'static str, error: &impl fmt::Display) -> EngineFault {
+    EngineFault::Archive {
+        archive,
+        error: error.to_string(),
+    }
 }
 
 const PAGE_SIZE: NonZeroU16 = NonZeroU16::new(PAGE_BYTES).expect("a page is not empty");

@@ -130,9 +130,8 @@ struct Room {
 }
 
 impl Room {
-    /// No transaction costs less than 21,000 gas.
     const fn is_exhausted(&self) -> bool {
-        self.gas < 21_000
+        self.gas < limits::TRANSACTION_GAS_MIN
     }
 
     fn fits(&self, transaction: &RecoveredTransaction) -> bool {

@@ -153,7 +153,9 @@ where
         let certified = self.pipeline.chain().certified_floor().height;
         for signed in results {
             let height = signed.result.height;
-            if height <= certified || height > certified.saturating_add(HEIGHTS_MAX as u64) {
+            let far = height > certified.saturating_add(HEIGHTS_MAX as u64);
+            // Known ones first: checking a signature is what a repeated message would cost.
+            if height <= certified || far || self.tally.counts(&signed) {
                 continue;
             }
             let valid = self.scheme.verify_attestation::<_, BlockDigest>(

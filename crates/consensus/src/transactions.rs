@@ -5,7 +5,7 @@
 //! peer ─▶ decode ─▶ recover ─▶ admit
 //! ```
 //! A node sends on only what it admitted itself, so nothing circulates; what is still waiting
-//! after a while is sent again. Work for peers is bounded by the channel's rate limit and the
+//! after a while is sent again, at most [`RETRIED_BYTES_MAX`] at a time in turn. Work for peers is bounded by the channel's rate limit and the
 //! message size. A transaction the pool refuses is dropped without blame: pools may differ. Bytes
 //! that are not transactions cost their sender the connection.
 
@@ -29,8 +29,10 @@ use tokio::sync::mpsc;
 
 /// Transactions that wait to be sent; more are left to the retry.
 const OUTGOING_MAX: usize = 65_536;
-/// Own transactions that are sent again while they wait.
-const RETRIED_MAX: usize = 8_192;
+/// Own transactions that are sent again while they wait; the oldest are forgotten first.
+const RETRIED_MAX: usize = 65_536;
+/// Bytes sent again at a time.
+const RETRIED_BYTES_MAX: usize = 1024 * 1024;
 /// Hashes of received transactions remembered, so that they are not sent on.
 const RECEIVED_MAX: usize = 65_536;
 /// How often transactions that waited too long are looked for.
@@ -148,8 +150,9 @@ fn offer(events: &[Event], received: &Mutex<Received>, outgoing: &mpsc::Sender<T
                 .try_send(transaction.transaction().clone())
                 .is_err()
         {
-            // Full: the retry of the sender's next one will bring it, or the client's.
-            return;
+            // A client that sends faster than this node forwards sends again, or waits until this
+            // node leads.
+            tracing::debug!(hash = %transaction.hash(), "not forwarded: too many wait to be sent");
         }
     }
 }
@@ -183,10 +186,22 @@ async fn forward<E: Clock>(
                     mempool.expire(unix_ms(runtime.current()));
                 }
                 waiting.retain(|transaction| mempool.get(&transaction.hash()).is_some());
-                send(&mut sender, waiting.make_contiguous());
+                send(&mut sender, &turn(&mut waiting));
             }
         }
     }
+}
+
+/// The next ones to send again; they go to the end of the line.
+fn turn(waiting: &mut VecDeque<Transaction>) -> Vec<Transaction> {
+    let mut bytes = 0_usize;
+    let fits = |transaction: &&Transaction| {
+        bytes = bytes.saturating_add(transaction.raw().len());
+        bytes <= RETRIED_BYTES_MAX
+    };
+    let again: Vec<_> = waiting.iter().take_while(fits).cloned().collect();
+    waiting.rotate_left(again.len());
+    again
 }
 
 fn send(sender: &mut impl Sender<PublicKey = PublicKey>, transactions: &[Transaction]) {

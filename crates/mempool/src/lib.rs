@@ -1,6 +1,5 @@
 #![doc = include_str!("../README.md")]
 
-pub mod account;
 pub mod admission;
 pub mod config;
 mod entry;

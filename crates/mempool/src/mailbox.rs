@@ -13,7 +13,6 @@
 mod tests;
 
 use crate::{
-    account::read_account,
     admission::{AdmissionError, Admitted, CheckedTransaction},
     config::{ADMISSIONS_PER_LOCK, Config, LISTENERS_MAX},
     event::Event,
@@ -22,7 +21,7 @@ use crate::{
 };
 use alloy_primitives::{Address, B256, map::AddressMap};
 use primitives::{RecoveredTransaction, affordability::AccountView};
-use state::{ReadFault, StateReader};
+use state::{ReadFault, StateReader, account_view};
 use std::{
     collections::{BTreeSet, hash_map},
     fmt,
@@ -131,7 +130,7 @@ impl Mempool {
         }
         let accounts = addresses
             .into_iter()
-            .map(|address| Ok((address, read_account(state, &address)?)))
+            .map(|address| Ok((address, account_view(state, &address)?)))
             .collect::<Result<Vec<_>, ReadFault>>()?;
         let executed = Executed {
             transactions,
@@ -279,7 +278,7 @@ impl Accounts {
     ) -> Result<AccountView, ReadFault> {
         match self.read.entry(sender) {
             hash_map::Entry::Occupied(known) => Ok(*known.get()),
-            hash_map::Entry::Vacant(vacant) => Ok(*vacant.insert(read_account(state, &sender)?)),
+            hash_map::Entry::Vacant(vacant) => Ok(*vacant.insert(account_view(state, &sender)?)),
         }
     }
 }

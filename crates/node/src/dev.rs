@@ -171,7 +171,10 @@ pub fn run(options: &DevOptions) -> Result<(), NodeError> {
     if options.port != 0 {
         process::require_free(listen)?;
     }
-    let temporary = options.data_dir.is_none().then(TemporaryDirectory::new);
+    let temporary = match options.data_dir {
+        Some(_) => None,
+        None => Some(TemporaryDirectory::create()?),
+    };
     let path = match (&temporary, &options.data_dir) {
         (Some(temporary), _) => temporary.path().to_owned(),
         (None, Some(path)) => path.clone(),
@@ -214,7 +217,7 @@ async fn start_nodes(
         .collect();
     let mut nodes = Vec::with_capacity(keys.len());
     for (index, (key, listen)) in keys.iter().zip(addresses).enumerate() {
-        let runtime = runtime.child("validator").with_attribute("index", index);
+        let runtime = runtime.child("node").with_attribute("index", index);
         let identity = run::identity(genesis, key);
         let (wires, _network) = network::connect(
             &runtime,

@@ -77,6 +77,9 @@ pub enum NodeError {
         /// What is wrong and what to write instead.
         problem: String,
     },
+    /// Nobody could order blocks.
+    #[error("the genesis names no validators; add their public keys under headway.validators")]
+    NoValidators,
     /// The state could not be opened.
     #[error(transparent)]
     Store(#[from] state::StoreError),
@@ -115,7 +118,8 @@ impl NodeError {
             | Self::Listen { .. }
             | Self::Locked { .. }
             | Self::OtherChain { .. }
-            | Self::Option { .. } => 2,
+            | Self::Option { .. }
+            | Self::NoValidators => 2,
             Self::Store(_)
             | Self::Pipeline(_)
             | Self::Consensus(_)

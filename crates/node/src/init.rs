@@ -124,6 +124,17 @@ pub fn now_seconds() -> u64 {
 /// # Errors
 /// When the directory holds a network already or cannot be written.
 pub fn init(options: &InitOptions) -> Result<(), NodeError> {
+    if options.validators == 0 || u32::from(options.validators) > primitives::limits::VALIDATORS_MAX
+    {
+        return Err(NodeError::Option {
+            option: "--validators",
+            problem: "choose 1 to 256".to_owned(),
+        });
+    }
+    // Checked before anything is written, so that a second try finds an empty directory.
+    let last = options.validators.saturating_sub(1);
+    port("--p2p-port", options.p2p_port, last)?;
+    port("--rpc-port", options.rpc_port, last)?;
     let genesis_path = options.directory.join("genesis.json");
     if genesis_path.exists() {
         return Err(NodeError::Exists { path: genesis_path });

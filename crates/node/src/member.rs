@@ -132,3 +132,15 @@ fn rpc_config(section: RpcSection) -> RpcConfig {
         ..RpcConfig::default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::parse_genesis;
+
+    #[test]
+    fn a_network_has_validators() {
+        let text = r#"{"config": {"chainId": 1}, "gasLimit": "0x1c9c380", "difficulty": "0x0", "alloc": {}}"#;
+        let refused = parse_genesis(text).unwrap_err().to_string();
+        assert!(refused.contains("headway.validators"), "{refused}");
+    }
+}

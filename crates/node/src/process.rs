@@ -111,25 +111,24 @@ pub struct TemporaryDirectory {
 }
 
 impl TemporaryDirectory {
-    /// A new directory for this process.
-    #[must_use]
-    pub fn new() -> Self {
-        let name = format!("headway-dev-{}", std::process::id());
-        Self {
-            path: std::env::temp_dir().join(name),
-        }
+    /// A new directory that nobody had before.
+    ///
+    /// # Errors
+    /// When it cannot be created.
+    pub fn create() -> Result<Self, NodeError> {
+        let name = format!("headway-dev-{:016x}", rand::random::<u64>());
+        let path = std::env::temp_dir().join(name);
+        DirBuilder::new()
+            .mode(OWNER_ONLY)
+            .create(&path)
+            .map_err(NodeError::file("cannot create", &path))?;
+        Ok(Self { path })
     }
 
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
-    }
-}
-
-impl Default for TemporaryDirectory {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
@@ -229,5 +228,31 @@ async fn signalled() {
         biased;
         _ = terminate.recv() => {}
         result = tokio::signal::ctrl_c() => result.unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn genesis(chain_id: u64) -> Genesis {
+        let text = format!(
+            r#"{{"config": {{"chainId": {chain_id}}}, "gasLimit": "0x1c9c380", "difficulty": "0x0", "alloc": {{}}}}"#
+        );
+        Genesis::from_json(&text).unwrap()
+    }
+
+    #[test]
+    fn a_data_directory_is_for_one_chain() {
+        let temporary = TemporaryDirectory::create().unwrap();
+        let directory = DataDirectory::open(temporary.path()).unwrap();
+        for _ in 0..2 {
+            directory.require_chain(&genesis(1)).unwrap();
+        }
+        let refused = directory.require_chain(&genesis(2)).unwrap_err();
+        assert!(matches!(refused, NodeError::OtherChain { .. }));
+        assert_eq!(refused.exit_code(), 2);
+        let again = DataDirectory::open(temporary.path()).unwrap_err();
+        assert!(matches!(again, NodeError::Locked { .. }));
     }
 }

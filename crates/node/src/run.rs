@@ -27,8 +27,8 @@ use primitives::{
 use state::{Location, Store, StoreConfig};
 use std::num::NonZeroUsize;
 
-/// Blocks a node may hold between finalization and flush, on top of those in flight.
-const PENDING_ACKS_MAX: NonZeroUsize = NonZeroUsize::new(256).expect("a named limit is not zero");
+/// Finalized blocks that may wait for execution in memory; more wait in the archive.
+const PENDING_ACKS_MAX: NonZeroUsize = NonZeroUsize::new(64).expect("a named limit is not zero");
 
 /// What one node is made of.
 #[derive(Debug)]
@@ -112,6 +112,9 @@ pub async fn assemble<E: Runtime, N: Network>(
     parts: NodeParts,
     wires: Wires<N>,
 ) -> Result<Node, NodeError> {
+    if parts.genesis.validators.is_empty() {
+        return Err(NodeError::NoValidators);
+    }
     let identity = identity(&parts.genesis, &parts.key);
     let (state, block) = genesis(&parts.genesis);
     let chain_config = parts.genesis.chain.clone();
@@ -164,7 +167,7 @@ pub async fn assemble<E: Runtime, N: Network>(
         },
         wires,
     )
-    .await;
+    .await?;
     Ok(Node {
         chain,
         mempool,

@@ -2,8 +2,10 @@
 //!
 //! ```text
 //! job ─▶ snapshot(N-1) ─execute─▶ ExecutedBlock ─commit─▶ root ─▶ header ─seal─▶ observers, events
-//!                                                   └─▶ flush up to the carried height ─▶ acknowledge
+//!                                                   └─▶ acknowledge, flush up to the verified height
 //! ```
+//! A block is acknowledged once it is executed. Its state becomes durable later, with a flush; after
+//! a crash the blocks in between are replayed from the archive of consensus, which never loses one.
 //! It stops for good at the first divergence and at the first failed write. After a divergence it
 //! keeps the unacknowledged blocks, so that consensus is not disturbed: ordering goes on without
 //! this node's results.
@@ -12,18 +14,16 @@ use crate::{
     Chain, DivergenceReport, ExecutedRecord, Ledger, Pipeline, PipelineConfig, RecordError,
     chain::{ChainError, ChainParts, environment},
     divergence::TransactionOutcome,
-    ledger::Effect,
     mailbox::{Job, announce},
     metrics::Metrics,
 };
 use alloy_primitives::B256;
 use commonware_runtime::{Clock, Handle, Metrics as RuntimeMetrics, Spawner};
-use commonware_utils::{Acknowledgement as _, acknowledgement::Exact};
+use commonware_utils::Acknowledgement as _;
 use executor::{ExecutionFault, ExecutionInput};
 use primitives::{Block, BlockLimits, ChainConfig, ExecutionResult, FinalizedBlock};
 use state::{Store, StoreError};
 use std::{
-    collections::VecDeque,
     fmt,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::{SystemTime, UNIX_EPOCH},
@@ -80,7 +80,8 @@ pub struct Actor<E> {
     config: PipelineConfig,
     jobs: mpsc::Receiver<Job>,
     observers: Vec<Observer>,
-    unacknowledged: VecDeque<(u64, Exact)>,
+    /// Kept after a divergence, for as long as the node runs.
+    unacknowledged: Vec<Job>,
     flushed_at: SystemTime,
     metrics: Metrics,
 }
@@ -124,7 +125,7 @@ impl<E: Clock + Spawner + RuntimeMetrics> Actor<E> {
             config,
             jobs,
             observers,
-            unacknowledged: VecDeque::new(),
+            unacknowledged: Vec::new(),
             flushed_at,
             metrics,
         };
@@ -149,19 +150,29 @@ impl<E: Clock + Spawner + RuntimeMetrics> Actor<E> {
 
     async fn run(&mut self) -> Result<(), PipelineFault> {
         let mut stopped = self.runtime.stopped();
+        let mut progress = self.chain.progress();
+        let mut reported = false;
         loop {
+            progress.look();
+            if !reported && let Some(report) = self.chain.diverged() {
+                self.report(report);
+                reported = true;
+            }
             let job = tokio::select! {
                 biased;
                 _ = &mut stopped => return self.flush(),
                 job = self.jobs.recv() => job,
+                _ = progress.changed() => continue,
             };
             let Some(job) = job else { return self.flush() };
-            let height = job.block.header().height;
-            self.unacknowledged.push_back((height, job.acknowledgement));
-            if self.chain.diverged().is_some() {
+            if reported || self.chain.diverged().is_some() {
+                self.unacknowledged.push(job);
                 continue;
             }
             self.process(&job.block).await?;
+            if let Some(acknowledgement) = job.acknowledgement {
+                acknowledgement.acknowledge();
+            }
             self.flush_if_due()?;
         }
     }
@@ -196,14 +207,9 @@ impl<E: Clock + Spawner + RuntimeMetrics> Actor<E> {
             block_hash: record.hash,
         };
         let now_ms = unix_ms(self.runtime.current());
-        let effects = self.chain.apply(|ledger| ledger.executed(result, now_ms));
+        self.chain.apply(|ledger| ledger.executed(result, now_ms));
         self.metrics.heads(self.chain.heads());
         announce(&self.chain, &record);
-        for effect in effects {
-            if let Effect::Diverged(report) = effect {
-                self.report(report);
-            }
-        }
         Ok(())
     }
 
@@ -291,26 +297,18 @@ impl<E: Clock + Spawner + RuntimeMetrics> Actor<E> {
         self.chain.heads().verified_height
     }
 
-    fn flush(&mut self) -> Result<(), PipelineFault> {
+    fn flush(&self) -> Result<(), PipelineFault> {
         let target = self.flush_target();
         let store = &self.chain.shared.store;
         if target > store.flushed_height() {
             store.flush(target)?;
-        }
-        let flushed = store.flushed_height();
-        while let Some((height, _)) = self.unacknowledged.front()
-            && *height <= flushed
-        {
-            if let Some((_, acknowledgement)) = self.unacknowledged.pop_front() {
-                acknowledgement.acknowledge();
-            }
         }
         Ok(())
     }
 
     /// Completes the evidence, writes it where people find it, and says so.
     fn report(&self, mut report: DivergenceReport) {
-        if let Ok(Some(record)) = self.chain.record(report.height) {
+        if let Ok(Some(record)) = self.chain.own_record(report.height) {
             report.own_header = serde_json::to_value(&record.header).ok();
             let outcomes = record.transactions.iter().zip(&record.receipts);
             report.transactions = outcomes

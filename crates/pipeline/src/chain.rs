@@ -75,6 +75,9 @@ pub enum ChainError {
     /// Reading the state failed.
     #[error(transparent)]
     Read(#[from] ReadFault),
+    /// The block was computed by a node that had diverged.
+    #[error("not served: this node {0}")]
+    Diverged(DivergenceReport),
 }
 
 #[derive(Debug)]
@@ -253,8 +256,18 @@ impl Chain {
     /// The executed block at a height; none above `latest`.
     ///
     /// # Errors
-    /// When the store fails or is damaged.
+    /// When the store fails or is damaged, and for what this node computed after it diverged.
     pub fn record(&self, height: u64) -> Result<Option<Arc<ExecutedRecord>>, ChainError> {
+        match self.diverged() {
+            Some(report) if height > report.last_equal_height => Err(ChainError::Diverged(report)),
+            Some(_) | None => self.own_record(height),
+        }
+    }
+
+    pub(crate) fn own_record(
+        &self,
+        height: u64,
+    ) -> Result<Option<Arc<ExecutedRecord>>, ChainError> {
         if height > self.heads().executed_height {
             return Ok(None);
         }

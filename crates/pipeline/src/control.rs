@@ -85,7 +85,8 @@ impl DevControl {
     pub fn request_block(&self) -> Result<(), DevError> {
         self.require_single()?;
         self.shared.requested.fetch_add(1, Ordering::AcqRel);
-        self.shared.wake.notify_waiters();
+        // One proposer waits at most; a request made while it is not waiting must not be lost.
+        self.shared.wake.notify_one();
         Ok(())
     }
 

@@ -1,9 +1,9 @@
 //! What consensus tells the pipeline.
 //!
-//! Every method returns at once. Only finalized blocks are queued; the queue is as long as
-//! consensus may have unacknowledged blocks, so it cannot overflow while consensus keeps its word.
+//! Finalized blocks are queued, everything else takes effect at once. Whoever delivers blocks waits
+//! for [`Pipeline::room`] before each, so the queue cannot overflow.
 
-use crate::{Chain, ChainEvent, ExecutedRecord, ledger::Effect};
+use crate::{Chain, ChainEvent, ExecutedRecord};
 use commonware_utils::{Acknowledgement as _, acknowledgement::Exact};
 use primitives::{ExecutionCertificate, FinalizedBlock, crypto::BlockDigest};
 use std::sync::Arc;
@@ -13,7 +13,8 @@ use tokio::sync::mpsc;
 #[derive(Debug)]
 pub(crate) struct Job {
     pub(crate) block: FinalizedBlock,
-    pub(crate) acknowledgement: Exact,
+    /// None for a block that is replayed after a restart.
+    pub(crate) acknowledgement: Option<Exact>,
 }
 
 /// Write handle of one node's pipeline. Cheap to clone.
@@ -45,19 +46,36 @@ impl Pipeline {
         self.chain.apply(|ledger| ledger.notarized(digest, now_ms));
     }
 
-    /// The next block in order is finalized: execute it, then acknowledge once it is durable.
+    /// Resolves when the queue takes another block.
+    pub async fn room(&self) {
+        // An error means that execution has ended, which the next block finds out.
+        drop(self.jobs.reserve().await);
+    }
+
+    /// The next block in order is finalized: execute it, then acknowledge.
     ///
-    /// A block that was flushed before a restart is acknowledged at once.
+    /// A block that was executed before a restart is acknowledged at once.
     pub fn finalized(&self, block: FinalizedBlock, acknowledgement: Exact, now_ms: u64) {
         if block.header().height <= self.chain.shared.store.flushed_height() {
             acknowledgement.acknowledge();
             return;
         }
+        self.queue(block, Some(acknowledgement), now_ms);
+    }
+
+    /// A block that was finalized and acknowledged before a restart, and whose state was not
+    /// durable yet: execute it again.
+    pub fn replayed(&self, block: FinalizedBlock, now_ms: u64) {
+        self.queue(block, None, now_ms);
+    }
+
+    fn queue(&self, block: FinalizedBlock, acknowledgement: Option<Exact>, now_ms: u64) {
         self.chain.apply(|ledger| ledger.finalized(&block, now_ms));
-        if let Err(error) = self.jobs.try_send(Job {
+        let job = Job {
             block,
             acknowledgement,
-        }) {
+        };
+        if let Err(error) = self.jobs.try_send(job) {
             // Dropping the acknowledgement stops delivery, which is what has to happen here.
             tracing::error!(%error, "pipeline queue refused a finalized block");
         }
@@ -65,13 +83,7 @@ impl Pipeline {
 
     /// 2f+1 validators signed a result; the signatures have been checked.
     pub fn certified(&self, certificate: ExecutionCertificate) {
-        let effects = self.chain.apply(|ledger| ledger.certified(certificate));
-        if effects
-            .iter()
-            .any(|effect| matches!(effect, Effect::Diverged(_)))
-        {
-            tracing::error!("own result differs from a certified one");
-        }
+        self.chain.apply(|ledger| ledger.certified(certificate));
     }
 
     /// The height consensus knows to be finalized at start; until it is executed again, the node

@@ -2,8 +2,8 @@
 //!
 //! Pure: signatures were checked by the caller. Bounded: heights at or below the newest
 //! certificate are dropped, at most [`HEIGHTS_MAX`] heights above it are kept. A validator that
-//! signs two different results for one height, or one that contradicts a certificate, leaves
-//! evidence, at most one piece for each validator.
+//! signs two different results for one height above the newest certificate leaves evidence, at most
+//! one piece for each validator, in memory.
 
 use commonware_cryptography::certificate::{Attestation, Scheme as _, Verifier};
 use commonware_parallel::Sequential;
@@ -48,6 +48,15 @@ impl Tally {
             heights: BTreeMap::new(),
             evidence: BTreeMap::new(),
         }
+    }
+
+    /// Whether this very signed result is counted already.
+    #[must_use]
+    pub fn counts(&self, signed: &SignedResult) -> bool {
+        self.heights
+            .get(&signed.result.height)
+            .and_then(|signers| signers.get(&signed.attestation.signer))
+            .is_some_and(|known| known == signed)
     }
 
     /// Counts a signed result whose signature has been checked.

@@ -6,6 +6,9 @@
 /// Largest encoded transaction, in bytes (geth's pool limit of four 32 KiB slots).
 pub const TRANSACTION_BYTES_MAX: usize = 128 * 1024;
 
+/// No transaction has a lower gas limit: the intrinsic gas of the cheapest one.
+pub const TRANSACTION_GAS_MIN: u64 = 21_000;
+
 /// Largest gas limit of one transaction (EIP-7825).
 pub const TRANSACTION_GAS_MAX: u64 = 1 << 24;
 

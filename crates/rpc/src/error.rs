@@ -226,6 +226,7 @@ impl From<ChainError> for RpcError {
     fn from(error: ChainError) -> Self {
         match error {
             ChainError::State(unknown) => unknown.into(),
+            ChainError::Diverged(_) => Self::Stopped(error.to_string()),
             ChainError::Store(_) | ChainError::Record(_) | ChainError::Read(_) => {
                 Self::Internal(error.to_string())
             }

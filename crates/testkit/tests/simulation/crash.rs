@@ -1,6 +1,6 @@
 //! Power failures under load: of one validator, and then of all four at once.
 
-use super::{config, each_seed, load, settle};
+use super::{config, each_seed, load, many_seeds, settle};
 use std::time::Duration;
 use testkit::{cluster::simulate, oracle, workload::Workload};
 
@@ -39,4 +39,9 @@ pub(super) fn run(seed: u64) -> String {
 #[test]
 fn crash() {
     each_seed(run);
+}
+
+#[test]
+fn many_seeds_slow() {
+    many_seeds(run);
 }

@@ -1,13 +1,13 @@
 //! A validator's state is wrong by one wei: it stops executing and says at which height, and the
 //! others go on without it.
 
-use super::{SETTLE_MAX, config, each_seed, load};
+use super::{SETTLE_MAX, config, each_seed, load, many_seeds};
 use std::time::Duration;
 use testkit::{cluster::simulate, faults, oracle, workload::Workload};
 
 const WRONG: usize = 2;
 
-pub(super) fn run(seed: u64) -> String {
+fn run(seed: u64) -> String {
     simulate(config(seed), |mut cluster| async move {
         cluster.start_all().await;
         let mut workload = Workload::new(seed);
@@ -56,4 +56,9 @@ pub(super) fn run(seed: u64) -> String {
 #[test]
 fn divergence() {
     each_seed(run);
+}
+
+#[test]
+fn many_seeds_slow() {
+    many_seeds(run);
 }

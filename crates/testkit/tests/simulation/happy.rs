@@ -1,6 +1,6 @@
 //! Nothing goes wrong: four validators under load.
 
-use super::{config, each_seed, load, settle};
+use super::{config, each_seed, load, many_seeds, settle};
 use std::time::Duration;
 use testkit::{cluster::simulate, oracle, workload::Workload};
 
@@ -23,4 +23,9 @@ pub(super) fn run(seed: u64) -> String {
 #[test]
 fn happy() {
     each_seed(run);
+}
+
+#[test]
+fn many_seeds_slow() {
+    many_seeds(run);
 }

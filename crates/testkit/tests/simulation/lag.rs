@@ -1,6 +1,6 @@
 //! One validator executes slowly: the chain's order does not notice, and the validator catches up.
 
-use super::{config, each_seed, load, settle};
+use super::{config, each_seed, load, many_seeds, settle};
 use std::{collections::BTreeMap, time::Duration};
 use testkit::{
     cluster::{ClusterConfig, simulate},
@@ -33,7 +33,7 @@ fn finalized_under_load(seed: u64, delay: Duration) -> (u64, String) {
     (finalized, fingerprint)
 }
 
-pub(super) fn run(seed: u64) -> String {
+fn run(seed: u64) -> String {
     let (alone, _) = finalized_under_load(seed, Duration::ZERO);
     let (beside, fingerprint) = finalized_under_load(seed, DELAY);
     assert!(
@@ -46,4 +46,9 @@ pub(super) fn run(seed: u64) -> String {
 #[test]
 fn lag() {
     each_seed(run);
+}
+
+#[test]
+fn many_seeds_slow() {
+    many_seeds(run);
 }

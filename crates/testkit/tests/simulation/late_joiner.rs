@@ -1,13 +1,13 @@
 //! The fourth validator starts when the others have a history: it fetches it, executes it, and
 //! comes to the same roots.
 
-use super::{config, each_seed, load, settle};
+use super::{config, each_seed, load, many_seeds, settle};
 use std::time::Duration;
 use testkit::{cluster::simulate, oracle, workload::Workload};
 
 const HISTORY: u64 = 40;
 
-pub(super) fn run(seed: u64) -> String {
+fn run(seed: u64) -> String {
     simulate(config(seed), |mut cluster| async move {
         for early in 0..3 {
             cluster.start(early).await;
@@ -34,4 +34,9 @@ pub(super) fn run(seed: u64) -> String {
 #[test]
 fn late_joiner() {
     each_seed(run);
+}
+
+#[test]
+fn many_seeds_slow() {
+    many_seeds(run);
 }

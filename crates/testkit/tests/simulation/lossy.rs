@@ -1,6 +1,6 @@
 //! One message of ten is lost, and the others come early or late.
 
-use super::{SETTLE_MAX, config, each_seed, load, settle};
+use super::{SETTLE_MAX, config, each_seed, load, many_seeds, settle};
 use std::time::Duration;
 use testkit::{
     cluster::{ClusterConfig, simulate},
@@ -33,4 +33,9 @@ pub(super) fn run(seed: u64) -> String {
 #[test]
 fn lossy() {
     each_seed(run);
+}
+
+#[test]
+fn many_seeds_slow() {
+    many_seeds(run);
 }

@@ -1,6 +1,6 @@
 //! Two and two can't hear each other: neither side may finalize, and both go on once they can.
 
-use super::{SETTLE_MAX, config, each_seed, load, settle};
+use super::{SETTLE_MAX, config, each_seed, load, many_seeds, settle};
 use std::time::Duration;
 use testkit::{
     cluster::{Cluster, simulate},
@@ -17,7 +17,7 @@ fn finalized(cluster: &Cluster) -> Vec<u64> {
     heads.map(|heads| heads.finalized_height).collect()
 }
 
-pub(super) fn run(seed: u64) -> String {
+fn run(seed: u64) -> String {
     simulate(config(seed), |mut cluster| async move {
         cluster.start_all().await;
         let mut workload = Workload::new(seed);
@@ -56,4 +56,9 @@ pub(super) fn run(seed: u64) -> String {
 #[test]
 fn partition() {
     each_seed(run);
+}
+
+#[test]
+fn many_seeds_slow() {
+    many_seeds(run);
 }

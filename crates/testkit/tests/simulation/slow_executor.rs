@@ -1,7 +1,7 @@
 //! Every validator takes 300 ms to execute a block, and blocks come every 125 ms: order does not
 //! wait for execution until what is in flight reaches its cap, and never exceeds that.
 
-use super::{config, each_seed, settle};
+use super::{config, each_seed, many_seeds, settle};
 use std::{collections::BTreeMap, time::Duration};
 use testkit::{
     cluster::{Cluster, ClusterConfig, simulate},
@@ -86,7 +86,7 @@ fn budget_shrank(cluster: &Cluster) {
     );
 }
 
-pub(super) fn run(seed: u64) -> String {
+fn run(seed: u64) -> String {
     let (idle, _) = proposals(seed, Duration::ZERO);
     let (slow, fingerprint) = proposals(seed, DELAY);
     let blocks = slow.len();
@@ -102,4 +102,9 @@ pub(super) fn run(seed: u64) -> String {
 #[test]
 fn slow_executor() {
     each_seed(run);
+}
+
+#[test]
+fn many_seeds_slow() {
+    many_seeds(run);
 }

@@ -73,8 +73,13 @@ const ALLOWED: &[(&str, Allowed, &str)] = &[
         "a storage slot is Ethereum's word",
     ),
     (
+        "data",
+        Allowed::Beside(&["dir", "directory", "Directory"]),
+        "the field's name for where a node stores: `--data-dir`",
+    ),
+    (
         "context",
-        Allowed::Names(&["context", "Context", "ProposalContext"]),
+        Allowed::Names(&["context", "Context", "ProposalContext", "genesis_context"]),
         "the runtime's context, and commonware's consensus context (round, leader, parent) in a header",
     ),
     (

@@ -124,7 +124,7 @@ pub(crate) const FOREIGN: &[Home] = &[
     ("jsonrpsee", &["rpc"], NONE),
     ("tower", &["rpc"], NONE),
     // Outside SOCKET_HOMES only its channels and notifications, which need no runtime of its own.
-    ("tokio", &["pipeline", "rpc", "node"], NONE),
+    ("tokio", &["pipeline", "consensus", "rpc", "node"], NONE),
     ("clap", &["node"], NONE),
     // The load generator's HTTP client; the runtime brings it already.
     ("reqwest", &["node"], NONE),
