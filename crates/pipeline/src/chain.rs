@@ -77,7 +77,7 @@ pub enum ChainError {
     Read(#[from] ReadFault),
     /// The block was computed by a node that had diverged.
     #[error("not served: this node {0}")]
-    Diverged(DivergenceReport),
+    Diverged(Box<DivergenceReport>),
 }
 
 #[derive(Debug)]
@@ -259,7 +259,9 @@ impl Chain {
     /// When the store fails or is damaged, and for what this node computed after it diverged.
     pub fn record(&self, height: u64) -> Result<Option<Arc<ExecutedRecord>>, ChainError> {
         match self.diverged() {
-            Some(report) if height > report.last_equal_height => Err(ChainError::Diverged(report)),
+            Some(report) if height > report.last_equal_height => {
+                Err(ChainError::Diverged(Box::new(report)))
+            }
             Some(_) | None => self.own_record(height),
         }
     }
