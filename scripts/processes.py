@@ -59,12 +59,13 @@ class Process:
             _running.remove(self)
 
     def stop(self, seconds=20):
-        """Asks it to end; the exit status."""
+        """Asks it to end, so that it removes its temporary files; the exit status."""
         if self.is_alive():
             self.child.terminate()
-        status = self.wait(seconds)
-        self.kill()
-        return status
+        try:
+            return self.wait(seconds)
+        finally:
+            self.kill()
 
     def tail(self, lines=15):
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])

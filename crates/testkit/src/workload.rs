@@ -21,7 +21,7 @@ use alloy_signer::SignerSync as _;
 use alloy_signer_local::PrivateKeySigner;
 use primitives::{RecoveredTransaction, Transaction};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
-use state::StateReader as _;
+use state::{Account, StateReader as _};
 use std::{collections::BTreeMap, time::UNIX_EPOCH};
 
 const RICH: u8 = 12;
@@ -285,7 +285,7 @@ impl Workload {
         let account = account(cluster, validator, self.careful[index].signer.address());
         match self.rng.random_range(0..4) {
             _ if account.balance < U256::from(COIN) => self.help(index),
-            0 => self.spend_nearly_all(index, account.balance),
+            0 => self.spend(index, &account),
             1 => {
                 let sender = &mut self.careful[index];
                 let nonce = sender.take_nonce();
@@ -304,14 +304,20 @@ impl Workload {
         }
     }
 
-    fn spend_nearly_all(&mut self, index: usize, balance: U256) -> RecoveredTransaction {
+    /// Spends nearly all of an account, or of a delegated one what others can't take from it: a
+    /// transaction that is sent again after a crash has to be affordable still.
+    fn spend(&mut self, index: usize, account: &Account) -> RecoveredTransaction {
         let to = self.rich_address();
         let gas_cost = U256::from(MAX_FEE) * U256::from(CALL_GAS);
+        let value = match account.has_code() {
+            true => U256::from(COIN / 2),
+            false => account.balance.saturating_sub(gas_cost),
+        };
         let sender = &mut self.careful[index];
         let nonce = sender.take_nonce();
         sender.sign(TxEip1559 {
             to: TxKind::Call(to),
-            value: balance.saturating_sub(gas_cost),
+            value,
             ..draft(nonce)
         })
     }
@@ -389,7 +395,7 @@ impl Sender {
     }
 }
 
-fn account(cluster: &Cluster, validator: usize, address: Address) -> state::Account {
+fn account(cluster: &Cluster, validator: usize, address: Address) -> Account {
     let chain = cluster.chain(validator);
     let snapshot = chain.snapshot(chain.heads().executed_height);
     let snapshot = snapshot.expect("the newest state is kept");

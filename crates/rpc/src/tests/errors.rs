@@ -143,7 +143,7 @@ fn refused_transactions_have_geths_words() {
                     max_priority_fee_per_gas: 1 << 60,
                     ..fields.clone()
                 },
-                "tip",
+                "max priority fee per gas higher",
             ),
         ];
         for (transaction, words) in cases {
