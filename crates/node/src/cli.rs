@@ -155,18 +155,39 @@ pub fn main() -> ExitCode {
         eprintln!("error: --log: {problem}");
         return ExitCode::from(2);
     }
-    let outcome = match cli.command {
+    std::panic::set_hook(Box::new(say_panic));
+    let outcome = std::panic::catch_unwind(|| run(cli.command));
+    match outcome {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(error)) => {
+            eprintln!("error: {error}");
+            ExitCode::from(error.exit_code())
+        }
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// One line instead of a backtrace: what stops a node this way is a damaged file or a bug.
+fn say_panic(panic: &std::panic::PanicHookInfo<'_>) {
+    let message = panic
+        .payload_as_str()
+        .unwrap_or("unknown")
+        .replace('\n', " ");
+    let place = panic
+        .location()
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    eprintln!(
+        "error: the node stopped: {message} ({place}); if its data directory is damaged, restore it or start again with an empty one"
+    );
+}
+
+fn run(command: Command) -> Result<(), NodeError> {
+    match command {
         Command::Dev(args) => dev::run(&args.into()),
         Command::Init(args) => init(args),
         Command::Node(args) => member::run(&args.config),
         Command::Load(args) => load::run(args),
-    };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::from(error.exit_code())
-        }
     }
 }
 

@@ -21,6 +21,9 @@ use std::collections::BTreeMap;
 /// Base fee at height 0 when the file names none, in wei (EIP-1559's initial value).
 pub const BASE_FEE_INITIAL: u64 = 1_000_000_000;
 
+/// Longest heartbeat and block time a chain may have, in milliseconds: an hour.
+const INTERVAL_MS_MAX: u64 = 3_600_000;
+
 const TOP_LEVEL_FIELDS: [&str; 18] = [
     "config",
     "nonce",
@@ -193,7 +196,10 @@ impl Genesis {
     /// their rules never accept each other's votes.
     #[must_use]
     pub fn rules_digest(&self) -> B256 {
-        let mut bytes = format!("{:?}", self.chain).into_bytes();
+        let mut bytes = serde_json::to_vec(&self.chain.protocol)
+            .expect("the parameters came from JSON and go back");
+        bytes.extend_from_slice(&self.chain.chain_id.to_be_bytes());
+        bytes.extend_from_slice(&self.chain.gas_limit.to_be_bytes());
         for key in &self.validators {
             bytes.extend_from_slice(key.as_ref());
         }
@@ -247,7 +253,7 @@ fn check_chain(chain: &ChainConfig, file: &alloy_genesis::Genesis) -> Result<(),
         return out_of_range("gasLimit", "no transaction fits; write at least 0x5208");
     }
     if chain.gas_limit > u64::from(u32::MAX).saturating_mul(1_024) {
-        return out_of_range("gasLimit", "write at most 0x40000000000");
+        return out_of_range("gasLimit", "write at most 0x3fffffffc00");
     }
     let protocol = &chain.protocol;
     if protocol.gas_charge_floor_permille > PERMILLE {
@@ -260,8 +266,17 @@ fn check_chain(chain: &ChainConfig, file: &alloy_genesis::Genesis) -> Result<(),
     if !(limits::TRANSACTION_BYTES_MAX..=limits::BLOCK_BYTES_MAX).contains(&bytes_max) {
         return out_of_range("headway.protocol.blockBytesMax", "write 131072 to 8388608");
     }
-    if protocol.heartbeat_ms == 0 {
-        return out_of_range("headway.protocol.heartbeatMs", "write at least 1");
+    if !(1..=INTERVAL_MS_MAX).contains(&protocol.heartbeat_ms) {
+        return out_of_range("headway.protocol.heartbeatMs", "write 1 to 3600000");
+    }
+    if protocol.block_time_ms > INTERVAL_MS_MAX {
+        return out_of_range("headway.protocol.blockTimeMs", "write 0 to 3600000");
+    }
+    if file
+        .base_fee_per_gas
+        .is_some_and(|fee| fee > u128::from(u64::MAX))
+    {
+        return out_of_range("baseFeePerGas", "write at most 0xffffffffffffffff");
     }
     if file.number.unwrap_or(0) != 0 {
         return out_of_range("number", "a chain starts at height 0");
