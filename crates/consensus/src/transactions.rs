@@ -235,3 +235,6 @@ fn decode(mut message: bytes::Bytes) -> Result<Vec<Transaction>, TransactionErro
     }
     Ok(transactions)
 }
+
+#[cfg(test)]
+mod tests;
