@@ -8,7 +8,7 @@
 //! Limits: [`CALL_GAS_MAX`] gas, whatever the request says.
 
 use crate::{
-    database::ExecutionFault,
+    fault::ExecutionFault,
     input::{BlockEnvironment, ExecutionInput},
     machine::{BlockMachine, NotRun, Transacted, block_env},
     overrides::Overrides,

@@ -1,6 +1,6 @@
 //! Changes of state that only a development chain orders.
 
-use crate::database::{ExecutionFault, Overlay};
+use crate::{fault::ExecutionFault, overlay::Overlay};
 use primitives::Directive;
 
 /// Applies one directive.

@@ -10,7 +10,7 @@
 
 use crate::{
     call::{CALL_GAS_MAX, CallError, CallRequest, Trial},
-    database::ExecutionFault,
+    fault::ExecutionFault,
     input::BlockEnvironment,
     machine::Transacted,
     overrides::Overrides,

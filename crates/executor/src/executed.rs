@@ -1,6 +1,6 @@
 //! What executing a block gives, and the Ethereum header over it.
 
-use crate::{database::OverlayWrites, input::BlockEnvironment, receipt::Receipt};
+use crate::{access::AccessLog, input::BlockEnvironment, receipt::Receipt, report::BlockReport};
 use alloy_consensus::{
     EMPTY_OMMER_ROOT_HASH, Header,
     constants::EMPTY_WITHDRAWALS,
@@ -13,7 +13,9 @@ use revm::context_interface::result::InvalidTransaction;
 use state::StateDiff;
 
 /// A block's result; its writes are not in the state yet.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// Two are equal when they say the same of the chain, however they were reached.
+#[derive(Clone, Debug)]
 pub struct ExecutedBlock {
     /// One for each transaction, in order.
     pub receipts: Vec<Receipt>,
@@ -23,15 +25,63 @@ pub struct ExecutedBlock {
     pub gas_used: u64,
     /// Union of the receipts' blooms.
     pub logs_bloom: Bloom,
-    /// Root of the trie over the receipts.
-    pub receipts_root: B256,
-    /// Root of the trie over the transactions.
-    pub transactions_root: B256,
     /// Transactions that should not have been ordered. Any is a bug in the affordability rule.
     pub inclusion_faults: Vec<InclusionFault>,
     /// How much the block touched.
     pub access: AccessSummary,
+    /// How the result was reached.
+    pub report: BlockReport,
+    pub(crate) log: AccessLog,
 }
+
+/// The tries over a block's transactions and receipts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlockRoots {
+    /// Root of the trie over the transactions.
+    pub transactions_root: B256,
+    /// Root of the trie over the receipts.
+    pub receipts_root: B256,
+}
+
+/// All roots that an Ethereum header names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Roots {
+    /// Root of the state after the block.
+    pub state_root: B256,
+    /// Roots of what is in the block.
+    pub block: BlockRoots,
+}
+
+/// Everything that a block wrote, and what it touched.
+pub(crate) struct Writes {
+    pub(crate) diff: StateDiff,
+    pub(crate) log: AccessLog,
+    pub(crate) accounts_read: usize,
+    pub(crate) slots_read: usize,
+}
+
+impl PartialEq for ExecutedBlock {
+    fn eq(&self, other: &Self) -> bool {
+        let Self {
+            receipts,
+            diff,
+            gas_used,
+            logs_bloom,
+            inclusion_faults,
+            access,
+            report: _,
+            log: _,
+        } = self;
+        *receipts == other.receipts
+            && *diff == other.diff
+            && *gas_used == other.gas_used
+            && *logs_bloom == other.logs_bloom
+            && *inclusion_faults == other.inclusion_faults
+            && *access == other.access
+    }
+}
+
+impl Eq for ExecutedBlock {}
 
 /// A transaction that could not pay, or had the wrong nonce, when it executed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -67,20 +117,20 @@ pub struct AccessSummary {
 
 impl ExecutedBlock {
     pub(crate) fn new(
-        transactions: &[RecoveredTransaction],
         receipts: Vec<Receipt>,
         inclusion_faults: Vec<InclusionFault>,
-        writes: OverlayWrites,
+        writes: Writes,
     ) -> Self {
-        let envelopes: Vec<_> = receipts.iter().map(|receipt| &receipt.envelope).collect();
-        let receipts_root = calculate_receipt_root(&envelopes);
-        let logs_bloom = receipts.iter().fold(Bloom::ZERO, |bloom, receipt| {
-            bloom | *receipt.envelope.logs_bloom()
-        });
+        let logs_bloom = receipts
+            .iter()
+            .filter(|receipt| !receipt.envelope.logs().is_empty())
+            .fold(Bloom::ZERO, |bloom, receipt| {
+                bloom | *receipt.envelope.logs_bloom()
+            });
         let slots = writes.diff.accounts.values().map(|diff| diff.storage.len());
         let access = AccessSummary {
-            accounts_read: writes.accounts_read,
-            slots_read: writes.slots_read,
+            accounts_read: count(writes.accounts_read),
+            slots_read: count(writes.slots_read),
             accounts_written: count(writes.diff.accounts.len()),
             slots_written: count(slots.fold(0, usize::saturating_add)),
         };
@@ -88,13 +138,24 @@ impl ExecutedBlock {
             gas_used: receipts
                 .last()
                 .map_or(0, |receipt| receipt.envelope.cumulative_gas_used()),
-            transactions_root: transactions_root(transactions),
             receipts,
             diff: writes.diff,
             logs_bloom,
-            receipts_root,
             inclusion_faults,
             access,
+            report: BlockReport::default(),
+            log: writes.log,
+        }
+    }
+
+    /// The roots that the block's Ethereum header names, given its transactions.
+    #[must_use]
+    pub fn roots(&self, transactions: &[RecoveredTransaction]) -> BlockRoots {
+        let receipts = self.receipts.iter().map(|receipt| &receipt.envelope);
+        let receipts: Vec<_> = receipts.collect();
+        BlockRoots {
+            transactions_root: transactions_root(transactions),
+            receipts_root: calculate_receipt_root(&receipts),
         }
     }
 }
@@ -116,16 +177,16 @@ fn transactions_root(transactions: &[RecoveredTransaction]) -> B256 {
 pub fn ethereum_header(
     environment: &BlockEnvironment,
     executed: &ExecutedBlock,
-    state_root: B256,
+    roots: Roots,
     ordering_digest: B256,
 ) -> Header {
     Header {
         parent_hash: environment.parent_hash,
         ommers_hash: EMPTY_OMMER_ROOT_HASH,
         beneficiary: environment.beneficiary,
-        state_root,
-        transactions_root: executed.transactions_root,
-        receipts_root: executed.receipts_root,
+        state_root: roots.state_root,
+        transactions_root: roots.block.transactions_root,
+        receipts_root: roots.block.receipts_root,
         logs_bloom: executed.logs_bloom,
         difficulty: U256::ZERO,
         number: environment.height,

@@ -3,9 +3,10 @@
 //! Everything an executed block depends on besides the state is here, so that the relay chain,
 //! shards, replay and conformance tests all call the same function.
 
-use crate::conformance::EthereumRules;
+use crate::{code::CodeCache, conformance::EthereumRules};
 use alloy_primitives::{Address, B256};
 use primitives::{ChainConfig, Directive, RecoveredTransaction};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What a block's code can see of the block it runs in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,6 +42,10 @@ pub struct ExecutionInput<'a> {
     pub directives: &'a [Directive],
     /// Execute as Ethereum did at this fork instead: for replay and conformance tests.
     pub ethereum: Option<EthereumRules>,
+    /// Analysed code of earlier blocks; affects nothing but time.
+    pub code_cache: Option<&'a CodeCache>,
+    /// Set by whoever no longer wants the result.
+    pub cancelled: Option<&'a AtomicBool>,
 }
 
 impl<'a> ExecutionInput<'a> {
@@ -58,6 +63,8 @@ impl<'a> ExecutionInput<'a> {
             transactions,
             directives,
             ethereum: None,
+            code_cache: None,
+            cancelled: None,
         }
     }
 
@@ -75,6 +82,14 @@ impl<'a> ExecutionInput<'a> {
             transactions,
             directives: &[],
             ethereum: Some(rules),
+            code_cache: None,
+            cancelled: None,
         }
+    }
+
+    /// Whether nobody wants the result any more.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        let flag = self.cancelled;
+        flag.is_some_and(|cancelled| cancelled.load(Ordering::Relaxed))
     }
 }

@@ -9,30 +9,42 @@
     )
 )]
 
+mod access;
 mod call;
+mod code;
 mod conformance;
-mod database;
 mod directives;
+mod engine;
 mod estimate;
 mod executed;
-mod executor;
+mod fault;
 mod input;
 mod machine;
+mod observe;
+mod overlay;
 mod overrides;
+mod parallel;
 mod receipt;
+mod report;
 mod rules;
 mod sequential;
 mod system;
 #[cfg(test)]
 mod tests;
+mod transfer;
+mod view;
 
 pub use call::{CALL_GAS_MAX, CallError, CallOutcome, CallRequest, CallStatus, call};
+pub use code::CodeCache;
 pub use conformance::{EthereumRules, Fork};
-pub use database::ExecutionFault;
+pub use engine::{Engine, NoWorkers};
 pub use estimate::{EstimateError, estimate_gas};
-pub use executed::{AccessSummary, ExecutedBlock, InclusionFault, ethereum_header};
-pub use executor::execute;
+pub use executed::{
+    AccessSummary, BlockRoots, ExecutedBlock, InclusionFault, Roots, ethereum_header,
+};
+pub use fault::ExecutionFault;
 pub use input::{BlockEnvironment, ExecutionInput};
 pub use overrides::{AccountOverride, BlockOverrides, Overrides};
 pub use receipt::{Receipt, ReceiptDecodeError};
+pub use report::{BlockReport, Conflict, PredictionScore, ReportClock, Span, Way};
 pub use sequential::execute_sequential;

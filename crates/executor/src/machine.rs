@@ -3,9 +3,12 @@
 
 use crate::{
     conformance::{EthereumRules, Fork},
-    database::{ExecutionFault, Overlay, OverlayWrites},
+    fault::ExecutionFault,
     input::{BlockEnvironment, ExecutionInput},
+    observe,
+    overlay::Overlay,
     rules::{Machine, MachineError, TransactionRules},
+    view::{Notes, Source, View},
 };
 use alloy_consensus::Transaction as _;
 use alloy_eips::eip7702::{RecoveredAuthority, RecoveredAuthorization};
@@ -61,6 +64,27 @@ impl From<MachineError> for NotRun {
 impl<'a> BlockMachine<'a> {
     /// The machine for a block over the state before it.
     pub(crate) fn new(input: &ExecutionInput<'a>, state: &'a dyn StateReader) -> Self {
+        Self::with_source(input, state, Source::Block)
+    }
+
+    /// A machine for one worker of several. Fee receivers are paid by whoever commits, and exact
+    /// balances matter only to those who look at them.
+    pub(crate) fn worker(
+        input: &ExecutionInput<'a>,
+        state: &'a dyn StateReader,
+        source: Source<'a>,
+    ) -> Self {
+        let mut machine = Self::with_source(input, state, source);
+        machine.view().notes.relaxed = true;
+        observe::install(&mut machine.machine.instruction);
+        machine
+    }
+
+    fn with_source(
+        input: &ExecutionInput<'a>,
+        state: &'a dyn StateReader,
+        source: Source<'a>,
+    ) -> Self {
         let rules = match input.ethereum {
             None => TransactionRules::own(input.chain),
             Some(_) => TransactionRules::ethereum(input.chain),
@@ -68,16 +92,28 @@ impl<'a> BlockMachine<'a> {
         let ethereum = input.ethereum.unwrap_or_default();
         let cfg = configure(input.chain, ethereum.fork);
         let block = block_env(&input.environment, &ethereum);
-        let mut overlay = Overlay::new(state);
+        let mut overlay = Overlay::new(state, input.code_cache);
         if let Some(parent) = input.environment.height.checked_sub(1) {
             overlay.set_block_hash(parent, input.environment.parent_hash);
         }
         let machine = Context::mainnet()
-            .with_db(overlay)
+            .with_db(View {
+                overlay,
+                source,
+                notes: Notes::default(),
+            })
             .with_cfg(cfg)
             .with_block(block)
             .build_mainnet();
         Self { machine, rules }
+    }
+
+    /// Adapts the rules to a transaction that comes next.
+    pub(crate) fn prepare(&mut self, input: &ExecutionInput<'_>, next: &RecoveredTransaction) {
+        // EIP-3607 protects accounts whose key could be found by chance; an impersonated sender
+        // has no key to begin with.
+        self.machine.ctx.cfg.disable_eip3607 =
+            input.chain.protocol.dev && next.impersonated_sender().is_some();
     }
 
     /// Runs a transaction and takes its writes out of the machine.
@@ -93,15 +129,19 @@ impl<'a> BlockMachine<'a> {
 
     /// The writes kept so far.
     pub(crate) const fn overlay(&mut self) -> &mut Overlay<'a> {
+        &mut self.view().overlay
+    }
+
+    pub(crate) const fn view(&mut self) -> &mut View<'a> {
         &mut self.machine.ctx.journaled_state.database
     }
 
-    pub(crate) fn into_writes(self) -> OverlayWrites {
-        self.machine.ctx.journaled_state.database.into_writes()
+    pub(crate) fn into_overlay(self) -> Overlay<'a> {
+        self.machine.ctx.journaled_state.database.overlay
     }
 }
 
-fn configure(chain: &ChainConfig, fork: Fork) -> CfgEnv {
+pub(crate) fn configure(chain: &ChainConfig, fork: Fork) -> CfgEnv {
     let mut cfg = CfgEnv::new_with_spec(fork.spec());
     cfg.chain_id = chain.chain_id;
     cfg.max_blobs_per_tx = Some(fork.blobs_max());

@@ -1,9 +1,6 @@
 //! What a call may pretend about the state and the block.
 
-use crate::{
-    database::{ExecutionFault, Overlay},
-    input::BlockEnvironment,
-};
+use crate::{fault::ExecutionFault, input::BlockEnvironment, overlay::Overlay};
 use alloy_primitives::{Address, B256, Bytes, U256};
 use std::collections::BTreeMap;
 

@@ -147,6 +147,16 @@ impl ReceiptDraft {
         }
     }
 
+    /// The receipt of a transaction that did what it was meant to, without logs.
+    pub(crate) const fn succeeded(gas_used: u64) -> Self {
+        Self {
+            success: true,
+            gas_used,
+            logs: Vec::new(),
+            output: Bytes::new(),
+        }
+    }
+
     /// The receipt of a transaction, given the gas of the block up to and including it.
     pub(crate) fn finish(
         self,

@@ -13,7 +13,10 @@
 //! authorizations bump the nonce of an account without contract code. Both are what the
 //! affordability rule of `primitives` rests on.
 
-use crate::database::{ExecutionFault, Overlay};
+use crate::{
+    fault::ExecutionFault,
+    view::{Notes, View},
+};
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256};
 use primitives::ChainConfig;
 use revm::{
@@ -25,17 +28,18 @@ use revm::{
         result::{EVMError, HaltReason, InvalidTransaction},
     },
     handler::{
-        EvmTr, FrameResult, Handler, ItemOrResult, MainnetContext, execution, pre_execution,
-        validation,
+        EvmTr, FrameResult, Handler, ItemOrResult, MainnetContext, execution, post_execution,
+        pre_execution, validation,
     },
     interpreter::{
         CreateInputs, CreateOutcome, FrameInput, Gas, GasTracker, InitialAndFloorGas,
         InstructionResult, InterpreterResult, interpreter_action::FrameInit,
     },
+    primitives::hardfork::SpecId,
 };
 
 /// The virtual machine over the writes of a block.
-pub(crate) type Machine<'a> = MainnetEvm<MainnetContext<Overlay<'a>>>;
+pub(crate) type Machine<'a> = MainnetEvm<MainnetContext<View<'a>>>;
 /// Why it did not run a transaction.
 pub(crate) type MachineError = EVMError<ExecutionFault>;
 
@@ -96,9 +100,13 @@ impl<'a> TransactionRules<'a> {
         {
             return Ok(Some(refuse_creation(inputs)));
         }
+        let payer = note_payment(machine, &start.frame_input);
         Ok(match machine.frame_init(start)? {
             ItemOrResult::Item(_) => None,
-            ItemOrResult::Result(result) => Some(result),
+            ItemOrResult::Result(result) => {
+                note_failed_payment(machine, payer, &result);
+                Some(result)
+            }
         })
     }
 
@@ -110,7 +118,7 @@ impl<'a> TransactionRules<'a> {
         let sender = machine.ctx.tx.caller();
         let fee = fee_paid_up_front(machine);
         let reserve = self.chain.protocol.reserve;
-        let mut broken: Vec<(Address, [B256; 2])> = machine
+        let mut spenders: Vec<Spender> = machine
             .ctx
             .journaled_state
             .state
@@ -119,18 +127,26 @@ impl<'a> TransactionRules<'a> {
                 let before = account.original_info();
                 let own_fee = if *address == sender { fee } else { U256::ZERO };
                 let kept = account.info.balance.saturating_add(own_fee);
-                (kept < reserve.min(before.balance))
-                    .then_some((*address, [before.code_hash, account.info.code_hash]))
+                (kept < before.balance).then_some(Spender {
+                    address: *address,
+                    is_below: kept < reserve.min(before.balance),
+                    code_hashes: [before.code_hash, account.info.code_hash],
+                })
             })
             .collect();
-        broken.sort_unstable();
-        for (address, [before, after]) in broken {
+        spenders.sort_unstable();
+        let mut broken = None;
+        for spender in spenders {
+            let address = spender.address;
+            let [before, after] = spender.code_hashes;
             if is_delegation(machine, &address, before)? || is_delegation(machine, &address, after)?
             {
-                return Ok(Some(address));
+                // Whether it stays above its reserve depends on what it had.
+                notes(machine).observe(address);
+                broken = broken.or(spender.is_below.then_some(address));
             }
         }
-        Ok(None)
+        Ok(broken)
     }
 
     /// Reverts what the frames did if an account's reserve was broken; authorizations, fee and
@@ -244,6 +260,29 @@ impl<'a> Handler for TransactionRules<'a> {
         Ok(Some(result))
     }
 
+    fn reward_beneficiary(
+        &self,
+        evm: &mut Machine<'a>,
+        result: &mut FrameResult,
+    ) -> Result<(), MachineError> {
+        if !evm.ctx.journaled_state.database.notes.relaxed {
+            return Ok(post_execution::reward_beneficiary(
+                &mut evm.ctx,
+                result.gas(),
+            )?);
+        }
+        let base_fee = u128::from(evm.ctx.block.basefee());
+        let price = evm.ctx.tx.effective_gas_price(base_fee);
+        let tip = match evm.ctx.cfg.spec.is_enabled_in(SpecId::LONDON) {
+            true => price.saturating_sub(base_fee),
+            false => price,
+        };
+        let gas = result.gas();
+        let used = gas.used().saturating_sub(gas.reservoir());
+        notes(evm).tip = U256::from(tip.wrapping_mul(u128::from(used)));
+        Ok(())
+    }
+
     fn run_exec_loop(
         &mut self,
         evm: &mut Machine<'a>,
@@ -264,6 +303,44 @@ impl<'a> Handler for TransactionRules<'a> {
                 return Ok(result);
             }
         }
+    }
+}
+
+/// An account that has less after a transaction's frames than before them.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Spender {
+    address: Address,
+    /// Whether it fell below what a delegated account has to keep.
+    is_below: bool,
+    /// Before and after.
+    code_hashes: [B256; 2],
+}
+
+const fn notes<'m>(machine: &'m mut Machine<'_>) -> &'m mut Notes {
+    &mut machine.ctx.journaled_state.database.notes
+}
+
+/// Notes what a frame is about to send, and from whom.
+fn note_payment(machine: &mut Machine<'_>, input: &FrameInput) -> Option<Address> {
+    let (from, value) = match input {
+        FrameInput::Call(call) => (call.caller, call.value.transfer().unwrap_or_default()),
+        FrameInput::Create(create) => {
+            notes(machine).create(create.caller());
+            (create.caller(), create.value())
+        }
+        FrameInput::Empty => return None,
+    };
+    notes(machine).send(from, value);
+    Some(from)
+}
+
+/// A payment that fails tells the payer's frame what the balance was not.
+fn note_failed_payment(machine: &mut Machine<'_>, payer: Option<Address>, result: &FrameResult) {
+    let notes = notes(machine);
+    match (result.instruction_result(), payer) {
+        (InstructionResult::OutOfFunds, Some(payer)) => notes.observe(payer),
+        (InstructionResult::OverflowPayment, _) => notes.observes_all = true,
+        _ => {}
     }
 }
 

@@ -6,35 +6,39 @@
 //! ```
 
 use crate::{
-    database::ExecutionFault,
-    directives,
     executed::{ExecutedBlock, InclusionFault},
+    fault::ExecutionFault,
     input::ExecutionInput,
     machine::{BlockMachine, NotRun, Transacted, transaction_env},
+    overlay::Overlay,
     receipt::{Receipt, ReceiptDraft},
     system,
+    transfer::{Transfer, Transfers},
 };
 use alloy_consensus::Transaction as _;
 use alloy_primitives::U256;
 use primitives::RecoveredTransaction;
-use state::StateReader;
-use std::num::NonZeroUsize;
+use state::{Account, StateReader};
 
-/// Executes a block over the state before it, on the calling thread.
+/// Executes a block over the state before it, every transaction by the virtual machine, in order,
+/// on the calling thread.
 ///
 /// # Errors
-/// Only when this node's state cannot be read; no transaction can cause one.
+/// When this node's state cannot be read, or the input is cancelled; no transaction can cause one.
 pub fn execute_sequential(
     input: &ExecutionInput<'_>,
     state: &impl StateReader,
-    _workers: NonZeroUsize,
+) -> Result<ExecutedBlock, ExecutionFault> {
+    execute_in_order(input, state, None)
+}
+
+/// As [`execute_sequential`]; plain transfers go without the virtual machine if they are recognised.
+pub(crate) fn execute_in_order(
+    input: &ExecutionInput<'_>,
+    state: &dyn StateReader,
+    transfers: Option<&Transfers<'_>>,
 ) -> Result<ExecutedBlock, ExecutionFault> {
     let mut machine = BlockMachine::new(input, state);
-    if input.chain.protocol.dev {
-        for directive in input.directives {
-            directives::apply(directive, machine.overlay())?;
-        }
-    }
     system::open_block(input, &mut machine)?;
     let mut run = Run {
         input,
@@ -44,13 +48,16 @@ pub fn execute_sequential(
         gas_used: 0,
     };
     for (index, transaction) in input.transactions.iter().enumerate() {
-        run.execute(index, transaction)?;
+        if input.is_cancelled() {
+            return Err(ExecutionFault::Cancelled);
+        }
+        let transfer = transfers.and_then(|transfers| transfers.recognise(transaction));
+        run.execute(index, transaction, transfer.as_ref())?;
     }
     Ok(ExecutedBlock::new(
-        input.transactions,
         run.receipts,
         run.inclusion_faults,
-        run.machine.into_writes(),
+        run.machine.into_overlay().into_writes(),
     ))
 }
 
@@ -67,23 +74,16 @@ impl Run<'_, '_> {
         &mut self,
         index: usize,
         transaction: &RecoveredTransaction,
+        transfer: Option<&Transfer>,
     ) -> Result<(), ExecutionFault> {
-        // EIP-3607 protects accounts whose key could be found by chance; an impersonated sender
-        // has no key to begin with.
-        self.machine.machine.ctx.cfg.disable_eip3607 =
-            self.input.chain.protocol.dev && transaction.impersonated_sender().is_some();
-        let draft = match self.machine.transact(transaction_env(transaction)) {
-            Ok(Transacted { result, changes }) => {
-                self.machine.overlay().commit(changes);
-                ReceiptDraft::from(result)
-            }
-            Err(NotRun::Fault(fault)) => return Err(fault),
-            Err(NotRun::Invalid(reason)) => {
-                let draft = self.charge_what_is_left(transaction)?;
-                self.inclusion_faults
-                    .push(InclusionFault::new(index, &reason));
-                draft
-            }
+        self.machine.overlay().begin(index);
+        let transferred = match transfer {
+            Some(transfer) => self.transfer(transfer)?,
+            None => None,
+        };
+        let draft = match transferred {
+            Some(draft) => draft,
+            None => self.transact(index, transaction)?,
         };
         self.gas_used = self.gas_used.saturating_add(draft.gas_used);
         let base_fee = self.input.environment.base_fee;
@@ -92,8 +92,43 @@ impl Run<'_, '_> {
         Ok(())
     }
 
-    /// A transaction that should not have been ordered: its sender pays for the whole gas limit as
-    /// far as the balance goes, and uses its nonce if it was the right one.
+    fn transact(
+        &mut self,
+        index: usize,
+        transaction: &RecoveredTransaction,
+    ) -> Result<ReceiptDraft, ExecutionFault> {
+        self.machine.prepare(self.input, transaction);
+        match self.machine.transact(transaction_env(transaction)) {
+            Ok(Transacted { result, changes }) => {
+                self.machine.overlay().commit(changes);
+                Ok(ReceiptDraft::from(result))
+            }
+            Err(NotRun::Fault(fault)) => Err(fault),
+            Err(NotRun::Invalid(reason)) => {
+                let draft = self.charge_what_is_left(transaction)?;
+                self.inclusion_faults
+                    .push(InclusionFault::new(index, &reason));
+                Ok(draft)
+            }
+        }
+    }
+
+    fn transfer(&mut self, transfer: &Transfer) -> Result<Option<ReceiptDraft>, ExecutionFault> {
+        let beneficiary = self.input.environment.beneficiary;
+        let overlay = self.machine.overlay();
+        // Who cannot pay never gets as far as the recipient, who then does not count as read.
+        let Some(sender) = transfer.debit(overlay.account(&transfer.sender)?) else {
+            return Ok(None);
+        };
+        let Some(recipient) = transfer.credit(overlay.account(&transfer.recipient)?) else {
+            return Ok(None);
+        };
+        overlay.edit(&transfer.sender, |account| *account = sender)?;
+        overlay.edit(&transfer.recipient, |account| *account = recipient)?;
+        overlay.edit(&beneficiary, |account| credit(account, transfer.tip))?;
+        Ok(Some(transfer.draft()))
+    }
+
     fn charge_what_is_left(
         &mut self,
         transaction: &RecoveredTransaction,
@@ -102,27 +137,55 @@ impl Run<'_, '_> {
             return Ok(ReceiptDraft::failed(0));
         }
         let environment = &self.input.environment;
-        let overlay = self.machine.overlay();
+        let overlay: &mut Overlay<'_> = self.machine.overlay();
         let sender = transaction.sender();
         let account = overlay.account(&sender)?.unwrap_or_default();
-        let price = U256::from(transaction.effective_gas_price(Some(environment.base_fee)));
-        let affordable = account.balance.checked_div(price);
+        let charge = Charge::new(account, transaction, environment.base_fee);
+        overlay.edit(&sender, |account| charge.take(account, transaction))?;
+        overlay.edit(&environment.beneficiary, |account| charge.give(account))?;
+        Ok(ReceiptDraft::failed(charge.gas))
+    }
+}
+
+/// What a transaction costs that should not have been ordered: its sender pays for the whole gas
+/// limit as far as the balance goes, and uses its nonce if it was the right one.
+pub(crate) struct Charge {
+    pub(crate) gas: u64,
+    fee: U256,
+    reward: U256,
+}
+
+impl Charge {
+    pub(crate) fn new(sender: Account, transaction: &RecoveredTransaction, base_fee: u64) -> Self {
+        let price = U256::from(transaction.effective_gas_price(Some(base_fee)));
+        let affordable = sender.balance.checked_div(price);
         let gas = affordable
             .and_then(|gas| u64::try_from(gas).ok())
             .unwrap_or(u64::MAX)
             .min(transaction.gas_limit());
-        let fee = U256::from(gas).saturating_mul(price);
-        let tip = price.saturating_sub(U256::from(environment.base_fee));
-        let reward = U256::from(gas).saturating_mul(tip);
-        overlay.edit(&sender, |account| {
-            account.balance = account.balance.saturating_sub(fee);
-            if account.nonce == transaction.nonce() {
-                account.nonce = account.nonce.saturating_add(1);
-            }
-        })?;
-        overlay.edit(&environment.beneficiary, |account| {
-            account.balance = account.balance.saturating_add(reward);
-        })?;
-        Ok(ReceiptDraft::failed(gas))
+        let tip = price.saturating_sub(U256::from(base_fee));
+        Self {
+            gas,
+            fee: U256::from(gas).saturating_mul(price),
+            reward: U256::from(gas).saturating_mul(tip),
+        }
     }
+
+    /// The sender's side.
+    pub(crate) fn take(&self, account: &mut Account, transaction: &RecoveredTransaction) {
+        account.balance = account.balance.saturating_sub(self.fee);
+        if account.nonce == transaction.nonce() {
+            account.nonce = account.nonce.saturating_add(1);
+        }
+    }
+
+    /// The fee receiver's side.
+    pub(crate) fn give(&self, account: &mut Account) {
+        account.balance = account.balance.saturating_add(self.reward);
+    }
+}
+
+/// As on Ethereum, a sum that does not fit changes nothing.
+fn credit(account: &mut Account, tip: U256) {
+    account.balance = account.balance.checked_add(tip).unwrap_or(account.balance);
 }

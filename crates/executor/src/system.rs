@@ -1,4 +1,4 @@
-//! The calls a block makes itself before its first transaction.
+//! What a block does itself before its first transaction: directives of a development chain, and calls.
 //!
 //! EIP-2935 records the parent's hash and EIP-4788 the beacon root, each in a contract that has to
 //! be in the genesis: where it is not, nothing happens. What the contract does with the call is its
@@ -6,7 +6,8 @@
 
 use crate::{
     conformance::Fork,
-    database::ExecutionFault,
+    directives,
+    fault::ExecutionFault,
     input::ExecutionInput,
     machine::{BlockMachine, NotRun},
 };
@@ -14,11 +15,16 @@ use alloy_eips::{eip2935::HISTORY_STORAGE_ADDRESS, eip4788::BEACON_ROOTS_ADDRESS
 use alloy_primitives::{Address, B256};
 use revm::{ExecuteEvm, SystemCallEvm};
 
-/// Makes the calls of a block.
+/// Applies the directives of a block and makes its calls.
 pub(crate) fn open_block(
     input: &ExecutionInput<'_>,
     machine: &mut BlockMachine<'_>,
 ) -> Result<(), ExecutionFault> {
+    if input.chain.protocol.dev {
+        for directive in input.directives {
+            directives::apply(directive, machine.overlay())?;
+        }
+    }
     let fork = input.ethereum.unwrap_or_default().fork;
     let environment = &input.environment;
     if fork >= Fork::Cancun && !environment.parent_beacon_root.is_zero() {

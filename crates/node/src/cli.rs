@@ -6,6 +6,7 @@
 )]
 
 mod load;
+mod replay;
 
 use crate::{
     dev::{self, DevOptions, MNEMONIC},
@@ -55,6 +56,8 @@ enum Command {
     Node(NodeArgs),
     /// Send transactions to a node and count those that are mined
     Load(load::LoadArgs),
+    /// Execute real mainnet blocks in parallel and compare their receipts
+    Replay(replay::ReplayArgs),
 }
 
 #[derive(Debug, Args)]
@@ -188,6 +191,7 @@ fn run(command: Command) -> Result<(), NodeError> {
         Command::Init(args) => init(args),
         Command::Node(args) => member::run(&args.config),
         Command::Load(args) => load::run(args),
+        Command::Replay(args) => replay::run(args),
     }
 }
 

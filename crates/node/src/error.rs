@@ -95,6 +95,9 @@ pub enum NodeError {
     /// A load could not be run.
     #[error(transparent)]
     Load(#[from] crate::load::LoadError),
+    /// Blocks could not be replayed, or not with mainnet's results.
+    #[error(transparent)]
+    Replay(#[from] crate::replay::ReplayError),
     /// A part of the node ended by panicking.
     #[error("a part of the node failed: part={part} error={error}")]
     Part {
@@ -126,6 +129,7 @@ impl NodeError {
             | Self::Rpc(_)
             | Self::Part { .. } => 1,
             Self::Load(error) => error.exit_code(),
+            Self::Replay(error) => error.exit_code(),
         }
     }
 

@@ -10,4 +10,5 @@ pub mod load;
 pub mod member;
 pub mod network;
 pub mod process;
+pub mod replay;
 pub mod run;

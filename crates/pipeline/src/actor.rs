@@ -20,7 +20,7 @@ use crate::{
 use alloy_primitives::B256;
 use commonware_runtime::{Clock, Handle, Metrics as RuntimeMetrics, Spawner};
 use commonware_utils::Acknowledgement as _;
-use executor::{ExecutionFault, ExecutionInput};
+use executor::{Engine, ExecutionFault, ExecutionInput, NoWorkers, Roots};
 use primitives::{Block, BlockLimits, ChainConfig, ExecutionResult, FinalizedBlock};
 use state::{Store, StoreError};
 use std::{
@@ -42,6 +42,9 @@ pub enum PipelineFault {
     /// A stored block does not read back.
     #[error(transparent)]
     Chain(#[from] ChainError),
+    /// There are no threads to execute on.
+    #[error(transparent)]
+    Workers(#[from] NoWorkers),
     /// The state could not be read.
     #[error("height={height} could not be executed: {fault}")]
     Execution {
@@ -84,6 +87,7 @@ pub struct Actor<E> {
     unacknowledged: Vec<Job>,
     flushed_at: SystemTime,
     metrics: Metrics,
+    engine: Engine,
 }
 
 impl<E> fmt::Debug for Actor<E> {
@@ -119,6 +123,7 @@ impl<E: Clock + Spawner + RuntimeMetrics> Actor<E> {
         let pipeline = Pipeline::new(chain.clone(), sender);
         let flushed_at = runtime.current();
         let metrics = Metrics::new(&runtime);
+        let engine = Engine::new(config.workers)?;
         let actor = Self {
             runtime,
             chain,
@@ -128,6 +133,7 @@ impl<E: Clock + Spawner + RuntimeMetrics> Actor<E> {
             unacknowledged: Vec::new(),
             flushed_at,
             metrics,
+            engine,
         };
         Ok((actor, pipeline))
     }
@@ -229,7 +235,9 @@ impl<E: Clock + Spawner + RuntimeMetrics> Actor<E> {
             block.transactions(),
             block.block().directives(),
         );
-        let executed = executor::execute(&input, &snapshot, self.config.workers)
+        let executed = self
+            .engine
+            .execute(&input, &snapshot)
             .map_err(|fault| PipelineFault::Execution { height, fault })?;
         self.metrics
             .inclusion_faults(executed.inclusion_faults.len());
@@ -242,9 +250,13 @@ impl<E: Clock + Spawner + RuntimeMetrics> Actor<E> {
             );
         }
         let state_root = shared.store.commit(height, executed.diff.clone())?;
+        let roots = Roots {
+            state_root: *state_root,
+            block: executed.roots(block.transactions()),
+        };
         let ordering_digest = B256::from_slice(block.block().digest().as_ref());
         let header =
-            executor::ethereum_header(&input.environment, &executed, *state_root, ordering_digest);
+            executor::ethereum_header(&input.environment, &executed, roots, ordering_digest);
         let record = ExecutedRecord {
             hash: header.hash_slow(),
             header,

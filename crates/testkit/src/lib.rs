@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
+pub mod blocks;
 pub mod cluster;
+pub mod contracts;
 pub mod faults;
 pub mod fixtures;
 pub mod mainnet;

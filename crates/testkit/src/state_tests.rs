@@ -9,7 +9,7 @@ use executor::{
 use primitives::{RecoveredTransaction, transaction::Envelope};
 use serde::Deserialize;
 use state::{Account, MemoryState};
-use std::{collections::BTreeMap, fs, num::NonZeroUsize, path::Path};
+use std::{collections::BTreeMap, fs, path::Path};
 
 /// Tests that begin with an account that has storage but neither nonce nor code, and create a
 /// contract over it. No chain since 2016 can get there; EIP-7610 says that the creation fails, our
@@ -161,7 +161,7 @@ impl Test {
         let chain = crate::mainnet::chain();
         let environment = self.env.block();
         let input = ExecutionInput::ethereum(&chain, environment, &transactions, rules);
-        execute_sequential(&input, before, NonZeroUsize::MIN)
+        execute_sequential(&input, before)
             .map(Some)
             .map_err(|fault| fault.to_string())
     }

@@ -20,14 +20,14 @@ fn mainnet_blocks_conformance() {
     let Some(folder) = unpack(MAINNET_BLOCKS) else {
         return;
     };
-    let codes = read_codes(&folder.join("codes.json"));
+    let codes = read_codes(&folder.join("codes.json")).unwrap();
     let chain = chain();
     let mut differences = Vec::new();
     let (mut blocks, mut transactions) = (0, 0);
     for path in json_files(&folder.join("blocks")) {
-        let block = MainnetBlock::read(&path, &codes);
+        let block = MainnetBlock::read(&path, &codes).unwrap();
         let input = block.input(&chain);
-        let executed = execute_sequential(&input, block.state(), NonZeroUsize::MIN).unwrap();
+        let executed = execute_sequential(&input, block.state()).unwrap();
         differences.extend(block.differences(&executed));
         blocks += 1;
         transactions += executed.receipts.len();

@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 mod conformance;
+mod parallel;
 #[cfg(test)]
 mod simulation;
 #[cfg(test)]

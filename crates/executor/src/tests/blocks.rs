@@ -4,7 +4,9 @@ use super::world::{
     ALICE, BASE_FEE, BOB, CONTRACT, ETHER, PROPOSER, SINK, World, create, destruct, increment,
     sent_by, transaction,
 };
-use crate::{EthereumRules, ExecutionInput, Fork, ethereum_header, execute, execute_sequential};
+use crate::{
+    Engine, EthereumRules, ExecutionInput, Fork, Roots, ethereum_header, execute_sequential,
+};
 use alloy_consensus::{
     SignableTransaction, TxLegacy,
     constants::{EMPTY_ROOT_HASH, EMPTY_WITHDRAWALS},
@@ -70,10 +72,11 @@ fn workers_change_nothing() {
     let transactions = [call(0, 1), call(1, 2), call(7, 0)];
     let environment = world.environment.clone();
     let input = ExecutionInput::new(&world.chain, environment, &transactions, &[]);
-    let alone = execute_sequential(&input, &world.state, NonZeroUsize::MIN).unwrap();
+    let alone = execute_sequential(&input, &world.state).unwrap();
     for workers in 1..4 {
         let workers = NonZeroUsize::new(workers).unwrap();
-        assert_eq!(execute(&input, &world.state, workers).unwrap(), alone);
+        let engine = Engine::new(workers).unwrap().always_parallel();
+        assert_eq!(engine.execute(&input, &world.state).unwrap(), alone);
     }
 }
 
@@ -97,8 +100,9 @@ fn the_diff_says_exactly_what_changed() {
     assert_eq!(executed.access.accounts_written, 3);
     let nothing = world.execute(&[], &[]);
     assert!(nothing.diff.accounts.is_empty());
-    assert_eq!(nothing.receipts_root, EMPTY_ROOT_HASH);
-    assert_eq!(nothing.transactions_root, EMPTY_ROOT_HASH);
+    let roots = nothing.roots(&[]);
+    assert_eq!(roots.receipts_root, EMPTY_ROOT_HASH);
+    assert_eq!(roots.transactions_root, EMPTY_ROOT_HASH);
 }
 
 #[test]
@@ -252,7 +256,11 @@ fn the_header_is_a_post_merge_one() {
     let executed = world.run(&[call(0, 0)]);
     let digest = B256::repeat_byte(0xd1);
     let root = *world.state.root();
-    let header = ethereum_header(&environment, &executed, root, digest);
+    let roots = Roots {
+        state_root: root,
+        block: executed.roots(&[]),
+    };
+    let header = ethereum_header(&environment, &executed, roots, digest);
     assert_eq!(header.number, 1);
     assert_eq!(header.gas_used, executed.gas_used);
     assert_eq!(header.extra_data.as_ref(), digest.as_slice());

@@ -10,7 +10,6 @@ use primitives::{
     ChainConfig, Directive, RecoveredTransaction, chain::Protocol, transaction::Envelope,
 };
 use state::{Account, MemoryState, StateReader};
-use std::num::NonZeroUsize;
 
 pub(super) const CHAIN_ID: u64 = 31_337;
 pub(super) const BASE_FEE: u64 = 1_000;
@@ -221,7 +220,7 @@ impl World {
     ) -> ExecutedBlock {
         let environment = self.environment.clone();
         let input = ExecutionInput::new(&self.chain, environment, transactions, directives);
-        execute_sequential(&input, &self.state, NonZeroUsize::MIN).unwrap()
+        execute_sequential(&input, &self.state).unwrap()
     }
 
     /// Executes a block, applies it, and moves on to the next height.

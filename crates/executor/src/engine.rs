@@ -1,0 +1,167 @@
+//! The entry: one block and one state in; receipts and a diff out.
+
+use crate::{
+    code::CodeCache,
+    conformance::Fork,
+    executed::ExecutedBlock,
+    fault::ExecutionFault,
+    input::ExecutionInput,
+    machine::BlockMachine,
+    parallel::{Parallel, Plan},
+    report::{Probe, ReportClock, Way},
+    sequential::execute_in_order,
+    system,
+    transfer::Transfers,
+};
+use alloy_consensus::Transaction as _;
+use rayon::{ThreadPool, ThreadPoolBuilder};
+use state::StateReader;
+use std::{fmt, num::NonZeroUsize};
+
+/// Predicted work below which waking other workers costs more than it saves, in units of gas.
+const PARALLEL_GAS_MIN: u64 = 2_000_000;
+/// What a plain transfer costs beside other code of as much gas.
+const TRANSFER_GAS: u64 = 4_000;
+/// Predicted gas of a call of which nothing is known.
+const CALL_GAS: u64 = 60_000;
+
+/// Executes blocks, on several workers where that pays.
+///
+/// What it keeps between blocks (threads, analysed code, predictions) affects how long a block
+/// takes and nothing else.
+pub struct Engine {
+    workers: NonZeroUsize,
+    pool: Option<ThreadPool>,
+    code_cache: CodeCache,
+    clock: Option<ReportClock>,
+    parallel_gas_min: u64,
+}
+
+/// The operating system gave no threads.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot start {workers} execution workers: {reason}")]
+pub struct NoWorkers {
+    workers: NonZeroUsize,
+    reason: String,
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Engine")
+            .field("workers", &self.workers)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// An engine of at most so many workers. With one there is no thread but the caller's.
+    ///
+    /// # Errors
+    /// When the operating system gives no threads.
+    pub fn new(workers: NonZeroUsize) -> Result<Self, NoWorkers> {
+        let builder = ThreadPoolBuilder::new()
+            .num_threads(workers.get())
+            .thread_name(|worker| format!("executor-{worker}"));
+        let pool = (workers > NonZeroUsize::MIN).then(|| builder.build());
+        let pool = pool.transpose().map_err(|error| NoWorkers {
+            workers,
+            reason: error.to_string(),
+        })?;
+        Ok(Self {
+            workers,
+            pool,
+            code_cache: CodeCache::default(),
+            clock: None,
+            parallel_gas_min: PARALLEL_GAS_MIN,
+        })
+    }
+
+    /// The same engine, with times in its reports.
+    #[must_use]
+    pub fn with_clock(mut self, clock: ReportClock) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// The same engine, which uses its workers for blocks of any size: for tests.
+    #[must_use]
+    pub const fn always_parallel(mut self) -> Self {
+        self.parallel_gas_min = 0;
+        self
+    }
+
+    /// How many workers there are.
+    #[must_use]
+    pub const fn workers(&self) -> NonZeroUsize {
+        self.workers
+    }
+
+    /// Analysed code of earlier blocks.
+    #[must_use]
+    pub const fn code_cache(&self) -> &CodeCache {
+        &self.code_cache
+    }
+
+    /// Executes a block over the state before it.
+    ///
+    /// A pure function: the result depends on the input and the state alone.
+    ///
+    /// # Errors
+    /// When this node's state cannot be read, or the input is cancelled; no transaction can cause
+    /// one.
+    pub fn execute(
+        &self,
+        input: &ExecutionInput<'_>,
+        state: &(impl StateReader + Sync),
+    ) -> Result<ExecutedBlock, ExecutionFault> {
+        let input = &ExecutionInput {
+            code_cache: input.code_cache.or(Some(&self.code_cache)),
+            ..input.clone()
+        };
+        let transfers = Transfers::new(input);
+        let fork = input.ethereum.unwrap_or_default().fork;
+        let plan = Plan::new(input, &transfers);
+        match &self.pool {
+            // Before EIP-161, an empty account was not the same as none.
+            Some(pool)
+                if fork >= Fork::SpuriousDragon && plan.total_gas() >= self.parallel_gas_min =>
+            {
+                let mut machine = BlockMachine::new(input, state);
+                system::open_block(input, &mut machine)?;
+                let opening = machine.into_overlay().into_parts();
+                let probe = Probe::new(self.clock.as_ref());
+                let mut executed = Parallel::execute(input, state, opening, pool, plan, &probe)?;
+                executed.report = probe.into_report(Way::First, self.workers.get());
+                Ok(executed)
+            }
+            _ => execute_in_order(input, state, Some(&transfers)),
+        }
+    }
+}
+
+impl Plan {
+    fn new(input: &ExecutionInput<'_>, transfers: &Transfers<'_>) -> Self {
+        let transfers: Vec<_> = input
+            .transactions
+            .iter()
+            .map(|transaction| transfers.recognise(transaction))
+            .collect();
+        let gas = input.transactions.iter().zip(&transfers);
+        let gas: Vec<u64> = gas
+            .map(|(transaction, transfer)| match transfer {
+                Some(_) => TRANSFER_GAS,
+                None => transaction.gas_limit().min(CALL_GAS),
+            })
+            .collect();
+        Self {
+            waits_for: vec![None; gas.len()],
+            transfers,
+            gas,
+        }
+    }
+
+    fn total_gas(&self) -> u64 {
+        self.gas.iter().copied().fold(0, u64::saturating_add)
+    }
+}

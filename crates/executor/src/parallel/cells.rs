@@ -1,0 +1,362 @@
+//! The state of a block while several workers execute it.
+//!
+//! Every account and slot that anybody has asked for has a cell with its value before the block and
+//! its value after the last committed transaction. Whoever holds the turn to commit is the only one
+//! who writes. A version tells readers that nothing has changed without comparing values.
+//!
+//! A slot belongs to an *incarnation* of its account: when the account is destroyed or created anew,
+//! the incarnation rises and all older slots read as zero.
+
+use super::arena::Arena;
+use crate::{fault::ExecutionFault, overlay::StartedAccount};
+use alloy_primitives::{Address, B256, U256, map::B256Map};
+use revm::bytecode::Bytecode;
+use state::{Account, StateReader};
+use std::{
+    fmt,
+    sync::{
+        Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
+};
+
+/// Everything that the transactions of a block have asked for.
+pub(crate) struct Cells<'a> {
+    state: &'a (dyn StateReader + Sync),
+    pub(crate) accounts: Arena<Address, AccountCell>,
+    pub(crate) slots: Arena<(Address, U256), SlotCell>,
+    has_created: AtomicBool,
+    created: RwLock<B256Map<Bytecode>>,
+}
+
+/// One account.
+#[derive(Debug)]
+pub(crate) struct AccountCell {
+    pub(crate) address: Address,
+    pub(crate) before: Option<Account>,
+    version: AtomicU32,
+    present: Mutex<Present>,
+    pub(crate) marks: Marks,
+}
+
+/// An account's value after the last committed transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Present {
+    pub(crate) account: Option<Account>,
+    pub(crate) incarnation: u32,
+}
+
+/// One slot.
+#[derive(Debug)]
+pub(crate) struct SlotCell {
+    pub(crate) address: Address,
+    pub(crate) key: U256,
+    pub(crate) before: U256,
+    version: AtomicU32,
+    present: Mutex<(U256, u32)>,
+    pub(crate) marks: Marks,
+}
+
+/// Whether committed transactions have read or changed a location.
+#[derive(Debug, Default)]
+pub(crate) struct Marks {
+    touched: AtomicBool,
+    written: AtomicBool,
+}
+
+/// A value and the version it had.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen<T> {
+    pub(crate) version: u32,
+    pub(crate) value: T,
+}
+
+impl fmt::Debug for Cells<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Cells")
+            .field("accounts", &self.accounts.len())
+            .field("slots", &self.slots.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> Cells<'a> {
+    /// The cells of a block of so many transactions.
+    pub(crate) fn new(state: &'a (dyn StateReader + Sync), transactions: usize) -> Self {
+        Self {
+            state,
+            accounts: Arena::with_capacity(transactions.saturating_mul(2)),
+            slots: Arena::with_capacity(transactions),
+            has_created: AtomicBool::new(false),
+            created: RwLock::default(),
+        }
+    }
+
+    /// Puts in what was written before the first transaction.
+    pub(crate) fn start(&self, started: &StartedAccount) -> Result<(), ExecutionFault> {
+        let incarnation = u32::from(started.storage_wiped);
+        let cell = AccountCell::new(started.address, started.before);
+        let cell = self.accounts.get_or_insert(started.address, || Ok(cell))?;
+        cell.marks.touch();
+        if started.present != started.before || incarnation > 0 {
+            cell.marks.write();
+            cell.set(Present {
+                account: started.present,
+                incarnation,
+            });
+        }
+        for (key, before, present) in &started.slots {
+            let cell = SlotCell::new(started.address, *key, *before);
+            let place = (started.address, *key);
+            let cell = self.slots.get_or_insert(place, || Ok(cell))?;
+            cell.marks.touch();
+            if present != before || incarnation > 0 {
+                cell.marks.write();
+                cell.set(*present, incarnation);
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn account(&self, address: &Address) -> Result<&AccountCell, ExecutionFault> {
+        self.accounts.get_or_insert(*address, || {
+            Ok(AccountCell::new(*address, self.state.account(address)?))
+        })
+    }
+
+    pub(crate) fn slot(&self, address: &Address, key: U256) -> Result<&SlotCell, ExecutionFault> {
+        self.slots.get_or_insert((*address, key), || {
+            let before = self.state.storage(address, &key)?;
+            Ok(SlotCell::new(*address, key, before))
+        })
+    }
+
+    /// Code that a transaction of this block has created.
+    pub(crate) fn created_code(&self, code_hash: &B256) -> Option<Bytecode> {
+        if !self.has_created.load(Ordering::Acquire) {
+            return None;
+        }
+        let created = self.created.read().unwrap_or_else(PoisonError::into_inner);
+        created.get(code_hash).cloned()
+    }
+
+    pub(crate) fn create_code(&self, code_hash: B256, code: Bytecode) {
+        let created = self.created.write();
+        let mut created = created.unwrap_or_else(PoisonError::into_inner);
+        created.entry(code_hash).or_insert(code);
+        self.has_created.store(true, Ordering::Release);
+    }
+}
+
+impl AccountCell {
+    fn new(address: Address, before: Option<Account>) -> Self {
+        Self {
+            address,
+            before,
+            version: AtomicU32::new(0),
+            present: Mutex::new(Present {
+                account: before,
+                incarnation: 0,
+            }),
+            marks: Marks::default(),
+        }
+    }
+
+    pub(crate) fn see(&self) -> Seen<Present> {
+        let present = self.lock();
+        Seen {
+            version: self.version(),
+            value: *present,
+        }
+    }
+
+    pub(crate) fn present(&self) -> Present {
+        *self.lock()
+    }
+
+    /// Only for whoever holds the turn.
+    pub(crate) fn set(&self, value: Present) {
+        let mut present = self.lock();
+        *present = value;
+        self.version
+            .store(self.version().wrapping_add(1), Ordering::Release);
+    }
+
+    pub(crate) fn version(&self) -> u32 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Present> {
+        self.present.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl SlotCell {
+    fn new(address: Address, key: U256, before: U256) -> Self {
+        Self {
+            address,
+            key,
+            before,
+            version: AtomicU32::new(0),
+            present: Mutex::new((before, 0)),
+            marks: Marks::default(),
+        }
+    }
+
+    /// The value that the given incarnation of the account sees.
+    pub(crate) fn see(&self, incarnation: u32) -> Seen<U256> {
+        let present = self.lock();
+        Seen {
+            version: self.version(),
+            value: value_of(*present, incarnation),
+        }
+    }
+
+    pub(crate) fn value(&self, incarnation: u32) -> U256 {
+        value_of(*self.lock(), incarnation)
+    }
+
+    /// Only for whoever holds the turn.
+    pub(crate) fn set(&self, value: U256, incarnation: u32) {
+        let mut present = self.lock();
+        *present = (value, incarnation);
+        self.version
+            .store(self.version().wrapping_add(1), Ordering::Release);
+    }
+
+    pub(crate) fn version(&self) -> u32 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, (U256, u32)> {
+        self.present.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn value_of((value, incarnation): (U256, u32), wanted: u32) -> U256 {
+    if incarnation == wanted {
+        value
+    } else {
+        U256::ZERO
+    }
+}
+
+impl Marks {
+    /// A committed transaction has read or changed this location.
+    pub(crate) fn touch(&self) {
+        // Most are touched often: a load keeps the line shared.
+        if !self.touched.load(Ordering::Relaxed) {
+            self.touched.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// A committed transaction has changed this location.
+    pub(crate) fn write(&self) {
+        if !self.written.load(Ordering::Relaxed) {
+            self.written.store(true, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn is_touched(&self) -> bool {
+        self.touched.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_written(&self) -> bool {
+        self.written.load(Ordering::Relaxed)
+    }
+}
+
+/// How one transaction reads cells, and what it has read.
+#[derive(Debug)]
+pub(crate) struct CellReader<'a> {
+    pub(crate) cells: &'a Cells<'a>,
+    /// Whose nonce is taken to be right: the sender's earlier transactions may not be committed.
+    pub(crate) sender: Option<(Address, u64)>,
+    pub(crate) accounts: Vec<AccountLoad<'a>>,
+    pub(crate) slots: Vec<SlotLoad<'a>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AccountLoad<'a> {
+    pub(crate) cell: &'a AccountCell,
+    pub(crate) seen: Seen<Present>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SlotLoad<'a> {
+    pub(crate) cell: &'a SlotCell,
+    /// Place of its account among the loaded accounts.
+    pub(crate) account: usize,
+    pub(crate) seen: Seen<U256>,
+}
+
+impl<'a> CellReader<'a> {
+    pub(crate) const fn new(cells: &'a Cells<'a>) -> Self {
+        Self {
+            cells,
+            sender: None,
+            accounts: Vec::new(),
+            slots: Vec::new(),
+        }
+    }
+
+    /// Forgets the last transaction.
+    pub(crate) fn clear(&mut self) {
+        self.sender = None;
+        self.accounts.clear();
+        self.slots.clear();
+    }
+
+    pub(crate) fn account(
+        &mut self,
+        address: &Address,
+    ) -> Result<(Option<Account>, Option<usize>), ExecutionFault> {
+        let cell = self.cells.account(address)?;
+        let seen = cell.see();
+        let place = self.accounts.len();
+        self.accounts.push(AccountLoad { cell, seen });
+        let mut account = seen.value.account;
+        if let (Some((sender, nonce)), Some(account)) = (self.sender, &mut account)
+            && sender == *address
+        {
+            account.nonce = nonce;
+        }
+        Ok((account, Some(place)))
+    }
+
+    pub(crate) fn storage(
+        &mut self,
+        address: &Address,
+        account: Option<usize>,
+        key: U256,
+    ) -> Result<U256, ExecutionFault> {
+        let place = match account {
+            Some(place) => place,
+            None => self.find(address)?,
+        };
+        let load = self.accounts.get(place).ok_or_else(not_loaded)?;
+        let cell = self.cells.slot(address, key)?;
+        let seen = cell.see(load.seen.value.incarnation);
+        self.slots.push(SlotLoad {
+            cell,
+            account: place,
+            seen,
+        });
+        Ok(seen.value)
+    }
+
+    pub(crate) fn created_code(&self, code_hash: &B256) -> Option<Bytecode> {
+        self.cells.created_code(code_hash)
+    }
+
+    fn find(&self, address: &Address) -> Result<usize, ExecutionFault> {
+        let mut loads = self.accounts.iter();
+        let found = loads.rposition(|load| load.cell.address == *address);
+        found.ok_or_else(not_loaded)
+    }
+}
+
+fn not_loaded() -> ExecutionFault {
+    ExecutionFault::Machine("a slot was read before its account".to_owned())
+}

@@ -1,0 +1,181 @@
+//! Committing transactions in order: what the holder of the turn does.
+
+use super::{
+    cells::{AccountCell, Cells, Present},
+    run::Run,
+};
+use crate::{
+    access::{AccessLog, AccountWrite, SlotWrite},
+    executed::InclusionFault,
+    fault::ExecutionFault,
+    input::ExecutionInput,
+    receipt::ReceiptDraft,
+    transfer::Transfer,
+};
+use alloy_primitives::{Address, U256};
+use state::Account;
+
+/// What has been committed of a block besides the values in its cells.
+#[derive(Debug)]
+pub(crate) struct Turn<'a> {
+    cells: &'a Cells<'a>,
+    beneficiary: Address,
+    /// The fee receiver's cell, once somebody has paid it.
+    receiver: Option<&'a AccountCell>,
+    pub(crate) log: AccessLog,
+    pub(crate) drafts: Vec<ReceiptDraft>,
+    pub(crate) inclusion_faults: Vec<InclusionFault>,
+    incarnations: Vec<Option<u32>>,
+}
+
+impl<'a> Turn<'a> {
+    pub(crate) fn new(input: &ExecutionInput<'_>, cells: &'a Cells<'a>, log: AccessLog) -> Self {
+        Self {
+            cells,
+            beneficiary: input.environment.beneficiary,
+            receiver: None,
+            log,
+            drafts: Vec::with_capacity(input.transactions.len()),
+            inclusion_faults: Vec::new(),
+            incarnations: Vec::new(),
+        }
+    }
+
+    /// Place of the transaction that is committed next, counted from zero.
+    pub(crate) const fn place(&self) -> usize {
+        self.drafts.len()
+    }
+
+    /// Commits what a transaction did. Its caller knows that what it saw still holds.
+    pub(crate) fn commit(&mut self, run: Run<'a>) -> Result<(), ExecutionFault> {
+        let index = self.index();
+        self.incarnations.clear();
+        let mut tip_is_lost = false;
+        for (hash, code) in run.codes {
+            self.cells.create_code(hash, code.clone());
+            self.log.codes.push((hash, code));
+        }
+        for effect in &run.accounts {
+            effect.cell.marks.touch();
+            let now = effect.cell.present();
+            let next = effect.committed(now).unwrap_or(now);
+            tip_is_lost |= effect.is_destroyed() && effect.cell.address == self.beneficiary;
+            self.incarnations
+                .push((!effect.is_destroyed()).then_some(next.incarnation));
+            self.write_account(index, effect.cell, now, next);
+        }
+        for effect in &run.slots {
+            effect.cell.marks.touch();
+            let incarnation = self.incarnations.get(effect.account).copied().flatten();
+            if let (Some(value), Some(incarnation)) = (effect.written, incarnation) {
+                effect.cell.marks.write();
+                effect.cell.set(value, incarnation);
+                self.log.slots.push(SlotWrite {
+                    index,
+                    address: effect.cell.address,
+                    slot: effect.cell.key,
+                    value,
+                });
+            }
+        }
+        self.drafts.push(run.draft);
+        self.pay_tip(index, if tip_is_lost { U256::ZERO } else { run.tip })
+    }
+
+    /// Commits a plain transfer between two accounts; says whether it was one.
+    pub(crate) fn commit_transfer(
+        &mut self,
+        transfer: &Transfer,
+        [sender, recipient]: [&'a AccountCell; 2],
+    ) -> Result<bool, ExecutionFault> {
+        let [from, to] = [sender.present(), recipient.present()];
+        let after = transfer
+            .debit(from.account)
+            .zip(transfer.credit(to.account));
+        let Some((debited, credited)) = after else {
+            return Ok(false);
+        };
+        let index = self.index();
+        sender.marks.touch();
+        recipient.marks.touch();
+        self.write_account(index, sender, from, from.keep(debited));
+        self.write_account(index, recipient, to, to.keep(credited));
+        self.drafts.push(transfer.draft());
+        self.pay_tip(index, transfer.tip)?;
+        Ok(true)
+    }
+
+    /// Commits a transaction that should not have been ordered.
+    pub(crate) fn commit_invalid(&mut self, fault: InclusionFault, draft: ReceiptDraft) {
+        self.inclusion_faults.push(fault);
+        self.drafts.push(draft);
+    }
+
+    /// Changes an account on behalf of the transaction that is committed next.
+    pub(crate) fn edit(
+        &mut self,
+        address: &Address,
+        change: impl FnOnce(&mut Account),
+    ) -> Result<(), ExecutionFault> {
+        let cell = self.cells.account(address)?;
+        cell.marks.touch();
+        let now = cell.present();
+        let mut account = now.account.unwrap_or_default();
+        change(&mut account);
+        self.write_account(self.index(), cell, now, now.keep(account));
+        Ok(())
+    }
+
+    fn pay_tip(&mut self, index: u32, tip: U256) -> Result<(), ExecutionFault> {
+        let cell = match self.receiver {
+            Some(cell) => cell,
+            None => *self.receiver.insert(self.cells.account(&self.beneficiary)?),
+        };
+        cell.marks.touch();
+        let now = cell.present();
+        let mut account = now.account.unwrap_or_default();
+        // As on Ethereum, a sum that does not fit changes nothing.
+        account.balance = account.balance.checked_add(tip).unwrap_or(account.balance);
+        self.write_account(index, cell, now, now.keep(account));
+        Ok(())
+    }
+
+    fn write_account(&mut self, index: u32, cell: &AccountCell, now: Present, next: Present) {
+        if now == next {
+            return;
+        }
+        cell.set(next);
+        let wiped = now.incarnation != next.incarnation && now.account.is_some();
+        if now.account == next.account && !wiped {
+            return;
+        }
+        cell.marks.write();
+        self.log.accounts.push(AccountWrite {
+            index,
+            address: cell.address,
+            before: now.account,
+            after: next.account,
+            wiped,
+        });
+    }
+
+    fn index(&self) -> u32 {
+        u32::try_from(self.place())
+            .unwrap_or(u32::MAX)
+            .saturating_add(1)
+    }
+}
+
+impl Present {
+    /// The same incarnation with another value; an empty account is none, and loses its storage.
+    fn keep(self, account: Account) -> Self {
+        let died = account.is_empty() && self.account.is_some();
+        Self {
+            account: Some(account).filter(|account| !account.is_empty()),
+            incarnation: match died {
+                true => self.incarnation.wrapping_add(1),
+                false => self.incarnation,
+            },
+        }
+    }
+}

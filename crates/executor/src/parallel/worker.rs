@@ -1,0 +1,385 @@
+//! The workers of one block.
+
+use super::{
+    cells::{AccountCell, CellReader, Cells},
+    finish,
+    run::{Outcome, Run},
+    schedule::{Schedule, Task},
+    turn::Turn,
+};
+use crate::{
+    executed::{ExecutedBlock, InclusionFault},
+    fault::ExecutionFault,
+    input::ExecutionInput,
+    machine::{BlockMachine, NotRun, Transacted, transaction_env},
+    overlay::OverlayParts,
+    receipt::ReceiptDraft,
+    report::{Probe, Span},
+    sequential::Charge,
+    transfer::Transfer,
+    view::Source,
+};
+use alloy_consensus::Transaction as _;
+use primitives::RecoveredTransaction;
+use rayon::ThreadPool;
+use state::StateReader;
+use std::{
+    ops::Range,
+    sync::{
+        Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+/// Times an idle worker looks again before it goes to sleep.
+const SPINS: u32 = 64;
+/// Pauses between two looks.
+const PAUSES: u32 = 64;
+
+/// One block that several workers execute.
+pub(crate) struct Parallel<'a> {
+    input: &'a ExecutionInput<'a>,
+    state: &'a (dyn StateReader + Sync),
+    cells: &'a Cells<'a>,
+    transfers: Vec<Option<Transfer>>,
+    schedule: Mutex<Schedule>,
+    idle: Condvar,
+    ahead: Vec<Mutex<Option<Ahead<'a>>>>,
+    turn: Mutex<Turn<'a>>,
+    probe: &'a Probe<'a>,
+    stopped: AtomicBool,
+    fault: Mutex<Option<ExecutionFault>>,
+}
+
+/// A transaction that was looked at ahead of its turn.
+enum Ahead<'a> {
+    Run(Run<'a>),
+    Transfer([&'a AccountCell; 2]),
+}
+
+/// What a worker found out about a transaction that was executed ahead.
+struct Verdict {
+    index: usize,
+    kept: bool,
+}
+
+impl<'a> Parallel<'a> {
+    /// Executes a block whose opening has been done on `pool`.
+    pub(crate) fn execute(
+        input: &ExecutionInput<'_>,
+        state: &(dyn StateReader + Sync),
+        opening: OverlayParts,
+        pool: &ThreadPool,
+        plan: Plan,
+        probe: &Probe<'_>,
+    ) -> Result<ExecutedBlock, ExecutionFault> {
+        let cells = Cells::new(state, input.transactions.len());
+        for account in &opening.accounts {
+            cells.start(account)?;
+        }
+        for (hash, code) in &opening.log.codes {
+            cells.create_code(*hash, code.clone());
+        }
+        pool.install(|| {
+            let count = input.transactions.len();
+            let parallel = Parallel {
+                input,
+                state,
+                cells: &cells,
+                transfers: plan.transfers,
+                schedule: Mutex::new(Schedule::new(plan.gas, plan.waits_for)),
+                idle: Condvar::new(),
+                ahead: (0..count).map(|_| Mutex::new(None)).collect(),
+                turn: Mutex::new(Turn::new(input, &cells, opening.log)),
+                probe,
+                stopped: AtomicBool::new(false),
+                fault: Mutex::new(None),
+            };
+            rayon::scope(|scope| {
+                for worker in 0..pool.current_num_threads() {
+                    let parallel = &parallel;
+                    scope.spawn(move |_| parallel.work(worker));
+                }
+            });
+            let Parallel { turn, fault, .. } = parallel;
+            if let Some(fault) = into_inner(fault) {
+                return Err(fault);
+            }
+            Ok(finish::finish(input, &cells, into_inner(turn)))
+        })
+    }
+
+    fn work(&self, worker: usize) {
+        let source = Source::Speculation(CellReader::new(self.cells));
+        let mut hand = Hand {
+            parallel: self,
+            worker,
+            machine: BlockMachine::worker(self.input, self.state, source),
+            spans: Vec::new(),
+        };
+        while let Some(task) = self.next_task() {
+            match task {
+                Task::Commit(range) => hand.commit(range),
+                Task::Speculate(range) => hand.speculate(range),
+                Task::Wait | Task::Done => break,
+            }
+        }
+        self.probe.add_spans(hand.spans);
+    }
+
+    /// What to do next, after waiting for it; nothing once the block is done or has failed.
+    fn next_task(&self) -> Option<Task> {
+        let mut spins = 0;
+        let mut schedule = lock(&self.schedule);
+        loop {
+            if self.stopped.load(Ordering::Acquire) {
+                return None;
+            }
+            match schedule.next_task() {
+                Task::Done => return None,
+                Task::Wait if spins < SPINS => {
+                    drop(schedule);
+                    spins = spins.saturating_add(1);
+                    (0..PAUSES).for_each(|_| std::hint::spin_loop());
+                    schedule = lock(&self.schedule);
+                }
+                Task::Wait => {
+                    let woken = self.idle.wait(schedule);
+                    schedule = woken.unwrap_or_else(PoisonError::into_inner);
+                }
+                task => return Some(task),
+            }
+        }
+    }
+
+    fn stop(&self, fault: ExecutionFault) {
+        lock(&self.fault).get_or_insert(fault);
+        self.stopped.store(true, Ordering::Release);
+        // Whoever is about to wait holds the lock, or sees the flag.
+        drop(lock(&self.schedule));
+        self.idle.notify_all();
+    }
+}
+
+/// What is known of a block before it is executed.
+pub(crate) struct Plan {
+    pub(crate) transfers: Vec<Option<Transfer>>,
+    /// Predicted gas of each transaction.
+    pub(crate) gas: Vec<u64>,
+    /// For each transaction, the last earlier one whose writes it is predicted to read.
+    pub(crate) waits_for: Vec<Option<u32>>,
+}
+
+/// One worker with its machine.
+struct Hand<'p, 'a> {
+    parallel: &'p Parallel<'a>,
+    worker: usize,
+    machine: BlockMachine<'a>,
+    spans: Vec<Span>,
+}
+
+impl<'a> Hand<'_, 'a> {
+    fn speculate(&mut self, range: Range<usize>) {
+        let parallel = self.parallel;
+        let ahead = parallel.ahead.get(range.clone()).into_iter().flatten();
+        for (index, slot) in range.clone().zip(ahead) {
+            *lock(slot) = self.look_ahead(index);
+        }
+        lock(&parallel.schedule).speculated(range);
+        parallel.idle.notify_one();
+    }
+
+    /// Executes a transaction ahead. Nothing comes of it if it is invalid over what is committed
+    /// now, or cannot be read: its turn will tell whether that is so.
+    fn look_ahead(&mut self, index: usize) -> Option<Ahead<'a>> {
+        let parallel = self.parallel;
+        let transaction = parallel.input.transactions.get(index)?;
+        if let Some(transfer) = parallel.transfers.get(index)? {
+            return self.find_accounts(transfer).ok().map(Ahead::Transfer);
+        }
+        let start = parallel.probe.now();
+        let run = self.run(transaction, true).ok()?;
+        self.note(index, start, false);
+        Some(Ahead::Run(run))
+    }
+
+    fn find_accounts(&self, transfer: &Transfer) -> Result<[&'a AccountCell; 2], ExecutionFault> {
+        let cells = self.parallel.cells;
+        Ok([
+            cells.account(&transfer.sender)?,
+            cells.account(&transfer.recipient)?,
+        ])
+    }
+
+    fn commit(&mut self, range: Range<usize>) {
+        let parallel = self.parallel;
+        let mut turn = lock(&parallel.turn);
+        let mut verdicts = Vec::new();
+        for index in range.clone() {
+            match self.commit_one(index, &mut turn) {
+                Ok(verdict) => verdicts.extend(verdict),
+                Err(fault) => return parallel.stop(fault),
+            }
+        }
+        drop(turn);
+        let mut schedule = lock(&parallel.schedule);
+        for verdict in verdicts {
+            schedule.judged(verdict.index, verdict.kept);
+        }
+        schedule.committed(range.end);
+        drop(schedule);
+        parallel.idle.notify_all();
+    }
+
+    fn commit_one(
+        &mut self,
+        index: usize,
+        turn: &mut Turn<'a>,
+    ) -> Result<Option<Verdict>, ExecutionFault> {
+        let parallel = self.parallel;
+        if parallel.input.is_cancelled() {
+            return Err(ExecutionFault::Cancelled);
+        }
+        let ahead = parallel.ahead.get(index).and_then(|slot| lock(slot).take());
+        let judged = |kept| Some(Verdict { index, kept });
+        let verdict = match ahead {
+            Some(Ahead::Run(run)) => match run.find_conflict() {
+                None => {
+                    turn.commit(run)?;
+                    return Ok(judged(true));
+                }
+                Some((address, slot)) => {
+                    parallel.probe.add_conflict(index, address, slot);
+                    judged(false)
+                }
+            },
+            Some(Ahead::Transfer(accounts)) => {
+                let transfer = parallel.transfers.get(index).and_then(Option::as_ref);
+                if let Some(transfer) = transfer
+                    && turn.commit_transfer(transfer, accounts)?
+                {
+                    return Ok(None);
+                }
+                None
+            }
+            None => {
+                if let Some(Some(transfer)) = parallel.transfers.get(index)
+                    && turn.commit_transfer(transfer, self.find_accounts(transfer)?)?
+                {
+                    return Ok(None);
+                }
+                None
+            }
+        };
+        let again = verdict.is_some();
+        self.run_at_turn(index, turn, again)?;
+        Ok(verdict)
+    }
+
+    fn run_at_turn(
+        &mut self,
+        index: usize,
+        turn: &mut Turn<'a>,
+        again: bool,
+    ) -> Result<(), ExecutionFault> {
+        let Some(transaction) = self.parallel.input.transactions.get(index) else {
+            return Ok(());
+        };
+        let start = self.parallel.probe.now();
+        let outcome = self.run(transaction, false);
+        self.note(index, start, again);
+        match outcome {
+            Ok(run) => turn.commit(run),
+            Err(NotRun::Fault(fault)) => Err(fault),
+            Err(NotRun::Invalid(reason)) => {
+                self.touch_loaded();
+                let draft = self.charge_what_is_left(transaction, turn)?;
+                turn.commit_invalid(InclusionFault::new(index, &reason), draft);
+                Ok(())
+            }
+        }
+    }
+
+    /// Also what an invalid transaction was judged by counts as read.
+    fn touch_loaded(&mut self) {
+        if let Source::Speculation(reader) = &self.machine.view().source {
+            reader
+                .accounts
+                .iter()
+                .for_each(|load| load.cell.marks.touch());
+            reader.slots.iter().for_each(|load| load.cell.marks.touch());
+        }
+    }
+
+    fn charge_what_is_left(
+        &self,
+        transaction: &RecoveredTransaction,
+        turn: &mut Turn<'a>,
+    ) -> Result<ReceiptDraft, ExecutionFault> {
+        if !self.machine.rules.charges_inclusion_faults() {
+            return Ok(ReceiptDraft::failed(0));
+        }
+        let environment = &self.parallel.input.environment;
+        let sender = transaction.sender();
+        let account = self.parallel.cells.account(&sender)?.present().account;
+        let charge = Charge::new(
+            account.unwrap_or_default(),
+            transaction,
+            environment.base_fee,
+        );
+        turn.edit(&sender, |account| charge.take(account, transaction))?;
+        turn.edit(&environment.beneficiary, |account| charge.give(account))?;
+        Ok(ReceiptDraft::failed(charge.gas))
+    }
+
+    /// Runs a transaction over what is committed now.
+    fn run(
+        &mut self,
+        transaction: &RecoveredTransaction,
+        is_ahead: bool,
+    ) -> Result<Run<'a>, NotRun> {
+        let view = self.machine.view();
+        view.notes.clear();
+        if let Source::Speculation(reader) = &mut view.source {
+            reader.clear();
+            let nonce = transaction.nonce();
+            reader.sender = is_ahead.then_some((transaction.sender(), nonce));
+        }
+        self.machine.prepare(self.parallel.input, transaction);
+        let Transacted { result, changes } = self.machine.transact(transaction_env(transaction))?;
+        let ctx = &mut self.machine.machine.ctx;
+        let view = &mut ctx.journaled_state.database;
+        let Source::Speculation(reader) = &mut view.source else {
+            return Err(NotRun::Fault(ExecutionFault::Machine(
+                "a worker reads from elsewhere".to_owned(),
+            )));
+        };
+        let outcome = Outcome {
+            changes,
+            notes: &view.notes,
+            transaction: &ctx.tx,
+            draft: ReceiptDraft::from(result),
+        };
+        Run::new(reader, outcome).map_err(NotRun::Fault)
+    }
+
+    fn note(&mut self, index: usize, start: Option<std::time::Duration>, again: bool) {
+        if let (Some(start), Some(end)) = (start, self.parallel.probe.now()) {
+            self.spans.push(Span {
+                worker: self.worker,
+                transaction: index,
+                start,
+                end,
+                again,
+            });
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn into_inner<T>(mutex: Mutex<T>) -> T {
+    mutex.into_inner().unwrap_or_else(PoisonError::into_inner)
+}

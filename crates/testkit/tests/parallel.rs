@@ -1,0 +1,72 @@
+//! Every way of executing a block gives what executing it in order gives.
+
+use executor::{Engine, ExecutedBlock, execute_sequential};
+use std::num::NonZeroUsize;
+use testkit::blocks::{GeneratedBlock, random_block};
+
+/// Random blocks that every run compares; the slow profile compares more.
+const SEEDS: u64 = 1_000;
+const SEEDS_SLOW: u64 = 12_000;
+
+#[test]
+fn random_blocks_are_executed_alike() {
+    compare_all(0..SEEDS);
+}
+
+#[test]
+fn many_random_blocks_are_executed_alike_slow() {
+    compare_all(SEEDS..SEEDS_SLOW);
+}
+
+fn compare_all(seeds: std::ops::Range<u64>) {
+    let engines = engines();
+    for seed in seeds {
+        let block = random_block(seed);
+        let expected = execute_sequential(&block.input(), &block.state).unwrap();
+        for engine in &engines {
+            let executed = engine.execute(&block.input(), &block.state).unwrap();
+            assert_alike(seed, &block, &executed, &expected);
+        }
+    }
+}
+
+fn engines() -> Vec<Engine> {
+    let engine = |workers| Engine::new(NonZeroUsize::new(workers).unwrap()).unwrap();
+    vec![
+        engine(1),
+        engine(2).always_parallel(),
+        engine(4).always_parallel(),
+    ]
+}
+
+/// Panics with the first difference.
+fn assert_alike(
+    seed: u64,
+    block: &GeneratedBlock,
+    executed: &ExecutedBlock,
+    expected: &ExecutedBlock,
+) {
+    if executed == expected {
+        return;
+    }
+    let features = &block.features;
+    let receipts = executed.receipts.iter().zip(&expected.receipts);
+    for (index, (left, right)) in receipts.enumerate() {
+        assert_eq!(left, right, "seed={seed} transaction={index} {features:?}");
+    }
+    assert_eq!(
+        executed.inclusion_faults, expected.inclusion_faults,
+        "seed={seed}"
+    );
+    for (address, diff) in &expected.diff.accounts {
+        let found = executed.diff.accounts.get(address);
+        assert_eq!(
+            found,
+            Some(diff),
+            "seed={seed} address={address} {features:?}"
+        );
+    }
+    assert_eq!(executed.diff, expected.diff, "seed={seed} {features:?}");
+    assert_eq!(executed.access, expected.access, "seed={seed} {features:?}");
+    panic!("seed={seed}: another difference");
+}
