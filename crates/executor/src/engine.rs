@@ -7,7 +7,7 @@ use crate::{
     fault::ExecutionFault,
     input::ExecutionInput,
     machine::BlockMachine,
-    parallel::{Parallel, Plan},
+    parallel::{CellMemory, Parallel, Plan, Tools},
     report::{Probe, ReportClock, Way},
     sequential::execute_in_order,
     system,
@@ -16,7 +16,7 @@ use crate::{
 use alloy_consensus::Transaction as _;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use state::StateReader;
-use std::{fmt, num::NonZeroUsize};
+use std::{fmt, num::NonZeroUsize, sync::Mutex};
 
 /// Predicted work below which waking other workers costs more than it saves, in units of gas.
 const PARALLEL_GAS_MIN: u64 = 2_000_000;
@@ -31,10 +31,11 @@ const CALL_GAS: u64 = 60_000;
 /// takes and nothing else.
 pub struct Engine {
     workers: NonZeroUsize,
-    pool: Option<ThreadPool>,
+    pub(crate) pool: Option<ThreadPool>,
     code_cache: CodeCache,
-    clock: Option<ReportClock>,
-    parallel_gas_min: u64,
+    memory: Mutex<Option<CellMemory>>,
+    pub(crate) clock: Option<ReportClock>,
+    pub(crate) parallel_gas_min: u64,
 }
 
 /// The operating system gave no threads.
@@ -72,6 +73,7 @@ impl Engine {
             workers,
             pool,
             code_cache: CodeCache::default(),
+            memory: Mutex::default(),
             clock: None,
             parallel_gas_min: PARALLEL_GAS_MIN,
         })
@@ -131,7 +133,12 @@ impl Engine {
                 system::open_block(input, &mut machine)?;
                 let opening = machine.into_overlay().into_parts();
                 let probe = Probe::new(self.clock.as_ref());
-                let mut executed = Parallel::execute(input, state, opening, pool, plan, &probe)?;
+                let tools = Tools {
+                    pool,
+                    probe: &probe,
+                    memory: &self.memory,
+                };
+                let mut executed = Parallel::execute(input, state, opening, plan, &tools)?;
                 executed.report = probe.into_report(Way::First, self.workers.get());
                 Ok(executed)
             }

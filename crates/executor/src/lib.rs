@@ -10,6 +10,7 @@
 )]
 
 mod access;
+mod bloom;
 mod call;
 mod code;
 mod conformance;
@@ -19,11 +20,13 @@ mod estimate;
 mod executed;
 mod fault;
 mod input;
+mod listed;
 mod machine;
 mod observe;
 mod overlay;
 mod overrides;
 mod parallel;
+mod predict;
 mod receipt;
 mod report;
 mod rules;
@@ -34,6 +37,9 @@ mod tests;
 mod transfer;
 mod view;
 
+pub use access::{
+    AccessList, AccessListError, CODE_BYTES_MAX, LIST_BYTES_MAX, ListField, TRANSACTIONS_MAX,
+};
 pub use call::{CALL_GAS_MAX, CallError, CallOutcome, CallRequest, CallStatus, call};
 pub use code::CodeCache;
 pub use conformance::{EthereumRules, Fork};
@@ -44,6 +50,7 @@ pub use executed::{
 };
 pub use fault::ExecutionFault;
 pub use input::{BlockEnvironment, ExecutionInput};
+pub use listed::{Falsehood, Field, ListFraud, Listed};
 pub use overrides::{AccountOverride, BlockOverrides, Overrides};
 pub use receipt::{Receipt, ReceiptDecodeError};
 pub use report::{BlockReport, Conflict, PredictionScore, ReportClock, Span, Way};

@@ -92,7 +92,11 @@ impl<'a> BlockMachine<'a> {
         let ethereum = input.ethereum.unwrap_or_default();
         let cfg = configure(input.chain, ethereum.fork);
         let block = block_env(&input.environment, &ethereum);
-        let mut overlay = Overlay::new(state, input.code_cache);
+        let accounts = match source {
+            Source::Block => input.transactions.len().saturating_mul(2),
+            _ => 0,
+        };
+        let mut overlay = Overlay::new(state, input.code_cache, accounts);
         if let Some(parent) = input.environment.height.checked_sub(1) {
             overlay.set_block_hash(parent, input.environment.parent_hash);
         }
@@ -125,6 +129,12 @@ impl<'a> BlockMachine<'a> {
             result: outcome?,
             changes,
         })
+    }
+
+    /// Gives the memory of the last transaction's changes back for the next.
+    pub(crate) fn recycle(&mut self, mut changes: EvmState) {
+        changes.clear();
+        self.machine.ctx.journaled_state.inner.state = changes;
     }
 
     /// The writes kept so far.

@@ -35,7 +35,9 @@ pub(crate) struct Overlay<'a> {
     /// Place of the transaction whose writes come next, counted from one; zero before the first.
     index: u32,
     log: AccessLog,
-    accounts: AddressMap<OverlayAccount>,
+    /// Where each account lies in `accounts`.
+    places: AddressMap<usize>,
+    accounts: Vec<OverlayAccount>,
     code: HashMap<B256, Bytecode>,
     /// Hashes that the state does not know: the parent's, and those a call overrides.
     block_hashes: BTreeMap<u64, B256>,
@@ -51,8 +53,9 @@ impl fmt::Debug for Overlay<'_> {
     }
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct OverlayAccount {
+    address: Address,
     before: Option<Account>,
     present: Option<Account>,
     is_written: bool,
@@ -69,13 +72,19 @@ struct Slot {
 }
 
 impl<'a> Overlay<'a> {
-    pub(crate) fn new(state: &'a dyn StateReader, code_cache: Option<&'a CodeCache>) -> Self {
+    /// An overlay that expects so many accounts.
+    pub(crate) fn new(
+        state: &'a dyn StateReader,
+        code_cache: Option<&'a CodeCache>,
+        capacity: usize,
+    ) -> Self {
         Self {
             state,
             code_cache,
             index: 0,
             log: AccessLog::default(),
-            accounts: AddressMap::default(),
+            places: AddressMap::with_capacity_and_hasher(capacity, Default::default()),
+            accounts: Vec::with_capacity(capacity),
             code: HashMap::default(),
             block_hashes: BTreeMap::new(),
         }
@@ -178,16 +187,21 @@ impl<'a> Overlay<'a> {
 
     /// Keeps the writes of one transaction. Accounts are independent of each other, so the order
     /// in which the map yields them cannot matter.
-    pub(crate) fn commit(&mut self, changes: EvmState) {
+    pub(crate) fn commit(&mut self, changes: &EvmState) -> Result<(), ExecutionFault> {
         changes
-            .into_iter()
+            .iter()
             .filter(|(_, account)| account.is_touched())
-            .for_each(|(address, account)| self.commit_account(address, account));
+            .try_for_each(|(address, account)| self.commit_account(*address, account))
     }
 
-    fn commit_account(&mut self, address: Address, account: EvmAccount) {
+    fn commit_account(
+        &mut self,
+        address: Address,
+        account: &EvmAccount,
+    ) -> Result<(), ExecutionFault> {
         let index = self.index;
-        let entry = self.accounts.entry(address).or_default();
+        let place = self.place(&address)?;
+        let entry = self.accounts.get_mut(place).ok_or_else(lost)?;
         let before = entry.present;
         let is_dead = account.is_selfdestructed() || (account.is_empty() && !account.is_created());
         let wiped = is_dead || account.is_created();
@@ -211,7 +225,9 @@ impl<'a> Overlay<'a> {
                 wiped,
             });
         }
-        let Some(after) = after else { return };
+        let Some(after) = after else {
+            return Ok(());
+        };
         let slots = &mut self.log.slots;
         account
             .storage
@@ -230,40 +246,48 @@ impl<'a> Overlay<'a> {
                 });
             });
         let had = before.map(|before| before.code_hash);
-        if let (true, Some(code)) = (had != Some(after.code_hash), account.info.code)
+        if let (true, Some(code)) = (had != Some(after.code_hash), &account.info.code)
             && after.has_code()
         {
             self.log.codes.push((after.code_hash, code.clone()));
-            self.code.entry(after.code_hash).or_insert(code);
+            self.code
+                .entry(after.code_hash)
+                .or_insert_with(|| code.clone());
         }
+        Ok(())
     }
 
     /// The difference between the state before the block and now.
     pub(crate) fn into_writes(self) -> Writes {
         let mut log = self.log;
         let accounts_read = self.accounts.len();
-        let slots = self.accounts.values().map(|account| account.storage.len());
+        let slots = self.accounts.iter().map(|account| account.storage.len());
         let slots_read = slots.fold(0, usize::saturating_add);
-        let unwritten = self
-            .accounts
-            .iter()
-            .filter(|(_, account)| !account.is_written);
-        log.read_accounts = unwritten.map(|(address, _)| *address).collect();
-        self.accounts.iter().for_each(|(address, account)| {
+        for account in &self.accounts {
+            if !account.is_written {
+                log.read_accounts.push(account.address);
+            }
             let unwritten = account.storage.iter().filter(|(_, slot)| !slot.is_written);
             log.read_slots
-                .extend(unwritten.map(|(slot, _)| (*address, *slot)));
-        });
+                .extend(unwritten.map(|(slot, _)| (account.address, *slot)));
+        }
         let code = self
             .accounts
-            .values()
+            .iter()
             .filter_map(OverlayAccount::new_code_hash)
             .filter_map(|hash| Some((hash, self.code.get(&hash)?.original_bytes())))
             .collect();
-        let accounts = self
+        let mut order: Vec<(Address, usize)> = self
             .accounts
+            .iter()
+            .enumerate()
+            .map(|(place, account)| (account.address, place))
+            .collect();
+        // Sorting the small before the large is built moves each large one once.
+        order.sort_unstable();
+        let accounts = order
             .into_iter()
-            .filter_map(|(address, account)| Some((address, account.into_diff()?)))
+            .filter_map(|(address, place)| Some((address, self.accounts.get(place)?.diff()?)))
             .collect();
         Writes {
             diff: StateDiff { accounts, code },
@@ -278,8 +302,8 @@ impl<'a> Overlay<'a> {
         let accounts = self.accounts.into_iter();
         OverlayParts {
             accounts: accounts
-                .map(|(address, account)| StartedAccount {
-                    address,
+                .map(|account| StartedAccount {
+                    address: account.address,
                     before: account.before,
                     present: account.present,
                     storage_wiped: account.storage_wiped,
@@ -340,19 +364,33 @@ impl<'a> Overlay<'a> {
     }
 
     fn load(&mut self, address: &Address) -> Result<&mut OverlayAccount, ExecutionFault> {
+        let place = self.place(address)?;
+        self.accounts.get_mut(place).ok_or_else(lost)
+    }
+
+    fn place(&mut self, address: &Address) -> Result<usize, ExecutionFault> {
         use alloy_primitives::map::Entry;
-        match self.accounts.entry(*address) {
-            Entry::Occupied(entry) => Ok(entry.into_mut()),
+        match self.places.entry(*address) {
+            Entry::Occupied(entry) => Ok(*entry.get()),
             Entry::Vacant(entry) => {
                 let before = self.state.account(address)?;
-                Ok(entry.insert(OverlayAccount {
+                let place = *entry.insert(self.accounts.len());
+                self.accounts.push(OverlayAccount {
+                    address: *address,
                     before,
                     present: before,
-                    ..OverlayAccount::default()
-                }))
+                    is_written: false,
+                    storage_wiped: false,
+                    storage: HashMap::default(),
+                });
+                Ok(place)
             }
         }
     }
+}
+
+fn lost() -> ExecutionFault {
+    ExecutionFault::Machine("an account lost its place".to_owned())
 }
 
 /// An overlay taken apart.
@@ -387,7 +425,7 @@ impl OverlayAccount {
         (had != Some(present)).then_some(present)
     }
 
-    fn into_diff(self) -> Option<AccountDiff> {
+    fn diff(&self) -> Option<AccountDiff> {
         let existed = self.before.is_some();
         if self.present.is_none() {
             return existed.then(AccountDiff::default);
@@ -395,12 +433,12 @@ impl OverlayAccount {
         let wiped = self.storage_wiped;
         let storage: BTreeMap<U256, U256> = self
             .storage
-            .into_iter()
+            .iter()
             .filter(|(_, slot)| match wiped {
                 true => !slot.present.is_zero(),
                 false => slot.present != slot.before,
             })
-            .map(|(key, slot)| (key, slot.present))
+            .map(|(key, slot)| (*key, slot.present))
             .collect();
         let storage_wiped = wiped && existed;
         let is_changed = self.before != self.present || storage_wiped || !storage.is_empty();

@@ -15,10 +15,12 @@
 mod arena;
 mod cells;
 mod finish;
+mod reader;
 mod run;
 mod schedule;
 mod turn;
 mod worker;
 
-pub(crate) use cells::CellReader;
-pub(crate) use worker::{Parallel, Plan};
+pub(crate) use cells::CellMemory;
+pub(crate) use reader::CellReader;
+pub(crate) use worker::{Parallel, Plan, Tools};

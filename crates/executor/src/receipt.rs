@@ -6,8 +6,9 @@
 //! Stored form: an RLP list of `[EIP-2718 envelope as a string, gas used, price, contract, output]`,
 //! where no contract is the empty string.
 
+use crate::bloom::BloomHasher;
 use alloy_consensus::{
-    Eip658Value, Receipt as LogReceipt, ReceiptEnvelope, Transaction as _, TxType,
+    Eip658Value, Receipt as LogReceipt, ReceiptEnvelope, ReceiptWithBloom, Transaction as _, TxType,
 };
 use alloy_eips::{Decodable2718, Encodable2718};
 use alloy_primitives::{Address, Bytes, Log};
@@ -128,7 +129,7 @@ fn with_list_header(payload: &[u8]) -> Vec<u8> {
 }
 
 /// What running a transaction says about its receipt.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct ReceiptDraft {
     success: bool,
     pub(crate) gas_used: u64,
@@ -163,11 +164,17 @@ impl ReceiptDraft {
         transaction: &RecoveredTransaction,
         base_fee: u64,
         cumulative_gas_used: u64,
+        hasher: &mut BloomHasher,
     ) -> Receipt {
+        let logs_bloom = hasher.bloom(&self.logs);
         let receipt = LogReceipt {
             status: Eip658Value::Eip658(self.success),
             cumulative_gas_used,
             logs: self.logs,
+        };
+        let receipt = ReceiptWithBloom {
+            receipt,
+            logs_bloom,
         };
         let creation = transaction.is_create();
         Receipt {

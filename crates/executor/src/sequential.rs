@@ -6,6 +6,7 @@
 //! ```
 
 use crate::{
+    bloom::BloomHasher,
     executed::{ExecutedBlock, InclusionFault},
     fault::ExecutionFault,
     input::ExecutionInput,
@@ -46,6 +47,7 @@ pub(crate) fn execute_in_order(
         receipts: Vec::with_capacity(input.transactions.len()),
         inclusion_faults: Vec::new(),
         gas_used: 0,
+        hasher: BloomHasher::default(),
     };
     for (index, transaction) in input.transactions.iter().enumerate() {
         if input.is_cancelled() {
@@ -67,6 +69,7 @@ struct Run<'i, 'a> {
     receipts: Vec<Receipt>,
     inclusion_faults: Vec<InclusionFault>,
     gas_used: u64,
+    hasher: BloomHasher,
 }
 
 impl Run<'_, '_> {
@@ -88,7 +91,7 @@ impl Run<'_, '_> {
         self.gas_used = self.gas_used.saturating_add(draft.gas_used);
         let base_fee = self.input.environment.base_fee;
         self.receipts
-            .push(draft.finish(transaction, base_fee, self.gas_used));
+            .push(draft.finish(transaction, base_fee, self.gas_used, &mut self.hasher));
         Ok(())
     }
 
@@ -100,7 +103,8 @@ impl Run<'_, '_> {
         self.machine.prepare(self.input, transaction);
         match self.machine.transact(transaction_env(transaction)) {
             Ok(Transacted { result, changes }) => {
-                self.machine.overlay().commit(changes);
+                self.machine.overlay().commit(&changes)?;
+                self.machine.recycle(changes);
                 Ok(ReceiptDraft::from(result))
             }
             Err(NotRun::Fault(fault)) => Err(fault),

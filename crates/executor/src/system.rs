@@ -52,7 +52,7 @@ fn call(
     let outcome = machine.machine.system_call_one(contract, word.into());
     let changes = machine.machine.finalize();
     match outcome.map_err(NotRun::from) {
-        Ok(result) if result.is_success() => machine.overlay().commit(changes),
+        Ok(result) if result.is_success() => machine.overlay().commit(&changes)?,
         Ok(_) | Err(NotRun::Invalid(_)) => {}
         Err(NotRun::Fault(fault)) => return Err(fault),
     }

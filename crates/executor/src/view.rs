@@ -9,7 +9,9 @@
 //! [`Notes`]: which balances a transaction has looked at and how much it may have to pay, because
 //! what it did not look at may change under it.
 
-use crate::{fault::ExecutionFault, overlay::Overlay, parallel::CellReader};
+use crate::{
+    fault::ExecutionFault, listed::ListReader, overlay::Overlay, parallel::CellReader,
+};
 use alloy_primitives::{Address, B256, KECCAK256_EMPTY, U256};
 use revm::{
     Database,
@@ -33,6 +35,8 @@ pub(crate) enum Source<'a> {
     Block,
     /// The cells of a block whose transactions run at the same time.
     Speculation(CellReader<'a>),
+    /// An access list.
+    Listed(ListReader<'a>),
 }
 
 /// What one transaction depends on beyond the values that it changed.
@@ -110,6 +114,10 @@ impl Database for View<'_> {
         let (account, id) = match &mut self.source {
             Source::Block => (self.overlay.account(&address)?, None),
             Source::Speculation(cells) => cells.account(&address)?,
+            Source::Listed(list) => match list.account(&address) {
+                Some((account, place)) => (account, Some(place)),
+                None => (self.overlay.account(&address)?, None),
+            },
         };
         Ok(account.map(|account| info(&account, id)))
     }
@@ -118,9 +126,10 @@ impl Database for View<'_> {
         if code_hash == KECCAK256_EMPTY {
             return Ok(Bytecode::default());
         }
-        let created = match &self.source {
+        let created = match &mut self.source {
             Source::Block => None,
             Source::Speculation(cells) => cells.created_code(&code_hash),
+            Source::Listed(list) => return list.code(code_hash, &mut self.overlay),
         };
         match created {
             Some(code) => Ok(code),
@@ -132,6 +141,10 @@ impl Database for View<'_> {
         match &mut self.source {
             Source::Block => self.overlay.storage(&address, slot),
             Source::Speculation(cells) => cells.storage(&address, None, slot),
+            Source::Listed(list) => match list.storage(&address, None, slot) {
+                Some(value) => Ok(value),
+                None => self.overlay.storage(&address, slot),
+            },
         }
     }
 
@@ -145,6 +158,10 @@ impl Database for View<'_> {
         match &mut self.source {
             Source::Block => self.overlay.storage(&address, slot),
             Source::Speculation(cells) => cells.storage(&address, id, slot),
+            Source::Listed(list) => match list.storage(&address, id, slot) {
+                Some(value) => Ok(value),
+                None => self.overlay.storage(&address, slot),
+            },
         }
     }
 

@@ -6,16 +6,19 @@
 use crate::diff::{AccountDiff, StateDiff};
 use crate::reader::{Account, ReadFault, StateReader};
 use crate::trie::{StateRoot, StateTrie};
-use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+use alloy_primitives::{
+    Address, B256, Bytes, U256, keccak256,
+    map::{AddressMap, B256Map, HashMap},
+};
 use alloy_trie::KECCAK_EMPTY;
 use std::collections::BTreeMap;
 
 /// Accounts, storage, code and block hashes in maps.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MemoryState {
-    accounts: BTreeMap<Address, Account>,
-    storage: BTreeMap<Address, BTreeMap<U256, U256>>,
-    code: BTreeMap<B256, Bytes>,
+    accounts: AddressMap<Account>,
+    storage: AddressMap<HashMap<U256, U256>>,
+    code: B256Map<Bytes>,
     block_hashes: BTreeMap<u64, B256>,
 }
 
@@ -60,10 +63,14 @@ impl MemoryState {
     }
 
     /// Every account with its slots, by address.
-    pub fn iter(&self) -> impl Iterator<Item = (&Address, &Account, &BTreeMap<U256, U256>)> {
-        static EMPTY: BTreeMap<U256, U256> = BTreeMap::new();
-        self.accounts.iter().map(|(address, account)| {
-            let slots = self.storage.get(address).unwrap_or(&EMPTY);
+    pub fn iter(&self) -> impl Iterator<Item = (Address, Account, BTreeMap<U256, U256>)> {
+        let accounts = self.accounts.iter();
+        let sorted: BTreeMap<Address, Account> = accounts
+            .map(|(address, account)| (*address, *account))
+            .collect();
+        sorted.into_iter().map(|(address, account)| {
+            let slots = self.storage.get(&address).into_iter().flatten();
+            let slots = slots.map(|(slot, value)| (*slot, *value)).collect();
             (address, account, slots)
         })
     }
@@ -71,8 +78,7 @@ impl MemoryState {
     /// The state root, computed from nothing.
     pub fn root(&self) -> StateRoot {
         let rows = self.iter().map(|(address, account, slots)| {
-            let slots = slots.iter().map(|(slot, value)| (*slot, *value)).collect();
-            (*address, *account, slots)
+            (address, account, slots.into_iter().collect())
         });
         StateTrie::build(rows).root()
     }

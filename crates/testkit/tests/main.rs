@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 mod conformance;
+mod listed;
 mod parallel;
 #[cfg(test)]
 mod simulation;

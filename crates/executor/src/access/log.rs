@@ -1,8 +1,9 @@
 //! Writes in the order in which they were committed.
 //!
 //! Cheap to append to while a block executes; an access list is made of it afterwards, by whoever
-//! needs one.
+//! needs one. A block that was executed by a list keeps the list instead.
 
+use super::list::AccessList;
 use alloy_primitives::{Address, B256, U256};
 use revm::bytecode::Bytecode;
 use state::Account;
@@ -18,6 +19,8 @@ pub(crate) struct AccessLog {
     pub(crate) read_accounts: Vec<Address>,
     /// Slots that were loaded and never changed, in no order.
     pub(crate) read_slots: Vec<(Address, U256)>,
+    /// The list by which the block was executed; then all else is empty.
+    pub(crate) listed: Option<AccessList>,
 }
 
 /// One transaction changed one account.

@@ -15,9 +15,11 @@ use std::{
 };
 
 const SHARDS: usize = 64;
-const FIRST_CHUNK: usize = 1_024;
-/// Chunks double, so these hold more than four billion values.
-const CHUNKS: usize = 23;
+/// Chunks of one size; the next as many are twice as large.
+const CHUNKS_PER_SIZE: usize = 16;
+/// So many sizes hold more than the memory of any machine.
+const SIZES: usize = 32;
+const FIRST_CHUNK_MIN: usize = 16;
 
 type Chunk<V> = Box<[OnceLock<V>]>;
 type Shard<K> = Mutex<HashMap<K, usize>>;
@@ -26,8 +28,17 @@ type Shard<K> = Mutex<HashMap<K, usize>>;
 pub(crate) struct Arena<K, V> {
     hasher: DefaultHashBuilder,
     shards: Box<[Shard<K>]>,
-    chunks: [OnceLock<Chunk<V>>; CHUNKS],
+    chunks: Box<[OnceLock<Chunk<V>>]>,
+    first_chunk: usize,
     length: AtomicUsize,
+}
+
+/// Where a value lies.
+struct Found {
+    chunk: usize,
+    offset: usize,
+    /// Of the chunk.
+    length: usize,
 }
 
 impl<K: Hash + Eq + Copy, V> Arena<K, V> {
@@ -38,7 +49,10 @@ impl<K: Hash + Eq + Copy, V> Arena<K, V> {
         Self {
             hasher: Default::default(),
             shards: (0..SHARDS).map(|_| shard()).collect(),
-            chunks: [const { OnceLock::new() }; CHUNKS],
+            chunks: (0..SIZES.saturating_mul(CHUNKS_PER_SIZE))
+                .map(|_| OnceLock::new())
+                .collect(),
+            first_chunk: (capacity / CHUNKS_PER_SIZE).max(FIRST_CHUNK_MIN),
             length: AtomicUsize::new(0),
         }
     }
@@ -67,6 +81,28 @@ impl<K: Hash + Eq + Copy, V> Arena<K, V> {
         Ok(value)
     }
 
+    /// Forgets all keys and values; their memory is kept.
+    pub(crate) fn clear(&mut self) {
+        for shard in &mut self.shards {
+            let shard = shard.get_mut().unwrap_or_else(PoisonError::into_inner);
+            shard.clear();
+        }
+        let mut left = self.len();
+        for chunk in self.chunks.iter_mut().filter_map(OnceLock::get_mut) {
+            for value in chunk.iter_mut().take(left) {
+                value.take();
+            }
+            left = left.saturating_sub(chunk.len());
+        }
+        *self.length.get_mut() = 0;
+    }
+
+    /// For how many values there is memory.
+    pub(crate) fn room(&self) -> usize {
+        let chunks = self.chunks.iter().filter_map(OnceLock::get);
+        chunks.map(|chunk| chunk.len()).fold(0, usize::saturating_add)
+    }
+
     /// How many values there may be; some of the last may still be missing.
     pub(crate) fn len(&self) -> usize {
         self.length.load(Ordering::Acquire)
@@ -74,16 +110,31 @@ impl<K: Hash + Eq + Copy, V> Arena<K, V> {
 
     /// The value at a place.
     pub(crate) fn at(&self, place: usize) -> Option<&V> {
-        let (chunk, offset) = locate(place)?;
-        self.chunks.get(chunk)?.get()?.get(offset)?.get()
+        let found = self.locate(place)?;
+        self.chunks.get(found.chunk)?.get()?.get(found.offset)?.get()
     }
 
     fn slot(&self, place: usize) -> Option<&OnceLock<V>> {
-        let (chunk, offset) = locate(place)?;
-        let length = FIRST_CHUNK.checked_shl(u32::try_from(chunk).ok()?)?;
-        let chunk = self.chunks.get(chunk)?;
-        let chunk = chunk.get_or_init(|| (0..length).map(|_| OnceLock::new()).collect());
-        chunk.get(offset)
+        let found = self.locate(place)?;
+        let chunk = self.chunks.get(found.chunk)?;
+        let new = || (0..found.length).map(|_| OnceLock::new()).collect();
+        chunk.get_or_init(new).get(found.offset)
+    }
+
+    fn locate(&self, place: usize) -> Option<Found> {
+        let first_group = self.first_chunk.checked_mul(CHUNKS_PER_SIZE)?;
+        let size = place.checked_div(first_group)?.checked_add(1)?.ilog2();
+        let scale = 1_usize.checked_shl(size)?;
+        let length = self.first_chunk.checked_mul(scale)?;
+        let before = first_group.checked_mul(scale.checked_sub(1)?)?;
+        let within = place.checked_sub(before)?;
+        let size = usize::try_from(size).ok()?;
+        let chunk = size.checked_mul(CHUNKS_PER_SIZE)?;
+        Some(Found {
+            chunk: chunk.checked_add(within.checked_div(length)?)?,
+            offset: within.checked_rem(length)?,
+            length,
+        })
     }
 
     fn shard(&self, key: &K) -> MutexGuard<'_, HashMap<K, usize>> {
@@ -93,14 +144,6 @@ impl<K: Hash + Eq + Copy, V> Arena<K, V> {
         let shard = self.shards.get(index).unwrap_or(&self.shards[0]);
         shard.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn locate(place: usize) -> Option<(usize, usize)> {
-    let shifted = place.checked_add(FIRST_CHUNK)?;
-    let power = shifted.ilog2();
-    let chunk = power.checked_sub(FIRST_CHUNK.ilog2())?;
-    let first = 1_usize.checked_shl(power)?;
-    Some((usize::try_from(chunk).ok()?, shifted.checked_sub(first)?))
 }
 
 fn lost() -> ExecutionFault {

@@ -29,6 +29,32 @@ pub(crate) struct Cells<'a> {
     created: RwLock<B256Map<Bytecode>>,
 }
 
+/// Room for cells. Filling new memory takes longer than filling memory again.
+pub(crate) struct CellMemory {
+    accounts: Arena<Address, AccountCell>,
+    slots: Arena<(Address, U256), SlotCell>,
+}
+
+/// Locations of a block for which memory is kept; what a larger one took is given back.
+const LOCATIONS_KEPT_MAX: usize = 400_000;
+
+impl CellMemory {
+    /// Room for a block of so many transactions.
+    pub(crate) fn new(transactions: usize) -> Self {
+        let locations = transactions.saturating_mul(2);
+        Self {
+            accounts: Arena::with_capacity(locations),
+            slots: Arena::with_capacity(locations),
+        }
+    }
+
+    /// Whether it is worth keeping.
+    pub(crate) fn is_moderate(&self) -> bool {
+        let locations = self.accounts.room().saturating_add(self.slots.room());
+        locations <= LOCATIONS_KEPT_MAX
+    }
+}
+
 /// One account.
 #[derive(Debug)]
 pub(crate) struct AccountCell {
@@ -82,15 +108,28 @@ impl fmt::Debug for Cells<'_> {
 }
 
 impl<'a> Cells<'a> {
-    /// The cells of a block of so many transactions.
-    pub(crate) fn new(state: &'a (dyn StateReader + Sync), transactions: usize) -> Self {
+    /// The cells of a block, in memory of earlier ones.
+    pub(crate) fn new(state: &'a (dyn StateReader + Sync), memory: CellMemory) -> Self {
+        let CellMemory { accounts, slots } = memory;
         Self {
             state,
-            accounts: Arena::with_capacity(transactions.saturating_mul(2)),
-            slots: Arena::with_capacity(transactions),
+            accounts,
+            slots,
             has_created: AtomicBool::new(false),
             created: RwLock::default(),
         }
+    }
+
+    /// The memory, for another block.
+    pub(crate) fn into_memory(self) -> CellMemory {
+        let Self {
+            mut accounts,
+            mut slots,
+            ..
+        } = self;
+        accounts.clear();
+        slots.clear();
+        CellMemory { accounts, slots }
     }
 
     /// Puts in what was written before the first transaction.
@@ -100,7 +139,10 @@ impl<'a> Cells<'a> {
         let cell = self.accounts.get_or_insert(started.address, || Ok(cell))?;
         cell.marks.touch();
         if started.present != started.before || incarnation > 0 {
-            cell.marks.write();
+            // One that neither was nor is was only looked at.
+            if started.before.or(started.present).is_some() {
+                cell.marks.write();
+            }
             cell.set(Present {
                 account: started.present,
                 incarnation,
@@ -265,98 +307,4 @@ impl Marks {
     pub(crate) fn is_written(&self) -> bool {
         self.written.load(Ordering::Relaxed)
     }
-}
-
-/// How one transaction reads cells, and what it has read.
-#[derive(Debug)]
-pub(crate) struct CellReader<'a> {
-    pub(crate) cells: &'a Cells<'a>,
-    /// Whose nonce is taken to be right: the sender's earlier transactions may not be committed.
-    pub(crate) sender: Option<(Address, u64)>,
-    pub(crate) accounts: Vec<AccountLoad<'a>>,
-    pub(crate) slots: Vec<SlotLoad<'a>>,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct AccountLoad<'a> {
-    pub(crate) cell: &'a AccountCell,
-    pub(crate) seen: Seen<Present>,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct SlotLoad<'a> {
-    pub(crate) cell: &'a SlotCell,
-    /// Place of its account among the loaded accounts.
-    pub(crate) account: usize,
-    pub(crate) seen: Seen<U256>,
-}
-
-impl<'a> CellReader<'a> {
-    pub(crate) const fn new(cells: &'a Cells<'a>) -> Self {
-        Self {
-            cells,
-            sender: None,
-            accounts: Vec::new(),
-            slots: Vec::new(),
-        }
-    }
-
-    /// Forgets the last transaction.
-    pub(crate) fn clear(&mut self) {
-        self.sender = None;
-        self.accounts.clear();
-        self.slots.clear();
-    }
-
-    pub(crate) fn account(
-        &mut self,
-        address: &Address,
-    ) -> Result<(Option<Account>, Option<usize>), ExecutionFault> {
-        let cell = self.cells.account(address)?;
-        let seen = cell.see();
-        let place = self.accounts.len();
-        self.accounts.push(AccountLoad { cell, seen });
-        let mut account = seen.value.account;
-        if let (Some((sender, nonce)), Some(account)) = (self.sender, &mut account)
-            && sender == *address
-        {
-            account.nonce = nonce;
-        }
-        Ok((account, Some(place)))
-    }
-
-    pub(crate) fn storage(
-        &mut self,
-        address: &Address,
-        account: Option<usize>,
-        key: U256,
-    ) -> Result<U256, ExecutionFault> {
-        let place = match account {
-            Some(place) => place,
-            None => self.find(address)?,
-        };
-        let load = self.accounts.get(place).ok_or_else(not_loaded)?;
-        let cell = self.cells.slot(address, key)?;
-        let seen = cell.see(load.seen.value.incarnation);
-        self.slots.push(SlotLoad {
-            cell,
-            account: place,
-            seen,
-        });
-        Ok(seen.value)
-    }
-
-    pub(crate) fn created_code(&self, code_hash: &B256) -> Option<Bytecode> {
-        self.cells.created_code(code_hash)
-    }
-
-    fn find(&self, address: &Address) -> Result<usize, ExecutionFault> {
-        let mut loads = self.accounts.iter();
-        let found = loads.rposition(|load| load.cell.address == *address);
-        found.ok_or_else(not_loaded)
-    }
-}
-
-fn not_loaded() -> ExecutionFault {
-    ExecutionFault::Machine("a slot was read before its account".to_owned())
 }

@@ -5,6 +5,7 @@ use super::{
     turn::Turn,
 };
 use crate::{
+    bloom::BloomHasher,
     access::AccessLog,
     executed::{ExecutedBlock, Writes},
     input::ExecutionInput,
@@ -63,10 +64,12 @@ fn finish_receipts(
     let base_fee = input.environment.base_fee;
     drafts
         .into_par_iter()
-        .with_min_len(64)
+        .with_min_len(512)
         .zip(cumulative)
         .zip(input.transactions)
-        .map(|((draft, gas), transaction)| draft.finish(transaction, base_fee, gas))
+        .map_init(BloomHasher::default, |hasher, ((draft, gas), transaction)| {
+            draft.finish(transaction, base_fee, gas, hasher)
+        })
         .collect()
 }
 

@@ -4,7 +4,10 @@
 //! committed over another one, as long as what it sent is there. Everything else it saw has to be
 //! what the turn finds.
 
-use super::cells::{AccountCell, AccountLoad, CellReader, Present, Seen, SlotCell};
+use super::{
+    cells::{AccountCell, Cells, Present, Seen, SlotCell},
+    reader::CellReader,
+};
 use crate::{fault::ExecutionFault, receipt::ReceiptDraft, view::Notes};
 use alloy_primitives::{Address, B256, U256};
 use revm::{
@@ -16,11 +19,12 @@ use revm::{
 use state::Account;
 
 /// One transaction, executed but not committed.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Run<'a> {
     pub(crate) accounts: Vec<AccountEffect<'a>>,
     pub(crate) slots: Vec<SlotEffect<'a>>,
-    pub(crate) codes: Vec<(B256, Bytecode)>,
+    /// Place of the account among the effects, hash, code; no code for a delegation that ended.
+    pub(crate) codes: Vec<(usize, B256, Option<Bytecode>)>,
     pub(crate) draft: ReceiptDraft,
     /// For the fee receiver, in wei.
     pub(crate) tip: U256,
@@ -30,13 +34,13 @@ pub(crate) struct Run<'a> {
 #[derive(Debug)]
 pub(crate) struct AccountEffect<'a> {
     pub(crate) cell: &'a AccountCell,
-    seen: Seen<Present>,
+    pub(crate) seen: Seen<Present>,
     need: Need,
     change: Option<Change>,
 }
 
 /// What a transaction needs of an account besides its code, incarnation and existence.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Need {
     /// Exactly the balance it saw.
     exact_balance: bool,
@@ -45,9 +49,10 @@ struct Need {
     nonce: NonceNeed,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum NonceNeed {
     /// Only whether it is zero, which decides whether an address is free, or used up.
+    #[default]
     Zeroness,
     /// What it saw.
     Same,
@@ -58,10 +63,11 @@ enum NonceNeed {
 /// How an account comes out of a transaction.
 #[derive(Clone, Copy, Debug)]
 struct Change {
-    credit: U256,
-    debit: U256,
+    /// Added to the balance, or taken from it.
+    amount: U256,
+    is_debit: bool,
     nonce: Option<u64>,
-    code_hash: Option<B256>,
+    has_new_code: bool,
     fate: Fate,
 }
 
@@ -78,82 +84,70 @@ pub(crate) struct SlotEffect<'a> {
     pub(crate) cell: &'a SlotCell,
     /// Place of its account among the effects.
     pub(crate) account: usize,
-    seen: Seen<U256>,
+    pub(crate) seen: Seen<U256>,
     pub(crate) written: Option<U256>,
 }
 
 /// What to take a transaction's effects from.
 #[derive(Debug)]
 pub(crate) struct Outcome<'n> {
-    pub(crate) changes: EvmState,
+    pub(crate) changes: &'n EvmState,
     pub(crate) notes: &'n Notes,
     pub(crate) transaction: &'n TxEnv,
     pub(crate) draft: ReceiptDraft,
 }
 
 impl<'a> Run<'a> {
-    /// Takes out what the last transaction did.
-    pub(crate) fn new(
+    /// Takes over what `reader` has read and adds what came of it; the reader gets this run's
+    /// memory for the next transaction.
+    pub(crate) fn take(
+        &mut self,
         reader: &mut CellReader<'a>,
         outcome: Outcome<'_>,
-    ) -> Result<Self, ExecutionFault> {
-        let Outcome {
-            mut changes,
-            notes,
-            transaction,
-            draft,
-        } = outcome;
-        let mut run = Self {
-            accounts: Vec::with_capacity(reader.accounts.len()),
-            slots: Vec::with_capacity(reader.slots.len()),
-            codes: Vec::new(),
-            draft,
-            tip: notes.tip,
-        };
+    ) -> Result<(), ExecutionFault> {
+        std::mem::swap(self, &mut reader.run);
+        self.draft = outcome.draft;
+        self.tip = outcome.notes.tip;
+        let changes = outcome.changes;
         let mut created = Vec::new();
-        for (place, load) in reader.accounts.iter().enumerate() {
-            let address = load.cell.address;
-            let Some(after) = changes.get_mut(&address) else {
+        for (place, effect) in self.accounts.iter_mut().enumerate() {
+            let Some(after) = changes.get(&effect.cell.address) else {
                 continue;
             };
-            let need = need(load, notes, transaction, after);
-            let effect = AccountEffect {
-                cell: load.cell,
-                seen: load.seen,
-                need,
-                change: Change::new(load.seen.value.account, after, need),
-            };
-            if let (Some(hash), Some(code)) = (effect.new_code_hash(), after.info.code.take()) {
-                run.codes.push((hash, code));
+            effect.need = Need::new(effect, outcome.notes, outcome.transaction, after);
+            effect.change = Change::new(effect, after);
+            if effect.change.is_some_and(|change| change.has_new_code) {
+                let hash = after.info.code_hash;
+                self.codes.push((place, hash, after.info.code.clone()));
             }
-            run.accounts.push(effect);
             if after.is_created() && !after.is_selfdestructed() {
                 created.push(place);
             }
         }
-        for load in &reader.slots {
-            let after = changes.get(&load.cell.address);
-            let slot = after.and_then(|after| after.storage.get(&load.cell.key));
-            let written = slot
-                .filter(|slot| slot.is_changed())
+        for effect in &mut self.slots {
+            let after = changes.get(&effect.cell.address);
+            let slot = after.and_then(|after| after.storage.get(&effect.cell.key));
+            effect.written = slot
+                .filter(|slot| slot.is_changed() && !created.contains(&effect.account))
                 .map(|slot| slot.present_value);
-            run.slots.push(SlotEffect {
-                cell: load.cell,
-                account: load.account,
-                seen: load.seen,
-                written: written.filter(|_| !created.contains(&load.account)),
-            });
         }
         for place in created {
-            run.take_created_slots(reader, place, &changes)?;
+            self.take_created_slots(reader.cells, place, changes)?;
         }
-        Ok(run)
+        Ok(())
+    }
+
+    /// Forgets everything but its memory.
+    pub(crate) fn clear(&mut self) {
+        self.accounts.clear();
+        self.slots.clear();
+        self.codes.clear();
     }
 
     /// The slots of a created account were never loaded.
     fn take_created_slots(
         &mut self,
-        reader: &CellReader<'a>,
+        cells: &'a Cells<'a>,
         place: usize,
         changes: &EvmState,
     ) -> Result<(), ExecutionFault> {
@@ -171,7 +165,7 @@ impl<'a> Run<'a> {
             .collect();
         slots.sort_unstable();
         for (key, value) in slots {
-            let cell = reader.cells.slot(&address, key)?;
+            let cell = cells.slot(&address, key)?;
             self.slots.push(SlotEffect {
                 cell,
                 account: place,
@@ -180,6 +174,14 @@ impl<'a> Run<'a> {
             });
         }
         Ok(())
+    }
+
+    /// The hash of the code that the account at a place gets.
+    pub(crate) fn new_code_hash(&self, place: usize) -> Option<B256> {
+        let mut codes = self.codes.iter();
+        codes
+            .find(|(of, ..)| *of == place)
+            .map(|(_, hash, _)| *hash)
     }
 
     /// The first location that is not what the transaction saw, if there is one.
@@ -200,7 +202,17 @@ impl<'a> Run<'a> {
     }
 }
 
-impl AccountEffect<'_> {
+impl<'a> AccountEffect<'a> {
+    /// An account that was loaded, as it is now.
+    pub(crate) fn new(cell: &'a AccountCell) -> Self {
+        Self {
+            cell,
+            seen: cell.see(),
+            need: Need::default(),
+            change: None,
+        }
+    }
+
     /// Whether the account is still what the transaction saw, as far as it looked.
     fn holds(&self) -> bool {
         let mocked = matches!(self.need.nonce, NonceNeed::Exactly(_));
@@ -232,21 +244,27 @@ impl AccountEffect<'_> {
         let Some(change) = &self.change else {
             return Some(now);
         };
-        let credited = now.balance.checked_add(change.credit)?;
+        let balance = match change.is_debit {
+            true => now.balance.checked_sub(change.amount)?,
+            false => now.balance.checked_add(change.amount)?,
+        };
         Some(Account {
             nonce: change.nonce.unwrap_or(now.nonce),
-            balance: credited.checked_sub(change.debit)?,
-            code_hash: change.code_hash.unwrap_or(now.code_hash),
+            balance,
+            code_hash: now.code_hash,
         })
     }
 
     /// The account's value once the transaction is committed; `None` if it changes nothing.
-    pub(crate) fn committed(&self, now: Present) -> Option<Present> {
+    pub(crate) fn committed(&self, now: Present, code_hash: Option<B256>) -> Option<Present> {
         let change = self.change.as_ref()?;
-        let account = match change.fate {
+        let mut account = match change.fate {
             Fate::Destroyed => None,
             Fate::Kept | Fate::Created => self.after(now.account.unwrap_or_default()),
         };
+        if let (Some(account), Some(code_hash)) = (&mut account, code_hash) {
+            account.code_hash = code_hash;
+        }
         let account = account.filter(|account| change.fate == Fate::Created || !account.is_empty());
         let died = account.is_none() && now.account.is_some();
         let wiped = died || change.fate == Fate::Created;
@@ -265,25 +283,25 @@ impl AccountEffect<'_> {
         change.is_some_and(|change| change.fate == Fate::Destroyed)
     }
 
-    fn new_code_hash(&self) -> Option<B256> {
-        let hash = self.change.as_ref()?.code_hash?;
-        (hash != Account::default().code_hash).then_some(hash)
+    /// Whether the transaction gives the account other code.
+    pub(crate) fn has_new_code(&self) -> bool {
+        self.change.is_some_and(|change| change.has_new_code)
     }
 }
 
 impl Change {
-    fn new(before: Option<Account>, after: &EvmAccount, need: Need) -> Option<Self> {
+    fn new(effect: &AccountEffect<'_>, after: &EvmAccount) -> Option<Self> {
         if !after.is_touched() {
             return None;
         }
-        let before = before.unwrap_or_default();
+        let before = effect.seen.value.account.unwrap_or_default();
         let info = &after.info;
+        let is_sender = matches!(effect.need.nonce, NonceNeed::Exactly(_));
         Some(Self {
-            credit: info.balance.saturating_sub(before.balance),
-            debit: before.balance.saturating_sub(info.balance),
-            nonce: (info.nonce != before.nonce || matches!(need.nonce, NonceNeed::Exactly(_)))
-                .then_some(info.nonce),
-            code_hash: (info.code_hash != before.code_hash).then_some(info.code_hash),
+            amount: info.balance.abs_diff(before.balance),
+            is_debit: info.balance < before.balance,
+            nonce: (is_sender || info.nonce != before.nonce).then_some(info.nonce),
+            has_new_code: info.code_hash != before.code_hash,
             fate: match (after.is_selfdestructed(), after.is_created()) {
                 (true, _) => Fate::Destroyed,
                 (false, true) => Fate::Created,
@@ -293,27 +311,34 @@ impl Change {
     }
 }
 
-fn need(load: &AccountLoad<'_>, notes: &Notes, transaction: &TxEnv, after: &EvmAccount) -> Need {
-    let address = &load.cell.address;
-    let outflow = notes.outflow(address);
-    let is_sender = transaction.caller == *address;
-    let authorizes = !transaction.authorization_list.is_empty();
-    let before = load.seen.value.account.unwrap_or_default();
-    let uses_nonce = authorizes || notes.creators.contains(address);
-    let changes_nonce = after.info.nonce != before.nonce && !after.is_created();
-    Need {
-        exact_balance: notes.observes_all
-            || notes.observed.contains(address)
-            || after.is_selfdestructed(),
-        balance: match is_sender {
-            true => outflow.saturating_add(spent_at_most(transaction)),
-            false => outflow,
-        },
-        nonce: match (is_sender, uses_nonce || changes_nonce) {
-            (true, _) => NonceNeed::Exactly(transaction.nonce),
-            (false, true) => NonceNeed::Same,
-            (false, false) => NonceNeed::Zeroness,
-        },
+impl Need {
+    fn new(
+        effect: &AccountEffect<'_>,
+        notes: &Notes,
+        transaction: &TxEnv,
+        after: &EvmAccount,
+    ) -> Self {
+        let address = &effect.cell.address;
+        let outflow = notes.outflow(address);
+        let is_sender = transaction.caller == *address;
+        let authorizes = !transaction.authorization_list.is_empty();
+        let before = effect.seen.value.account.unwrap_or_default();
+        let uses_nonce = authorizes || notes.creators.contains(address);
+        let changes_nonce = after.info.nonce != before.nonce && !after.is_created();
+        Self {
+            exact_balance: notes.observes_all
+                || notes.observed.contains(address)
+                || after.is_selfdestructed(),
+            balance: match is_sender {
+                true => outflow.saturating_add(spent_at_most(transaction)),
+                false => outflow,
+            },
+            nonce: match (is_sender, uses_nonce || changes_nonce) {
+                (true, _) => NonceNeed::Exactly(transaction.nonce),
+                (false, true) => NonceNeed::Same,
+                (false, false) => NonceNeed::Zeroness,
+            },
+        }
     }
 }
 

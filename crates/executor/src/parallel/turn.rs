@@ -47,18 +47,24 @@ impl<'a> Turn<'a> {
     }
 
     /// Commits what a transaction did. Its caller knows that what it saw still holds.
-    pub(crate) fn commit(&mut self, run: Run<'a>) -> Result<(), ExecutionFault> {
+    pub(crate) fn commit(&mut self, run: &mut Run<'a>) -> Result<(), ExecutionFault> {
         let index = self.index();
         self.incarnations.clear();
         let mut tip_is_lost = false;
-        for (hash, code) in run.codes {
-            self.cells.create_code(hash, code.clone());
-            self.log.codes.push((hash, code));
+        for (_, hash, code) in &run.codes {
+            if let (true, Some(code)) = (*hash != Account::default().code_hash, code) {
+                self.cells.create_code(*hash, code.clone());
+                self.log.codes.push((*hash, code.clone()));
+            }
         }
-        for effect in &run.accounts {
+        for (place, effect) in run.accounts.iter().enumerate() {
             effect.cell.marks.touch();
             let now = effect.cell.present();
-            let next = effect.committed(now).unwrap_or(now);
+            let code_hash = match effect.has_new_code() {
+                true => run.new_code_hash(place),
+                false => None,
+            };
+            let next = effect.committed(now, code_hash).unwrap_or(now);
             tip_is_lost |= effect.is_destroyed() && effect.cell.address == self.beneficiary;
             self.incarnations
                 .push((!effect.is_destroyed()).then_some(next.incarnation));
@@ -78,7 +84,7 @@ impl<'a> Turn<'a> {
                 });
             }
         }
-        self.drafts.push(run.draft);
+        self.drafts.push(std::mem::take(&mut run.draft));
         self.pay_tip(index, if tip_is_lost { U256::ZERO } else { run.tip })
     }
 

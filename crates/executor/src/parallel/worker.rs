@@ -1,7 +1,8 @@
 //! The workers of one block.
 
 use super::{
-    cells::{AccountCell, CellReader, Cells},
+    cells::{AccountCell, CellMemory, Cells},
+    reader::CellReader,
     finish,
     run::{Outcome, Run},
     schedule::{Schedule, Task},
@@ -45,6 +46,8 @@ pub(crate) struct Parallel<'a> {
     schedule: Mutex<Schedule>,
     idle: Condvar,
     ahead: Vec<Mutex<Option<Ahead<'a>>>>,
+    /// Runs that are over, for their memory.
+    spare: Mutex<Vec<Run<'a>>>,
     turn: Mutex<Turn<'a>>,
     probe: &'a Probe<'a>,
     stopped: AtomicBool,
@@ -69,44 +72,52 @@ impl<'a> Parallel<'a> {
         input: &ExecutionInput<'_>,
         state: &(dyn StateReader + Sync),
         opening: OverlayParts,
-        pool: &ThreadPool,
         plan: Plan,
-        probe: &Probe<'_>,
+        tools: &Tools<'_>,
     ) -> Result<ExecutedBlock, ExecutionFault> {
-        let cells = Cells::new(state, input.transactions.len());
+        let Tools { pool, probe, .. } = *tools;
+        let memory = lock(&tools.memory).take();
+        let cells = Cells::new(
+            state,
+            memory.unwrap_or_else(|| CellMemory::new(input.transactions.len())),
+        );
         for account in &opening.accounts {
             cells.start(account)?;
         }
         for (hash, code) in &opening.log.codes {
             cells.create_code(*hash, code.clone());
         }
-        pool.install(|| {
-            let count = input.transactions.len();
-            let parallel = Parallel {
-                input,
-                state,
-                cells: &cells,
-                transfers: plan.transfers,
-                schedule: Mutex::new(Schedule::new(plan.gas, plan.waits_for)),
-                idle: Condvar::new(),
-                ahead: (0..count).map(|_| Mutex::new(None)).collect(),
-                turn: Mutex::new(Turn::new(input, &cells, opening.log)),
-                probe,
-                stopped: AtomicBool::new(false),
-                fault: Mutex::new(None),
-            };
-            rayon::scope(|scope| {
-                for worker in 0..pool.current_num_threads() {
-                    let parallel = &parallel;
-                    scope.spawn(move |_| parallel.work(worker));
-                }
-            });
-            let Parallel { turn, fault, .. } = parallel;
-            if let Some(fault) = into_inner(fault) {
-                return Err(fault);
+        let count = input.transactions.len();
+        let parallel = Parallel {
+            input,
+            state,
+            cells: &cells,
+            transfers: plan.transfers,
+            schedule: Mutex::new(Schedule::new(plan.gas, plan.waits_for)),
+            idle: Condvar::new(),
+            ahead: (0..count).map(|_| Mutex::new(None)).collect(),
+            spare: Mutex::default(),
+            turn: Mutex::new(Turn::new(input, &cells, opening.log)),
+            probe,
+            stopped: AtomicBool::new(false),
+            fault: Mutex::new(None),
+        };
+        // The calling thread is awake and has a core already.
+        pool.in_place_scope(|scope| {
+            for worker in 1..pool.current_num_threads() {
+                let parallel = &parallel;
+                scope.spawn(move |_| parallel.work(worker));
             }
-            Ok(finish::finish(input, &cells, into_inner(turn)))
-        })
+            parallel.work(0);
+        });
+        let Parallel { turn, fault, .. } = parallel;
+        let turn = into_inner(turn);
+        let executed = match into_inner(fault) {
+            Some(fault) => Err(fault),
+            None => Ok(pool.install(|| finish::finish(input, &cells, turn))),
+        };
+        *lock(&tools.memory) = Some(cells.into_memory()).filter(CellMemory::is_moderate);
+        executed
     }
 
     fn work(&self, worker: usize) {
@@ -116,6 +127,8 @@ impl<'a> Parallel<'a> {
             worker,
             machine: BlockMachine::worker(self.input, self.state, source),
             spans: Vec::new(),
+            own: Run::default(),
+            over: Vec::new(),
         };
         while let Some(task) = self.next_task() {
             match task {
@@ -161,6 +174,13 @@ impl<'a> Parallel<'a> {
     }
 }
 
+/// What an engine lends to the execution of a block.
+pub(crate) struct Tools<'t> {
+    pub(crate) pool: &'t ThreadPool,
+    pub(crate) probe: &'t Probe<'t>,
+    pub(crate) memory: &'t Mutex<Option<CellMemory>>,
+}
+
 /// What is known of a block before it is executed.
 pub(crate) struct Plan {
     pub(crate) transfers: Vec<Option<Transfer>>,
@@ -176,6 +196,9 @@ struct Hand<'p, 'a> {
     worker: usize,
     machine: BlockMachine<'a>,
     spans: Vec<Span>,
+    /// Memory for what is executed at its turn.
+    own: Run<'a>,
+    over: Vec<Run<'a>>,
 }
 
 impl<'a> Hand<'_, 'a> {
@@ -198,9 +221,10 @@ impl<'a> Hand<'_, 'a> {
             return self.find_accounts(transfer).ok().map(Ahead::Transfer);
         }
         let start = parallel.probe.now();
-        let run = self.run(transaction, true).ok()?;
+        let mut run = lock(&parallel.spare).pop().unwrap_or_default();
+        let outcome = self.run(transaction, true, &mut run);
         self.note(index, start, false);
-        Some(Ahead::Run(run))
+        outcome.ok().map(|()| Ahead::Run(run))
     }
 
     fn find_accounts(&self, transfer: &Transfer) -> Result<[&'a AccountCell; 2], ExecutionFault> {
@@ -222,6 +246,7 @@ impl<'a> Hand<'_, 'a> {
             }
         }
         drop(turn);
+        lock(&parallel.spare).append(&mut self.over);
         let mut schedule = lock(&parallel.schedule);
         for verdict in verdicts {
             schedule.judged(verdict.index, verdict.kept);
@@ -243,16 +268,19 @@ impl<'a> Hand<'_, 'a> {
         let ahead = parallel.ahead.get(index).and_then(|slot| lock(slot).take());
         let judged = |kept| Some(Verdict { index, kept });
         let verdict = match ahead {
-            Some(Ahead::Run(run)) => match run.find_conflict() {
-                None => {
-                    turn.commit(run)?;
+            Some(Ahead::Run(mut run)) => {
+                let conflict = run.find_conflict();
+                if let Some((address, slot)) = conflict {
+                    parallel.probe.add_conflict(index, address, slot);
+                } else {
+                    turn.commit(&mut run)?;
+                }
+                self.over.push(run);
+                if conflict.is_none() {
                     return Ok(judged(true));
                 }
-                Some((address, slot)) => {
-                    parallel.probe.add_conflict(index, address, slot);
-                    judged(false)
-                }
-            },
+                judged(false)
+            }
             Some(Ahead::Transfer(accounts)) => {
                 let transfer = parallel.transfers.get(index).and_then(Option::as_ref);
                 if let Some(transfer) = transfer
@@ -286,10 +314,13 @@ impl<'a> Hand<'_, 'a> {
             return Ok(());
         };
         let start = self.parallel.probe.now();
-        let outcome = self.run(transaction, false);
+        let mut run = std::mem::take(&mut self.own);
+        let outcome = self.run(transaction, false, &mut run);
         self.note(index, start, again);
+        let outcome = outcome.map(|()| turn.commit(&mut run));
+        self.own = run;
         match outcome {
-            Ok(run) => turn.commit(run),
+            Ok(committed) => committed,
             Err(NotRun::Fault(fault)) => Err(fault),
             Err(NotRun::Invalid(reason)) => {
                 self.touch_loaded();
@@ -303,11 +334,11 @@ impl<'a> Hand<'_, 'a> {
     /// Also what an invalid transaction was judged by counts as read.
     fn touch_loaded(&mut self) {
         if let Source::Speculation(reader) = &self.machine.view().source {
-            reader
-                .accounts
-                .iter()
-                .for_each(|load| load.cell.marks.touch());
-            reader.slots.iter().for_each(|load| load.cell.marks.touch());
+            let Run {
+                accounts, slots, ..
+            } = &reader.run;
+            accounts.iter().for_each(|effect| effect.cell.marks.touch());
+            slots.iter().for_each(|effect| effect.cell.marks.touch());
         }
     }
 
@@ -337,13 +368,13 @@ impl<'a> Hand<'_, 'a> {
         &mut self,
         transaction: &RecoveredTransaction,
         is_ahead: bool,
-    ) -> Result<Run<'a>, NotRun> {
+        run: &mut Run<'a>,
+    ) -> Result<(), NotRun> {
         let view = self.machine.view();
         view.notes.clear();
         if let Source::Speculation(reader) = &mut view.source {
-            reader.clear();
-            let nonce = transaction.nonce();
-            reader.sender = is_ahead.then_some((transaction.sender(), nonce));
+            let sender = (transaction.sender(), transaction.nonce());
+            reader.begin(is_ahead.then_some(sender));
         }
         self.machine.prepare(self.parallel.input, transaction);
         let Transacted { result, changes } = self.machine.transact(transaction_env(transaction))?;
@@ -355,12 +386,14 @@ impl<'a> Hand<'_, 'a> {
             )));
         };
         let outcome = Outcome {
-            changes,
+            changes: &changes,
             notes: &view.notes,
             transaction: &ctx.tx,
             draft: ReceiptDraft::from(result),
         };
-        Run::new(reader, outcome).map_err(NotRun::Fault)
+        let taken = run.take(reader, outcome);
+        self.machine.recycle(changes);
+        taken.map_err(NotRun::Fault)
     }
 
     fn note(&mut self, index: usize, start: Option<std::time::Duration>, again: bool) {

@@ -309,7 +309,7 @@ proptest! {
             trie = trie.apply(diff);
             model.apply(diff);
             let accounts = model.iter().map(|(address, account, slots)| {
-                (*address, alloy_account(account, slots))
+                (address, alloy_account(&account, &slots))
             });
             prop_assert_eq!(*trie.root(), state_root_unhashed(accounts));
             prop_assert_eq!(trie.root(), model.root());
@@ -338,7 +338,7 @@ proptest! {
             model.apply(diff);
         }
         let slots: Vec<B256> = (0u64..14).map(|slot| U256::from(slot).into()).collect();
-        let accounts: BTreeMap<_, _> = model.iter().map(|(a, b, c)| (*a, (*b, c))).collect();
+        let accounts: BTreeMap<_, _> = model.iter().map(|(a, b, c)| (a, (b, c))).collect();
         for address in (0u8..30).map(Address::repeat_byte) {
             let proof = trie.proof(&address, &slots);
             let found = accounts.get(&address);

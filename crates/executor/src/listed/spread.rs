@@ -1,0 +1,42 @@
+//! Doing many equal things, on all workers or on the calling thread alone.
+
+use rayon::prelude::*;
+
+/// Fewest things that are worth another worker's while.
+const LENGTH_MIN: usize = 128;
+
+/// Whether the pool that this thread belongs to helps.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Spread {
+    pub(super) workers: usize,
+}
+
+impl Spread {
+    const fn is_parallel(self) -> bool {
+        self.workers > 1
+    }
+
+    /// Does both.
+    pub(super) fn join<L: Send, R: Send>(
+        self,
+        left: impl FnOnce() -> L + Send,
+        right: impl FnOnce() -> R + Send,
+    ) -> (L, R) {
+        match self.is_parallel() {
+            true => rayon::join(left, right),
+            false => (left(), right()),
+        }
+    }
+
+    /// Makes one thing of each.
+    pub(super) fn collect<T: Sync, R: Send>(
+        self,
+        all: &[T],
+        make: impl Fn(&T) -> R + Send + Sync,
+    ) -> Vec<R> {
+        match self.is_parallel() {
+            true => all.par_iter().with_min_len(LENGTH_MIN).map(make).collect(),
+            false => all.iter().map(make).collect(),
+        }
+    }
+}
