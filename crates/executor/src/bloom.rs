@@ -79,7 +79,9 @@ mod tests {
             let topics = (0..seed % 5).map(|topic| B256::with_last_byte(topic ^ seed));
             // An address and a topic whose padded bytes are the same are still two inputs.
             let padded = Address::repeat_byte(seed % 3).into_word();
-            let topics = topics.take(3).chain([padded, B256::from(padded_right(seed % 3))]);
+            let topics = topics
+                .take(3)
+                .chain([padded, B256::from(padded_right(seed % 3))]);
             let topics = topics.take(4).collect();
             Log::new_unchecked(Address::repeat_byte(seed % 3), topics, Default::default())
         };

@@ -7,7 +7,8 @@ use crate::{
     fault::ExecutionFault,
     input::ExecutionInput,
     machine::BlockMachine,
-    parallel::{CellMemory, Parallel, Plan, Tools},
+    parallel::{CellMemory, Parallel, Plan, Tools, known_calls},
+    predict::Predictor,
     report::{Probe, ReportClock, Way},
     sequential::execute_in_order,
     system,
@@ -16,7 +17,11 @@ use crate::{
 use alloy_consensus::Transaction as _;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use state::StateReader;
-use std::{fmt, num::NonZeroUsize, sync::Mutex};
+use std::{
+    fmt,
+    num::NonZeroUsize,
+    sync::{Mutex, RwLock},
+};
 
 /// Predicted work below which waking other workers costs more than it saves, in units of gas.
 const PARALLEL_GAS_MIN: u64 = 2_000_000;
@@ -34,6 +39,7 @@ pub struct Engine {
     pub(crate) pool: Option<ThreadPool>,
     code_cache: CodeCache,
     memory: Mutex<Option<CellMemory>>,
+    predictor: RwLock<Predictor>,
     pub(crate) clock: Option<ReportClock>,
     pub(crate) parallel_gas_min: u64,
 }
@@ -74,6 +80,7 @@ impl Engine {
             pool,
             code_cache: CodeCache::default(),
             memory: Mutex::default(),
+            predictor: RwLock::default(),
             clock: None,
             parallel_gas_min: PARALLEL_GAS_MIN,
         })
@@ -122,49 +129,83 @@ impl Engine {
             ..input.clone()
         };
         let transfers = Transfers::new(input);
-        let fork = input.ethereum.unwrap_or_default().fork;
-        let plan = Plan::new(input, &transfers);
-        match &self.pool {
-            // Before EIP-161, an empty account was not the same as none.
-            Some(pool)
-                if fork >= Fork::SpuriousDragon && plan.total_gas() >= self.parallel_gas_min =>
-            {
-                let mut machine = BlockMachine::new(input, state);
-                system::open_block(input, &mut machine)?;
-                let opening = machine.into_overlay().into_parts();
-                let probe = Probe::new(self.clock.as_ref());
-                let tools = Tools {
-                    pool,
-                    probe: &probe,
-                    memory: &self.memory,
-                };
-                let mut executed = Parallel::execute(input, state, opening, plan, &tools)?;
-                executed.report = probe.into_report(Way::First, self.workers.get());
-                Ok(executed)
-            }
-            _ => execute_in_order(input, state, Some(&transfers)),
+        match self.plan(input, state, &transfers) {
+            Some((pool, plan)) => self.execute_parallel(input, state, pool, plan),
+            None => execute_in_order(input, state, Some(&transfers)),
         }
+    }
+
+    /// The plan of a block for which it pays to use the workers.
+    fn plan(
+        &self,
+        input: &ExecutionInput<'_>,
+        state: &impl StateReader,
+        transfers: &Transfers<'_>,
+    ) -> Option<(&ThreadPool, Plan)> {
+        let pool = self.pool.as_ref()?;
+        let fork = input.ethereum.unwrap_or_default().fork;
+        // Before EIP-161, an empty account was not the same as none.
+        if fork < Fork::SpuriousDragon {
+            return None;
+        }
+        let plan = Plan::new(input, transfers, &self.predictor, state);
+        (plan.total_gas() >= self.parallel_gas_min).then_some((pool, plan))
+    }
+
+    fn execute_parallel(
+        &self,
+        input: &ExecutionInput<'_>,
+        state: &(impl StateReader + Sync),
+        pool: &ThreadPool,
+        plan: Plan,
+    ) -> Result<ExecutedBlock, ExecutionFault> {
+        let mut machine = BlockMachine::opening(input, state);
+        system::open_block(input, &mut machine)?;
+        let opening = machine.into_overlay().into_parts();
+        let probe = Probe::new(self.clock.as_ref());
+        let tools = Tools {
+            pool,
+            probe: &probe,
+            memory: &self.memory,
+            predictor: &self.predictor,
+        };
+        let mut executed = Parallel::execute(input, state, opening, plan, &tools)?;
+        executed.report = probe.into_report(Way::First, self.workers.get());
+        Ok(executed)
     }
 }
 
 impl Plan {
-    fn new(input: &ExecutionInput<'_>, transfers: &Transfers<'_>) -> Self {
-        let transfers: Vec<_> = input
-            .transactions
+    fn new(
+        input: &ExecutionInput<'_>,
+        transfers: &Transfers<'_>,
+        predictor: &RwLock<Predictor>,
+        state: &impl StateReader,
+    ) -> Self {
+        let transactions = input.transactions;
+        let transfers: Vec<_> = transactions
             .iter()
             .map(|transaction| transfers.recognise(transaction))
             .collect();
-        let gas = input.transactions.iter().zip(&transfers);
-        let gas: Vec<u64> = gas
-            .map(|(transaction, transfer)| match transfer {
-                Some(_) => TRANSFER_GAS,
-                None => transaction.gas_limit().min(CALL_GAS),
+        let (calls, known_gas) = known_calls(predictor, transactions, &transfers, |address| {
+            // A state that cannot be read will be noticed by whoever needs the account.
+            let account = state.account(address).ok().flatten();
+            account
+                .filter(state::Account::has_code)
+                .map(|account| account.code_hash)
+        });
+        let gas = transactions.iter().zip(&transfers).zip(known_gas);
+        let gas = gas
+            .map(|((transaction, transfer), known)| match (transfer, known) {
+                (Some(_), _) => TRANSFER_GAS,
+                (None, Some(known)) => known,
+                (None, None) => transaction.gas_limit().min(CALL_GAS),
             })
             .collect();
         Self {
-            waits_for: vec![None; gas.len()],
             transfers,
             gas,
+            calls,
         }
     }
 

@@ -52,6 +52,9 @@ pub use fault::ExecutionFault;
 pub use input::{BlockEnvironment, ExecutionInput};
 pub use listed::{Falsehood, Field, ListFraud, Listed};
 pub use overrides::{AccountOverride, BlockOverrides, Overrides};
+pub use parallel::simulate::{
+    SimulatedMachine, SimulatedSpan, SimulatedTransaction, Timeline, simulate,
+};
 pub use receipt::{Receipt, ReceiptDecodeError};
 pub use report::{BlockReport, Conflict, PredictionScore, ReportClock, Span, Way};
 pub use sequential::execute_sequential;

@@ -64,7 +64,13 @@ impl From<MachineError> for NotRun {
 impl<'a> BlockMachine<'a> {
     /// The machine for a block over the state before it.
     pub(crate) fn new(input: &ExecutionInput<'a>, state: &'a dyn StateReader) -> Self {
-        Self::with_source(input, state, Source::Block)
+        let accounts = input.transactions.len().saturating_mul(2);
+        Self::with_source(input, state, Source::Block, accounts)
+    }
+
+    /// The machine for what comes before a block's first transaction.
+    pub(crate) fn opening(input: &ExecutionInput<'a>, state: &'a dyn StateReader) -> Self {
+        Self::with_source(input, state, Source::Block, 0)
     }
 
     /// A machine for one worker of several. Fee receivers are paid by whoever commits, and exact
@@ -74,7 +80,7 @@ impl<'a> BlockMachine<'a> {
         state: &'a dyn StateReader,
         source: Source<'a>,
     ) -> Self {
-        let mut machine = Self::with_source(input, state, source);
+        let mut machine = Self::with_source(input, state, source, 0);
         machine.view().notes.relaxed = true;
         observe::install(&mut machine.machine.instruction);
         machine
@@ -84,6 +90,7 @@ impl<'a> BlockMachine<'a> {
         input: &ExecutionInput<'a>,
         state: &'a dyn StateReader,
         source: Source<'a>,
+        accounts: usize,
     ) -> Self {
         let rules = match input.ethereum {
             None => TransactionRules::own(input.chain),
@@ -92,10 +99,6 @@ impl<'a> BlockMachine<'a> {
         let ethereum = input.ethereum.unwrap_or_default();
         let cfg = configure(input.chain, ethereum.fork);
         let block = block_env(&input.environment, &ethereum);
-        let accounts = match source {
-            Source::Block => input.transactions.len().saturating_mul(2),
-            _ => 0,
-        };
         let mut overlay = Overlay::new(state, input.code_cache, accounts);
         if let Some(parent) = input.environment.height.checked_sub(1) {
             overlay.set_block_hash(parent, input.environment.parent_hash);

@@ -23,6 +23,8 @@ type Ctx<'a> = MainnetContext<View<'a>>;
 type Table<'a> = EthInstructions<EthInterpreter, Ctx<'a>>;
 type Step<'s, 'a> = InstructionContext<'s, Ctx<'a>, EthInterpreter>;
 
+/// Pairs noted of one transaction.
+const PAIRS_MAX: usize = 64;
 /// Two words.
 const PAIR_BYTES: usize = 64;
 
@@ -88,6 +90,7 @@ fn keccak256(mut step: Step<'_, '_>) -> InstructionExecResult {
     if let Ok(hash) = interpreter.stack.peek(0) {
         let notes = &mut host.journaled_state.database.notes;
         notes.preimages.push((hash.into(), pair));
+        notes.learning = notes.preimages.len() < PAIRS_MAX;
     }
     Ok(())
 }

@@ -91,10 +91,13 @@ impl Predictor {
         wanted: Wanted,
         out: &mut Vec<PredictedSlot>,
     ) {
-        let Some(call) = Call::new(transaction) else {
+        let key = MethodKey::new(code_hash, selector(transaction));
+        let method = self.methods.get(&key);
+        // Most calls have nothing to tell, and are not even decoded.
+        let Some(method) = method.filter(|method| method.has_any(wanted)) else {
             return;
         };
-        if let Some(method) = self.methods.get(&MethodKey::new(code_hash, call.selector)) {
+        if let Some(call) = Call::new(transaction) {
             method.predict(&call, wanted, &mut method.hasher(), out);
         }
     }

@@ -11,7 +11,7 @@ use alloy_consensus::{
     Eip658Value, Receipt as LogReceipt, ReceiptEnvelope, ReceiptWithBloom, Transaction as _, TxType,
 };
 use alloy_eips::{Decodable2718, Encodable2718};
-use alloy_primitives::{Address, Bytes, Log};
+use alloy_primitives::{Address, Bloom, Bytes, Log};
 use alloy_rlp::{Decodable, Encodable, Header};
 use primitives::RecoveredTransaction;
 use revm::context_interface::result::ExecutionResult;
@@ -134,6 +134,8 @@ pub(crate) struct ReceiptDraft {
     success: bool,
     pub(crate) gas_used: u64,
     logs: Vec<Log>,
+    /// Of the logs, once somebody has made it.
+    bloom: Option<Box<Bloom>>,
     output: Bytes,
 }
 
@@ -144,6 +146,7 @@ impl ReceiptDraft {
             success: false,
             gas_used,
             logs: Vec::new(),
+            bloom: None,
             output: Bytes::new(),
         }
     }
@@ -154,8 +157,14 @@ impl ReceiptDraft {
             success: true,
             gas_used,
             logs: Vec::new(),
+            bloom: None,
             output: Bytes::new(),
         }
+    }
+
+    /// Makes the bloom of the logs, while there is time.
+    pub(crate) fn make_bloom(&mut self, hasher: &mut BloomHasher) {
+        self.bloom = (!self.logs.is_empty()).then(|| Box::new(hasher.bloom(&self.logs)));
     }
 
     /// The receipt of a transaction, given the gas of the block up to and including it.
@@ -166,7 +175,10 @@ impl ReceiptDraft {
         cumulative_gas_used: u64,
         hasher: &mut BloomHasher,
     ) -> Receipt {
-        let logs_bloom = hasher.bloom(&self.logs);
+        let logs_bloom = match self.bloom {
+            Some(bloom) => *bloom,
+            None => hasher.bloom(&self.logs),
+        };
         let receipt = LogReceipt {
             status: Eip658Value::Eip658(self.success),
             cumulative_gas_used,

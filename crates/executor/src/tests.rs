@@ -7,6 +7,7 @@ mod calls;
 mod delegation;
 mod estimates;
 mod faults;
+mod hostile;
 mod receipts;
 mod statics;
 mod world;

@@ -9,9 +9,7 @@
 //! [`Notes`]: which balances a transaction has looked at and how much it may have to pay, because
 //! what it did not look at may change under it.
 
-use crate::{
-    fault::ExecutionFault, listed::ListReader, overlay::Overlay, parallel::CellReader,
-};
+use crate::{fault::ExecutionFault, listed::ListReader, overlay::Overlay, parallel::CellReader};
 use alloy_primitives::{Address, B256, KECCAK256_EMPTY, U256};
 use revm::{
     Database,

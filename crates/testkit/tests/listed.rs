@@ -113,11 +113,6 @@ fn assert_equal_lists(
     for engine in engines {
         let found = engine.execute(input, state).unwrap().access_list();
         let workers = engine.workers();
-        if found != expected {
-            let [l, r] = [&found, &expected].map(|list| Tree::of(list).locations());
-            println!("DBG {:?} {:?} {:?}", l.difference(&r).collect::<Vec<_>>(), r.difference(&l).collect::<Vec<_>>(), engine.execute(input, state).unwrap().access);
-            println!("{:?}", execute_sequential(input, state).unwrap().access);
-        }
         assert!(found == expected, "{name} workers={workers}: {}", {
             let [found, expected] = [found, expected].map(|list| Tree::of(&list));
             found.difference(&expected)

@@ -222,11 +222,7 @@ impl Reader {
     }
 
     /// Merges changed and read slots, which are both by key.
-    fn read_slots(
-        &mut self,
-        mut changed: &[u8],
-        mut read: &[u8],
-    ) -> Result<(), AccessListError> {
+    fn read_slots(&mut self, mut changed: &[u8], mut read: &[u8]) -> Result<(), AccessListError> {
         let transactions = self.lists.gas_used.len();
         let (mut last_changed, mut last_read) = (None, None);
         let mut next_read = next_key(&mut read, &mut last_read)?;

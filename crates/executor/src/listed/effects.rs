@@ -153,7 +153,8 @@ impl<'a> Effects<'a> {
     /// The first thing that the list does not say of the transaction with an index, or says in vain.
     pub(super) fn find_fraud(&mut self, index: &Index<'a>, at: u32) -> Option<ListFraud> {
         self.accounts.sort_unstable_by_key(|effect| effect.place);
-        self.slots.sort_unstable_by_key(|slot| (slot.account, slot.key));
+        self.slots
+            .sort_unstable_by_key(|slot| (slot.account, slot.key));
         let account = self.accounts.iter().find_map(|effect| {
             let address = index.lists.accounts.get(effect.place)?.address;
             let fraud = effect.find_fraud(at)?.at(address, None);

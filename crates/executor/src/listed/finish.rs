@@ -28,7 +28,8 @@ pub(super) struct Executed {
 impl Executed {
     /// The block's result.
     pub(super) fn into_block(mut self, list: &AccessList) -> ExecutedBlock {
-        self.inclusion_faults.sort_unstable_by_key(|fault| fault.index);
+        self.inclusion_faults
+            .sort_unstable_by_key(|fault| fault.index);
         let lists = list.lists();
         let writes = Writes {
             diff: self.diff,
@@ -62,7 +63,8 @@ pub(super) fn receipts(
             sum
         })
         .collect();
-    let finish = |hasher: &mut BloomHasher, (((draft, gas_used), sum), transaction): Finished<'_>| {
+    let finish = |hasher: &mut BloomHasher,
+                  (((draft, gas_used), sum), transaction): Finished<'_>| {
         let draft: Option<ReceiptDraft> = draft.into_inner();
         let draft = draft.unwrap_or_else(|| ReceiptDraft::succeeded(*gas_used));
         draft.finish(transaction, base_fee, *sum, hasher)

@@ -5,7 +5,10 @@ use std::fmt;
 
 /// The first thing in a list that is not what the block does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("access list is false: index={index} what={what} field={field}{}", Details(self))]
+#[error(
+    "access list is false: index={index} what={what} field={field}{}",
+    Details(self)
+)]
 pub struct ListFraud {
     /// In the list's own counting: 0 is what comes before the first transaction, `i + 1` is transaction
     /// `i`, and one more than that of the last transaction is what nobody did.

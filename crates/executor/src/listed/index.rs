@@ -55,7 +55,10 @@ impl<'a> Index<'a> {
         let (bases, shape) = spread.join(
             || read_state(lists, state, spread),
             || {
-                let prefixes = lists.accounts.iter().map(|account| prefix(&account.address));
+                let prefixes = lists
+                    .accounts
+                    .iter()
+                    .map(|account| prefix(&account.address));
                 let accounts = Buckets::new(lists.accounts.len(), prefixes);
                 (accounts, bucket_slots(lists), count_changes(lists))
             },
@@ -174,7 +177,10 @@ impl<'a> Index<'a> {
 
     /// How many changes the transaction with an index makes.
     pub(super) fn count(&self, index: u32) -> u32 {
-        self.counts.get(to_usize(index)).copied().unwrap_or_default()
+        self.counts
+            .get(to_usize(index))
+            .copied()
+            .unwrap_or_default()
     }
 
     /// Code that somebody gets.
@@ -249,7 +255,9 @@ fn read_slot(
 }
 
 fn bucket_slots(lists: &Lists) -> Vec<(u32, Buckets)> {
-    let accounts = lists.slots.chunk_by(|left, right| left.account == right.account);
+    let accounts = lists
+        .slots
+        .chunk_by(|left, right| left.account == right.account);
     accounts
         .filter(|slots| slots.len() >= SLOTS_MANY)
         .filter_map(|slots| {

@@ -189,7 +189,10 @@ impl Share {
         self.inclusion_faults.extend(other.inclusion_faults);
         self.spans.extend(other.spans);
         self.executions = self.executions.saturating_add(other.executions);
-        other.fraud.into_iter().for_each(|fraud| self.note_fraud(fraud));
+        other
+            .fraud
+            .into_iter()
+            .for_each(|fraud| self.note_fraud(fraud));
         add_all(&mut self.accounts_read, other.accounts_read);
         add_all(&mut self.slots_read, other.slots_read);
     }

@@ -121,7 +121,9 @@ impl Opening {
         for (slot, place) in part.slots.iter().zip(part.first_slot..) {
             let found = first(self.changed.values_of(place), |value| *value);
             let place = index.find_slot(account, &slot.key);
-            let expected = place.and_then(|place| index.slot_written(place, 0)).copied();
+            let expected = place
+                .and_then(|place| index.slot_written(place, 0))
+                .copied();
             if let Some(what) = judge(found.as_ref(), expected.as_ref()) {
                 let fraud = ListFraud::new(0, what, Field::Slot).at(address, Some(slot.key));
                 return Err(fraud.values(expected, found));

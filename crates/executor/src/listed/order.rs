@@ -29,7 +29,9 @@ impl Order {
         let mut classes = [const { Vec::new() }; 65];
         for (place, gas) in gas_used.iter().enumerate() {
             let bits = u64::BITS.saturating_sub(work(*gas).leading_zeros());
-            let class = usize::try_from(bits).ok().and_then(|bits| classes.get_mut(bits));
+            let class = usize::try_from(bits)
+                .ok()
+                .and_then(|bits| classes.get_mut(bits));
             class.into_iter().for_each(|class| class.push(place));
         }
         let places: Vec<usize> = classes.into_iter().rev().flatten().collect();

@@ -205,7 +205,9 @@ impl<'j, 'a> Worker<'j, 'a> {
             false => reader.find(&receiver),
         };
         let (None, Some(place)) = (reader.missing(), place) else {
-            return reader.missing().map(|missing| missing_location(at, missing));
+            return reader
+                .missing()
+                .map(|missing| missing_location(at, missing));
         };
         self.share.has_paid = true;
         let reward = Reward {
@@ -236,7 +238,11 @@ impl<'j, 'a> Worker<'j, 'a> {
                 let charge = Charge::new(account, transaction, environment.base_fee);
                 gas = charge.gas;
                 from.edit(|account| charge.take(account, transaction));
-                let paid = if sender == receiver { &mut from } else { &mut to };
+                let paid = if sender == receiver {
+                    &mut from
+                } else {
+                    &mut to
+                };
                 paid.edit(|account| charge.give(account));
                 self.effects.push(from);
                 if sender != receiver {

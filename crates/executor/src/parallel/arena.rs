@@ -100,7 +100,9 @@ impl<K: Hash + Eq + Copy, V> Arena<K, V> {
     /// For how many values there is memory.
     pub(crate) fn room(&self) -> usize {
         let chunks = self.chunks.iter().filter_map(OnceLock::get);
-        chunks.map(|chunk| chunk.len()).fold(0, usize::saturating_add)
+        chunks
+            .map(|chunk| chunk.len())
+            .fold(0, usize::saturating_add)
     }
 
     /// How many values there may be; some of the last may still be missing.
@@ -111,7 +113,11 @@ impl<K: Hash + Eq + Copy, V> Arena<K, V> {
     /// The value at a place.
     pub(crate) fn at(&self, place: usize) -> Option<&V> {
         let found = self.locate(place)?;
-        self.chunks.get(found.chunk)?.get()?.get(found.offset)?.get()
+        self.chunks
+            .get(found.chunk)?
+            .get()?
+            .get(found.offset)?
+            .get()
     }
 
     fn slot(&self, place: usize) -> Option<&OnceLock<V>> {

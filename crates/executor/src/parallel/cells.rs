@@ -78,6 +78,8 @@ pub(crate) struct SlotCell {
     pub(crate) address: Address,
     pub(crate) key: U256,
     pub(crate) before: U256,
+    /// Place of the last committed transaction that wrote it, counted from one.
+    writer: AtomicU32,
     version: AtomicU32,
     present: Mutex<(U256, u32)>,
     pub(crate) marks: Marks,
@@ -88,6 +90,8 @@ pub(crate) struct SlotCell {
 pub(crate) struct Marks {
     touched: AtomicBool,
     written: AtomicBool,
+    /// Of an account: whether one of its slots was written.
+    slot_written: AtomicBool,
 }
 
 /// A value and the version it had.
@@ -138,6 +142,7 @@ impl<'a> Cells<'a> {
         let cell = AccountCell::new(started.address, started.before);
         let cell = self.accounts.get_or_insert(started.address, || Ok(cell))?;
         cell.marks.touch();
+        let account = &cell.marks;
         if started.present != started.before || incarnation > 0 {
             // One that neither was nor is was only looked at.
             if started.before.or(started.present).is_some() {
@@ -155,6 +160,7 @@ impl<'a> Cells<'a> {
             cell.marks.touch();
             if present != before || incarnation > 0 {
                 cell.marks.write();
+                account.write_slot();
                 cell.set(*present, incarnation);
             }
         }
@@ -240,6 +246,7 @@ impl SlotCell {
             address,
             key,
             before,
+            writer: AtomicU32::new(0),
             version: AtomicU32::new(0),
             present: Mutex::new((before, 0)),
             marks: Marks::default(),
@@ -257,6 +264,17 @@ impl SlotCell {
 
     pub(crate) fn value(&self, incarnation: u32) -> U256 {
         value_of(*self.lock(), incarnation)
+    }
+
+    /// Place of the last committed transaction that wrote it, counted from zero.
+    pub(crate) fn writer(&self) -> Option<usize> {
+        let place = self.writer.load(Ordering::Relaxed).checked_sub(1)?;
+        usize::try_from(place).ok()
+    }
+
+    /// The present holder of the turn writes it as this transaction, counted from one.
+    pub(crate) fn set_writer(&self, index: u32) {
+        self.writer.store(index, Ordering::Relaxed);
     }
 
     /// Only for whoever holds the turn.
@@ -298,6 +316,17 @@ impl Marks {
         if !self.written.load(Ordering::Relaxed) {
             self.written.store(true, Ordering::Relaxed);
         }
+    }
+
+    /// A committed transaction has changed a slot of this account.
+    pub(crate) fn write_slot(&self) {
+        if !self.slot_written.load(Ordering::Relaxed) {
+            self.slot_written.store(true, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn has_written_slot(&self) -> bool {
+        self.slot_written.load(Ordering::Relaxed)
     }
 
     pub(crate) fn is_touched(&self) -> bool {

@@ -1,12 +1,9 @@
 //! From cells and drafts to a block's result, on all workers.
 
-use super::{
-    cells::{AccountCell, Cells, SlotCell},
-    turn::Turn,
-};
+use super::{cells::Cells, turn::Turn};
 use crate::{
-    bloom::BloomHasher,
     access::AccessLog,
+    bloom::BloomHasher,
     executed::{ExecutedBlock, Writes},
     input::ExecutionInput,
     receipt::Receipt,
@@ -15,6 +12,9 @@ use alloy_primitives::{Address, B256, Bytes, U256};
 use rayon::prelude::*;
 use state::{AccountDiff, StateDiff};
 use std::collections::BTreeMap;
+
+/// Locations that one worker looks through at least.
+const PART_MIN: usize = 1_024;
 
 /// Builds the result of a block whose transactions are all committed.
 pub(crate) fn finish(
@@ -67,53 +67,34 @@ fn finish_receipts(
         .with_min_len(512)
         .zip(cumulative)
         .zip(input.transactions)
-        .map_init(BloomHasher::default, |hasher, ((draft, gas), transaction)| {
-            draft.finish(transaction, base_fee, gas, hasher)
-        })
+        .map_init(
+            BloomHasher::default,
+            |hasher, ((draft, gas), transaction)| draft.finish(transaction, base_fee, gas, hasher),
+        )
         .collect()
 }
 
 fn diff(cells: &Cells<'_>, codes: &BTreeMap<B256, Bytes>) -> StateDiff {
-    let (mut accounts, slots) = rayon::join(|| changed_accounts(cells), || changed_slots(cells));
-    let mut storage = group(slots);
-    let mut extra = Vec::new();
-    for (address, slots) in std::mem::take(&mut storage) {
-        match accounts.binary_search_by_key(&address, |(address, _)| *address) {
-            Ok(place) => {
-                if let Some((_, diff)) = accounts.get_mut(place)
-                    && diff.account.is_some()
-                {
-                    diff.storage = slots;
-                }
-            }
-            Err(_) => extra.push((address, slots)),
-        }
-    }
-    for (address, storage) in extra {
-        let account = cells.account(&address).ok().map(AccountCell::present);
-        if let Some(account) = account.and_then(|present| present.account) {
-            let diff = AccountDiff {
-                account: Some(account),
-                storage_wiped: false,
-                storage,
-            };
-            accounts.push((address, diff));
-        }
-    }
+    let (accounts, slots) = rayon::join(|| changed_accounts(cells), || changed_slots(cells));
+    let mut slots = slots.as_slice();
+    let accounts: BTreeMap<Address, AccountDiff> = accounts
+        .iter()
+        .filter_map(|(address, place)| {
+            let own = take_slots(&mut slots, address);
+            Some((*address, account_diff(cells, *place, own)?))
+        })
+        .collect();
     let code = match codes.is_empty() {
         true => BTreeMap::new(),
         false => new_code(cells, &accounts, codes),
     };
-    StateDiff {
-        accounts: accounts.into_iter().collect(),
-        code,
-    }
+    StateDiff { accounts, code }
 }
 
 /// The code of accounts that had other code before the block.
 fn new_code(
     cells: &Cells<'_>,
-    accounts: &[(Address, AccountDiff)],
+    accounts: &BTreeMap<Address, AccountDiff>,
     codes: &BTreeMap<B256, Bytes>,
 ) -> BTreeMap<B256, Bytes> {
     let changed = accounts.iter().filter_map(|(address, diff)| {
@@ -127,67 +108,82 @@ fn new_code(
         .collect()
 }
 
-/// Accounts that differ from what they were before the block, by address.
-fn changed_accounts(cells: &Cells<'_>) -> Vec<(Address, AccountDiff)> {
+/// Accounts that transactions have changed, or of which they have changed a slot, by address, with
+/// their places.
+fn changed_accounts(cells: &Cells<'_>) -> Vec<(Address, usize)> {
     let mut changed: Vec<_> = (0..cells.accounts.len())
         .into_par_iter()
-        .with_min_len(256)
-        .filter_map(|place| account_diff(cells.accounts.at(place)?))
-        .collect();
-    changed.par_sort_unstable_by_key(|(address, _)| *address);
-    changed
-}
-
-fn account_diff(cell: &AccountCell) -> Option<(Address, AccountDiff)> {
-    if !cell.marks.is_written() {
-        return None;
-    }
-    let present = cell.present();
-    let existed = cell.before.is_some();
-    let storage_wiped = present.account.is_some() && present.incarnation > 0 && existed;
-    (present.account != cell.before || storage_wiped).then(|| {
-        let diff = AccountDiff {
-            account: present.account,
-            storage_wiped,
-            storage: BTreeMap::new(),
-        };
-        (cell.address, diff)
-    })
-}
-
-/// Slots that differ from what they were before the block, by address and key.
-fn changed_slots(cells: &Cells<'_>) -> Vec<(Address, U256, U256)> {
-    let mut changed: Vec<_> = (0..cells.slots.len())
-        .into_par_iter()
-        .with_min_len(256)
-        .filter_map(|place| changed_slot(cells, cells.slots.at(place)?))
+        .with_min_len(PART_MIN)
+        .filter_map(|place| {
+            let cell = cells.accounts.at(place)?;
+            // An account is loaded before its slots, so none of them is without its account.
+            (cell.marks.is_written() || cell.marks.has_written_slot())
+                .then_some((cell.address, place))
+        })
         .collect();
     changed.par_sort_unstable();
     changed
 }
 
-fn changed_slot(cells: &Cells<'_>, cell: &SlotCell) -> Option<(Address, U256, U256)> {
-    if !cell.marks.is_written() {
-        return None;
-    }
-    let account = cells.account(&cell.address).ok()?.present();
-    let value = cell.value(account.incarnation);
-    let is_changed = match account.incarnation {
-        0 => value != cell.before,
-        _ => !value.is_zero(),
-    };
-    is_changed.then_some((cell.address, cell.key, value))
+/// Slots that transactions have changed, by address and key, with their places.
+fn changed_slots(cells: &Cells<'_>) -> Vec<(Address, U256, usize)> {
+    let mut changed: Vec<_> = (0..cells.slots.len())
+        .into_par_iter()
+        .with_min_len(PART_MIN)
+        .filter_map(|place| {
+            let cell = cells.slots.at(place)?;
+            let is_written = cell.marks.is_written();
+            is_written.then_some((cell.address, cell.key, place))
+        })
+        .collect();
+    changed.par_sort_unstable();
+    changed
 }
 
-fn group(slots: Vec<(Address, U256, U256)>) -> Vec<(Address, BTreeMap<U256, U256>)> {
-    slots
-        .chunk_by(|(left, ..), (right, ..)| left == right)
-        .filter_map(|chunk| {
-            let (address, ..) = chunk.first()?;
-            let slots = chunk.iter().map(|(_, key, value)| (*key, *value));
-            Some((*address, slots.collect()))
+/// Takes the slots of an account from the front; those of accounts before it are nobody's.
+fn take_slots<'s>(
+    slots: &mut &'s [(Address, U256, usize)],
+    address: &Address,
+) -> &'s [(Address, U256, usize)] {
+    let start = slots.iter().position(|(of, ..)| of >= address);
+    let (_, rest) = slots.split_at(start.unwrap_or(slots.len()));
+    let end = rest.iter().position(|(of, ..)| of != address);
+    let (own, rest) = rest.split_at(end.unwrap_or(rest.len()));
+    *slots = rest;
+    own
+}
+
+/// How an account differs from what it was before the block.
+fn account_diff(
+    cells: &Cells<'_>,
+    place: usize,
+    slots: &[(Address, U256, usize)],
+) -> Option<AccountDiff> {
+    let cell = cells.accounts.at(place)?;
+    let present = cell.present();
+    let existed = cell.before.is_some();
+    if present.account.is_none() {
+        return existed.then(AccountDiff::default);
+    }
+    let storage: BTreeMap<U256, U256> = slots
+        .iter()
+        .filter_map(|(_, key, place)| {
+            let cell = cells.slots.at(*place)?;
+            let value = cell.value(present.incarnation);
+            let is_changed = match present.incarnation {
+                0 => value != cell.before,
+                _ => !value.is_zero(),
+            };
+            is_changed.then_some((*key, value))
         })
-        .collect()
+        .collect();
+    let storage_wiped = present.incarnation > 0 && existed;
+    let is_changed = present.account != cell.before || storage_wiped || !storage.is_empty();
+    is_changed.then_some(AccountDiff {
+        account: present.account,
+        storage_wiped,
+        storage,
+    })
 }
 
 /// What committed transactions have touched.
@@ -202,20 +198,30 @@ struct Touched {
 }
 
 fn touched(cells: &Cells<'_>) -> Touched {
-    let mut touched = Touched::default();
-    let accounts = (0..cells.accounts.len()).filter_map(|place| cells.accounts.at(place));
-    for cell in accounts.filter(|cell| cell.marks.is_touched()) {
-        touched.accounts = touched.accounts.saturating_add(1);
-        if !cell.marks.is_written() {
-            touched.read_accounts.push(cell.address);
-        }
+    let (accounts, slots) = rayon::join(
+        || {
+            let places = (0..cells.accounts.len()).into_par_iter();
+            places
+                .with_min_len(PART_MIN)
+                .filter_map(|place| cells.accounts.at(place))
+                .filter(|cell| cell.marks.is_touched())
+                .map(|cell| (!cell.marks.is_written()).then_some(cell.address))
+                .collect::<Vec<_>>()
+        },
+        || {
+            let places = (0..cells.slots.len()).into_par_iter();
+            places
+                .with_min_len(PART_MIN)
+                .filter_map(|place| cells.slots.at(place))
+                .filter(|cell| cell.marks.is_touched())
+                .map(|cell| (!cell.marks.is_written()).then_some((cell.address, cell.key)))
+                .collect::<Vec<_>>()
+        },
+    );
+    Touched {
+        accounts: accounts.len(),
+        slots: slots.len(),
+        read_accounts: accounts.into_iter().flatten().collect(),
+        read_slots: slots.into_iter().flatten().collect(),
     }
-    let slots = (0..cells.slots.len()).filter_map(|place| cells.slots.at(place));
-    for cell in slots.filter(|cell| cell.marks.is_touched()) {
-        touched.slots = touched.slots.saturating_add(1);
-        if !cell.marks.is_written() {
-            touched.read_slots.push((cell.address, cell.key));
-        }
-    }
-    touched
 }

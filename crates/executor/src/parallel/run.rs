@@ -88,6 +88,13 @@ pub(crate) struct SlotEffect<'a> {
     pub(crate) written: Option<U256>,
 }
 
+/// A location that is not what a transaction saw.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Changed<'a> {
+    Account(&'a AccountCell),
+    Slot(&'a SlotCell),
+}
+
 /// What to take a transaction's effects from.
 #[derive(Debug)]
 pub(crate) struct Outcome<'n> {
@@ -185,13 +192,13 @@ impl<'a> Run<'a> {
     }
 
     /// The first location that is not what the transaction saw, if there is one.
-    pub(crate) fn find_conflict(&self) -> Option<(Address, Option<U256>)> {
+    pub(crate) fn find_conflict(&self) -> Option<Changed<'a>> {
         let account = self.accounts.iter().find(|effect| !effect.holds());
         if let Some(effect) = account {
-            return Some((effect.cell.address, None));
+            return Some(Changed::Account(effect.cell));
         }
         let slot = self.slots.iter().find(|effect| !self.slot_holds(effect));
-        slot.map(|effect| (effect.cell.address, Some(effect.cell.key)))
+        slot.map(|effect| Changed::Slot(effect.cell))
     }
 
     fn slot_holds(&self, effect: &SlotEffect<'_>) -> bool {

@@ -10,18 +10,23 @@
 //! it in an order of their own. Every transaction is committed once, in order, and executed at most
 //! twice: once ahead, once at its turn.
 
+pub(crate) mod simulate;
+#[cfg(test)]
+mod tests;
+
 use std::{collections::BTreeSet, ops::Range};
 
 /// Transactions ahead of the turn that may be executed; more would see older values.
 const WINDOW: usize = 512;
-/// Work that is handed out at once, in units of gas.
-const CHUNK_GAS: u64 = 200_000;
+/// Work that is handed out at once, in units of gas: several transfers, or one call. The turn waits
+/// for what somebody has begun.
+const CHUNK_GAS: u64 = 100_000;
 /// Most transactions of one chunk.
 const CHUNK_MAX: usize = 32;
 /// Commits after which another worker gets a chance to take the turn.
 const TURN_MAX: usize = 64;
 /// Score at which executing ahead is given up for a while.
-const CONFLICT_LIMIT: u32 = 24;
+const CONFLICT_LIMIT: u32 = 96;
 /// Added to the score for a conflict; each success takes one away.
 const CONFLICT_COST: u32 = 3;
 /// Transactions executed in order after giving up, the first time.
@@ -51,7 +56,7 @@ enum Stage {
 }
 
 /// The schedule of one block.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Schedule {
     stages: Vec<Stage>,
     /// Predicted gas of each transaction.
@@ -59,10 +64,12 @@ pub(crate) struct Schedule {
     /// For each transaction, the last earlier one whose writes it is predicted to read.
     waits_for: Vec<Option<u32>>,
     committed: usize,
+    /// Every transaction below has been foreseen.
+    foreseen: usize,
     /// Every transaction below has been begun or is held.
     next: usize,
-    /// Transactions that wait for an earlier one.
-    held: BTreeSet<usize>,
+    /// Transactions that wait, after whom they wait for.
+    held: BTreeSet<(u32, usize)>,
     turn_taken: bool,
     window: usize,
     conflict_score: u32,
@@ -78,6 +85,7 @@ impl Schedule {
             gas,
             waits_for,
             committed: 0,
+            foreseen: 0,
             next: 0,
             held: BTreeSet::new(),
             turn_taken: false,
@@ -114,7 +122,6 @@ impl Schedule {
         self.committed = end;
         self.next = self.next.max(end);
         self.turn_taken = false;
-        self.held = self.held.split_off(&end);
     }
 
     /// The holder of the turn tells whether what was executed ahead could be kept.
@@ -131,9 +138,18 @@ impl Schedule {
         }
     }
 
-    /// Whether a worker may have something to do now that had nothing before.
-    pub(crate) const fn len(&self) -> usize {
-        self.stages.len()
+    /// Transactions about to be begun of which nobody has said whether they have to wait.
+    pub(crate) fn unforeseen(&self) -> Range<usize> {
+        let end = self.next.saturating_add(CHUNK_MAX);
+        self.foreseen..end.min(self.stages.len()).max(self.foreseen)
+    }
+
+    /// The last earlier transaction that the next unforeseen one is predicted to wait for.
+    pub(crate) fn foresee(&mut self, earlier: Option<usize>) {
+        if let Some(waits_for) = self.waits_for.get_mut(self.foreseen) {
+            *waits_for = earlier.and_then(|earlier| u32::try_from(earlier).ok());
+        }
+        self.foreseen = self.foreseen.saturating_add(1);
     }
 
     fn take_turn(&mut self) -> Option<Range<usize>> {
@@ -151,13 +167,16 @@ impl Schedule {
             .take_while(|(index, stage)| match stage {
                 Stage::Ready => true,
                 Stage::Running => false,
-                Stage::New => in_order && *index < self.serial_until || self.held.contains(index),
+                Stage::New => in_order && *index < self.serial_until || *index < self.next,
             })
             .count();
         if ready == 0 {
             return None;
         }
         let range = start..start.saturating_add(ready);
+        for index in range.clone() {
+            self.release(index);
+        }
         for stage in self.stages.get_mut(range.clone()).into_iter().flatten() {
             // What was not executed ahead is executed at its turn, and by nobody else.
             *stage = Stage::Ready;
@@ -172,13 +191,13 @@ impl Schedule {
             return None;
         }
         if let Some(index) = self.find_released() {
-            self.held.remove(&index);
+            self.release(index);
             return Some(self.run(index..index.saturating_add(1)));
         }
         let end = self.committed.saturating_add(self.window);
         let end = end.min(self.stages.len());
         while self.next < end && self.must_wait(self.next) {
-            self.held.insert(self.next);
+            self.hold(self.next);
             self.next = self.next.saturating_add(1);
         }
         let start = self.next;
@@ -202,19 +221,30 @@ impl Schedule {
     }
 
     fn must_wait(&self, index: usize) -> bool {
-        let earlier = self.waits_for.get(index).copied().flatten();
+        let earlier = self.earlier(index);
         earlier.is_some_and(|earlier| to_index(earlier) >= self.committed)
     }
 
-    fn find_released(&self) -> Option<usize> {
-        let mut held = self.held.iter().copied();
-        held.find(|index| {
-            *index >= self.committed && !self.must_wait(*index) && self.is_new(*index)
-        })
+    fn earlier(&self, index: usize) -> Option<u32> {
+        self.waits_for.get(index).copied().flatten()
     }
 
-    fn is_new(&self, index: usize) -> bool {
-        self.stages.get(index) == Some(&Stage::New)
+    fn hold(&mut self, index: usize) {
+        if let Some(earlier) = self.earlier(index) {
+            self.held.insert((earlier, index));
+        }
+    }
+
+    fn release(&mut self, index: usize) {
+        if let Some(earlier) = self.earlier(index) {
+            self.held.remove(&(earlier, index));
+        }
+    }
+
+    /// A held transaction whose wait is over.
+    fn find_released(&self) -> Option<usize> {
+        let (earlier, index) = *self.held.first()?;
+        (to_index(earlier) < self.committed).then_some(index)
     }
 }
 

@@ -75,7 +75,11 @@ impl<'a> Turn<'a> {
             let incarnation = self.incarnations.get(effect.account).copied().flatten();
             if let (Some(value), Some(incarnation)) = (effect.written, incarnation) {
                 effect.cell.marks.write();
+                if let Some(account) = run.accounts.get(effect.account) {
+                    account.cell.marks.write_slot();
+                }
                 effect.cell.set(value, incarnation);
+                effect.cell.set_writer(index);
                 self.log.slots.push(SlotWrite {
                     index,
                     address: effect.cell.address,

@@ -2,18 +2,21 @@
 
 use super::{
     cells::{AccountCell, CellMemory, Cells},
-    reader::CellReader,
     finish,
-    run::{Outcome, Run},
+    forecast::{self, Forecast, KnownCall},
+    reader::CellReader,
+    run::{Changed, Outcome, Run},
     schedule::{Schedule, Task},
     turn::Turn,
 };
 use crate::{
+    bloom::BloomHasher,
     executed::{ExecutedBlock, InclusionFault},
     fault::ExecutionFault,
     input::ExecutionInput,
     machine::{BlockMachine, NotRun, Transacted, transaction_env},
     overlay::OverlayParts,
+    predict::{Observation, Predictor, selector},
     receipt::ReceiptDraft,
     report::{Probe, Span},
     sequential::Charge,
@@ -27,13 +30,15 @@ use state::StateReader;
 use std::{
     ops::Range,
     sync::{
-        Condvar, Mutex, MutexGuard, PoisonError,
+        Condvar, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
     },
 };
 
 /// Times an idle worker looks again before it goes to sleep.
 const SPINS: u32 = 64;
+/// Touched slots of one transaction that are learned from.
+const TOUCHED_MAX: usize = 64;
 /// Pauses between two looks.
 const PAUSES: u32 = 64;
 
@@ -43,20 +48,39 @@ pub(crate) struct Parallel<'a> {
     state: &'a (dyn StateReader + Sync),
     cells: &'a Cells<'a>,
     transfers: Vec<Option<Transfer>>,
-    schedule: Mutex<Schedule>,
+    calls: &'a [Option<KnownCall>],
+    predictor: &'a RwLock<Predictor>,
+    agenda: Mutex<Agenda<'a>>,
     idle: Condvar,
     ahead: Vec<Mutex<Option<Ahead<'a>>>>,
     /// Runs that are over, for their memory.
-    spare: Mutex<Vec<Run<'a>>>,
+    spare: Mutex<Vec<Box<Run<'a>>>>,
     turn: Mutex<Turn<'a>>,
     probe: &'a Probe<'a>,
     stopped: AtomicBool,
     fault: Mutex<Option<ExecutionFault>>,
 }
 
+/// What workers share under one lock to find out what comes next.
+struct Agenda<'a> {
+    schedule: Schedule,
+    forecast: Forecast<'a>,
+    /// Workers that sleep; waking nobody costs a system call too.
+    sleepers: usize,
+}
+
+impl Agenda<'_> {
+    fn next_task(&mut self) -> Task {
+        for index in self.schedule.unforeseen() {
+            self.schedule.foresee(self.forecast.earlier_writer(index));
+        }
+        self.schedule.next_task()
+    }
+}
+
 /// A transaction that was looked at ahead of its turn.
 enum Ahead<'a> {
-    Run(Run<'a>),
+    Run(Box<Run<'a>>),
     Transfer([&'a AccountCell; 2]),
 }
 
@@ -93,7 +117,13 @@ impl<'a> Parallel<'a> {
             state,
             cells: &cells,
             transfers: plan.transfers,
-            schedule: Mutex::new(Schedule::new(plan.gas, plan.waits_for)),
+            calls: &plan.calls,
+            predictor: tools.predictor,
+            agenda: Mutex::new(Agenda {
+                schedule: Schedule::new(plan.gas, vec![None; count]),
+                forecast: Forecast::new(tools.predictor, &plan.calls, input.transactions),
+                sleepers: 0,
+            }),
             idle: Condvar::new(),
             ahead: (0..count).map(|_| Mutex::new(None)).collect(),
             spare: Mutex::default(),
@@ -129,6 +159,7 @@ impl<'a> Parallel<'a> {
             spans: Vec::new(),
             own: Run::default(),
             over: Vec::new(),
+            hasher: BloomHasher::default(),
         };
         while let Some(task) = self.next_task() {
             match task {
@@ -143,24 +174,53 @@ impl<'a> Parallel<'a> {
     /// What to do next, after waiting for it; nothing once the block is done or has failed.
     fn next_task(&self) -> Option<Task> {
         let mut spins = 0;
-        let mut schedule = lock(&self.schedule);
+        let mut agenda = lock(&self.agenda);
         loop {
             if self.stopped.load(Ordering::Acquire) {
                 return None;
             }
-            match schedule.next_task() {
+            match agenda.next_task() {
                 Task::Done => return None,
                 Task::Wait if spins < SPINS => {
-                    drop(schedule);
+                    drop(agenda);
                     spins = spins.saturating_add(1);
                     (0..PAUSES).for_each(|_| std::hint::spin_loop());
-                    schedule = lock(&self.schedule);
+                    agenda = lock(&self.agenda);
                 }
                 Task::Wait => {
-                    let woken = self.idle.wait(schedule);
-                    schedule = woken.unwrap_or_else(PoisonError::into_inner);
+                    agenda.sleepers = agenda.sleepers.saturating_add(1);
+                    let woken = self.idle.wait(agenda);
+                    agenda = woken.unwrap_or_else(PoisonError::into_inner);
+                    agenda.sleepers = agenda.sleepers.saturating_sub(1);
                 }
                 task => return Some(task),
+            }
+        }
+    }
+
+    /// Tells the schedule what is done, and wakes who may now have something to do.
+    fn report(&self, done: impl FnOnce(&mut Schedule)) {
+        let mut agenda = lock(&self.agenda);
+        done(&mut agenda.schedule);
+        let sleepers = agenda.sleepers;
+        drop(agenda);
+        if sleepers > 0 {
+            self.idle.notify_all();
+        }
+    }
+
+    fn note_conflict(&self, index: usize, changed: Changed<'_>) {
+        match changed {
+            Changed::Account(cell) => self.probe.add_conflict(index, cell.address, None),
+            Changed::Slot(cell) => {
+                self.probe.add_conflict(index, cell.address, Some(cell.key));
+                forecast::learn_conflict(
+                    self.predictor,
+                    &self.calls,
+                    self.input.transactions,
+                    (cell.address, cell.key),
+                    [cell.writer(), Some(index)],
+                );
             }
         }
     }
@@ -169,7 +229,7 @@ impl<'a> Parallel<'a> {
         lock(&self.fault).get_or_insert(fault);
         self.stopped.store(true, Ordering::Release);
         // Whoever is about to wait holds the lock, or sees the flag.
-        drop(lock(&self.schedule));
+        drop(lock(&self.agenda));
         self.idle.notify_all();
     }
 }
@@ -179,6 +239,7 @@ pub(crate) struct Tools<'t> {
     pub(crate) pool: &'t ThreadPool,
     pub(crate) probe: &'t Probe<'t>,
     pub(crate) memory: &'t Mutex<Option<CellMemory>>,
+    pub(crate) predictor: &'t RwLock<Predictor>,
 }
 
 /// What is known of a block before it is executed.
@@ -186,8 +247,7 @@ pub(crate) struct Plan {
     pub(crate) transfers: Vec<Option<Transfer>>,
     /// Predicted gas of each transaction.
     pub(crate) gas: Vec<u64>,
-    /// For each transaction, the last earlier one whose writes it is predicted to read.
-    pub(crate) waits_for: Vec<Option<u32>>,
+    pub(crate) calls: Vec<Option<KnownCall>>,
 }
 
 /// One worker with its machine.
@@ -198,7 +258,8 @@ struct Hand<'p, 'a> {
     spans: Vec<Span>,
     /// Memory for what is executed at its turn.
     own: Run<'a>,
-    over: Vec<Run<'a>>,
+    over: Vec<Box<Run<'a>>>,
+    hasher: BloomHasher,
 }
 
 impl<'a> Hand<'_, 'a> {
@@ -208,8 +269,7 @@ impl<'a> Hand<'_, 'a> {
         for (index, slot) in range.clone().zip(ahead) {
             *lock(slot) = self.look_ahead(index);
         }
-        lock(&parallel.schedule).speculated(range);
-        parallel.idle.notify_one();
+        parallel.report(|schedule| schedule.speculated(range));
     }
 
     /// Executes a transaction ahead. Nothing comes of it if it is invalid over what is committed
@@ -222,8 +282,14 @@ impl<'a> Hand<'_, 'a> {
         }
         let start = parallel.probe.now();
         let mut run = lock(&parallel.spare).pop().unwrap_or_default();
-        let outcome = self.run(transaction, true, &mut run);
+        let call = parallel.calls.get(index).copied().flatten();
+        let learns = call.filter(|call| call.learns);
+        let outcome = self.run(transaction, (true, learns.is_some()), &mut run);
         self.note(index, start, false);
+        if let (Some(call), Ok(())) = (learns, &outcome) {
+            self.learn(transaction, call, &run);
+        }
+        run.draft.make_bloom(&mut self.hasher);
         outcome.ok().map(|()| Ahead::Run(run))
     }
 
@@ -247,13 +313,12 @@ impl<'a> Hand<'_, 'a> {
         }
         drop(turn);
         lock(&parallel.spare).append(&mut self.over);
-        let mut schedule = lock(&parallel.schedule);
-        for verdict in verdicts {
-            schedule.judged(verdict.index, verdict.kept);
-        }
-        schedule.committed(range.end);
-        drop(schedule);
-        parallel.idle.notify_all();
+        parallel.report(|schedule| {
+            for verdict in verdicts {
+                schedule.judged(verdict.index, verdict.kept);
+            }
+            schedule.committed(range.end);
+        });
     }
 
     fn commit_one(
@@ -270,8 +335,8 @@ impl<'a> Hand<'_, 'a> {
         let verdict = match ahead {
             Some(Ahead::Run(mut run)) => {
                 let conflict = run.find_conflict();
-                if let Some((address, slot)) = conflict {
-                    parallel.probe.add_conflict(index, address, slot);
+                if let Some(changed) = conflict {
+                    parallel.note_conflict(index, changed);
                 } else {
                     turn.commit(&mut run)?;
                 }
@@ -315,7 +380,7 @@ impl<'a> Hand<'_, 'a> {
         };
         let start = self.parallel.probe.now();
         let mut run = std::mem::take(&mut self.own);
-        let outcome = self.run(transaction, false, &mut run);
+        let outcome = self.run(transaction, (false, false), &mut run);
         self.note(index, start, again);
         let outcome = outcome.map(|()| turn.commit(&mut run));
         self.own = run;
@@ -363,15 +428,43 @@ impl<'a> Hand<'_, 'a> {
         Ok(ReceiptDraft::failed(charge.gas))
     }
 
+    /// Tells the predictor what a transaction has touched. Whether it is committed like this does not
+    /// matter.
+    fn learn(&mut self, transaction: &RecoveredTransaction, call: KnownCall, run: &Run<'_>) {
+        let touched: Vec<_> = run
+            .slots
+            .iter()
+            .take(TOUCHED_MAX)
+            .map(|effect| {
+                (
+                    effect.cell.address,
+                    effect.cell.key,
+                    effect.written.is_some(),
+                )
+            })
+            .collect();
+        let observation = Observation {
+            transaction,
+            code_hash: call.code_hash,
+            touched: &touched,
+            preimages: &self.machine.view().notes.preimages,
+        };
+        let predictor = self.parallel.predictor.write();
+        let mut predictor = predictor.unwrap_or_else(PoisonError::into_inner);
+        predictor.learn(&observation);
+        predictor.learn_gas(call.code_hash, selector(transaction), run.draft.gas_used);
+    }
+
     /// Runs a transaction over what is committed now.
     fn run(
         &mut self,
         transaction: &RecoveredTransaction,
-        is_ahead: bool,
+        (is_ahead, learns): (bool, bool),
         run: &mut Run<'a>,
     ) -> Result<(), NotRun> {
         let view = self.machine.view();
         view.notes.clear();
+        view.notes.learning = learns;
         if let Source::Speculation(reader) = &mut view.source {
             let sender = (transaction.sender(), transaction.nonce());
             reader.begin(is_ahead.then_some(sender));

@@ -106,6 +106,12 @@ impl Method {
         Hasher::new(&self.hot)
     }
 
+    /// Whether there is a template of which somebody wants to know.
+    pub(super) fn has_any(&self, wanted: Wanted) -> bool {
+        let mut templates = self.templates.iter();
+        templates.any(|template| template.is_wanted(wanted))
+    }
+
     pub(super) fn predict(
         &self,
         call: &Call<'_>,

@@ -283,7 +283,7 @@ fn ethereum_s_rules_know_no_faults_and_no_floor() {
     };
     let environment = world.environment.clone();
     let input = ExecutionInput::ethereum(&world.chain, environment, &transactions, rules);
-    let executed = execute(&input, &world.state, NonZeroUsize::MIN).unwrap();
+    let executed = execute_sequential(&input, &world.state).unwrap();
     assert_eq!(executed.inclusion_faults.len(), 1);
     assert_eq!(executed.receipts[0].gas_used, 0);
     assert!(executed.receipts[1].gas_used < 50_000);

@@ -87,8 +87,9 @@ pub(crate) const FOREIGN: &[Home] = &[
         &["primitives", "state", "executor", "testkit"],
         ANY,
     ),
-    // The virtual machine: the executor alone knows which one it is.
-    ("revm", &["executor"], NONE),
+    // The virtual machine: the executor alone knows which one it is. Its own loop is the peer that the
+    // executor's bench measures.
+    ("revm", &["executor"], &["testkit"]),
     // The distributed engine. What orders blocks or talks to peers stays with those who do; primitives may
     // name consensus types.
     (
@@ -128,6 +129,8 @@ pub(crate) const FOREIGN: &[Home] = &[
     ("clap", &["node"], NONE),
     // The load generator's HTTP client; the runtime brings it already.
     ("reqwest", &["node"], NONE),
+    // The allocator of the binary, and of the bench that speaks for it.
+    ("mimalloc", &["node"], &["testkit"]),
     ("toml", &["node"], &["testkit"]),
     ("tracing-subscriber", &["node"], NONE),
     // Small and general.

@@ -1,0 +1,198 @@
+//! The schedule, driven by workers that finish in whatever order a seed says, or in every order.
+//!
+//! ```text
+//! choice ─▶ Model: an idle worker asks │ a busy one finishes │ a sleeping one is woken ─▶ Schedule
+//!                        └ after every step: one turn, in order, once each, nobody forgotten
+//! ```
+
+mod exhaustive;
+mod random;
+
+use super::{Schedule, Task};
+use std::{collections::BTreeSet, ops::Range};
+
+/// What a worker does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Worker {
+    /// Is about to ask for something to do.
+    Awake,
+    /// Was told to wait, and waits to be woken.
+    Asleep,
+    Commits(Range<usize>),
+    Speculates(Range<usize>),
+    /// Was told that everything is done.
+    Gone,
+}
+
+/// One thing that can happen next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// A worker that is awake asks.
+    Ask(usize),
+    /// A worker finishes; of what it judged, the bits say what it could keep.
+    Finish(usize, u64),
+}
+
+/// A schedule and its workers, with what must hold of them. Threads do the same in `worker.rs`.
+#[derive(Clone, Debug)]
+struct Model {
+    schedule: Schedule,
+    waits_for: Vec<Option<u32>>,
+    workers: Vec<Worker>,
+    committed: usize,
+    /// Times each transaction was executed ahead.
+    ahead: Vec<u8>,
+    /// Transactions executed ahead whose execution is over.
+    executed: BTreeSet<usize>,
+}
+
+impl Model {
+    fn new(gas: Vec<u64>, waits_for: Vec<Option<u32>>, workers: usize) -> Self {
+        Self {
+            ahead: vec![0; gas.len()],
+            schedule: Schedule::new(gas, vec![None; waits_for.len()]),
+            waits_for,
+            workers: vec![Worker::Awake; workers],
+            committed: 0,
+            executed: BTreeSet::new(),
+        }
+    }
+
+    /// Every step but the verdicts: those are chosen by the caller.
+    fn steps(&self) -> Vec<Step> {
+        let workers = self.workers.iter().enumerate();
+        workers
+            .filter_map(|(index, worker)| match worker {
+                Worker::Awake => Some(Step::Ask(index)),
+                Worker::Commits(_) | Worker::Speculates(_) => Some(Step::Finish(index, 0)),
+                Worker::Asleep | Worker::Gone => None,
+            })
+            .collect()
+    }
+
+    /// How many verdicts the worker gives when it finishes.
+    fn verdicts(&self, worker: usize) -> usize {
+        match &self.workers[worker] {
+            Worker::Commits(range) => range
+                .clone()
+                .filter(|index| self.executed.contains(index))
+                .count(),
+            _ => 0,
+        }
+    }
+
+    fn take(&mut self, step: Step) {
+        match step {
+            Step::Ask(worker) => self.ask(worker),
+            Step::Finish(worker, kept) => self.finish(worker, kept),
+        }
+        self.check();
+    }
+
+    fn ask(&mut self, worker: usize) {
+        for index in self.schedule.unforeseen() {
+            let earlier = self.waits_for[index].map(|earlier| usize::try_from(earlier).unwrap());
+            self.schedule.foresee(earlier);
+        }
+        self.workers[worker] = match self.schedule.next_task() {
+            Task::Commit(range) => {
+                self.check_commit(&range);
+                Worker::Commits(range)
+            }
+            Task::Speculate(range) => {
+                self.check_speculation(&range);
+                Worker::Speculates(range)
+            }
+            Task::Wait => Worker::Asleep,
+            Task::Done => {
+                assert_eq!(self.committed, self.ahead.len(), "done too early");
+                Worker::Gone
+            }
+        };
+    }
+
+    fn finish(&mut self, worker: usize, kept: u64) {
+        let done = std::mem::replace(&mut self.workers[worker], Worker::Awake);
+        match done {
+            Worker::Commits(range) => {
+                let judged = range.clone().filter(|index| self.executed.contains(index));
+                for (bit, index) in judged.enumerate() {
+                    self.schedule.judged(index, kept >> (bit % 64) & 1 == 1);
+                }
+                self.committed = range.end;
+                self.schedule.committed(range.end);
+                self.wake_all();
+            }
+            Worker::Speculates(range) => {
+                self.executed.extend(range.clone());
+                self.schedule.speculated(range);
+                // The threads wake one, but nobody may depend on it: whoever finishes asks next.
+            }
+            other => panic!("worker {worker} has nothing to finish: {other:?}"),
+        }
+    }
+
+    fn wake_all(&mut self) {
+        for worker in &mut self.workers {
+            if *worker == Worker::Asleep {
+                *worker = Worker::Awake;
+            }
+        }
+    }
+
+    fn check_commit(&self, range: &Range<usize>) {
+        assert_eq!(range.start, self.committed, "out of order");
+        assert!(range.end > range.start && range.end <= self.ahead.len());
+        for worker in &self.workers {
+            match worker {
+                Worker::Commits(other) => panic!("two turns: {other:?} and {range:?}"),
+                Worker::Speculates(other) => assert!(
+                    other.end <= range.start || range.end <= other.start,
+                    "{range:?} is committed while {other:?} is executed"
+                ),
+                Worker::Awake | Worker::Asleep | Worker::Gone => {}
+            }
+        }
+    }
+
+    fn check_speculation(&mut self, range: &Range<usize>) {
+        assert!(range.end > range.start && range.end <= self.ahead.len());
+        assert!(range.start >= self.committed, "too late: {range:?}");
+        for worker in &self.workers {
+            if let Worker::Commits(turn) = worker {
+                assert!(
+                    range.start >= turn.end,
+                    "{range:?} is being committed: {turn:?}"
+                );
+            }
+        }
+        for index in range.clone() {
+            self.ahead[index] += 1;
+            assert_eq!(self.ahead[index], 1, "executed ahead twice: {index}");
+            let earlier = self.schedule.waits_for[index];
+            let earlier = earlier.map(|earlier| usize::try_from(earlier).unwrap());
+            let is_early = earlier.is_some_and(|earlier| earlier >= self.committed);
+            assert!(!is_early, "{index} does not wait for {earlier:?}");
+        }
+    }
+
+    /// Nobody sleeps while there is something to do that nobody is about to ask for.
+    fn check(&self) {
+        let somebody_asks = self.workers.contains(&Worker::Awake);
+        let somebody_sleeps = self.workers.contains(&Worker::Asleep);
+        if somebody_asks || !somebody_sleeps {
+            return;
+        }
+        let offered = self.schedule.clone().next_task();
+        assert_eq!(offered, Task::Wait, "nobody was woken for this");
+        let somebody_works = self
+            .workers
+            .iter()
+            .any(|worker| matches!(worker, Worker::Commits(_) | Worker::Speculates(_)));
+        assert!(somebody_works, "everybody sleeps: {:?}", self.schedule);
+    }
+
+    fn is_over(&self) -> bool {
+        self.workers.iter().all(|worker| *worker == Worker::Gone)
+    }
+}
