@@ -42,6 +42,8 @@ pub struct Engine {
     predictor: RwLock<Predictor>,
     pub(crate) clock: Option<ReportClock>,
     pub(crate) parallel_gas_min: u64,
+    /// Predictions follow from this seed alone: for tests.
+    lies: Option<u64>,
 }
 
 /// The operating system gave no threads.
@@ -83,6 +85,7 @@ impl Engine {
             predictor: RwLock::default(),
             clock: None,
             parallel_gas_min: PARALLEL_GAS_MIN,
+            lies: None,
         })
     }
 
@@ -97,6 +100,13 @@ impl Engine {
     #[must_use]
     pub const fn always_parallel(mut self) -> Self {
         self.parallel_gas_min = 0;
+        self
+    }
+
+    /// The same engine, whose predictions follow from a seed and are mostly false: for tests.
+    #[must_use]
+    pub const fn with_false_predictions(mut self, seed: u64) -> Self {
+        self.lies = Some(seed);
         self
     }
 
@@ -168,6 +178,7 @@ impl Engine {
             probe: &probe,
             memory: &self.memory,
             predictor: &self.predictor,
+            lies: self.lies,
         };
         let mut executed = Parallel::execute(input, state, opening, plan, &tools)?;
         executed.report = probe.into_report(Way::First, self.workers.get());
@@ -187,19 +198,22 @@ impl Plan {
             .iter()
             .map(|transaction| transfers.recognise(transaction))
             .collect();
-        let (calls, known_gas) = known_calls(predictor, transactions, &transfers, |address| {
+        let calls = known_calls(predictor, transactions, &transfers, |address| {
             // A state that cannot be read will be noticed by whoever needs the account.
             let account = state.account(address).ok().flatten();
             account
                 .filter(state::Account::has_code)
                 .map(|account| account.code_hash)
         });
-        let gas = transactions.iter().zip(&transfers).zip(known_gas);
+        let gas = transactions.iter().zip(&transfers).zip(&calls);
         let gas = gas
-            .map(|((transaction, transfer), known)| match (transfer, known) {
-                (Some(_), _) => TRANSFER_GAS,
-                (None, Some(known)) => known,
-                (None, None) => transaction.gas_limit().min(CALL_GAS),
+            .map(|((transaction, transfer), call)| {
+                let known = call.and_then(|call| call.gas);
+                match (transfer, known) {
+                    (Some(_), _) => TRANSFER_GAS,
+                    (None, Some(known)) => known,
+                    (None, None) => transaction.gas_limit().min(CALL_GAS),
+                }
             })
             .collect();
         Self {

@@ -20,6 +20,7 @@ mod estimate;
 mod executed;
 mod fault;
 mod input;
+mod join;
 mod listed;
 mod machine;
 mod observe;

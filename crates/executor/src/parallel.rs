@@ -16,6 +16,7 @@ mod arena;
 mod cells;
 mod finish;
 mod forecast;
+mod hand;
 mod reader;
 mod run;
 mod schedule;
@@ -23,7 +24,7 @@ mod turn;
 mod worker;
 
 pub(crate) use cells::CellMemory;
-pub(crate) use forecast::{KnownCall, known_calls};
+pub(crate) use forecast::known_calls;
 pub(crate) use reader::CellReader;
 pub(crate) use schedule::simulate;
 pub(crate) use worker::{Parallel, Plan, Tools};

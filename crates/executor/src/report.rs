@@ -82,11 +82,31 @@ pub struct PredictionScore {
     pub hits: u64,
 }
 
+impl PredictionScore {
+    /// Adds another one.
+    pub fn add(&mut self, other: Self) {
+        self.predicted = self.predicted.saturating_add(other.predicted);
+        self.touched = self.touched.saturating_add(other.touched);
+        self.hits = self.hits.saturating_add(other.hits);
+    }
+}
+
+/// Transactions by what made them execute again.
+type Conflicts = BTreeMap<(Address, Option<U256>), Vec<usize>>;
+
 /// What workers report to while they execute.
 pub(crate) struct Probe<'a> {
     clock: Option<&'a ReportClock>,
     spans: Mutex<Vec<Span>>,
-    conflicts: Mutex<BTreeMap<(Address, Option<U256>), Vec<usize>>>,
+    conflicts: Mutex<Conflicts>,
+    tally: Mutex<Tally>,
+}
+
+/// What one worker has counted.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) executions: usize,
+    pub(crate) predictions: PredictionScore,
 }
 
 impl fmt::Debug for Probe<'_> {
@@ -101,7 +121,20 @@ impl<'a> Probe<'a> {
             clock,
             spans: Mutex::default(),
             conflicts: Mutex::default(),
+            tally: Mutex::default(),
         }
+    }
+
+    /// Whether somebody wants to know more than counts.
+    pub(crate) const fn is_detailed(&self) -> bool {
+        self.clock.is_some()
+    }
+
+    pub(crate) fn add_tally(&self, tally: Tally) {
+        let sum = self.tally.lock();
+        let mut sum = sum.unwrap_or_else(PoisonError::into_inner);
+        sum.executions = sum.executions.saturating_add(tally.executions);
+        sum.predictions.add(tally.predictions);
     }
 
     pub(crate) fn now(&self) -> Option<Duration> {
@@ -136,13 +169,16 @@ impl<'a> Probe<'a> {
         let mut spans = spans.unwrap_or_else(PoisonError::into_inner);
         spans.sort_by_key(|span| (span.start, span.worker));
         let again = conflicts.iter().map(|conflict| conflict.transactions.len());
+        let tally = self.tally.into_inner();
+        let tally = tally.unwrap_or_else(PoisonError::into_inner);
         BlockReport {
             way,
             workers,
+            executions: tally.executions,
+            predictions: tally.predictions,
             reexecutions: again.fold(0, usize::saturating_add),
             conflicts,
             spans,
-            ..BlockReport::default()
         }
     }
 }

@@ -37,6 +37,10 @@ pub(crate) enum Source<'a> {
     Listed(ListReader<'a>),
 }
 
+/// Notes of one kind about one transaction. They are searched one by one, and code that looks at
+/// thousands of balances must not make that slow.
+const NOTES_MAX: usize = 32;
+
 /// What one transaction depends on beyond the values that it changed.
 #[derive(Debug, Default)]
 pub(crate) struct Notes {
@@ -47,7 +51,7 @@ pub(crate) struct Notes {
     pub(crate) observed: Vec<Address>,
     /// What frames have tried to send from each account, in wei.
     pub(crate) outflows: Vec<(Address, U256)>,
-    /// Whether every balance mattered.
+    /// Whether every balance and nonce mattered: there were too many notes to take.
     pub(crate) observes_all: bool,
     /// Accounts that have tried to create a contract, whose exact nonce mattered.
     pub(crate) creators: Vec<Address>,
@@ -73,26 +77,33 @@ impl Notes {
 
     /// The exact balance of an account mattered.
     pub(crate) fn observe(&mut self, address: Address) {
-        if self.relaxed && !self.observed.contains(&address) {
-            self.observed.push(address);
+        if !self.relaxed || self.observes_all || self.observed.contains(&address) {
+            return;
         }
+        self.observed.push(address);
+        self.observes_all = self.observed.len() >= NOTES_MAX;
     }
 
     /// A frame creates a contract, whose address may follow from its creator's nonce.
     pub(crate) fn create(&mut self, address: Address) {
-        if self.relaxed {
-            self.creators.push(address);
+        if !self.relaxed || self.observes_all || self.creators.contains(&address) {
+            return;
         }
+        self.creators.push(address);
+        self.observes_all = self.creators.len() >= NOTES_MAX;
     }
 
     /// A frame sends `value` from an account.
     pub(crate) fn send(&mut self, address: Address, value: U256) {
-        if !self.relaxed || value.is_zero() {
+        if !self.relaxed || self.observes_all || value.is_zero() {
             return;
         }
         match self.outflows.iter_mut().find(|(from, _)| *from == address) {
             Some((_, sum)) => *sum = sum.saturating_add(value),
-            None => self.outflows.push((address, value)),
+            None => {
+                self.outflows.push((address, value));
+                self.observes_all = self.outflows.len() >= NOTES_MAX;
+            }
         }
     }
 
@@ -111,7 +122,10 @@ impl Database for View<'_> {
     fn basic(&mut self, address: Address) -> Result<Option<AccountInfo>, ExecutionFault> {
         let (account, id) = match &mut self.source {
             Source::Block => (self.overlay.account(&address)?, None),
-            Source::Speculation(cells) => cells.account(&address)?,
+            Source::Speculation(cells) => {
+                let loaded = cells.account(&address)?;
+                (loaded.account, loaded.place)
+            }
             Source::Listed(list) => match list.account(&address) {
                 Some((account, place)) => (account, Some(place)),
                 None => (self.overlay.account(&address)?, None),

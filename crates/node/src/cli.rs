@@ -12,7 +12,7 @@ use crate::{
     dev::{self, DevOptions, MNEMONIC},
     error::NodeError,
     init::{self, InitOptions},
-    keys, member,
+    keys, member, workers,
 };
 use alloy_primitives::{Address, hex};
 use alloy_signer_local::PrivateKeySigner;
@@ -64,7 +64,8 @@ enum Command {
 #[command(after_help = "Examples:
   headway dev                          a block as soon as a transaction waits
   headway dev --block-time 0.4         a block every 0.4 seconds
-  headway dev --data-dir ./chain       keep the chain between runs")]
+  headway dev --data-dir ./chain       keep the chain between runs
+  headway dev --workers 8              execute each block on eight threads")]
 struct DevArgs {
     /// Address that RPC listens on
     #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
@@ -87,9 +88,12 @@ struct DevArgs {
     /// Where to keep the chain; without it a temporary directory, removed at exit
     #[arg(long)]
     data_dir: Option<PathBuf>,
-    /// Threads that execute one block
-    #[arg(long, default_value = "1")]
-    workers: NonZeroUsize,
+    /// Threads that execute one block; without it as many as there are cores, shared by the validators
+    #[arg(long, value_parser = workers::parse)]
+    workers: Option<NonZeroUsize>,
+    /// Keep which worker executed which transaction when, for headway_getBlockExecution
+    #[arg(long)]
+    spans: bool,
     /// Milliseconds added to the execution of every non-empty block, to see a slow executor
     #[arg(long, default_value_t = 0)]
     execution_delay_ms: u64,
@@ -132,6 +136,11 @@ struct InitArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Example:
+  headway node --config network/node0/headway.toml
+
+The config file says all a node may choose, for example on how many threads it executes a block:
+  workers = 8")]
 struct NodeArgs {
     /// The node's config file
     #[arg(long)]
@@ -216,7 +225,10 @@ impl From<DevArgs> for DevOptions {
             block_time: args.block_time,
             gas_limit: args.gas_limit,
             data_dir: args.data_dir,
-            workers: args.workers,
+            workers: args
+                .workers
+                .unwrap_or_else(|| workers::shared_workers(args.validators.into())),
+            spans: args.spans,
             execution_delay: Duration::from_millis(args.execution_delay_ms),
         }
     }

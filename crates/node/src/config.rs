@@ -1,8 +1,14 @@
-//! The config file of one node: TOML, every field written out by `headway init`, no hidden default.
+//! The config file of one node: TOML, every field written out by `headway init`, no hidden default but one:
+//! without `workers` there are as many as the machine has cores.
 //!
 //! Paths are relative to the file. Unknown fields are refused.
 
-use crate::{error::NodeError, keys, network::Peer};
+use crate::{
+    error::NodeError,
+    keys,
+    network::Peer,
+    workers::{self, default_workers},
+};
 use alloy_primitives::Address;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -23,7 +29,8 @@ pub struct NodeConfig {
     pub data_dir: PathBuf,
     /// Who receives the fees of its blocks.
     pub fee_recipient: Address,
-    /// Threads that execute one block.
+    /// Threads that execute one block; without it as many as there are cores.
+    #[serde(default = "default_workers")]
     pub workers: NonZeroUsize,
     /// Connections to peers.
     pub network: NetworkSection,
@@ -72,10 +79,15 @@ impl NodeConfig {
     /// When it cannot be read or a field is wrong.
     pub fn read(path: &Path) -> Result<Self, NodeError> {
         let text = std::fs::read_to_string(path).map_err(NodeError::file("cannot read", path))?;
-        let mut config: Self = toml::from_str(&text).map_err(|error| NodeError::Config {
+        let refuse = |problem| NodeError::Config {
             path: path.to_owned(),
-            problem: error.to_string().trim().replace('\n', " "),
-        })?;
+            problem,
+        };
+        let mut config: Self = toml::from_str(&text)
+            .map_err(|error| refuse(error.to_string().trim().replace('\n', " ")))?;
+        if !workers::in_range(&config.workers) {
+            return Err(refuse(format!("workers: {}", workers::OUT_OF_RANGE)));
+        }
         let directory = path.parent().unwrap_or(Path::new("."));
         config.genesis = directory.join(config.genesis);
         config.key = directory.join(config.key);
@@ -114,5 +126,53 @@ impl PeerSection {
             problem: format!("public_key {}: {problem}", self.public_key),
         })?;
         Ok((key, self.address))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        init::{InitOptions, init},
+        process::TemporaryDirectory,
+    };
+    use primitives::chain::Protocol;
+    use std::{
+        fs,
+        net::{IpAddr, Ipv4Addr},
+    };
+
+    #[test]
+    fn workers_are_written_out_and_have_a_default() {
+        let temporary = TemporaryDirectory::create().unwrap();
+        let directory = temporary.path().join("network");
+        let options = InitOptions {
+            directory: directory.clone(),
+            validators: 1,
+            chain_id: 1,
+            gas_limit: 300_000_000,
+            host: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            p2p_port: 30_300,
+            rpc_port: 8_545,
+            funded: Vec::new(),
+            protocol: Protocol::default(),
+        };
+        init(&options).unwrap();
+        let path = directory.join("node0/headway.toml");
+        let cores = default_workers();
+        let written = fs::read_to_string(&path).unwrap();
+        let line = format!("workers = {cores}\n");
+        assert!(written.contains(&line), "{written}");
+        let read = |workers: &str| {
+            fs::write(&path, written.replace(&line, workers)).unwrap();
+            NodeConfig::read(&path).map(|config| config.workers.get())
+        };
+        assert_eq!(read("").unwrap(), cores.get());
+        assert_eq!(read("workers = 3\n").unwrap(), 3);
+        for wrong in ["workers = 0\n", "workers = 1025\n"] {
+            let error = read(wrong).unwrap_err();
+            assert!(matches!(error, NodeError::Config { .. }), "{error}");
+            assert_eq!(error.exit_code(), 2);
+        }
     }
 }

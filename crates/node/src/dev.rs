@@ -53,6 +53,8 @@ pub struct DevOptions {
     pub data_dir: Option<PathBuf>,
     /// Threads that execute one block.
     pub workers: NonZeroUsize,
+    /// Whether to keep which worker executed which transaction when.
+    pub spans: bool,
     /// Added to the execution of every non-empty block.
     pub execution_delay: Duration,
 }
@@ -239,6 +241,7 @@ async fn start_nodes(
             partition: format!("node{name}"),
             pipeline: PipelineConfig {
                 workers: options.workers,
+                spans: options.spans,
                 execution_delay: options.execution_delay,
                 report_directory: Some(directory.path().to_owned()),
                 ..PipelineConfig::default()

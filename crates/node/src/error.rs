@@ -1,5 +1,6 @@
 //! Why a command ended, in one line with what to do, and its exit code.
 
+use pipeline::PipelineFault;
 use std::{net::SocketAddr, path::PathBuf};
 
 /// Why a command ended.
@@ -83,9 +84,12 @@ pub enum NodeError {
     /// The state could not be opened.
     #[error(transparent)]
     Store(#[from] state::StoreError),
+    /// The operating system gave too few threads.
+    #[error("{0}; choose fewer: --workers N, or workers = N in the config file")]
+    Workers(executor::NoWorkers),
     /// Execution stopped.
     #[error(transparent)]
-    Pipeline(#[from] pipeline::PipelineFault),
+    Pipeline(PipelineFault),
     /// Consensus stopped.
     #[error(transparent)]
     Consensus(#[from] consensus::EngineFault),
@@ -108,6 +112,18 @@ pub enum NodeError {
     },
 }
 
+impl From<PipelineFault> for NodeError {
+    fn from(fault: PipelineFault) -> Self {
+        match fault {
+            PipelineFault::Workers(problem) => Self::Workers(problem),
+            fault @ (PipelineFault::Store(_)
+            | PipelineFault::Chain(_)
+            | PipelineFault::Execution { .. }
+            | PipelineFault::OutOfOrder { .. }) => Self::Pipeline(fault),
+        }
+    }
+}
+
 impl NodeError {
     /// 2 for a mistake of whoever started it, 1 for a fault while running.
     #[must_use]
@@ -122,6 +138,7 @@ impl NodeError {
             | Self::Locked { .. }
             | Self::OtherChain { .. }
             | Self::Option { .. }
+            | Self::Workers(_)
             | Self::NoValidators => 2,
             Self::Store(_)
             | Self::Pipeline(_)

@@ -9,6 +9,7 @@ use crate::{
     config::{NetworkSection, NodeConfig, PeerSection, RpcSection},
     error::NodeError,
     keys,
+    workers::default_workers,
 };
 use alloy_primitives::{Address, U256, address, bytes};
 use commonware_cryptography::Signer as _;
@@ -17,7 +18,6 @@ use std::{
     collections::BTreeMap,
     fs,
     net::{IpAddr, SocketAddr},
-    num::NonZeroUsize,
     path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -189,7 +189,7 @@ fn write_node(
         key: PathBuf::from("node.key"),
         data_dir: PathBuf::from("data"),
         fee_recipient: options.funded.first().copied().unwrap_or_default(),
-        workers: NonZeroUsize::MIN,
+        workers: default_workers(),
         network: NetworkSection {
             listen: SocketAddr::new(options.host, port("--p2p-port", options.p2p_port, index)?),
             validators: peers.to_vec(),

@@ -12,3 +12,4 @@ pub mod network;
 pub mod process;
 pub mod replay;
 pub mod run;
+pub mod workers;

@@ -1,9 +1,13 @@
 //! The thread that executes: one finalized block after the other, in order.
 //!
 //! ```text
-//! job ─▶ snapshot(N-1) ─execute─▶ ExecutedBlock ─commit─▶ root ─▶ header ─seal─▶ observers, events
-//!                                                   └─▶ acknowledge, flush up to the verified height
+//!                                               ┌─commit─▶ state root ─┐
+//! job ─▶ snapshot(N-1) ─execute─▶ ExecutedBlock ┼─other roots──────────┼▶ header ─seal─▶ observers, events
+//!                                               └─access list──────────┘           └▶ acknowledge, flush
 //! ```
+//! The three in the middle are side by side if there are several workers; with one there is no thread but
+//! the pipeline's own. A flush goes up to the verified height.
+//!
 //! A block is acknowledged once it is executed. Its state becomes durable later, with a flush; after
 //! a crash the blocks in between are replayed from the archive of consensus, which never loses one.
 //! It stops for good at the first divergence and at the first failed write. After a divergence it
@@ -11,22 +15,23 @@
 //! this node's results.
 
 use crate::{
-    Chain, DivergenceReport, ExecutedRecord, Ledger, Pipeline, PipelineConfig, RecordError,
+    BlockExecution, Chain, DivergenceReport, ExecutedRecord, Ledger, Pipeline, PipelineConfig,
+    RecordError, StageTimes,
     chain::{ChainError, ChainParts, environment},
     divergence::TransactionOutcome,
     mailbox::{Job, announce},
     metrics::Metrics,
 };
-use alloy_primitives::B256;
+use alloy_primitives::{B256, Bytes};
 use commonware_runtime::{Clock, Handle, Metrics as RuntimeMetrics, Spawner};
 use commonware_utils::Acknowledgement as _;
-use executor::{Engine, ExecutionFault, ExecutionInput, NoWorkers, Roots};
+use executor::{Engine, ExecutedBlock, ExecutionFault, ExecutionInput, NoWorkers, Roots};
 use primitives::{Block, BlockLimits, ChainConfig, ExecutionResult, FinalizedBlock};
 use state::{Store, StoreError};
 use std::{
     fmt,
     sync::{Arc, atomic::Ordering::Relaxed},
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 use tokio::sync::mpsc;
 
@@ -76,6 +81,13 @@ pub struct Foundation {
     pub store: Store,
 }
 
+/// What follows from a block's execution, without what the execution took.
+struct Committed {
+    roots: Roots,
+    access_list: Bytes,
+    times: StageTimes,
+}
+
 /// The executing half of a pipeline.
 pub struct Actor<E> {
     runtime: E,
@@ -123,7 +135,11 @@ impl<E: Clock + Spawner + RuntimeMetrics> Actor<E> {
         let pipeline = Pipeline::new(chain.clone(), sender);
         let flushed_at = runtime.current();
         let metrics = Metrics::new(&runtime);
-        let engine = Engine::new(config.workers)?;
+        let mut engine = Engine::new(config.workers)?;
+        if config.spans {
+            let clock = runtime.child("spans");
+            engine = engine.with_clock(Arc::new(move || since_epoch(clock.current())));
+        }
         let actor = Self {
             runtime,
             chain,
@@ -196,14 +212,12 @@ impl<E: Clock + Spawner + RuntimeMetrics> Actor<E> {
             self.runtime.sleep(self.config.execution_delay).await;
         }
         let started = self.runtime.current();
-        let record = Arc::new(self.execute(block)?);
-        let elapsed = self
-            .runtime
-            .current()
-            .duration_since(started)
-            .unwrap_or_default();
-        self.metrics
-            .executed(record.transactions.len(), record.header.gas_used, elapsed);
+        let (record, execution) = self.execute(block)?;
+        let record = Arc::new(record);
+        let elapsed = self.runtime.current().duration_since(started);
+        self.metrics.executed(&record, elapsed.unwrap_or_default());
+        self.metrics.execution(&execution);
+        self.chain.shared.executions.remember(height, execution);
         self.chain.remember(&record);
         for observer in &mut self.observers {
             observer(&record);
@@ -219,7 +233,10 @@ impl<E: Clock + Spawner + RuntimeMetrics> Actor<E> {
         Ok(())
     }
 
-    fn execute(&self, block: &FinalizedBlock) -> Result<ExecutedRecord, PipelineFault> {
+    fn execute(
+        &self,
+        block: &FinalizedBlock,
+    ) -> Result<(ExecutedRecord, BlockExecution), PipelineFault> {
         let shared = &self.chain.shared;
         let height = block.header().height;
         let parent_height = height.saturating_sub(1);
@@ -235,28 +252,17 @@ impl<E: Clock + Spawner + RuntimeMetrics> Actor<E> {
             block.transactions(),
             block.block().directives(),
         );
-        let executed = self
-            .engine
-            .execute(&input, &snapshot)
-            .map_err(|fault| PipelineFault::Execution { height, fault })?;
-        self.metrics
-            .inclusion_faults(executed.inclusion_faults.len());
-        for fault in &executed.inclusion_faults {
-            shared.inclusion_faults.fetch_add(1, Relaxed);
-            tracing::error!(
-                height,
-                ?fault,
-                "inclusion fault: the affordability rule let it pass"
-            );
-        }
-        let state_root = shared.store.commit(height, executed.diff.clone())?;
-        let roots = Roots {
-            state_root: *state_root,
-            block: executed.roots(block.transactions()),
-        };
+        let start = since_epoch(self.runtime.current());
+        let (executed, time) = timed(&self.runtime, || self.engine.execute(&input, &snapshot));
+        let mut executed = executed.map_err(|fault| PipelineFault::Execution { height, fault })?;
+        self.count_faults(height, &executed);
+        let mut committed = self.commit(block, &mut executed)?;
+        committed.times.execute = time;
         let ordering_digest = B256::from_slice(block.block().digest().as_ref());
+        let environment = &input.environment;
         let header =
-            executor::ethereum_header(&input.environment, &executed, roots, ordering_digest);
+            executor::ethereum_header(environment, &executed, committed.roots, ordering_digest);
+        let execution = BlockExecution::new(executed.report, start, committed.times);
         let record = ExecutedRecord {
             hash: header.hash_slow(),
             header,
@@ -264,8 +270,55 @@ impl<E: Clock + Spawner + RuntimeMetrics> Actor<E> {
             transactions: block.transactions().to_vec(),
             receipts: executed.receipts,
         };
-        shared.store.seal(record.to_stored())?;
-        Ok(record)
+        let stored = record.to_stored(committed.access_list);
+        shared.store.seal(stored)?;
+        Ok((record, execution))
+    }
+
+    fn count_faults(&self, height: u64, executed: &ExecutedBlock) {
+        let faults = &executed.inclusion_faults;
+        self.metrics.inclusion_faults(faults.len());
+        for fault in faults {
+            let count = &self.chain.shared.inclusion_faults;
+            count.fetch_add(1, Relaxed);
+            tracing::error!(
+                height,
+                ?fault,
+                "inclusion fault: the affordability rule let it pass"
+            );
+        }
+    }
+
+    /// Commits what a block wrote, and computes beside it what needs no state.
+    fn commit(
+        &self,
+        block: &FinalizedBlock,
+        executed: &mut ExecutedBlock,
+    ) -> Result<Committed, StoreError> {
+        let (runtime, engine, store) = (&self.runtime, &self.engine, &self.chain.shared.store);
+        let height = block.header().height;
+        let transactions = block.transactions();
+        let diff = std::mem::take(&mut executed.diff);
+        let executed = &*executed;
+        let commit = || timed(runtime, || store.commit(height, diff));
+        let roots = || timed(runtime, || executed.roots(transactions));
+        let list = || timed(runtime, || executed.access_list().encode());
+        let (committed, (roots, list)) = engine.join(commit, || engine.join(roots, list));
+        let times = StageTimes {
+            execute: Duration::ZERO,
+            commit: committed.1,
+            roots: roots.1,
+            access_list: list.1,
+        };
+        let roots = Roots {
+            state_root: *committed.0?,
+            block: roots.0,
+        };
+        Ok(Committed {
+            roots,
+            access_list: list.0.into(),
+            times,
+        })
     }
 
     fn hash_at(&self, height: u64) -> Result<B256, PipelineFault> {
@@ -376,6 +429,16 @@ fn restore_ledger(foundation: &Foundation) -> Result<Ledger, PipelineFault> {
 }
 
 fn unix_ms(time: SystemTime) -> u64 {
-    let elapsed = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
+    u64::try_from(since_epoch(time).as_millis()).unwrap_or(u64::MAX)
+}
+
+fn since_epoch(time: SystemTime) -> Duration {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+fn timed<T>(clock: &impl Clock, work: impl FnOnce() -> T) -> (T, Duration) {
+    let start = clock.current();
+    let done = work();
+    let elapsed = clock.current().duration_since(start);
+    (done, elapsed.unwrap_or_default())
 }

@@ -5,8 +5,8 @@
 //! falls behind by more than [`EVENTS_MAX`] learns that it missed some.
 
 use crate::{
-    DivergenceReport, ExecutedRecord, Ledger, Progress, ProgressWatch, RecordError, ledger::Effect,
-    progress::ProgressSender,
+    DivergenceReport, ExecutedRecord, Ledger, Progress, ProgressWatch, RecordError,
+    execution::Executions, ledger::Effect, progress::ProgressSender,
 };
 use alloy_primitives::{Address, B256, keccak256};
 use executor::BlockEnvironment;
@@ -90,6 +90,7 @@ pub(crate) struct Shared {
     pub(crate) progress: ProgressSender,
     pub(crate) events: broadcast::Sender<ChainEvent>,
     pub(crate) recent_records_max: usize,
+    pub(crate) executions: Executions,
     starting_height: u64,
     ledger: Mutex<Ledger>,
     recent: Mutex<BTreeMap<u64, Arc<ExecutedRecord>>>,
@@ -145,6 +146,7 @@ impl Chain {
                 progress: ProgressSender::new(progress),
                 events: broadcast::Sender::new(EVENTS_MAX),
                 recent_records_max: parts.recent_records_max,
+                executions: Executions::new(parts.recent_records_max),
                 starting_height,
                 ledger: Mutex::new(parts.ledger),
                 recent: Mutex::default(),
@@ -258,11 +260,16 @@ impl Chain {
     /// # Errors
     /// When the store fails or is damaged, and for what this node computed after it diverged.
     pub fn record(&self, height: u64) -> Result<Option<Arc<ExecutedRecord>>, ChainError> {
+        self.check_not_diverged(height)?;
+        self.own_record(height)
+    }
+
+    pub(crate) fn check_not_diverged(&self, height: u64) -> Result<(), ChainError> {
         match self.diverged() {
             Some(report) if height > report.last_equal_height => {
                 Err(ChainError::Diverged(Box::new(report)))
             }
-            Some(_) | None => self.own_record(height),
+            Some(_) | None => Ok(()),
         }
     }
 

@@ -2,7 +2,7 @@
 //! ordering block at height 0.
 
 use crate::ExecutedRecord;
-use alloy_primitives::{B256, keccak256};
+use alloy_primitives::{B256, Bytes, keccak256};
 use primitives::{Block, Genesis, crypto::genesis_context, genesis::account_storage};
 use state::{GenesisAccount, GenesisAlloc, GenesisState, genesis_root};
 
@@ -20,7 +20,7 @@ pub fn genesis(genesis: &Genesis) -> (GenesisState, Block) {
         transactions: Vec::new(),
         receipts: Vec::new(),
     };
-    let stored = record.to_stored();
+    let stored = record.to_stored(Bytes::new());
     (
         GenesisState {
             hash,

@@ -5,6 +5,7 @@ mod chain;
 mod config;
 mod control;
 mod divergence;
+mod execution;
 mod genesis;
 mod ledger;
 mod mailbox;
@@ -18,6 +19,9 @@ pub use chain::{Chain, ChainError, ChainEvent, Located, SyncProgress, environmen
 pub use config::PipelineConfig;
 pub use control::{DevControl, DevError};
 pub use divergence::{DivergenceReport, TransactionOutcome};
+pub use execution::{
+    BlockConflict, BlockExecution, CONFLICT_TRANSACTIONS_MAX, CONFLICTS_MAX, SPANS_MAX, StageTimes,
+};
 pub use genesis::{genesis, genesis_digest};
 pub use ledger::{Effect, Ledger};
 pub use mailbox::Pipeline;

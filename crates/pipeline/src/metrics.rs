@@ -1,9 +1,14 @@
 //! What one pipeline counts, for Prometheus.
 
+use crate::{BlockExecution, ExecutedRecord};
 use commonware_runtime::{
     Metrics as RuntimeMetrics,
-    telemetry::metrics::{Counter, Gauge, Histogram, MetricsExt as _, histogram::Buckets},
+    telemetry::metrics::{
+        Counter, CounterFamily, EncodeLabelSet, Gauge, Histogram, MetricsExt as _,
+        histogram::Buckets,
+    },
 };
+use executor::Way;
 use primitives::Heads;
 use std::time::Duration;
 
@@ -17,6 +22,18 @@ pub(crate) struct Metrics {
     gas: Counter,
     inclusion_faults: Counter,
     execution_seconds: Histogram,
+    blocks: CounterFamily<ByWay>,
+    reexecutions: Counter,
+    conflicts: Counter,
+    slots_predicted: Counter,
+    slots_touched: Counter,
+    slots_hit: Counter,
+}
+
+/// Which way blocks were executed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByWay {
+    way: &'static str,
 }
 
 impl Metrics {
@@ -39,6 +56,28 @@ impl Metrics {
                 "Time to execute and commit one block",
                 Buckets::LOCAL,
             ),
+            blocks: runtime.family("blocks", "Blocks executed, by the way they were executed"),
+            reexecutions: runtime.counter(
+                "reexecutions",
+                "Transactions executed again, because what they had seen ahead of their turn changed",
+            ),
+            conflicts: runtime.counter(
+                "conflicts",
+                "Locations that made transactions of a block execute again",
+            ),
+            slots_predicted: runtime.counter(
+                "slots_predicted",
+                "Storage slots that transactions were predicted to touch",
+            ),
+            slots_touched: runtime.counter(
+                "slots_touched",
+                "Storage slots that transactions with predictions touched",
+            ),
+            slots_hit: runtime.counter(
+                "slots_hit",
+                "Storage slots both predicted and touched: over slots_predicted it is the precision, \
+                 over slots_touched the recall",
+            ),
         }
     }
 
@@ -48,17 +87,33 @@ impl Metrics {
         set(&self.finalized_height, heads.finalized_height);
     }
 
-    pub(crate) fn executed(&self, transactions: usize, gas_used: u64, elapsed: Duration) {
-        self.transactions
-            .inc_by(u64::try_from(transactions).unwrap_or(u64::MAX));
-        self.gas.inc_by(gas_used);
+    pub(crate) fn executed(&self, record: &ExecutedRecord, elapsed: Duration) {
+        add(&self.transactions, record.transactions.len());
+        self.gas.inc_by(record.header.gas_used);
         self.execution_seconds.observe(elapsed.as_secs_f64());
     }
 
-    pub(crate) fn inclusion_faults(&self, count: usize) {
-        self.inclusion_faults
-            .inc_by(u64::try_from(count).unwrap_or(u64::MAX));
+    pub(crate) fn execution(&self, execution: &BlockExecution) {
+        let way = match execution.way {
+            Way::InOrder => "in_order",
+            Way::First => "first",
+            Way::Listed => "listed",
+        };
+        self.blocks.get_or_create(&ByWay { way }).inc();
+        add(&self.reexecutions, execution.reexecutions);
+        add(&self.conflicts, execution.conflict_count);
+        self.slots_predicted.inc_by(execution.predictions.predicted);
+        self.slots_touched.inc_by(execution.predictions.touched);
+        self.slots_hit.inc_by(execution.predictions.hits);
     }
+
+    pub(crate) fn inclusion_faults(&self, count: usize) {
+        add(&self.inclusion_faults, count);
+    }
+}
+
+fn add(counter: &Counter, count: usize) {
+    counter.inc_by(u64::try_from(count).unwrap_or(u64::MAX));
 }
 
 fn set(gauge: &Gauge, height: u64) {

@@ -5,6 +5,8 @@
 //! body     consensus encoding of the ordering block, then one sender (20 bytes) for each transaction
 //! receipts the executor's encoding
 //! ```
+//! The block's access list, in the executor's encoding, is stored beside and not read back with it: few
+//! readers want it.
 
 use alloy_consensus::Header;
 use alloy_primitives::{Address, B256, Bytes};
@@ -46,9 +48,9 @@ impl ExecutedRecord {
         self.header.number
     }
 
-    /// Encodes it for the store.
+    /// Encodes it for the store, with an encoded access list.
     #[must_use]
-    pub fn to_stored(&self) -> BlockRecord {
+    pub fn to_stored(&self, access_list: Bytes) -> BlockRecord {
         let senders_size = self.transactions.len().saturating_mul(Address::len_bytes());
         let mut body = Vec::with_capacity(self.block.encode_size().saturating_add(senders_size));
         self.block.write(&mut body);
@@ -63,6 +65,7 @@ impl ExecutedRecord {
             header: header.into(),
             body: body.into(),
             receipts: Receipt::encode_all(&self.receipts).into(),
+            access_list,
             transaction_hashes: self.transactions.iter().map(|tx| tx.hash()).collect(),
         }
     }

@@ -39,6 +39,8 @@ pub const FEE_HISTORY_BLOCKS_MAX: u64 = 1_024;
 pub const FEE_HISTORY_PERCENTILES_MAX: usize = 100;
 /// Storage keys in one `eth_getProof` (geth's).
 pub const PROOF_KEYS_MAX: usize = 1_024;
+/// Longest encoded access list that is served, in bytes: of some 50,000 transfers.
+pub const ACCESS_LIST_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// How long `eth_sendRawTransactionSync` waits when the caller does not say, in milliseconds.
 pub const RECEIPT_WAIT_MS: u64 = 20_000;
 /// The longest it waits, in milliseconds.

@@ -6,6 +6,7 @@
 //! | -32602 | the arguments are wrong |
 //! | -32601 | no such method, or only on a development chain |
 //! | -32005 | more than this node answers at once |
+//! | -32001 | known, but without what was asked for |
 //! | -32000 | everything else: no such block, transaction refused, execution failed, syncing |
 //! | 3 | the call reverted; its output is in `data` |
 //! | 4 | EIP-7966: sent, but no receipt in time; the hash is in `data` |
@@ -23,6 +24,7 @@ use state::{ReadFault, UnknownHeight};
 
 const CALL_FAILED_CODE: i32 = -32000;
 const LIMIT_EXCEEDED_CODE: i32 = -32005;
+const RESOURCE_NOT_FOUND_CODE: i32 = -32001;
 const REVERTED_CODE: i32 = 3;
 const RECEIPT_TIMEOUT_CODE: i32 = 4;
 
@@ -107,6 +109,11 @@ pub enum RpcError {
         /// Oldest height whose state is kept.
         oldest: u64,
     },
+    /// An executed block of which no access list was stored.
+    #[error(
+        "resource not found: block {0} was executed by a build that stored no access lists; a node with an empty data directory has all"
+    )]
+    AccessListUnavailable(u64),
     /// Bytes that are not a transaction of this chain.
     #[error("{}", transaction_text(.0))]
     Transaction(#[from] TransactionError),
@@ -161,6 +168,7 @@ impl RpcError {
             | Self::ArgumentsConflict(_) => INVALID_PARAMS_CODE,
             Self::OnlyInDev(_) => METHOD_NOT_FOUND_CODE,
             Self::LimitExceeded(_) | Self::Busy(_) => LIMIT_EXCEEDED_CODE,
+            Self::AccessListUnavailable(_) => RESOURCE_NOT_FOUND_CODE,
             Self::Reverted(_) => REVERTED_CODE,
             Self::ReceiptTimeout { .. } => RECEIPT_TIMEOUT_CODE,
             Self::Internal(_) => INTERNAL_ERROR_CODE,

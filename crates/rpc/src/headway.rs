@@ -4,9 +4,15 @@
 //! |---|---|
 //! | `headway_getHeads` | the verified, executed and finalized height |
 //! | `headway_getBlockStages(block)` | when a block reached each stage here, in Unix milliseconds; null for one never seen |
+//! | `headway_getBlockAccessList(block)` | what a block read and wrote, with values; null for one that is not executed |
+//! | `headway_getBlockExecution(block)` | how this node executed a block: workers, conflicts, times; null for one not recent |
 //! | `headway_getInclusionBudget(address)` | what an account's next transaction may cost now |
 //!
-//! Heights are quantities; times are numbers, because every language's clock takes them as they are.
+//! A block is a number, a tag or a hash; for stages, which a block has before its hash, a number or a tag.
+//! Heights are quantities; times and counts are numbers, because every language takes them as they are.
+
+mod access_list;
+mod execution;
 
 use crate::{
     args::Args,
@@ -15,7 +21,7 @@ use crate::{
     eth::tag::{self, Selected},
     registry::Registry,
 };
-use alloy_eips::BlockNumberOrTag;
+use alloy_eips::{BlockId, BlockNumberOrTag};
 use alloy_primitives::{Address, U64, U256};
 use primitives::{BlockStages, Heads};
 use serde::Serialize;
@@ -23,7 +29,17 @@ use serde::Serialize;
 pub(crate) fn register(methods: &mut Registry) {
     methods.quick("headway_getHeads", heads);
     methods.quick("headway_getBlockStages", block_stages);
+    methods.heavy("headway_getBlockAccessList", access_list::access_list);
+    methods.quick("headway_getBlockExecution", execution::execution);
     methods.heavy("headway_getInclusionBudget", inclusion_budget);
+}
+
+/// Height of the executed block that a caller means; none for an unknown one and for `pending`.
+fn executed_height(backend: &Backend, id: BlockId) -> Result<Option<u64>, RpcError> {
+    Ok(match tag::by_id(backend, id)? {
+        Some(Selected::Executed(height)) => Some(height),
+        Some(Selected::Pending) | None => None,
+    })
 }
 
 /// The three heads.

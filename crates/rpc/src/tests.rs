@@ -4,6 +4,7 @@ mod blocks;
 mod calls;
 mod dev;
 mod errors;
+mod execution;
 mod logs;
 mod pool;
 mod push;

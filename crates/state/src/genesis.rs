@@ -57,6 +57,7 @@ impl GenesisState {
             header: self.header.clone(),
             body: self.body.clone(),
             receipts: Bytes::new(),
+            access_list: Bytes::new(),
             transaction_hashes: Vec::new(),
         }
     }

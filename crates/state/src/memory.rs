@@ -77,9 +77,9 @@ impl MemoryState {
 
     /// The state root, computed from nothing.
     pub fn root(&self) -> StateRoot {
-        let rows = self.iter().map(|(address, account, slots)| {
-            (address, account, slots.into_iter().collect())
-        });
+        let rows = self
+            .iter()
+            .map(|(address, account, slots)| (address, account, slots.into_iter().collect()));
         StateTrie::build(rows).root()
     }
 

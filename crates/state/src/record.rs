@@ -2,7 +2,7 @@
 
 use alloy_primitives::{B256, Bytes};
 
-/// An executed block: its Ethereum header hash and three encodings that this crate does not read.
+/// An executed block: its Ethereum header hash and four encodings that this crate does not read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BlockRecord {
     /// Height, which is the Ethereum block number.
@@ -15,6 +15,8 @@ pub struct BlockRecord {
     pub body: Bytes,
     /// Encoded receipts.
     pub receipts: Bytes,
+    /// Encoded access list; empty for genesis, and for what was stored before there were any.
+    pub access_list: Bytes,
     /// Hashes of the block's transactions, in order.
     pub transaction_hashes: Vec<B256>,
 }

@@ -184,6 +184,15 @@ impl Store {
         Ok(record.map(Arc::new))
     }
 
+    /// The encoded access list of the block at a height; empty where there is none.
+    pub fn access_list(&self, height: u64) -> Result<Bytes, StoreError> {
+        let unflushed = self.inner.chain().record(height);
+        match unflushed {
+            Some(record) => Ok(record.access_list.clone()),
+            None => Ok(tables::access_list(&self.inner.database, height).map_err(Box::new)?),
+        }
+    }
+
     /// The height of the block with this Ethereum header hash.
     pub fn height_of_block(&self, hash: &B256) -> Result<Option<u64>, StoreError> {
         let retained = self.inner.chain().height_of_block(hash);

@@ -63,7 +63,7 @@ pub fn corrupt_state(
     let height = flushed.saturating_add(1);
     let written = store
         .commit(height, diff)
-        .and_then(|_wrong_root| store.seal(next(height).to_stored()))
+        .and_then(|_wrong_root| store.seal(next(height).to_stored(Default::default())))
         .and_then(|()| store.flush(height));
     written.expect("a simulated disk writes");
     height

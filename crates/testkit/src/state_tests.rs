@@ -1,10 +1,11 @@
 //! The `GeneralStateTests` of the Ethereum project: one transaction over a small state, and the
-//! state root and logs that every client must reach.
+//! state root and logs that every client must reach, in whatever way it executes.
 
 use alloy_eips::Decodable2718;
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use executor::{
-    BlockEnvironment, EthereumRules, ExecutedBlock, ExecutionInput, Fork, execute_sequential,
+    BlockEnvironment, Engine, EthereumRules, ExecutedBlock, ExecutionInput, Fork,
+    execute_sequential,
 };
 use primitives::{RecoveredTransaction, transaction::Envelope};
 use serde::Deserialize;
@@ -31,6 +32,7 @@ pub struct Report {
     pub skipped: usize,
     /// Every one that ended differently, with the reason.
     pub failures: Vec<String>,
+    engines: Vec<Engine>,
 }
 
 #[derive(Deserialize)]
@@ -77,6 +79,15 @@ struct Case {
 }
 
 impl Report {
+    /// Nothing run so far. What is executed in order will be executed by each engine as well.
+    #[must_use]
+    pub fn new(engines: Vec<Engine>) -> Self {
+        Self {
+            engines,
+            ..Self::default()
+        }
+    }
+
     /// Runs every test of a file.
     ///
     /// # Panics
@@ -101,7 +112,7 @@ impl Report {
         let before = test.state();
         for (index, case) in cases.iter().enumerate() {
             self.run += 1;
-            if let Err(problem) = test.check(&before, fork, case) {
+            if let Err(problem) = test.check(&before, fork, case, &self.engines) {
                 let failure = format!("{name} fork={fork:?} case={index}: {problem}");
                 self.failures.push(failure);
             }
@@ -110,8 +121,14 @@ impl Report {
 }
 
 impl Test {
-    fn check(&self, before: &MemoryState, fork: Fork, case: &Case) -> Result<(), String> {
-        let executed = self.execute(before, fork, case)?;
+    fn check(
+        &self,
+        before: &MemoryState,
+        fork: Fork,
+        case: &Case,
+        engines: &[Engine],
+    ) -> Result<(), String> {
+        let executed = self.execute(before, fork, case, engines)?;
         let mut after = before.clone();
         let mut logs = Vec::new();
         let mut rejection = Some("it cannot be decoded".to_owned());
@@ -143,6 +160,7 @@ impl Test {
         before: &MemoryState,
         fork: Fork,
         case: &Case,
+        engines: &[Engine],
     ) -> Result<Option<ExecutedBlock>, String> {
         let Ok(envelope) = Envelope::decode_2718_exact(&case.txbytes) else {
             return Ok(None);
@@ -161,9 +179,15 @@ impl Test {
         let chain = crate::mainnet::chain();
         let environment = self.env.block();
         let input = ExecutionInput::ethereum(&chain, environment, &transactions, rules);
-        execute_sequential(&input, before)
-            .map(Some)
-            .map_err(|fault| fault.to_string())
+        let executed = execute_sequential(&input, before).map_err(|fault| fault.to_string())?;
+        for engine in engines {
+            let other = engine.execute(&input, before);
+            let other = other.map_err(|fault| format!("{engine:?}: {fault}"))?;
+            if other != executed {
+                return Err(format!("{engine:?} reaches another result"));
+            }
+        }
+        Ok(Some(executed))
     }
 
     fn state(&self) -> MemoryState {

@@ -1,10 +1,12 @@
 //! Ethereum's own answers: blocks of mainnet, and the public state tests.
 //!
+//! Everything is executed in order and by engines of several sizes; all have to agree.
+//!
 //! Everything runs in the default profile but the few files that loop for a minute each; those are
 //! for the slow one.
 
 use alloy_primitives::keccak256;
-use executor::execute_sequential;
+use executor::{Engine, execute_sequential};
 use std::{num::NonZeroUsize, path::Path};
 use testkit::{
     fixtures::{ETHEREUM_TESTS, MAINNET_BLOCKS, json_files, unpack},
@@ -22,6 +24,7 @@ fn mainnet_blocks_conformance() {
     };
     let codes = read_codes(&folder.join("codes.json")).unwrap();
     let chain = chain();
+    let engines = engines(&[1, 2, 4]);
     let mut differences = Vec::new();
     let (mut blocks, mut transactions) = (0, 0);
     for path in json_files(&folder.join("blocks")) {
@@ -29,6 +32,14 @@ fn mainnet_blocks_conformance() {
         let input = block.input(&chain);
         let executed = execute_sequential(&input, block.state()).unwrap();
         differences.extend(block.differences(&executed));
+        for engine in &engines {
+            // The second time, it knows the code and the conflicts of the block.
+            for time in 0..2 {
+                let other = engine.execute(&input, block.state()).unwrap();
+                let height = block.height();
+                assert!(other == executed, "{engine:?} height={height} time={time}");
+            }
+        }
         blocks += 1;
         transactions += executed.receipts.len();
     }
@@ -60,13 +71,21 @@ fn is_long(name: &str) -> bool {
 
 fn run_state_tests(takes: impl Fn(&str) -> bool) -> Option<Report> {
     let folder = unpack(ETHEREUM_TESTS)?.join("GeneralStateTests");
-    let mut report = Report::default();
+    let mut report = Report::new(engines(&[1, 4]));
     for path in json_files(&folder) {
         if takes(&name(&folder, &path)) {
             report.run_file(&path);
         }
     }
     Some(report)
+}
+
+/// Engines with so many workers, which use all of them even for one transaction.
+fn engines(workers: &[usize]) -> Vec<Engine> {
+    let workers = workers.iter().map(|workers| NonZeroUsize::new(*workers));
+    workers
+        .map(|workers| Engine::new(workers.unwrap()).unwrap().always_parallel())
+        .collect()
 }
 
 /// The path below the set's folder, so that it is the same on every machine.

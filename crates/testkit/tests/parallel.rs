@@ -1,5 +1,7 @@
 //! Every way of executing a block gives what executing it in order gives.
 
+mod stress;
+
 use executor::{Engine, ExecutedBlock, execute_sequential};
 use std::num::NonZeroUsize;
 use testkit::blocks::{GeneratedBlock, random_block};
@@ -36,6 +38,7 @@ fn engines() -> Vec<Engine> {
         engine(1),
         engine(2).always_parallel(),
         engine(4).always_parallel(),
+        engine(3).always_parallel().with_false_predictions(7),
     ]
 }
 

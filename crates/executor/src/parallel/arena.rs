@@ -27,7 +27,7 @@ type Shard<K> = Mutex<HashMap<K, usize>>;
 /// Values by key.
 pub(crate) struct Arena<K, V> {
     hasher: DefaultHashBuilder,
-    shards: Box<[Shard<K>]>,
+    shards: [Shard<K>; SHARDS],
     chunks: Box<[OnceLock<Chunk<V>>]>,
     first_chunk: usize,
     length: AtomicUsize,
@@ -48,7 +48,7 @@ impl<K: Hash + Eq + Copy, V> Arena<K, V> {
         let shard = || Mutex::new(HashMap::with_capacity_and_hasher(each, Default::default()));
         Self {
             hasher: Default::default(),
-            shards: (0..SHARDS).map(|_| shard()).collect(),
+            shards: std::array::from_fn(|_| shard()),
             chunks: (0..SIZES.saturating_mul(CHUNKS_PER_SIZE))
                 .map(|_| OnceLock::new())
                 .collect(),
@@ -147,7 +147,8 @@ impl<K: Hash + Eq + Copy, V> Arena<K, V> {
         // The low bits choose the bucket within the shard's own map.
         let hash = self.hasher.hash_one(key) >> 48;
         let index = usize::try_from(hash).unwrap_or(0) % SHARDS;
-        let shard = self.shards.get(index).unwrap_or(&self.shards[0]);
+        let [first, ..] = &self.shards;
+        let shard = self.shards.get(index).unwrap_or(first);
         shard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

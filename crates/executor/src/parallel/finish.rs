@@ -76,14 +76,13 @@ fn finish_receipts(
 
 fn diff(cells: &Cells<'_>, codes: &BTreeMap<B256, Bytes>) -> StateDiff {
     let (accounts, slots) = rayon::join(|| changed_accounts(cells), || changed_slots(cells));
-    let mut slots = slots.as_slice();
-    let accounts: BTreeMap<Address, AccountDiff> = accounts
-        .iter()
-        .filter_map(|(address, place)| {
-            let own = take_slots(&mut slots, address);
-            Some((*address, account_diff(cells, *place, own)?))
-        })
+    // Looking at the cells again takes longer than building the map, so all workers do it.
+    let accounts: Vec<_> = accounts
+        .par_iter()
+        .with_min_len(PART_MIN)
+        .filter_map(|(address, place)| Some((*address, account_diff(cells, *place, &slots)?)))
         .collect();
+    let accounts = accounts.into_iter().collect();
     let code = match codes.is_empty() {
         true => BTreeMap::new(),
         false => new_code(cells, &accounts, codes),
@@ -140,17 +139,15 @@ fn changed_slots(cells: &Cells<'_>) -> Vec<(Address, U256, usize)> {
     changed
 }
 
-/// Takes the slots of an account from the front; those of accounts before it are nobody's.
-fn take_slots<'s>(
-    slots: &mut &'s [(Address, U256, usize)],
+/// The slots of one account, out of all by address.
+fn slots_of<'s>(
+    slots: &'s [(Address, U256, usize)],
     address: &Address,
 ) -> &'s [(Address, U256, usize)] {
-    let start = slots.iter().position(|(of, ..)| of >= address);
-    let (_, rest) = slots.split_at(start.unwrap_or(slots.len()));
-    let end = rest.iter().position(|(of, ..)| of != address);
-    let (own, rest) = rest.split_at(end.unwrap_or(rest.len()));
-    *slots = rest;
-    own
+    let start = slots.partition_point(|(of, ..)| of < address);
+    let (_, rest) = slots.split_at(start);
+    let end = rest.partition_point(|(of, ..)| of == address);
+    rest.split_at(end).0
 }
 
 /// How an account differs from what it was before the block.
@@ -165,7 +162,11 @@ fn account_diff(
     if present.account.is_none() {
         return existed.then(AccountDiff::default);
     }
-    let storage: BTreeMap<U256, U256> = slots
+    let own = match cell.marks.has_written_slot() {
+        true => slots_of(slots, &cell.address),
+        false => &[],
+    };
+    let storage: BTreeMap<U256, U256> = own
         .iter()
         .filter_map(|(_, key, place)| {
             let cell = cells.slots.at(*place)?;

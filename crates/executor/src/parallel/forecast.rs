@@ -7,6 +7,7 @@ use crate::{
     predict::{Observation, PredictedSlot, Predictor, Wanted, selector},
     transfer::Transfer,
 };
+use alloy_consensus::Transaction as _;
 use alloy_primitives::{Address, B256, U256, map::HashMap};
 use primitives::RecoveredTransaction;
 use std::sync::{PoisonError, RwLock};
@@ -21,6 +22,8 @@ pub(crate) struct KnownCall {
     pub(crate) code_hash: B256,
     /// Whether what it does is to be noted.
     pub(crate) learns: bool,
+    /// What calls of this kind have used lately, on average.
+    pub(crate) gas: Option<u64>,
 }
 
 /// Predictions for the transactions of one block, made in order.
@@ -32,6 +35,8 @@ pub(crate) struct Forecast<'p> {
     /// The last transaction so far that is expected to write a slot.
     writers: HashMap<(Address, U256), usize>,
     predicted: Vec<PredictedSlot>,
+    /// Says something false about every transaction instead: for tests.
+    lies: Option<u64>,
 }
 
 impl<'p> Forecast<'p> {
@@ -46,12 +51,22 @@ impl<'p> Forecast<'p> {
             transactions,
             writers: HashMap::default(),
             predicted: Vec::new(),
+            lies: None,
         }
+    }
+
+    /// The same, but what it says follows from a seed alone.
+    pub(crate) const fn lying(mut self, seed: Option<u64>) -> Self {
+        self.lies = seed;
+        self
     }
 
     /// The last earlier transaction that is expected to write what this one touches. Asked once for
     /// each transaction, in order.
     pub(crate) fn earlier_writer(&mut self, index: usize) -> Option<usize> {
+        if let Some(seed) = self.lies {
+            return lie(seed, index);
+        }
         let call = self.calls.get(index).copied().flatten()?;
         let transaction = self.transactions.get(index)?;
         self.predicted.clear();
@@ -74,6 +89,15 @@ impl<'p> Forecast<'p> {
         }
         latest
     }
+}
+
+/// Any earlier transaction, or none.
+fn lie(seed: u64, index: usize) -> Option<usize> {
+    const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
+    let place = u64::try_from(index).ok()?;
+    let mixed = (seed ^ place).wrapping_mul(MULTIPLIER);
+    let earlier = (mixed >> 32).checked_rem(place)?;
+    (mixed & 3 != 0).then_some(usize::try_from(earlier).ok()?)
 }
 
 /// Tells the predictor that a transaction was executed again because of a slot, and who wrote it.
@@ -99,13 +123,13 @@ pub(crate) fn learn_conflict(
     }
 }
 
-/// What is known of the calls of a block, and the gas they are expected to use; `code_hash_of` tells the code of an account.
+/// What is known of the calls of a block; `code_hash_of` tells the code of an account.
 pub(crate) fn known_calls(
     predictor: &RwLock<Predictor>,
     transactions: &[RecoveredTransaction],
     transfers: &[Option<Transfer>],
     mut code_hash_of: impl FnMut(&Address) -> Option<B256>,
-) -> (Vec<Option<KnownCall>>, Vec<Option<u64>>) {
+) -> Vec<Option<KnownCall>> {
     let predictor = predictor.read().unwrap_or_else(PoisonError::into_inner);
     let mut hashes: HashMap<Address, Option<B256>> = HashMap::default();
     transactions
@@ -113,23 +137,17 @@ pub(crate) fn known_calls(
         .zip(transfers)
         .map(|(transaction, transfer)| {
             if transfer.is_some() {
-                return (None, None);
+                return None;
             }
-            let known = recipient(transaction).and_then(|address| {
-                let entry = hashes.entry(address);
-                *entry.or_insert_with(|| code_hash_of(&address))
-            });
+            let address = transaction.to()?;
+            let entry = hashes.entry(address);
+            let code_hash = (*entry.or_insert_with(|| code_hash_of(&address)))?;
             let selector = selector(transaction);
-            let call = known.map(|code_hash| KnownCall {
+            Some(KnownCall {
                 code_hash,
                 learns: predictor.wants_to_learn(code_hash, selector),
-            });
-            (call, known.and_then(|hash| predictor.gas(hash, selector)))
+                gas: predictor.gas(code_hash, selector),
+            })
         })
-        .unzip()
-}
-
-fn recipient(transaction: &RecoveredTransaction) -> Option<Address> {
-    use alloy_consensus::Transaction as _;
-    transaction.to()
+        .collect()
 }

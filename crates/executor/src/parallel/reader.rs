@@ -19,6 +19,13 @@ pub(crate) struct CellReader<'a> {
     pub(crate) run: Run<'a>,
 }
 
+/// An account for the machine, and by what to find it again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LoadedAccount {
+    pub(crate) account: Option<Account>,
+    pub(crate) place: Option<usize>,
+}
+
 impl<'a> CellReader<'a> {
     pub(crate) fn new(cells: &'a Cells<'a>) -> Self {
         Self {
@@ -34,10 +41,7 @@ impl<'a> CellReader<'a> {
         self.run.clear();
     }
 
-    pub(crate) fn account(
-        &mut self,
-        address: &Address,
-    ) -> Result<(Option<Account>, Option<usize>), ExecutionFault> {
+    pub(crate) fn account(&mut self, address: &Address) -> Result<LoadedAccount, ExecutionFault> {
         let cell = self.cells.account(address)?;
         let effect = AccountEffect::new(cell);
         let mut account = effect.seen.value.account;
@@ -48,7 +52,10 @@ impl<'a> CellReader<'a> {
         {
             account.nonce = nonce;
         }
-        Ok((account, Some(place)))
+        Ok(LoadedAccount {
+            account,
+            place: Some(place),
+        })
     }
 
     pub(crate) fn storage(

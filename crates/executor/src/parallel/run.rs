@@ -9,7 +9,7 @@ use super::{
     reader::CellReader,
 };
 use crate::{fault::ExecutionFault, receipt::ReceiptDraft, view::Notes};
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{B256, U256};
 use revm::{
     bytecode::Bytecode,
     context::TxEnv,
@@ -23,11 +23,27 @@ use state::Account;
 pub(crate) struct Run<'a> {
     pub(crate) accounts: Vec<AccountEffect<'a>>,
     pub(crate) slots: Vec<SlotEffect<'a>>,
-    /// Place of the account among the effects, hash, code; no code for a delegation that ended.
-    pub(crate) codes: Vec<(usize, B256, Option<Bytecode>)>,
+    pub(crate) codes: Vec<NewCode>,
     pub(crate) draft: ReceiptDraft,
     /// For the fee receiver, in wei.
     pub(crate) tip: U256,
+}
+
+/// Runs on their way between workers, or over and kept for their memory.
+#[expect(
+    clippy::vec_box,
+    reason = "the box is what is handed on; a run is large"
+)]
+pub(crate) type Runs<'a> = Vec<Box<Run<'a>>>;
+
+/// Code that a transaction gives an account.
+#[derive(Debug)]
+pub(crate) struct NewCode {
+    /// Place of the account among the effects.
+    account: usize,
+    pub(crate) hash: B256,
+    /// Nothing for a delegation that ended.
+    pub(crate) code: Option<Bytecode>,
 }
 
 /// One account that a transaction has loaded.
@@ -124,8 +140,11 @@ impl<'a> Run<'a> {
             effect.need = Need::new(effect, outcome.notes, outcome.transaction, after);
             effect.change = Change::new(effect, after);
             if effect.change.is_some_and(|change| change.has_new_code) {
-                let hash = after.info.code_hash;
-                self.codes.push((place, hash, after.info.code.clone()));
+                self.codes.push(NewCode {
+                    account: place,
+                    hash: after.info.code_hash,
+                    code: after.info.code.clone(),
+                });
             }
             if after.is_created() && !after.is_selfdestructed() {
                 created.push(place);
@@ -187,8 +206,8 @@ impl<'a> Run<'a> {
     pub(crate) fn new_code_hash(&self, place: usize) -> Option<B256> {
         let mut codes = self.codes.iter();
         codes
-            .find(|(of, ..)| *of == place)
-            .map(|(_, hash, _)| *hash)
+            .find(|code| code.account == place)
+            .map(|code| code.hash)
     }
 
     /// The first location that is not what the transaction saw, if there is one.
@@ -330,7 +349,7 @@ impl Need {
         let is_sender = transaction.caller == *address;
         let authorizes = !transaction.authorization_list.is_empty();
         let before = effect.seen.value.account.unwrap_or_default();
-        let uses_nonce = authorizes || notes.creators.contains(address);
+        let uses_nonce = authorizes || notes.observes_all || notes.creators.contains(address);
         let changes_nonce = after.info.nonce != before.nonce && !after.is_created();
         Self {
             exact_balance: notes.observes_all

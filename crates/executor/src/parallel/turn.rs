@@ -2,7 +2,7 @@
 
 use super::{
     cells::{AccountCell, Cells, Present},
-    run::Run,
+    run::{Run, SlotEffect},
 };
 use crate::{
     access::{AccessLog, AccountWrite, SlotWrite},
@@ -51,10 +51,11 @@ impl<'a> Turn<'a> {
         let index = self.index();
         self.incarnations.clear();
         let mut tip_is_lost = false;
-        for (_, hash, code) in &run.codes {
-            if let (true, Some(code)) = (*hash != Account::default().code_hash, code) {
-                self.cells.create_code(*hash, code.clone());
-                self.log.codes.push((*hash, code.clone()));
+        for new in &run.codes {
+            let is_code = new.hash != Account::default().code_hash;
+            if let (true, Some(code)) = (is_code, &new.code) {
+                self.cells.create_code(new.hash, code.clone());
+                self.log.codes.push((new.hash, code.clone()));
             }
         }
         for (place, effect) in run.accounts.iter().enumerate() {
@@ -72,24 +73,29 @@ impl<'a> Turn<'a> {
         }
         for effect in &run.slots {
             effect.cell.marks.touch();
-            let incarnation = self.incarnations.get(effect.account).copied().flatten();
-            if let (Some(value), Some(incarnation)) = (effect.written, incarnation) {
-                effect.cell.marks.write();
-                if let Some(account) = run.accounts.get(effect.account) {
-                    account.cell.marks.write_slot();
-                }
-                effect.cell.set(value, incarnation);
-                effect.cell.set_writer(index);
-                self.log.slots.push(SlotWrite {
-                    index,
-                    address: effect.cell.address,
-                    slot: effect.cell.key,
-                    value,
-                });
-            }
+            self.write_slot(index, run, effect);
         }
         self.drafts.push(std::mem::take(&mut run.draft));
         self.pay_tip(index, if tip_is_lost { U256::ZERO } else { run.tip })
+    }
+
+    fn write_slot(&mut self, index: u32, run: &Run<'_>, effect: &SlotEffect<'_>) {
+        let incarnation = self.incarnations.get(effect.account).copied().flatten();
+        let (Some(value), Some(incarnation)) = (effect.written, incarnation) else {
+            return;
+        };
+        effect.cell.marks.write();
+        if let Some(account) = run.accounts.get(effect.account) {
+            account.cell.marks.write_slot();
+        }
+        effect.cell.set(value, incarnation);
+        effect.cell.set_writer(index);
+        self.log.slots.push(SlotWrite {
+            index,
+            address: effect.cell.address,
+            slot: effect.cell.key,
+            value,
+        });
     }
 
     /// Commits a plain transfer between two accounts; says whether it was one.

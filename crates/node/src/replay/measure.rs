@@ -13,9 +13,9 @@ use super::{
     OnProgress, Progress,
     block::{Difference, MainnetBlock},
     error::ReplayError,
-    ways::{self, AccessList, Clock, Outcome, Trace, Way, Ways},
+    ways::{Clock, Outcome, Trace, Way, Ways},
 };
-use executor::ExecutedBlock;
+use executor::{AccessList, ExecutedBlock};
 use serde::{Serialize, Serializer};
 use std::{fmt, num::NonZeroUsize, sync::Arc, time::Duration};
 
@@ -104,7 +104,7 @@ impl Samples {
     fn warm_up(ways: &Ways, block: &MainnetBlock) -> Result<Self, ReplayError> {
         let reference = ways.execute(Way::Sequential, block, None)?.executed;
         let mut samples = Self {
-            list: ways::access_list(&reference),
+            list: reference.access_list(),
             times: Default::default(),
             traces: Vec::new(),
             mismatches: Vec::new(),

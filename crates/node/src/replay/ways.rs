@@ -10,7 +10,10 @@
 
 use super::{block::MainnetBlock, error::ReplayError};
 use alloy_primitives::{Address, U256};
-use executor::{CodeCache, Engine, ExecutedBlock, ExecutionInput, execute_sequential};
+use executor::{
+    AccessList, CodeCache, Engine, ExecutedBlock, ExecutionFault, ExecutionInput, Listed,
+    execute_sequential,
+};
 use primitives::ChainConfig;
 use serde::Serialize;
 use std::{fmt, num::NonZeroUsize, sync::Arc, time::Duration};
@@ -90,15 +93,6 @@ pub(super) struct PredictorScore {
     pub(super) hits: u64,
 }
 
-/// What one block's list-driven execution needs.
-#[derive(Debug)]
-pub(super) struct AccessList;
-
-/// The access list of a block that was executed.
-pub(super) const fn access_list(_executed: &ExecutedBlock) -> AccessList {
-    AccessList
-}
-
 /// What one execution gave.
 pub(super) struct Outcome {
     pub(super) executed: ExecutedBlock,
@@ -147,10 +141,7 @@ impl Ways {
         let executed = match (way, list) {
             (Way::Sequential, _) => execute_sequential(&input, block.state()),
             (Way::First, _) | (Way::ListDriven, None) => self.first.execute(&input, block.state()),
-            (Way::ListDriven, Some(list)) => {
-                let AccessList = list;
-                self.listed.execute(&input, block.state())
-            }
+            (Way::ListDriven, Some(list)) => self.execute_listed(&input, block, list),
         };
         let time = (self.clock)().saturating_sub(start);
         let executed = executed.map_err(|source| ReplayError::Execution {
@@ -162,6 +153,19 @@ impl Ways {
             executed,
             time,
         })
+    }
+
+    /// The list is one that we made, so that one which is false is our fault.
+    fn execute_listed(
+        &self,
+        input: &ExecutionInput<'_>,
+        block: &MainnetBlock,
+        list: &AccessList,
+    ) -> Result<ExecutedBlock, ExecutionFault> {
+        match self.listed.execute_listed(input, block.state(), list)? {
+            Listed::Executed(executed) => Ok(executed),
+            Listed::False { fraud, .. } => Err(ExecutionFault::Machine(fraud.to_string())),
+        }
     }
 }
 

@@ -270,6 +270,12 @@ fn what_is_not_there_is_null() {
                 json!([hash, "0x0"]),
             ),
             ("headway_getBlockStages", json!(["0xff"])),
+            ("headway_getBlockAccessList", json!(["0xff"])),
+            ("headway_getBlockAccessList", json!([hash])),
+            ("headway_getBlockAccessList", json!(["pending"])),
+            ("headway_getBlockExecution", json!(["0xff"])),
+            ("headway_getBlockExecution", json!([hash])),
+            ("headway_getBlockExecution", json!(["earliest"])),
         ] {
             assert!(rig.call(method, params).await.is_null(), "{method}");
         }

@@ -1,4 +1,4 @@
-//! The file: seven tables, written together, at one height.
+//! The file: eight tables, written together, at one height.
 //!
 //! | table | key | value |
 //! |---|---|---|
@@ -7,10 +7,15 @@
 //! | storage | address ‖ slot | value, never zero |
 //! | code | code hash | code |
 //! | blocks | height | hash, header, body, receipts, transaction hashes |
+//! | access_lists | height | access list, never empty |
 //! | heights | block hash | height |
 //! | transactions | transaction hash | height, index |
 //!
 //! Numbers in keys are big-endian, so that the slots of an account are one range.
+//!
+//! Access lists have a table of their own because they came later: a file of before lacks the table
+//! until the next block is written to it, and the lists of the blocks in it for ever. Builds of before
+//! read and write such a file too; what they write has no lists. So the format is the same.
 
 use super::chain::Batch;
 use crate::diff::{AccountDiff, StateDiff};
@@ -38,6 +43,7 @@ const ACCOUNTS: TableDefinition<'static, &[u8; 20], AccountRow> = TableDefinitio
 const STORAGE: TableDefinition<'static, Slot, Word> = TableDefinition::new("storage");
 const CODE: TableDefinition<'static, Word, Text> = TableDefinition::new("code");
 const BLOCKS: TableDefinition<'static, u64, BlockRow> = TableDefinition::new("blocks");
+const ACCESS_LISTS: TableDefinition<'static, u64, Text> = TableDefinition::new("access_lists");
 const HEIGHTS: TableDefinition<'static, Word, u64> = TableDefinition::new("heights");
 const TRANSACTIONS: TableDefinition<'static, Word, (u64, u32)> =
     TableDefinition::new("transactions");
@@ -133,6 +139,10 @@ fn write_block(transaction: &WriteTransaction, record: &BlockRecord) -> Result<(
         &hashes[..],
     );
     transaction.open_table(BLOCKS)?.insert(height, row)?;
+    if !record.access_list.is_empty() {
+        let mut access_lists = transaction.open_table(ACCESS_LISTS)?;
+        access_lists.insert(height, &record.access_list[..])?;
+    }
     let mut heights = transaction.open_table(HEIGHTS)?;
     heights.insert(&record.hash.0, height)?;
     let mut transactions = transaction.open_table(TRANSACTIONS)?;
@@ -174,18 +184,30 @@ pub(super) fn block_hash(database: &Database, height: u64) -> Result<Option<B256
 
 pub(super) fn record(database: &Database, height: u64) -> Result<Option<BlockRecord>> {
     let table = database.begin_read()?.open_table(BLOCKS)?;
-    let row = table.get(height)?;
-    Ok(row.map(|row| {
-        let (hash, header, body, receipts, hashes) = row.value();
-        BlockRecord {
-            height,
-            hash: hash.into(),
-            header: Bytes::copy_from_slice(header),
-            body: Bytes::copy_from_slice(body),
-            receipts: Bytes::copy_from_slice(receipts),
-            transaction_hashes: hashes.chunks_exact(32).map(B256::from_slice).collect(),
-        }
+    let Some(row) = table.get(height)? else {
+        return Ok(None);
+    };
+    let (hash, header, body, receipts, hashes) = row.value();
+    Ok(Some(BlockRecord {
+        height,
+        hash: hash.into(),
+        header: Bytes::copy_from_slice(header),
+        body: Bytes::copy_from_slice(body),
+        receipts: Bytes::copy_from_slice(receipts),
+        access_list: access_list(database, height)?,
+        transaction_hashes: hashes.chunks_exact(32).map(B256::from_slice).collect(),
     }))
+}
+
+/// Empty where there is none.
+pub(super) fn access_list(database: &Database, height: u64) -> Result<Bytes> {
+    let table = match database.begin_read()?.open_table(ACCESS_LISTS) {
+        Err(redb::TableError::TableDoesNotExist(_)) => return Ok(Bytes::new()),
+        table => table?,
+    };
+    let row = table.get(height)?;
+    let list = row.map(|row| Bytes::copy_from_slice(row.value()));
+    Ok(list.unwrap_or_default())
 }
 
 pub(super) fn height_of_block(database: &Database, hash: &B256) -> Result<Option<u64>> {
@@ -253,15 +275,22 @@ fn slot_key(address: &Address, slot: &U256) -> [u8; 52] {
 
 #[cfg(test)]
 pub(super) mod tests {
-    //! A way for the store's tests to damage a table.
+    //! Ways for the store's tests to damage a table, and to make a file of an earlier build.
 
-    use super::{Database, STORAGE};
+    use super::{ACCESS_LISTS, Database, STORAGE};
 
     pub(in crate::store) fn put_slot(database: &Database, key: &[u8; 52]) {
         let transaction = database.begin_write().expect("the only writer");
         let mut table = transaction.open_table(STORAGE).expect("of this type");
         table.insert(key, &[1; 32]).expect("a healthy disk");
         drop(table);
+        transaction.commit().expect("a healthy disk");
+    }
+
+    pub(in crate::store) fn drop_access_lists(database: &Database) {
+        let transaction = database.begin_write().expect("the only writer");
+        let dropped = transaction.delete_table(ACCESS_LISTS);
+        assert!(dropped.expect("a healthy disk"), "there was one");
         transaction.commit().expect("a healthy disk");
     }
 }

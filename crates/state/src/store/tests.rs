@@ -83,6 +83,7 @@ fn record(height: u64, root: B256) -> BlockRecord {
         header: Bytes::from(height.to_be_bytes().to_vec()),
         body: Bytes::from_static(b"body"),
         receipts: Bytes::from_static(b"receipts"),
+        access_list: Bytes::from(height.to_le_bytes().to_vec()),
         transaction_hashes: (0..3).map(transaction).collect(),
     }
 }
@@ -190,6 +191,8 @@ fn finds_blocks_and_transactions_before_and_after_flush() {
                 .expect("readable")
                 .expect("kept");
             assert_eq!(*found, *record);
+            let list = store.access_list(record.height).expect("readable");
+            assert_eq!(list, record.access_list);
             let height = store.height_of_block(&record.hash).expect("readable");
             assert_eq!(height, Some(record.height));
             for (hash, index) in record.transaction_hashes.iter().zip(0..) {
@@ -203,6 +206,7 @@ fn finds_blocks_and_transactions_before_and_after_flush() {
             assert_eq!(hash, Some(record.hash));
         }
         assert_eq!(store.record(20).expect("readable"), None);
+        assert!(store.access_list(20).expect("readable").is_empty());
         assert_eq!(store.height_of_block(&B256::ZERO).expect("readable"), None);
         assert_eq!(
             store.transaction_location(&B256::ZERO).expect("readable"),

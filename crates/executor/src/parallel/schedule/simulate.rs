@@ -216,32 +216,31 @@ impl<'t> Simulation<'t> {
     fn run(&mut self) {
         while let Some(Reverse((now, worker))) = self.events.pop() {
             let task = self.tasks.get_mut(worker).and_then(Option::take);
-            match task {
-                Some(Task::Speculate(range)) => {
-                    self.schedule.speculated(range);
-                    let first = self.asleep.first().copied();
-                    first
-                        .into_iter()
-                        .for_each(|sleeper| self.wake(sleeper, now));
-                }
-                Some(Task::Commit(range)) => {
-                    for (index, kept) in std::mem::take(&mut self.verdicts) {
-                        self.schedule.judged(index, kept);
-                    }
-                    self.schedule.committed(range.end);
-                    let sleepers: Vec<usize> = self.asleep.iter().copied().collect();
-                    sleepers
-                        .into_iter()
-                        .for_each(|sleeper| self.wake(sleeper, now));
-                }
-                Some(Task::Wait | Task::Done) | None => {}
+            if let Some(task) = task {
+                self.finish(task, now);
             }
             self.ask(worker, now);
         }
     }
 
+    fn finish(&mut self, task: Task, now: u64) {
+        let (Task::Speculate(range) | Task::Commit(range)) = &task else {
+            return;
+        };
+        if matches!(task, Task::Speculate(_)) {
+            self.schedule.speculated(range.clone());
+        } else {
+            for (index, kept) in std::mem::take(&mut self.verdicts) {
+                self.schedule.judged(index, kept);
+            }
+            self.schedule.committed(range.end);
+        }
+        for sleeper in std::mem::take(&mut self.asleep) {
+            self.wake(sleeper, now);
+        }
+    }
+
     fn wake(&mut self, sleeper: usize, now: u64) {
-        self.asleep.remove(&sleeper);
         let then = now.saturating_add(self.machine.wake_ns);
         self.events.push(Reverse((then, sleeper)));
     }

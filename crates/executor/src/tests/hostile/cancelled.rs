@@ -44,9 +44,7 @@ fn a_change_of_mind_at_any_read_gives_the_result_or_the_fault() {
             let mut input = world.input(&transactions);
             input.cancelled = Some(&cancelled);
             let state = Watched::new(&world.state, |read_now, _| {
-                if read_now == read {
-                    cancelled.store(true, Ordering::Relaxed);
-                }
+                cancelled.fetch_or(read_now == read, Ordering::Relaxed);
                 true
             });
             match engine.execute(&input, &state) {

@@ -147,48 +147,42 @@ fn a_credit_that_does_not_fit_fails() {
 fn a_credit_fits_once_an_earlier_transaction_has_made_room() {
     let world = World::new()
         .with_wei(BOB, U256::MAX - U256::from(10))
+        .with_nonce(BOB, 5)
         .with_balance(place(0), 1_000)
         .with_code(place(0), forward());
     let executed = world.agree(&[
-        pay_by_machine(BOB, 0, SINK, U256::from(1_000)),
+        pay_by_machine(BOB, 5, SINK, U256::from(1_000)),
         call(0, place(0), forward_input(BOB, U256::from(50))),
     ]);
-    assert_eq!(
-        executed.diff.accounts[&place(0)].account.unwrap().balance,
-        U256::from(950)
-    );
+    let sender = &executed.diff.accounts[&place(0)];
+    assert_eq!(sender.account.unwrap().balance, U256::from(950));
 }
 
-/// The other way round: the first transaction takes the room that the second saw, which sends on
-/// what it was given, so that its sum is none.
+/// The other way round: the first transaction takes the room that the second saw; the account sends
+/// on what it is given, so that its sum is the same either way.
 #[test]
-fn a_credit_that_is_sent_on_does_not_fit_any_more() {
-    // Sends what it is given on to the sink.
-    let mut code = vec![0x5f, 0x5f, 0x5f, 0x5f, 0x34, 0x73];
-    code.extend_from_slice(SINK.as_slice());
-    code.extend_from_slice(&[0x5a, 0xf1, 0x00]);
+fn a_credit_that_would_be_sent_on_does_not_fit_any_more() {
+    let pass_on = [
+        &[0x5f, 0x5f, 0x5f, 0x5f, 0x34, 0x73],
+        SINK.as_slice(),
+        &[0x5a, 0xf1, 0x00],
+    ];
+    let heir = place(0);
+    let destruct_to = [&[0x73], heir.as_slice(), &[0xff]];
     let world = World::new()
         .with_wei(place(0), U256::MAX - U256::from(100))
-        .with_code(place(0), code.into())
+        .with_code(place(0), pass_on.concat().into())
         .with_balance(place(1), 1_000)
         .with_code(place(1), forward())
-        .with_balance(place(2), 1_000)
-        .with_code(place(2), {
-            let mut code = vec![0x73];
-            code.extend_from_slice(place(0).as_slice());
-            code.push(0xff);
-            code.into()
-        });
-    let executed = world.agree_as(
-        Fork::Osaka,
-        &[
-            // Gives the account 90 more than it had, without running its code.
-            call(0, place(1), forward_input(place(3), U256::from(1))),
-            call(1, place(2), vec![]),
-            call(2, place(1), forward_input(place(0), U256::from(60))),
-        ],
-    );
+        .with_balance(place(2), 90)
+        .with_code(place(2), destruct_to.concat().into());
+    let executed = world.agree(&[
+        call(0, place(2), vec![]),
+        call(1, place(1), forward_input(place(0), U256::from(60))),
+    ]);
     assert!(executed.receipts.iter().all(crate::Receipt::is_success));
+    assert!(!executed.diff.accounts.contains_key(&SINK));
+    assert!(!executed.diff.accounts.contains_key(&place(1)));
 }
 
 #[test]
@@ -254,7 +248,7 @@ fn prices_and_values_beyond_everything() {
 
 #[test]
 fn fees_that_leave_nothing() {
-    let price = u64::from(BASE_FEE) + 2;
+    let price = BASE_FEE + 2;
     let world = World::new()
         .with_balance(ALICE, 200_000 * price + 5)
         .with_balance(BOB, 21_000 * price);

@@ -236,3 +236,20 @@ fn code_that_the_state_lacks_is_a_fault_only_for_who_runs_it() {
     agree_on_fault(&world.input(&transactions), &world.state);
     assert_eq!(world.account(ALICE).nonce, 0);
 }
+
+/// A state that breaks its word takes the process down; it does not leave it waiting.
+#[test]
+#[ignore = "the other workers wait for the turn of one that is gone"]
+#[should_panic(expected = "as asked")]
+fn a_panic_of_one_worker_is_everybody_s() {
+    let (world, transactions) = block();
+    let engine = engines().pop().unwrap();
+    let here = std::thread::current().id();
+    let state = Watched::new(&world.state, |_, _| {
+        assert!(std::thread::current().id() == here, "as asked");
+        // Lets the others come first.
+        std::thread::sleep(std::time::Duration::from_millis(1));
+        true
+    });
+    engine.execute(&world.input(&transactions), &state).unwrap();
+}

@@ -71,6 +71,25 @@ fn refuses_rows_that_do_not_add_up() {
     );
 }
 
+/// Files of builds before access lists have no table for them.
+#[test]
+fn a_file_without_access_lists_opens_and_gets_them() {
+    let (disk, _) = written();
+    let backend = disk.attach().expect("closed");
+    let database = redb::Builder::new()
+        .create_with_backend(backend)
+        .expect("a whole file");
+    tables::tests::drop_access_lists(&database);
+    drop(database);
+    let store = open(&disk);
+    let newest = store.record(8).expect("readable").expect("written");
+    assert!(newest.access_list.is_empty());
+    let next = add_block(&store, diff(9));
+    store.flush(9).expect("sealed");
+    assert_eq!(store.access_list(9).expect("readable"), next.access_list);
+    assert!(store.access_list(8).expect("readable").is_empty());
+}
+
 #[test]
 fn refuses_a_file_that_is_none() {
     let disk = MemoryDisk::new();

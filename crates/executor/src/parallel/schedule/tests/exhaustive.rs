@@ -3,7 +3,7 @@
 //! Windows, chunks and limits are larger than these blocks; so the schedule is made smaller by its
 //! own fields, and begins close to giving up.
 
-use super::{Model, Step, Worker};
+use super::{Model, Step};
 use crate::parallel::schedule::{CONFLICT_LIMIT, SERIAL_FIRST};
 use std::collections::BTreeSet;
 
@@ -87,7 +87,7 @@ fn all_steps(model: &Model) -> Vec<Step> {
             Step::Finish(worker, _) => (0..1_u64 << model.verdicts(worker))
                 .map(|kept| Step::Finish(worker, kept))
                 .collect(),
-            step => vec![step],
+            ask @ Step::Ask(_) => vec![ask],
         })
         .collect()
 }
@@ -95,16 +95,14 @@ fn all_steps(model: &Model) -> Vec<Step> {
 /// What tells two states apart. Workers are alike, so their order does not.
 fn fingerprint(model: &Model) -> (Vec<String>, String) {
     let schedule = &model.schedule;
-    let mut workers: Vec<String> = model.workers.iter().map(Worker::name).collect();
+    let mut workers: Vec<String> = model
+        .workers
+        .iter()
+        .map(|worker| format!("{worker:?}"))
+        .collect();
     workers.sort_unstable();
     (
         workers,
         format!("{schedule:?} {:?} {:?}", model.ahead, model.executed),
     )
-}
-
-impl Worker {
-    fn name(&self) -> String {
-        format!("{self:?}")
-    }
 }

@@ -1,0 +1,332 @@
+//! One worker: runs transactions ahead, and commits them when it holds the turn.
+
+use super::{
+    cells::AccountCell,
+    forecast::KnownCall,
+    reader::CellReader,
+    run::{Outcome, Run, Runs},
+    turn::Turn,
+    worker::{Ahead, Parallel, lock},
+};
+use crate::{
+    bloom::BloomHasher,
+    executed::InclusionFault,
+    fault::ExecutionFault,
+    machine::{BlockMachine, NotRun, Transacted, transaction_env},
+    predict::{Observation, PredictedSlot, Predictor, Wanted, selector},
+    receipt::ReceiptDraft,
+    report::{Span, Tally},
+    sequential::Charge,
+    transfer::Transfer,
+    view::Source,
+};
+use alloy_consensus::Transaction as _;
+use primitives::RecoveredTransaction;
+use std::{ops::Range, sync::PoisonError};
+
+/// Touched slots of one transaction that are learned from.
+const TOUCHED_MAX: usize = 64;
+/// Transactions of a block whose blooms are made ahead, while a worker would wait for the turn. In a
+/// larger block nobody waits, and they would only take memory.
+const BLOOMS_AHEAD_MAX: usize = 2_000;
+
+/// What a worker found out about a transaction that was executed ahead.
+struct Verdict {
+    index: usize,
+    kept: bool,
+}
+
+/// One worker with its machine.
+pub(super) struct Hand<'p, 'a> {
+    parallel: &'p Parallel<'a>,
+    worker: usize,
+    machine: BlockMachine<'a>,
+    spans: Vec<Span>,
+    /// Memory for what is executed at its turn.
+    own: Run<'a>,
+    over: Runs<'a>,
+    hasher: BloomHasher,
+    tally: Tally,
+    predicted: Vec<PredictedSlot>,
+}
+
+impl<'p, 'a> Hand<'p, 'a> {
+    pub(super) fn new(parallel: &'p Parallel<'a>, worker: usize) -> Self {
+        let source = Source::Speculation(CellReader::new(parallel.cells));
+        Self {
+            parallel,
+            worker,
+            machine: BlockMachine::worker(parallel.input, parallel.state, source),
+            spans: Vec::new(),
+            own: Run::default(),
+            over: Vec::new(),
+            hasher: BloomHasher::default(),
+            tally: Tally::default(),
+            predicted: Vec::new(),
+        }
+    }
+
+    /// Reports what the worker has counted.
+    pub(super) fn finish(self) {
+        self.parallel.probe.add_spans(self.spans);
+        self.parallel.probe.add_tally(self.tally);
+    }
+
+    pub(super) fn speculate(&mut self, range: Range<usize>) {
+        let parallel = self.parallel;
+        let ahead = parallel.ahead.get(range.clone()).into_iter().flatten();
+        for (index, slot) in range.clone().zip(ahead) {
+            *lock(slot) = self.look_ahead(index);
+        }
+        parallel.report(|schedule| schedule.speculated(range));
+    }
+
+    /// Executes a transaction ahead. Nothing comes of it if it is invalid over what is committed
+    /// now, or cannot be read: its turn will tell whether that is so.
+    fn look_ahead(&mut self, index: usize) -> Option<Ahead<'a>> {
+        let parallel = self.parallel;
+        let transaction = parallel.input.transactions.get(index)?;
+        if let Some(transfer) = parallel.transfers.get(index)? {
+            return self.find_accounts(transfer).ok().map(Ahead::Transfer);
+        }
+        let start = parallel.probe.now();
+        let mut run = lock(&parallel.spare).pop().unwrap_or_default();
+        let call = parallel.calls.get(index).copied().flatten();
+        let learns = call.is_some_and(|call| call.learns);
+        let outcome = self.run(transaction, (true, learns), &mut run);
+        self.note(index, start, false);
+        if let (Some(call), Ok(())) = (call, &outcome)
+            && (call.learns || parallel.probe.is_detailed())
+        {
+            self.study(transaction, call, &run);
+        }
+        if parallel.input.transactions.len() <= BLOOMS_AHEAD_MAX {
+            run.draft.make_bloom(&mut self.hasher);
+        }
+        outcome.ok().map(|()| Ahead::Run(run))
+    }
+
+    fn find_accounts(&self, transfer: &Transfer) -> Result<[&'a AccountCell; 2], ExecutionFault> {
+        let cells = self.parallel.cells;
+        Ok([
+            cells.account(&transfer.sender)?,
+            cells.account(&transfer.recipient)?,
+        ])
+    }
+
+    pub(super) fn commit(&mut self, range: Range<usize>) {
+        let parallel = self.parallel;
+        let mut turn = lock(&parallel.turn);
+        let mut verdicts = Vec::new();
+        for index in range.clone() {
+            match self.commit_one(index, &mut turn) {
+                Ok(verdict) => verdicts.extend(verdict),
+                Err(fault) => return parallel.stop(fault),
+            }
+        }
+        drop(turn);
+        lock(&parallel.spare).append(&mut self.over);
+        parallel.report(|schedule| {
+            for verdict in verdicts {
+                schedule.judged(verdict.index, verdict.kept);
+            }
+            schedule.committed(range.end);
+        });
+    }
+
+    fn commit_one(
+        &mut self,
+        index: usize,
+        turn: &mut Turn<'a>,
+    ) -> Result<Option<Verdict>, ExecutionFault> {
+        let parallel = self.parallel;
+        if parallel.input.is_cancelled() {
+            return Err(ExecutionFault::Cancelled);
+        }
+        let ahead = parallel.ahead.get(index).and_then(|slot| lock(slot).take());
+        let judged = |kept| Some(Verdict { index, kept });
+        let verdict = match ahead {
+            Some(Ahead::Run(mut run)) => {
+                let conflict = run.find_conflict();
+                if let Some(changed) = conflict {
+                    parallel.note_conflict(index, changed);
+                } else {
+                    turn.commit(&mut run)?;
+                }
+                self.over.push(run);
+                if conflict.is_none() {
+                    return Ok(judged(true));
+                }
+                judged(false)
+            }
+            Some(Ahead::Transfer(accounts)) => {
+                let transfer = parallel.transfers.get(index).and_then(Option::as_ref);
+                if let Some(transfer) = transfer
+                    && turn.commit_transfer(transfer, accounts)?
+                {
+                    return Ok(None);
+                }
+                None
+            }
+            None => {
+                if let Some(Some(transfer)) = parallel.transfers.get(index)
+                    && turn.commit_transfer(transfer, self.find_accounts(transfer)?)?
+                {
+                    return Ok(None);
+                }
+                None
+            }
+        };
+        let again = verdict.is_some();
+        self.run_at_turn(index, turn, again)?;
+        Ok(verdict)
+    }
+
+    fn run_at_turn(
+        &mut self,
+        index: usize,
+        turn: &mut Turn<'a>,
+        again: bool,
+    ) -> Result<(), ExecutionFault> {
+        let Some(transaction) = self.parallel.input.transactions.get(index) else {
+            return Ok(());
+        };
+        let start = self.parallel.probe.now();
+        let mut run = std::mem::take(&mut self.own);
+        let outcome = self.run(transaction, (false, false), &mut run);
+        self.note(index, start, again);
+        let outcome = outcome.map(|()| turn.commit(&mut run));
+        self.own = run;
+        match outcome {
+            Ok(committed) => committed,
+            Err(NotRun::Fault(fault)) => Err(fault),
+            Err(NotRun::Invalid(reason)) => {
+                self.touch_loaded();
+                let draft = self.charge_what_is_left(transaction, turn)?;
+                turn.commit_invalid(InclusionFault::new(index, &reason), draft);
+                Ok(())
+            }
+        }
+    }
+
+    /// Also what an invalid transaction was judged by counts as read.
+    fn touch_loaded(&mut self) {
+        if let Source::Speculation(reader) = &self.machine.view().source {
+            let Run {
+                accounts, slots, ..
+            } = &reader.run;
+            accounts.iter().for_each(|effect| effect.cell.marks.touch());
+            slots.iter().for_each(|effect| effect.cell.marks.touch());
+        }
+    }
+
+    fn charge_what_is_left(
+        &self,
+        transaction: &RecoveredTransaction,
+        turn: &mut Turn<'a>,
+    ) -> Result<ReceiptDraft, ExecutionFault> {
+        if !self.machine.rules.charges_inclusion_faults() {
+            return Ok(ReceiptDraft::failed(0));
+        }
+        let environment = &self.parallel.input.environment;
+        let sender = transaction.sender();
+        let account = self.parallel.cells.account(&sender)?.present().account;
+        let charge = Charge::new(
+            account.unwrap_or_default(),
+            transaction,
+            environment.base_fee,
+        );
+        turn.edit(&sender, |account| charge.take(account, transaction))?;
+        turn.edit(&environment.beneficiary, |account| charge.give(account))?;
+        Ok(ReceiptDraft::failed(charge.gas))
+    }
+
+    /// Compares what a transaction has touched with what was predicted, and tells the predictor.
+    /// Whether it is committed like this does not matter.
+    fn study(&mut self, transaction: &RecoveredTransaction, call: KnownCall, run: &Run<'_>) {
+        let touched: Vec<_> = run
+            .slots
+            .iter()
+            .take(TOUCHED_MAX)
+            .map(|effect| {
+                (
+                    effect.cell.address,
+                    effect.cell.key,
+                    effect.written.is_some(),
+                )
+            })
+            .collect();
+        if self.parallel.probe.is_detailed() {
+            self.predicted.clear();
+            let predictor = self.parallel.predictor.read();
+            predictor.unwrap_or_else(PoisonError::into_inner).predict(
+                transaction,
+                call.code_hash,
+                Wanted::All,
+                &mut self.predicted,
+            );
+            let score = Predictor::score(&self.predicted, &touched);
+            self.tally.predictions.add(score);
+        }
+        if !call.learns {
+            return;
+        }
+        let observation = Observation {
+            transaction,
+            code_hash: call.code_hash,
+            touched: &touched,
+            preimages: &self.machine.view().notes.preimages,
+        };
+        let predictor = self.parallel.predictor.write();
+        let mut predictor = predictor.unwrap_or_else(PoisonError::into_inner);
+        predictor.learn(&observation);
+        predictor.learn_gas(call.code_hash, selector(transaction), run.draft.gas_used);
+    }
+
+    /// Runs a transaction over what is committed now.
+    fn run(
+        &mut self,
+        transaction: &RecoveredTransaction,
+        (is_ahead, learns): (bool, bool),
+        run: &mut Run<'a>,
+    ) -> Result<(), NotRun> {
+        let view = self.machine.view();
+        view.notes.clear();
+        view.notes.learning = learns;
+        if let Source::Speculation(reader) = &mut view.source {
+            let sender = (transaction.sender(), transaction.nonce());
+            reader.begin(is_ahead.then_some(sender));
+        }
+        self.tally.executions = self.tally.executions.saturating_add(1);
+        self.machine.prepare(self.parallel.input, transaction);
+        let Transacted { result, changes } = self.machine.transact(transaction_env(transaction))?;
+        let ctx = &mut self.machine.machine.ctx;
+        let view = &mut ctx.journaled_state.database;
+        let Source::Speculation(reader) = &mut view.source else {
+            return Err(NotRun::Fault(ExecutionFault::Machine(
+                "a worker reads from elsewhere".to_owned(),
+            )));
+        };
+        let outcome = Outcome {
+            changes: &changes,
+            notes: &view.notes,
+            transaction: &ctx.tx,
+            draft: ReceiptDraft::from(result),
+        };
+        let taken = run.take(reader, outcome);
+        self.machine.recycle(changes);
+        taken.map_err(NotRun::Fault)
+    }
+
+    fn note(&mut self, index: usize, start: Option<std::time::Duration>, again: bool) {
+        if let (Some(start), Some(end)) = (start, self.parallel.probe.now()) {
+            self.spans.push(Span {
+                worker: self.worker,
+                transaction: index,
+                start,
+                end,
+                again,
+            });
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! What a block read and wrote, and how it was executed.
+
+use super::rig::{EMITTER, Rig, account, emit, run, simulate, word};
+use alloy_primitives::{Address, B256, Bytes};
+use serde_json::{Value, json};
+
+const TO: Address = Address::repeat_byte(0x77);
+
+/// What a list says of an account.
+fn account_in(list: &Value, address: Address) -> &Value {
+    let accounts = list["accounts"].as_array().unwrap();
+    let own = |one: &&Value| one["address"].as_str().unwrap().parse() == Ok(address);
+    accounts.iter().find(own).unwrap()
+}
+
+async fn access_list(rig: &Rig, block: Value) -> Value {
+    rig.call("headway_getBlockAccessList", json!([block])).await
+}
+
+#[test]
+fn an_access_list_says_what_a_block_did() {
+    run(|rig| async move {
+        rig.send(0, TO, Bytes::new()).await;
+        rig.send(1, EMITTER, emit(9, 1)).await;
+        let record = rig.mine().await;
+        let list = access_list(&rig, json!("latest")).await;
+        let emitter = record.transactions[0].sender() != account(0).address();
+        let (transfer, call) = if emitter {
+            ("0x2", "0x1")
+        } else {
+            ("0x1", "0x2")
+        };
+        let received = account_in(&list, TO);
+        assert_eq!(
+            received["balanceChanges"],
+            json!([{ "index": transfer, "value": "0x1" }])
+        );
+        assert_eq!(received["nonceChanges"], json!([]));
+        let sender = account_in(&list, account(0).address());
+        assert_eq!(
+            sender["nonceChanges"],
+            json!([{ "index": transfer, "value": "0x1" }])
+        );
+        let contract = account_in(&list, EMITTER);
+        let change = json!({ "index": call, "value": word(9) });
+        let changes = json!([{ "key": word(0), "changes": [change] }]);
+        assert_eq!(contract["storageChanges"], changes);
+        for empty in ["storageReads", "balanceChanges", "codeChanges", "wipes"] {
+            assert_eq!(contract[empty], json!([]), "{empty}");
+        }
+        let gas = record
+            .receipts
+            .iter()
+            .map(|one| format!("{:#x}", one.gas_used));
+        assert_eq!(list["gasUsed"], json!(gas.collect::<Vec<_>>()));
+        for same in [
+            json!("0x1"),
+            json!(record.hash),
+            json!({ "blockHash": record.hash }),
+        ] {
+            assert_eq!(access_list(&rig, same).await, list);
+        }
+        let stored = rig.backend.chain.access_list(1).unwrap().unwrap();
+        let hash: B256 = list["hash"].as_str().unwrap().parse().unwrap();
+        assert_eq!(executor::AccessList::decode(&stored).unwrap().hash(), hash);
+    });
+}
+
+#[test]
+fn genesis_lists_nothing() {
+    run(|rig| async move {
+        let list = access_list(&rig, json!("earliest")).await;
+        assert_eq!(list["accounts"], json!([]));
+        assert_eq!(list["gasUsed"], json!([]));
+    });
+}
+
+#[test]
+fn an_execution_is_told_while_it_is_known() {
+    run(|rig| async move {
+        rig.send(0, EMITTER, emit(1, 2)).await;
+        let record = rig.mine().await;
+        let execution = rig
+            .call("headway_getBlockExecution", json!([record.hash]))
+            .await;
+        assert_eq!(execution["height"], "0x1");
+        assert_eq!(execution["way"], "inOrder");
+        assert_eq!(execution["workers"], 1);
+        assert_eq!(execution["conflicts"], json!([]));
+        for stage in ["executeUs", "commitUs", "rootsUs", "accessListUs"] {
+            assert!(execution[stage].is_u64(), "{stage}");
+        }
+        assert!(execution.get("spans").is_none());
+    });
+}
+
+#[test]
+fn the_simulator_tells_the_same_for_the_same_seed() {
+    let scenario = |rig: Rig| async move {
+        rig.send(0, EMITTER, emit(1, 2)).await;
+        rig.mine().await;
+        let execution = rig.call("headway_getBlockExecution", json!(["latest"]));
+        (access_list(&rig, json!("latest")).await, execution.await)
+    };
+    let told = simulate(3, scenario);
+    assert_eq!(told.1["executeUs"], 0, "no time passes in there");
+    assert_eq!(told, simulate(3, scenario));
+}
