@@ -134,7 +134,7 @@ impl Engine {
         let job = Job::new(input, state, &index, &probe, share);
         match job.execute(spread)? {
             Outcome::True(executed) => {
-                let mut executed = executed.into_block(list);
+                let mut executed = executed.into_block(list, spread);
                 let executions = executed.report.executions;
                 executed.report = probe.into_report(Way::Listed, workers);
                 executed.report.executions = executions;

@@ -59,7 +59,10 @@ fn selfbalance(mut step: Step<'_, '_>) -> InstructionExecResult {
 
 fn selfdestruct(mut step: Step<'_, '_>) -> InstructionExecResult {
     let own = step.interpreter.input.target_address();
+    let account = step.host.journaled_state.inner.state.get(&own);
+    let balance = account.map_or(U256::ZERO, |account| account.info.balance);
     notes(&mut step).observe(own);
+    notes(&mut step).send(own, balance);
     host::selfdestruct(step)
 }
 

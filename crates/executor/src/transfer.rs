@@ -99,7 +99,8 @@ impl<'a> Transfers<'a> {
             recipient,
             value: transaction.value(),
             nonce: transaction.nonce(),
-            fee_max: U256::from(gas_limit).checked_mul(U256::from(max_fee))?,
+            // The machine multiplies these as 128-bit words, and refuses what does not fit.
+            fee_max: U256::from(u128::from(gas_limit).checked_mul(max_fee)?),
             fee: U256::from(gas_used).checked_mul(U256::from(price))?,
             tip: U256::from(gas_used).checked_mul(U256::from(tip))?,
             gas_used,

@@ -107,6 +107,12 @@ impl Notes {
         }
     }
 
+    /// What frames have tried to send from all accounts.
+    pub(crate) fn sum_of_outflows(&self) -> U256 {
+        let outflows = self.outflows.iter().map(|(_, sum)| *sum);
+        outflows.fold(U256::ZERO, U256::saturating_add)
+    }
+
     /// What frames have tried to send from an account.
     pub(crate) fn outflow(&self, address: &Address) -> U256 {
         let mut outflows = self.outflows.iter();
@@ -131,7 +137,7 @@ impl Database for View<'_> {
                 None => (self.overlay.account(&address)?, None),
             },
         };
-        Ok(account.map(|account| info(&account, id)))
+        Ok(account.map(|account| evm_account(&account, id)))
     }
 
     fn code_by_hash(&mut self, code_hash: B256) -> Result<Bytecode, ExecutionFault> {
@@ -182,7 +188,7 @@ impl Database for View<'_> {
     }
 }
 
-fn info(account: &Account, id: Option<usize>) -> AccountInfo {
+fn evm_account(account: &Account, id: Option<usize>) -> AccountInfo {
     AccountInfo {
         balance: account.balance,
         nonce: account.nonce,

@@ -82,7 +82,7 @@ pub struct Foundation {
 }
 
 /// What follows from a block's execution, without what the execution took.
-struct Committed {
+struct Conclusion {
     roots: Roots,
     access_list: Bytes,
     times: StageTimes,
@@ -256,13 +256,13 @@ impl<E: Clock + Spawner + RuntimeMetrics> Actor<E> {
         let (executed, time) = timed(&self.runtime, || self.engine.execute(&input, &snapshot));
         let mut executed = executed.map_err(|fault| PipelineFault::Execution { height, fault })?;
         self.count_faults(height, &executed);
-        let mut committed = self.commit(block, &mut executed)?;
-        committed.times.execute = time;
+        let mut conclusion = self.conclude(block, &mut executed)?;
+        conclusion.times.execute = time;
         let ordering_digest = B256::from_slice(block.block().digest().as_ref());
         let environment = &input.environment;
         let header =
-            executor::ethereum_header(environment, &executed, committed.roots, ordering_digest);
-        let execution = BlockExecution::new(executed.report, start, committed.times);
+            executor::ethereum_header(environment, &executed, conclusion.roots, ordering_digest);
+        let execution = BlockExecution::new(executed.report, start, conclusion.times);
         let record = ExecutedRecord {
             hash: header.hash_slow(),
             header,
@@ -270,7 +270,7 @@ impl<E: Clock + Spawner + RuntimeMetrics> Actor<E> {
             transactions: block.transactions().to_vec(),
             receipts: executed.receipts,
         };
-        let stored = record.to_stored(committed.access_list);
+        let stored = record.to_stored(conclusion.access_list);
         shared.store.seal(stored)?;
         Ok((record, execution))
     }
@@ -290,11 +290,11 @@ impl<E: Clock + Spawner + RuntimeMetrics> Actor<E> {
     }
 
     /// Commits what a block wrote, and computes beside it what needs no state.
-    fn commit(
+    fn conclude(
         &self,
         block: &FinalizedBlock,
         executed: &mut ExecutedBlock,
-    ) -> Result<Committed, StoreError> {
+    ) -> Result<Conclusion, StoreError> {
         let (runtime, engine, store) = (&self.runtime, &self.engine, &self.chain.shared.store);
         let height = block.header().height;
         let transactions = block.transactions();
@@ -314,7 +314,7 @@ impl<E: Clock + Spawner + RuntimeMetrics> Actor<E> {
             state_root: *committed.0?,
             block: roots.0,
         };
-        Ok(Committed {
+        Ok(Conclusion {
             roots,
             access_list: list.0.into(),
             times,

@@ -55,7 +55,7 @@ pub struct BlockConflict {
     /// The account.
     pub address: Address,
     /// The slot; nothing when it was the account's own balance, nonce or code.
-    pub slot: Option<U256>,
+    pub storage_slot: Option<U256>,
     /// How many transactions.
     pub transaction_count: usize,
     /// Places of the first of them in the block.
@@ -110,7 +110,7 @@ impl From<Conflict> for BlockConflict {
         transactions.shrink_to_fit();
         Self {
             address: conflict.address,
-            slot: conflict.slot,
+            storage_slot: conflict.slot,
             transaction_count,
             transactions,
         }

@@ -25,9 +25,9 @@ pub(crate) struct Metrics {
     blocks: CounterFamily<ByWay>,
     reexecutions: Counter,
     conflicts: Counter,
-    slots_predicted: Counter,
-    slots_touched: Counter,
-    slots_hit: Counter,
+    storage_slots_predicted: Counter,
+    storage_slots_touched: Counter,
+    storage_slots_hit: Counter,
 }
 
 /// Which way blocks were executed.
@@ -65,18 +65,18 @@ impl Metrics {
                 "conflicts",
                 "Locations that made transactions of a block execute again",
             ),
-            slots_predicted: runtime.counter(
-                "slots_predicted",
+            storage_slots_predicted: runtime.counter(
+                "storage_slots_predicted",
                 "Storage slots that transactions were predicted to touch",
             ),
-            slots_touched: runtime.counter(
-                "slots_touched",
+            storage_slots_touched: runtime.counter(
+                "storage_slots_touched",
                 "Storage slots that transactions with predictions touched",
             ),
-            slots_hit: runtime.counter(
-                "slots_hit",
-                "Storage slots both predicted and touched: over slots_predicted it is the precision, \
-                 over slots_touched the recall",
+            storage_slots_hit: runtime.counter(
+                "storage_slots_hit",
+                "Storage slots both predicted and touched: over storage_slots_predicted it is the precision, \
+                 over storage_slots_touched the recall",
             ),
         }
     }
@@ -102,9 +102,11 @@ impl Metrics {
         self.blocks.get_or_create(&ByWay { way }).inc();
         add(&self.reexecutions, execution.reexecutions);
         add(&self.conflicts, execution.conflict_count);
-        self.slots_predicted.inc_by(execution.predictions.predicted);
-        self.slots_touched.inc_by(execution.predictions.touched);
-        self.slots_hit.inc_by(execution.predictions.hits);
+        self.storage_slots_predicted
+            .inc_by(execution.predictions.predicted);
+        self.storage_slots_touched
+            .inc_by(execution.predictions.touched);
+        self.storage_slots_hit.inc_by(execution.predictions.hits);
     }
 
     pub(crate) fn inclusion_faults(&self, count: usize) {

@@ -111,7 +111,7 @@ pub enum RpcError {
     },
     /// An executed block of which no access list was stored.
     #[error(
-        "resource not found: block {0} was executed by a build that stored no access lists; a node with an empty data directory has all"
+        "resource not found: block {0} was stored without an access list, by an earlier version of this node"
     )]
     AccessListUnavailable(u64),
     /// Bytes that are not a transaction of this chain.

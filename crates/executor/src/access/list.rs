@@ -120,6 +120,7 @@ impl Lists {
     }
 
     /// What is said of the account at a place.
+    #[inline]
     pub(crate) fn part(&self, place: usize) -> Option<Part<'_>> {
         let account = self.accounts.get(place)?;
         let next = self.accounts.get(place.checked_add(1)?);
@@ -132,6 +133,23 @@ impl Lists {
             first_slot: to_usize(account.slots),
             slots: between(&self.slots, account.slots, next.map(|n| n.slots)),
         })
+    }
+
+    /// The slots of the account at a place, and where the first lies.
+    pub(crate) fn slots_of(&self, place: usize) -> Option<(usize, &[ListedSlot])> {
+        let account = self.accounts.get(place)?;
+        let next = self.accounts.get(place.checked_add(1)?);
+        let slots = between(&self.slots, account.slots, next.map(|next| next.slots));
+        Some((to_usize(account.slots), slots))
+    }
+
+    /// When the storage of the account at a place was emptied.
+    pub(crate) fn wipes_of(&self, place: usize) -> &[Change<()>] {
+        // Since Cancun there are hardly any in a whole block.
+        if self.wipes.is_empty() {
+            return &[];
+        }
+        self.part(place).map_or(&[], |part| part.wipes)
     }
 
     /// Every account in order.

@@ -7,6 +7,7 @@
 use super::{
     fraud::{Falsehood, Field, ListFraud},
     index::{Index, Window},
+    reader::ListReader,
 };
 use alloy_primitives::{Address, B256, U256};
 use revm::state::{Account as EvmAccount, EvmState};
@@ -42,24 +43,23 @@ struct SlotEffect {
 
 /// The account that gets the priority fees, and what it gets of one transaction.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Reward {
-    pub(super) receiver: Address,
-    /// The receiver's place in the list.
-    pub(super) place: usize,
+pub(super) struct Reward<'a> {
+    pub(super) address: Address,
+    /// The account before it is paid.
+    pub(super) receiver: Effect<'a>,
     /// In wei.
     pub(super) tip: U256,
 }
 
 impl<'a> Effect<'a> {
     /// An account that nobody has changed yet.
-    pub(super) fn new(index: &Index<'a>, place: usize, at: u32) -> Option<Self> {
-        let window = index.window(place, at)?;
-        Some(Self {
+    pub(super) const fn new((place, window): (usize, Window<'a>)) -> Self {
+        Self {
             place,
             window,
             after: window.before,
             wiped: false,
-        })
+        }
     }
 
     /// Changes the account; an empty one is none, and loses its storage.
@@ -98,35 +98,41 @@ impl<'a> Effects<'a> {
     }
 
     /// Adds what the virtual machine did, whose every account is in the list, and the fee.
-    pub(super) fn take(&mut self, index: &Index<'a>, changes: &EvmState, at: u32, reward: &Reward) {
+    pub(super) fn take(
+        &mut self,
+        reader: &ListReader<'a>,
+        changes: &EvmState,
+        reward: &Reward<'a>,
+    ) {
         let mut is_paid = false;
         changes.iter().for_each(|(address, account)| {
-            let is_receiver = *address == reward.receiver;
+            let is_receiver = *address == reward.address;
             is_paid |= is_receiver;
             if !is_receiver && !account.is_touched() {
                 return;
             }
-            let id = account.info.account_id;
-            let place = id.map(|id| id.get()).or_else(|| index.find(address));
-            let effect = place.and_then(|place| Effect::new(index, place, at));
-            let Some(mut effect) = effect else { return };
+            let Some(loaded) = reader.loaded(address) else {
+                return;
+            };
+            let mut effect = Effect::new(loaded);
             effect.settle(account, if is_receiver { reward.tip } else { U256::ZERO });
             self.accounts.push(effect);
             if effect.after.is_some() {
-                self.take_slots(index, effect.place, account);
+                self.take_slots(reader, effect.place, account);
             }
         });
-        if !is_paid && let Some(mut effect) = Effect::new(index, reward.place, at) {
+        if !is_paid {
+            let mut effect = reward.receiver;
             effect.edit(|account| credit(account, reward.tip));
             self.accounts.push(effect);
         }
     }
 
-    fn take_slots(&mut self, index: &Index<'a>, account: usize, changed: &EvmAccount) {
+    fn take_slots(&mut self, reader: &ListReader<'a>, account: usize, changed: &EvmAccount) {
         let slots = changed.storage.iter().filter(|(_, slot)| slot.is_changed());
         self.slots.extend(slots.map(|(key, slot)| SlotEffect {
             account,
-            place: index.find_slot(account, key),
+            place: reader.find_slot(account, key),
             key: *key,
             value: slot.present_value,
         }));
@@ -179,12 +185,7 @@ impl<'a> Effects<'a> {
             let is_changed = effects.any(|effect| effect.place == place);
             let window = index.window(place, at).filter(|_| !is_changed);
             let account = window.and_then(|window| {
-                let untouched = Effect {
-                    place,
-                    window,
-                    after: window.before,
-                    wiped: false,
-                };
+                let untouched = Effect::new((place, window));
                 Some(untouched.find_fraud(at)?.at(part.address, None))
             });
             account.or_else(|| {

@@ -4,11 +4,12 @@ use super::{index::Index, spread::Spread};
 use crate::{
     access::{AccessList, AccessLog, Lists, Part},
     bloom::BloomHasher,
-    executed::{ExecutedBlock, InclusionFault, Writes},
+    executed::{AccessSummary, ExecutedBlock, InclusionFault},
     input::ExecutionInput,
     receipt::{Receipt, ReceiptDraft},
+    report::BlockReport,
 };
-use alloy_primitives::{B256, Bytes, U256};
+use alloy_primitives::{B256, Bloom, Bytes, U256};
 use primitives::RecoveredTransaction;
 use rayon::prelude::*;
 use state::{Account, AccountDiff, StateDiff};
@@ -16,6 +17,8 @@ use std::{collections::BTreeMap, sync::OnceLock};
 
 /// Fewest receipts that are worth another worker's while.
 const RECEIPTS_MIN: usize = 256;
+/// Fewest blooms that are.
+const BLOOMS_MIN: usize = 2_048;
 
 /// What executing by a list gives.
 pub(super) struct Executed {
@@ -27,23 +30,54 @@ pub(super) struct Executed {
 
 impl Executed {
     /// The block's result.
-    pub(super) fn into_block(mut self, list: &AccessList) -> ExecutedBlock {
+    pub(super) fn into_block(mut self, list: &AccessList, spread: Spread) -> ExecutedBlock {
         self.inclusion_faults
             .sort_unstable_by_key(|fault| fault.index);
         let lists = list.lists();
-        let writes = Writes {
+        let slots = self.diff.accounts.values().map(|diff| diff.storage.len());
+        let access = AccessSummary {
+            accounts_read: count(lists.accounts.len()),
+            slots_read: count(lists.slots.len()),
+            accounts_written: count(self.diff.accounts.len()),
+            slots_written: count(slots.fold(0, usize::saturating_add)),
+        };
+        ExecutedBlock {
+            logs_bloom: logs_bloom(&self.receipts, spread),
+            receipts: self.receipts,
             diff: self.diff,
+            gas_used: lists.gas_used.iter().copied().fold(0, u64::saturating_add),
+            inclusion_faults: self.inclusion_faults,
+            access,
+            report: BlockReport {
+                executions: self.executions,
+                ..BlockReport::default()
+            },
             log: AccessLog {
                 listed: Some(list.clone()),
                 ..AccessLog::default()
             },
-            accounts_read: lists.accounts.len(),
-            slots_read: lists.slots.len(),
-        };
-        let mut block = ExecutedBlock::new(self.receipts, self.inclusion_faults, writes);
-        block.report.executions = self.executions;
-        block
+        }
     }
+}
+
+fn count(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
+}
+
+fn logs_bloom(receipts: &[Receipt], spread: Spread) -> Bloom {
+    let add = |mut sum: Bloom, receipt: &Receipt| {
+        if !receipt.envelope.logs().is_empty() {
+            sum.accrue_bloom(receipt.envelope.logs_bloom());
+        }
+        sum
+    };
+    if spread.workers > 1 {
+        let all = receipts.par_iter().with_min_len(BLOOMS_MIN);
+        return all
+            .fold(|| Bloom::ZERO, add)
+            .reduce(|| Bloom::ZERO, |left, right| left | right);
+    }
+    receipts.iter().fold(Bloom::ZERO, add)
 }
 
 /// The receipts; a transaction without a draft is a plain transfer.
@@ -121,7 +155,7 @@ fn account_diff(index: &Index<'_>, place: usize, part: &Part<'_>) -> Option<Acco
     let changed = part.slots.iter().zip(part.first_slot..);
     let storage: BTreeMap<U256, U256> = changed
         .filter(|(_, place)| !index.lists.values_of(*place).is_empty())
-        .map(|(slot, place)| (slot.key, index.slot(place, part, u32::MAX), place))
+        .map(|(slot, place)| (slot.key, index.slot(place, part.wipes, u32::MAX), place))
         .filter(|(_, value, place)| match is_wiped {
             true => !value.is_zero(),
             false => *value != index.slot_before(*place),

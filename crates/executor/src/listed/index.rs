@@ -8,7 +8,7 @@
 
 use super::{buckets::Buckets, spread::Spread};
 use crate::{
-    access::{Change, ListedSlot, Lists, Part, to_usize},
+    access::{Change, ListedSlot, Lists, to_usize},
     fault::ExecutionFault,
 };
 use alloy_primitives::{Address, B256, Bytes, U256};
@@ -44,6 +44,8 @@ pub(crate) struct Window<'a> {
     pub(super) nonce: Option<&'a u64>,
     pub(super) code_hash: Option<&'a B256>,
     pub(super) wiped: bool,
+    /// Whether the list has neither a change of the account nor a slot of it.
+    pub(super) is_bare: bool,
 }
 
 impl<'a> Index<'a> {
@@ -92,9 +94,7 @@ impl<'a> Index<'a> {
 
     /// The place of a slot of the account at a place.
     pub(super) fn find_slot(&self, account: usize, key: &U256) -> Option<usize> {
-        let part = self.lists.part(account)?;
-        let mut slots = part.slots;
-        let mut start = part.first_slot;
+        let (mut start, mut slots) = self.lists.slots_of(account)?;
         if slots.len() >= SLOTS_MANY
             && let Ok(found) = self
                 .slots
@@ -139,6 +139,7 @@ impl<'a> Index<'a> {
             nonce: nonce.map(|change| &change.value),
             code_hash: code.map(|change| &change.value.hash),
             wiped: wipe.is_some(),
+            is_bare: part.is_unchanged() && part.slots.is_empty(),
         })
     }
 
@@ -157,10 +158,10 @@ impl<'a> Index<'a> {
         self.slot_bases.get(slot).copied().unwrap_or_default()
     }
 
-    /// The slot at a place, of this account, before the transaction with an index.
-    pub(super) fn slot(&self, slot: usize, part: &Part<'_>, index: u32) -> U256 {
+    /// The slot at a place, of an account with these wipes, before the transaction with an index.
+    pub(super) fn slot(&self, slot: usize, wipes: &[Change<()>], index: u32) -> U256 {
         let (before, _) = around(self.lists.values_of(slot), index);
-        let (wipe, _) = around(part.wipes, index);
+        let (wipe, _) = around(wipes, index);
         match (before, wipe) {
             (Some(change), Some(wipe)) if change.index < wipe.index => U256::ZERO,
             (Some(change), _) => change.value,

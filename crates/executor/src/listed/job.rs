@@ -49,8 +49,6 @@ pub(super) struct Share {
     pub(super) executions: usize,
     pub(super) accounts_read: Vec<bool>,
     pub(super) slots_read: Vec<bool>,
-    /// Whether the fee receiver was paid, which reads it.
-    pub(super) has_paid: bool,
 }
 
 /// What all workers have found.

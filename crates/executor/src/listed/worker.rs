@@ -19,6 +19,7 @@ use crate::{
 use alloy_primitives::U256;
 use primitives::RecoveredTransaction;
 use revm::state::EvmState;
+use state::Account;
 use std::time::Duration;
 
 /// Accounts in one transaction's map from which on the map is not used again: clearing a large one
@@ -120,11 +121,11 @@ impl<'j, 'a> Worker<'j, 'a> {
         let receiver = self.job.receiver?;
         let sender = index.find(&transfer.sender)?;
         let recipient = index.find(&transfer.recipient)?;
-        let mut from = Effect::new(index, sender, at)?;
-        let mut to = Effect::new(index, recipient, at)?;
+        let mut from = Effect::new((sender, index.window(sender, at)?));
+        let mut to = Effect::new((recipient, index.window(recipient, at)?));
         let debited = transfer.debit(from.after)?;
         let credited = transfer.credit(to.after)?;
-        let reward = |place: usize, account: &mut state::Account| {
+        let reward = |place: usize, account: &mut Account| {
             if place == receiver {
                 credit(account, transfer.tip);
             }
@@ -139,21 +140,19 @@ impl<'j, 'a> Worker<'j, 'a> {
         });
         self.effects.push(from);
         self.effects.push(to);
+        let mut paid = to;
         if receiver != sender && receiver != recipient {
-            let mut paid = Effect::new(index, receiver, at)?;
+            paid = Effect::new((receiver, index.window(receiver, at)?));
             paid.edit(|account| credit(account, transfer.tip));
             self.effects.push(paid);
         }
         let gas_used = transfer.draft().gas_used;
         let is_true = self.effects.are_listed(index, at) && self.job.gas_used(place) == gas_used;
         is_true.then(|| {
-            let Source::Listed(reader) = &mut self.machine.view().source else {
-                return;
-            };
-            reader.touch(recipient);
-            if !self.share.has_paid {
-                self.share.has_paid = true;
-                reader.touch(receiver);
+            if let Source::Listed(reader) = &mut self.machine.view().source {
+                // The sender is changed in any case.
+                reader.touch(to.place, &to.window);
+                reader.touch(paid.place, &paid.window);
             }
         })
     }
@@ -199,29 +198,22 @@ impl<'j, 'a> Worker<'j, 'a> {
         let Source::Listed(reader) = &mut view.source else {
             return None;
         };
-        let receiver = self.job.input.environment.beneficiary;
-        let place = match self.share.has_paid {
-            true => self.job.receiver,
-            false => reader.find(&receiver),
-        };
-        let (None, Some(place)) = (reader.missing(), place) else {
-            return reader
-                .missing()
-                .map(|missing| missing_location(at, missing));
-        };
-        self.share.has_paid = true;
+        let address = self.job.input.environment.beneficiary;
+        let receiver = reader.load(&address);
+        if let Some(missing) = reader.missing() {
+            return Some(missing_location(at, missing));
+        }
         let reward = Reward {
-            receiver,
-            place,
+            address,
+            receiver: Effect::new(receiver?),
             tip,
         };
-        self.effects.take(self.job.index, changes, at, &reward);
+        self.effects.take(reader, changes, &reward);
         self.find_fraud(at)
     }
 
     /// Compares what a transaction costs that should not have been ordered; also says how much gas.
     fn charge(&mut self, transaction: &RecoveredTransaction, at: u32) -> (Option<ListFraud>, u64) {
-        let index = self.job.index;
         let environment = &self.job.input.environment;
         let charges = self.machine.rules.charges_inclusion_faults();
         let Source::Listed(reader) = &mut self.machine.view().source else {
@@ -229,23 +221,19 @@ impl<'j, 'a> Worker<'j, 'a> {
         };
         let mut gas = 0;
         if charges {
-            let sender = reader.find(&transaction.sender());
-            let receiver = reader.find(&environment.beneficiary);
-            let from = sender.and_then(|place| Effect::new(index, place, at));
-            let to = receiver.and_then(|place| Effect::new(index, place, at));
-            if let (Some(mut from), Some(mut to)) = (from, to) {
+            let sender = reader.load(&transaction.sender());
+            let receiver = reader.load(&environment.beneficiary);
+            if let (Some(sender), Some(receiver)) = (sender, receiver) {
+                let (mut from, mut to) = (Effect::new(sender), Effect::new(receiver));
+                let is_own = from.place == to.place;
                 let account = from.after.unwrap_or_default();
                 let charge = Charge::new(account, transaction, environment.base_fee);
                 gas = charge.gas;
                 from.edit(|account| charge.take(account, transaction));
-                let paid = if sender == receiver {
-                    &mut from
-                } else {
-                    &mut to
-                };
+                let paid = if is_own { &mut from } else { &mut to };
                 paid.edit(|account| charge.give(account));
                 self.effects.push(from);
-                if sender != receiver {
+                if !is_own {
                     self.effects.push(to);
                 }
             }

@@ -30,10 +30,13 @@ const TOUCHED_MAX: usize = 64;
 /// larger block nobody waits, and they would only take memory.
 const BLOOMS_AHEAD_MAX: usize = 2_000;
 
-/// What a worker found out about a transaction that was executed ahead.
-struct Verdict {
-    index: usize,
-    kept: bool,
+/// How a transaction was committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Committed {
+    /// As it was executed ahead, or as a plain transfer.
+    AsItWas,
+    /// After it was executed at its turn.
+    AtItsTurn,
 }
 
 /// One worker with its machine.
@@ -117,69 +120,60 @@ impl<'p, 'a> Hand<'p, 'a> {
     pub(super) fn commit(&mut self, range: Range<usize>) {
         let parallel = self.parallel;
         let mut turn = lock(&parallel.turn);
-        let mut verdicts = Vec::new();
-        for index in range.clone() {
+        let mut end = range.start;
+        for index in range {
+            end = index.saturating_add(1);
             match self.commit_one(index, &mut turn) {
-                Ok(verdict) => verdicts.extend(verdict),
+                Ok(Committed::AsItWas) => {}
+                // It took long, and others may wait for it.
+                Ok(Committed::AtItsTurn) => break,
                 Err(fault) => return parallel.stop(fault),
             }
         }
         drop(turn);
         lock(&parallel.spare).append(&mut self.over);
-        parallel.report(|schedule| {
-            for verdict in verdicts {
-                schedule.judged(verdict.index, verdict.kept);
-            }
-            schedule.committed(range.end);
-        });
+        parallel.report(|schedule| schedule.committed(end));
     }
 
     fn commit_one(
         &mut self,
         index: usize,
         turn: &mut Turn<'a>,
-    ) -> Result<Option<Verdict>, ExecutionFault> {
+    ) -> Result<Committed, ExecutionFault> {
         let parallel = self.parallel;
         if parallel.input.is_cancelled() {
             return Err(ExecutionFault::Cancelled);
         }
         let ahead = parallel.ahead.get(index).and_then(|slot| lock(slot).take());
-        let judged = |kept| Some(Verdict { index, kept });
-        let verdict = match ahead {
-            Some(Ahead::Run(mut run)) => {
+        let transfer = parallel.transfers.get(index).and_then(Option::as_ref);
+        let mut again = false;
+        match (ahead, transfer) {
+            (Some(Ahead::Run(mut run)), _) => {
                 let conflict = run.find_conflict();
-                if let Some(changed) = conflict {
-                    parallel.note_conflict(index, changed);
-                } else {
-                    turn.commit(&mut run)?;
+                match conflict {
+                    Some(changed) => parallel.note_conflict(index, changed),
+                    None => turn.commit(&mut run)?,
                 }
                 self.over.push(run);
                 if conflict.is_none() {
-                    return Ok(judged(true));
+                    return Ok(Committed::AsItWas);
                 }
-                judged(false)
+                again = true;
             }
-            Some(Ahead::Transfer(accounts)) => {
-                let transfer = parallel.transfers.get(index).and_then(Option::as_ref);
-                if let Some(transfer) = transfer
-                    && turn.commit_transfer(transfer, accounts)?
-                {
-                    return Ok(None);
+            (Some(Ahead::Transfer(accounts)), Some(transfer)) => {
+                if turn.commit_transfer(transfer, accounts)? {
+                    return Ok(Committed::AsItWas);
                 }
-                None
             }
-            None => {
-                if let Some(Some(transfer)) = parallel.transfers.get(index)
-                    && turn.commit_transfer(transfer, self.find_accounts(transfer)?)?
-                {
-                    return Ok(None);
+            (None, Some(transfer)) => {
+                if turn.commit_transfer(transfer, self.find_accounts(transfer)?)? {
+                    return Ok(Committed::AsItWas);
                 }
-                None
             }
-        };
-        let again = verdict.is_some();
+            (_, None) => {}
+        }
         self.run_at_turn(index, turn, again)?;
-        Ok(verdict)
+        Ok(Committed::AtItsTurn)
     }
 
     fn run_at_turn(

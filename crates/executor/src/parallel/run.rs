@@ -27,6 +27,8 @@ pub(crate) struct Run<'a> {
     pub(crate) draft: ReceiptDraft,
     /// For the fee receiver, in wei.
     pub(crate) tip: U256,
+    /// No account got more than this from others, in wei.
+    inflow_max: U256,
 }
 
 /// Runs on their way between workers, or over and kept for their memory.
@@ -131,6 +133,7 @@ impl<'a> Run<'a> {
         std::mem::swap(self, &mut reader.run);
         self.draft = outcome.draft;
         self.tip = outcome.notes.tip;
+        self.inflow_max = outcome.notes.sum_of_outflows();
         let changes = outcome.changes;
         let mut created = Vec::new();
         for (place, effect) in self.accounts.iter_mut().enumerate() {
@@ -212,7 +215,8 @@ impl<'a> Run<'a> {
 
     /// The first location that is not what the transaction saw, if there is one.
     pub(crate) fn find_conflict(&self) -> Option<Changed<'a>> {
-        let account = self.accounts.iter().find(|effect| !effect.holds());
+        let mut accounts = self.accounts.iter();
+        let account = accounts.find(|effect| !effect.holds(self.inflow_max));
         if let Some(effect) = account {
             return Some(Changed::Account(effect.cell));
         }
@@ -240,7 +244,7 @@ impl<'a> AccountEffect<'a> {
     }
 
     /// Whether the account is still what the transaction saw, as far as it looked.
-    fn holds(&self) -> bool {
+    fn holds(&self, inflow_max: U256) -> bool {
         let mocked = matches!(self.need.nonce, NonceNeed::Exactly(_));
         if !mocked && self.cell.version() == self.seen.version {
             return true;
@@ -260,7 +264,12 @@ impl<'a> AccountEffect<'a> {
         };
         let balance_holds = match self.need.exact_balance {
             true => now.balance == seen.balance,
-            false => now.balance >= seen.balance.min(self.need.balance),
+            // A payment fails as well when what the payee has does not fit into a word any more.
+            false => {
+                now.balance == seen.balance
+                    || now.balance >= seen.balance.min(self.need.balance)
+                        && now.balance.checked_add(inflow_max).is_some()
+            }
         };
         nonce_holds && balance_holds && now.code_hash == seen.code_hash && self.after(now).is_some()
     }

@@ -54,10 +54,9 @@ pub(super) struct Agenda<'a> {
 
 impl Agenda<'_> {
     fn next_task(&mut self) -> Task {
-        for index in self.schedule.unforeseen() {
-            self.schedule.foresee(self.forecast.earlier_writer(index));
-        }
-        self.schedule.next_task()
+        let forecast = &mut self.forecast;
+        self.schedule
+            .next_task(|index| forecast.earlier_writer(index))
     }
 }
 
@@ -97,7 +96,7 @@ impl<'a> Parallel<'a> {
             calls: &plan.calls,
             predictor: tools.predictor,
             agenda: Mutex::new(Agenda {
-                schedule: Schedule::new(plan.gas, vec![None; count]),
+                schedule: Schedule::new(plan.gas),
                 forecast: Forecast::new(tools.predictor, &plan.calls, input.transactions)
                     .lying(tools.lies),
                 sleepers: 0,
@@ -129,6 +128,7 @@ impl<'a> Parallel<'a> {
     }
 
     fn work(&self, worker: usize) {
+        let _guard = StopOnPanic(self);
         let mut hand = Hand::new(self, worker);
         while let Some(task) = self.next_task() {
             match task {
@@ -196,10 +196,25 @@ impl<'a> Parallel<'a> {
 
     pub(super) fn stop(&self, fault: ExecutionFault) {
         lock(&self.fault).get_or_insert(fault);
+        self.stop_all();
+    }
+
+    fn stop_all(&self) {
         self.stopped.store(true, Ordering::Release);
         // Whoever is about to wait holds the lock, or sees the flag.
         drop(lock(&self.agenda));
         self.idle.notify_all();
+    }
+}
+
+/// Makes the other workers stop waiting for one that panics.
+struct StopOnPanic<'p, 'a>(&'p Parallel<'a>);
+
+impl Drop for StopOnPanic<'_, '_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.stop_all();
+        }
     }
 }
 

@@ -90,7 +90,7 @@ impl From<&BlockConflict> for RpcConflict {
     fn from(conflict: &BlockConflict) -> Self {
         Self {
             address: conflict.address,
-            slot: conflict.slot.map(B256::from),
+            slot: conflict.storage_slot.map(B256::from),
             transaction_count: conflict.transaction_count,
             transactions: conflict.transactions.clone(),
         }
@@ -124,12 +124,12 @@ mod tests {
     fn everything_known_is_told() {
         let conflict = BlockConflict {
             address: Address::repeat_byte(0x11),
-            slot: Some(U256::from(1)),
+            storage_slot: Some(U256::from(1)),
             transaction_count: 300,
             transactions: vec![4, 7],
         };
         let at_account = BlockConflict {
-            slot: None,
+            storage_slot: None,
             ..conflict.clone()
         };
         let execution = BlockExecution {

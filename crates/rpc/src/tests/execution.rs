@@ -1,8 +1,10 @@
 //! What a block read and wrote, and how it was executed.
 
-use super::rig::{EMITTER, Rig, account, emit, run, simulate, word};
+use super::rig::{EMITTER, Options, Rig, account, emit, run, run_with, simulate, word};
 use alloy_primitives::{Address, B256, Bytes};
+use pipeline::PipelineConfig;
 use serde_json::{Value, json};
+use std::{num::NonZeroUsize, sync::mpsc};
 
 const TO: Address = Address::repeat_byte(0x77);
 
@@ -92,6 +94,48 @@ fn an_execution_is_told_while_it_is_known() {
         }
         assert!(execution.get("spans").is_none());
     });
+}
+
+/// Hash, access list and execution of a block in which all write one slot.
+fn contended_block(workers: usize) -> (B256, Value, Value) {
+    let options = Options {
+        pipeline: PipelineConfig {
+            workers: NonZeroUsize::new(workers).unwrap(),
+            spans: true,
+            ..PipelineConfig::default()
+        },
+        ..Options::default()
+    };
+    let (told, asked) = mpsc::channel();
+    run_with(options, |rig| async move {
+        for call in 0..48 {
+            rig.send(call % 4, EMITTER, emit(u64::from(call) + 1, 0))
+                .await;
+        }
+        let hash = rig.mine().await.hash;
+        let execution = rig.call("headway_getBlockExecution", json!([hash])).await;
+        let list = access_list(&rig, json!(hash)).await;
+        told.send((hash, list, execution)).unwrap();
+    });
+    asked.recv().unwrap()
+}
+
+#[test]
+fn workers_change_how_a_block_is_executed_and_nothing_else() {
+    let (hash, list, execution) = contended_block(1);
+    assert_eq!(execution["way"], "inOrder");
+    let slot = &account_in(&list, EMITTER)["storageChanges"][0]["changes"];
+    assert_eq!(slot.as_array().unwrap().len(), 48);
+    let (same_hash, same_list, execution) = contended_block(3);
+    assert_eq!((same_hash, &same_list), (hash, &list));
+    assert_eq!(execution["way"], "first");
+    assert_eq!(execution["workers"], 3);
+    let spans = execution["spans"].as_array().unwrap();
+    assert!(spans.len() >= 48, "spans={}", spans.len());
+    for conflict in execution["conflicts"].as_array().unwrap() {
+        let named = conflict["transactions"].as_array().unwrap().len();
+        assert_eq!(conflict["transactionCount"], named);
+    }
 }
 
 #[test]

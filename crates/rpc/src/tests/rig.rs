@@ -82,6 +82,7 @@ pub(super) struct Options {
     pub(super) dev: bool,
     pub(super) validators: usize,
     pub(super) config: RpcConfig,
+    pub(super) pipeline: PipelineConfig,
 }
 
 impl Default for Options {
@@ -90,6 +91,7 @@ impl Default for Options {
             dev: true,
             validators: 1,
             config: RpcConfig::dev(),
+            pipeline: PipelineConfig::default(),
         }
     }
 }
@@ -160,7 +162,7 @@ impl Rig {
         };
         let timer = Arc::new(runtime.child("timer"));
         let (actor, pipeline) =
-            Actor::new(runtime, foundation, PipelineConfig::default(), Vec::new()).unwrap();
+            Actor::new(runtime, foundation, options.pipeline, Vec::new()).unwrap();
         drop(actor.start());
         let now_ms = Arc::new(AtomicU64::new(GENESIS_TIME * 1_000));
         let clock = Arc::clone(&now_ms);

@@ -89,6 +89,11 @@ const ALLOWED: &[(&str, Allowed, &str)] = &[
     ),
     (
         "tip",
+        Allowed::Crates(&["executor"]),
+        "what a transaction gives the fee receiver is its tip; the executor knows no chain",
+    ),
+    (
+        "tip",
         Allowed::Crates(&["shards"]),
         "rule R1: the last candidate of a shard's unincluded segment",
     ),

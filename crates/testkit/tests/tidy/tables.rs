@@ -90,6 +90,8 @@ pub(crate) const FOREIGN: &[Home] = &[
     // The virtual machine: the executor alone knows which one it is. Its own loop is the peer that the
     // executor's bench measures.
     ("revm", &["executor"], &["testkit"]),
+    // The threads that execute a block.
+    ("rayon", &["executor"], NONE),
     // The distributed engine. What orders blocks or talks to peers stays with those who do; primitives may
     // name consensus types.
     (

@@ -189,8 +189,6 @@ struct Simulation<'t> {
     begun: Vec<Option<u64>>,
     /// When each was committed.
     committed: Vec<u64>,
-    /// What the holder of the turn found out.
-    verdicts: Vec<(usize, bool)>,
     timeline: Timeline,
 }
 
@@ -200,7 +198,7 @@ impl<'t> Simulation<'t> {
         let workers = machine.workers.get();
         Self {
             transactions,
-            schedule: Schedule::new(gas.collect(), vec![None; transactions.len()]),
+            schedule: Schedule::new(gas.collect()),
             machine: *machine,
             tasks: vec![None; workers],
             events: (0..workers).map(|worker| Reverse((0, worker))).collect(),
@@ -208,7 +206,6 @@ impl<'t> Simulation<'t> {
             free_at: 0,
             begun: vec![None; transactions.len()],
             committed: Vec::with_capacity(transactions.len()),
-            verdicts: Vec::new(),
             timeline: Timeline::default(),
         }
     }
@@ -230,10 +227,7 @@ impl<'t> Simulation<'t> {
         if matches!(task, Task::Speculate(_)) {
             self.schedule.speculated(range.clone());
         } else {
-            for (index, kept) in std::mem::take(&mut self.verdicts) {
-                self.schedule.judged(index, kept);
-            }
-            self.schedule.committed(range.end);
+            self.schedule.committed(self.committed.len());
         }
         for sleeper in std::mem::take(&mut self.asleep) {
             self.wake(sleeper, now);
@@ -248,15 +242,17 @@ impl<'t> Simulation<'t> {
     fn ask(&mut self, worker: usize, now: u64) {
         let start = now.max(self.free_at).saturating_add(self.machine.ask_ns);
         self.free_at = start;
-        for index in self.schedule.unforeseen() {
-            let transaction = self.transactions.get(index);
-            let earlier = transaction.and_then(|transaction| transaction.waits_for);
-            self.schedule.foresee(earlier.map(to_index));
-        }
-        let task = self.schedule.next_task();
+        let transactions = self.transactions;
+        let task = self.schedule.next_task(|index| {
+            let earlier = transactions.get(index)?.waits_for?;
+            Some(to_index(earlier))
+        });
         let (range, end, is_commit) = match &task {
             Task::Speculate(range) => (range.clone(), self.speculate(range, start), false),
-            Task::Commit(range) => (range.clone(), self.commit(range, start), true),
+            Task::Commit(range) => {
+                let end = self.commit(range, start);
+                (range.start..self.committed.len(), end, true)
+            }
             Task::Wait => {
                 self.asleep.insert(worker);
                 return;
@@ -305,10 +301,13 @@ impl<'t> Simulation<'t> {
             match kept {
                 None => self.timeline.late = self.timeline.late.saturating_add(1),
                 Some(_) if transaction.is_transfer => {}
-                Some(kept) => self.verdicts.push((index, kept)),
+                Some(_) => {}
             }
             if kept == Some(false) {
                 self.timeline.reexecutions = self.timeline.reexecutions.saturating_add(1);
+            }
+            if kept != Some(true) {
+                break;
             }
         }
         let held = now.saturating_sub(start);

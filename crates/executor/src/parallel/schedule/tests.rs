@@ -29,7 +29,7 @@ enum Worker {
 enum Step {
     /// A worker that is awake asks.
     Ask(usize),
-    /// A worker finishes; of what it judged, the bits say what it could keep.
+    /// A worker finishes; of what it was to commit, the number says how much more than one it did.
     Finish(usize, u64),
 }
 
@@ -50,7 +50,7 @@ impl Model {
     fn new(gas: Vec<u64>, waits_for: Vec<Option<u32>>, workers: usize) -> Self {
         Self {
             ahead: vec![0; gas.len()],
-            schedule: Schedule::new(gas, vec![None; waits_for.len()]),
+            schedule: Schedule::new(gas),
             waits_for,
             workers: vec![Worker::Awake; workers],
             committed: 0,
@@ -58,7 +58,7 @@ impl Model {
         }
     }
 
-    /// Every step but the verdicts: those are chosen by the caller.
+    /// Every step but how far a commit goes: that is chosen by the caller.
     fn steps(&self) -> Vec<Step> {
         let workers = self.workers.iter().enumerate();
         workers
@@ -70,13 +70,10 @@ impl Model {
             .collect()
     }
 
-    /// How many verdicts the worker gives when it finishes.
-    fn verdicts(&self, worker: usize) -> usize {
+    /// How many ways the worker has to finish.
+    fn endings(&self, worker: usize) -> usize {
         match &self.workers[worker] {
-            Worker::Commits(range) => range
-                .clone()
-                .filter(|index| self.executed.contains(index))
-                .count(),
+            Worker::Commits(range) => range.len(),
             _ => 0,
         }
     }
@@ -90,11 +87,10 @@ impl Model {
     }
 
     fn ask(&mut self, worker: usize) {
-        for index in self.schedule.unforeseen() {
-            let earlier = self.waits_for[index].map(|earlier| usize::try_from(earlier).unwrap());
-            self.schedule.foresee(earlier);
-        }
-        self.workers[worker] = match self.schedule.next_task() {
+        let waits_for = &self.waits_for;
+        let forecast =
+            |index: usize| waits_for[index].map(|earlier| usize::try_from(earlier).unwrap());
+        self.workers[worker] = match self.schedule.next_task(forecast) {
             Task::Commit(range) => {
                 self.check_commit(&range);
                 Worker::Commits(range)
@@ -115,12 +111,10 @@ impl Model {
         let done = std::mem::replace(&mut self.workers[worker], Worker::Awake);
         match done {
             Worker::Commits(range) => {
-                let judged = range.clone().filter(|index| self.executed.contains(index));
-                for (bit, index) in judged.enumerate() {
-                    self.schedule.judged(index, kept >> (bit % 64) & 1 == 1);
-                }
-                self.committed = range.end;
-                self.schedule.committed(range.end);
+                // Whoever executes one at its turn gives the turn back early.
+                let more = usize::try_from(kept).unwrap() % range.len();
+                self.committed = range.start + 1 + more;
+                self.schedule.committed(self.committed);
                 self.wake_all();
             }
             Worker::Speculates(range) => {
@@ -169,7 +163,7 @@ impl Model {
         for index in range.clone() {
             self.ahead[index] += 1;
             assert_eq!(self.ahead[index], 1, "executed ahead twice: {index}");
-            let earlier = self.schedule.waits_for[index];
+            let earlier = self.waits_for[index];
             let earlier = earlier.map(|earlier| usize::try_from(earlier).unwrap());
             let is_early = earlier.is_some_and(|earlier| earlier >= self.committed);
             assert!(!is_early, "{index} does not wait for {earlier:?}");
@@ -183,7 +177,10 @@ impl Model {
         if somebody_asks || !somebody_sleeps {
             return;
         }
-        let offered = self.schedule.clone().next_task();
+        let waits_for = &self.waits_for;
+        let forecast =
+            |index: usize| waits_for[index].map(|earlier| usize::try_from(earlier).unwrap());
+        let offered = self.schedule.clone().next_task(forecast);
         assert_eq!(offered, Task::Wait, "nobody was woken for this");
         let somebody_works = self
             .workers

@@ -91,13 +91,12 @@ fn judge(rng: &mut StdRng, model: &Model, step: Step, lost: f64, tally: &mut Tal
     let Step::Finish(worker, _) = step else {
         return step;
     };
-    let verdicts = model.verdicts(worker);
-    let mut kept = 0;
-    for bit in 0..verdicts {
-        let is_kept = !rng.random_bool(lost);
-        kept |= u64::from(is_kept) << (bit % 64);
-        tally.kept += usize::from(is_kept);
-        tally.lost += usize::from(!is_kept);
+    let endings = model.endings(worker);
+    let mut more = 0;
+    while more + 1 < endings && !rng.random_bool(lost) {
+        more += 1;
     }
-    Step::Finish(worker, kept)
+    tally.kept += more;
+    tally.lost += usize::from(more + 1 < endings);
+    Step::Finish(worker, u64::try_from(more).unwrap())
 }
