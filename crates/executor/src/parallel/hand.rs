@@ -6,7 +6,7 @@ use super::{
     reader::CellReader,
     run::{Outcome, Run, Runs},
     turn::Turn,
-    worker::{Ahead, Parallel, lock},
+    worker::{Ahead, Parallel, Report, lock},
 };
 use crate::{
     bloom::BloomHasher,
@@ -75,13 +75,13 @@ impl<'p, 'a> Hand<'p, 'a> {
         self.parallel.probe.add_tally(self.tally);
     }
 
-    pub(super) fn speculate(&mut self, range: Range<usize>) {
+    pub(super) fn speculate(&mut self, range: Range<usize>) -> Report {
         let parallel = self.parallel;
         let ahead = parallel.ahead.get(range.clone()).into_iter().flatten();
         for (index, slot) in range.clone().zip(ahead) {
             *lock(slot) = self.look_ahead(index);
         }
-        parallel.report(|schedule| schedule.speculated(range));
+        Report::Speculated(range)
     }
 
     /// Executes a transaction ahead. Nothing comes of it if it is invalid over what is committed
@@ -117,7 +117,7 @@ impl<'p, 'a> Hand<'p, 'a> {
         ])
     }
 
-    pub(super) fn commit(&mut self, range: Range<usize>) {
+    pub(super) fn commit(&mut self, range: Range<usize>) -> Report {
         let parallel = self.parallel;
         let mut turn = lock(&parallel.turn);
         let mut end = range.start;
@@ -127,12 +127,15 @@ impl<'p, 'a> Hand<'p, 'a> {
                 Ok(Committed::AsItWas) => {}
                 // It took long, and others may wait for it.
                 Ok(Committed::AtItsTurn) => break,
-                Err(fault) => return parallel.stop(fault),
+                Err(fault) => {
+                    parallel.stop(fault);
+                    return Report::Nothing;
+                }
             }
         }
         drop(turn);
         lock(&parallel.spare).append(&mut self.over);
-        parallel.report(|schedule| schedule.committed(end));
+        Report::Committed(end)
     }
 
     fn commit_one(

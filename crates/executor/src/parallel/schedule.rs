@@ -27,6 +27,9 @@ const CHUNK_MAX: usize = 32;
 /// Commits after which another worker gets a chance to take the turn.
 const TURN_MAX: usize = 64;
 
+/// Transactions that nobody has looked at for which it is worth waking a worker.
+const WAKE_MIN: usize = 128;
+
 /// What a worker does next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Task {
@@ -108,6 +111,24 @@ impl Schedule {
     pub(crate) fn committed(&mut self, end: usize) {
         self.committed = end;
         self.turn_taken = false;
+    }
+
+    /// Whether there is enough to do for somebody else.
+    pub(crate) fn has_more(&self) -> bool {
+        let end = self.committed.saturating_add(self.window);
+        let end = end.min(self.stages.len());
+        let left = end.saturating_sub(self.next);
+        let is_released = self
+            .held
+            .first()
+            .is_some_and(|(earlier, _)| *earlier < self.committed);
+        let is_last = end == self.stages.len() && left > 0;
+        is_released || is_last || left >= WAKE_MIN || self.can_take_turn()
+    }
+
+    fn can_take_turn(&self) -> bool {
+        let stage = self.stages.get(self.committed);
+        !self.turn_taken && matches!(stage, Some(Stage::Ready | Stage::Held(_)))
     }
 
     /// What can be committed now; only the first may be one that is still held, so that the others

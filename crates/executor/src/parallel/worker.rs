@@ -15,9 +15,12 @@ use crate::{
 };
 use rayon::ThreadPool;
 use state::StateReader;
-use std::sync::{
-    Condvar, Mutex, MutexGuard, PoisonError, RwLock,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    ops::Range,
+    sync::{
+        Condvar, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 /// Times an idle worker looks again before it goes to sleep.
@@ -42,6 +45,16 @@ pub(crate) struct Parallel<'a> {
     pub(super) probe: &'a Probe<'a>,
     pub(super) stopped: AtomicBool,
     pub(super) fault: Mutex<Option<ExecutionFault>>,
+}
+
+/// What a worker has done.
+#[derive(Clone, Debug)]
+pub(super) enum Report {
+    Nothing,
+    /// Executed these ahead.
+    Speculated(Range<usize>),
+    /// Committed everything before this.
+    Committed(usize),
 }
 
 /// What workers share under one lock to find out what comes next.
@@ -130,26 +143,38 @@ impl<'a> Parallel<'a> {
     fn work(&self, worker: usize) {
         let _guard = StopOnPanic(self);
         let mut hand = Hand::new(self, worker);
-        while let Some(task) = self.next_task() {
-            match task {
+        let mut done = Report::Nothing;
+        while let Some(task) = self.next_task(done) {
+            done = match task {
                 Task::Commit(range) => hand.commit(range),
                 Task::Speculate(range) => hand.speculate(range),
                 Task::Wait | Task::Done => break,
-            }
+            };
         }
         hand.finish();
     }
 
-    /// What to do next, after waiting for it; nothing once the block is done or has failed.
-    pub(super) fn next_task(&self) -> Option<Task> {
+    /// Takes in what a worker has done, and tells it what to do next, after waiting for it; nothing
+    /// once the block is done or has failed. In one step, so that a chain of transactions that wait
+    /// for each other stays with one worker.
+    fn next_task(&self, done: Report) -> Option<Task> {
         let mut spins = 0;
         let mut agenda = lock(&self.agenda);
+        match done {
+            Report::Nothing => {}
+            Report::Speculated(range) => agenda.schedule.speculated(range),
+            Report::Committed(end) => agenda.schedule.committed(end),
+        }
         loop {
             if self.stopped.load(Ordering::Acquire) {
                 return None;
             }
             match agenda.next_task() {
-                Task::Done => return None,
+                Task::Done => {
+                    drop(agenda);
+                    self.idle.notify_all();
+                    return None;
+                }
                 Task::Wait if spins < SPINS => {
                     drop(agenda);
                     spins = spins.saturating_add(1);
@@ -162,19 +187,16 @@ impl<'a> Parallel<'a> {
                     agenda = woken.unwrap_or_else(PoisonError::into_inner);
                     agenda.sleepers = agenda.sleepers.saturating_sub(1);
                 }
-                task @ (Task::Commit(_) | Task::Speculate(_)) => return Some(task),
+                task @ (Task::Commit(_) | Task::Speculate(_)) => {
+                    // Waking somebody takes a system call; whoever wakes looks whether to wake more.
+                    let wakes = agenda.sleepers > 0 && agenda.schedule.has_more();
+                    drop(agenda);
+                    if wakes {
+                        self.idle.notify_one();
+                    }
+                    return Some(task);
+                }
             }
-        }
-    }
-
-    /// Tells the schedule what is done, and wakes who may now have something to do.
-    pub(super) fn report(&self, done: impl FnOnce(&mut Schedule)) {
-        let mut agenda = lock(&self.agenda);
-        done(&mut agenda.schedule);
-        let sleepers = agenda.sleepers;
-        drop(agenda);
-        if sleepers > 0 {
-            self.idle.notify_all();
         }
     }
 
