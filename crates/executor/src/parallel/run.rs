@@ -32,10 +32,6 @@ pub(crate) struct Run<'a> {
 }
 
 /// Runs on their way between workers, or over and kept for their memory.
-#[expect(
-    clippy::vec_box,
-    reason = "the box is what is handed on; a run is large"
-)]
 pub(crate) type Runs<'a> = Vec<Box<Run<'a>>>;
 
 /// Code that a transaction gives an account.

@@ -115,8 +115,7 @@ impl Schedule {
 
     /// Whether there is enough to do for somebody else.
     pub(crate) fn has_more(&self) -> bool {
-        let end = self.committed.saturating_add(self.window);
-        let end = end.min(self.stages.len());
+        let end = self.window_end();
         let left = end.saturating_sub(self.next);
         let is_released = self
             .held
@@ -165,29 +164,49 @@ impl Schedule {
             self.set(range.clone(), Stage::Running);
             return Some(range);
         }
-        let end = self.committed.saturating_add(self.window);
-        let end = end.min(self.stages.len());
-        let mut start = self.next;
+        let end = self.window_end();
+        while self.next < end && self.hold_next(&mut forecast) {}
+        let start = self.next;
         let mut gas = 0_u64;
         while self.next < end && gas < CHUNK_GAS && self.next.saturating_sub(start) < CHUNK_MAX {
-            let index = self.next;
-            let earlier = *self.foreseen.get_or_insert_with(|| forecast(index));
-            if let Some(earlier) = earlier.filter(|earlier| *earlier >= self.committed) {
-                if start < index {
-                    break;
-                }
-                self.held.insert((earlier, index));
-                self.set(index..index.saturating_add(1), Stage::Held(earlier));
-                start = index.saturating_add(1);
-            } else {
-                gas = gas.saturating_add(self.gas.get(index).copied().unwrap_or(0));
+            if self.must_wait(&mut forecast).is_some() {
+                break;
             }
-            self.next = index.saturating_add(1);
-            self.foreseen = None;
+            gas = gas.saturating_add(self.gas.get(self.next).copied().unwrap_or(0));
+            self.advance();
         }
         let range = start..self.next;
         self.set(range.clone(), Stage::Running);
         (!range.is_empty()).then_some(range)
+    }
+
+    /// Holds the next transaction if it has to wait.
+    fn hold_next(&mut self, forecast: impl FnMut(usize) -> Option<usize>) -> bool {
+        let index = self.next;
+        let earlier = self.must_wait(forecast);
+        if let Some(earlier) = earlier {
+            self.held.insert((earlier, index));
+            self.set(index..index.saturating_add(1), Stage::Held(earlier));
+            self.advance();
+        }
+        earlier.is_some()
+    }
+
+    /// For whom the next transaction has to wait.
+    fn must_wait(&mut self, mut forecast: impl FnMut(usize) -> Option<usize>) -> Option<usize> {
+        let index = self.next;
+        let earlier = *self.foreseen.get_or_insert_with(|| forecast(index));
+        earlier.filter(|earlier| *earlier >= self.committed)
+    }
+
+    const fn advance(&mut self) {
+        self.next = self.next.saturating_add(1);
+        self.foreseen = None;
+    }
+
+    fn window_end(&self) -> usize {
+        let end = self.committed.saturating_add(self.window);
+        end.min(self.stages.len())
     }
 
     /// A held transaction whose wait is over.

@@ -188,15 +188,20 @@ impl<'a> Parallel<'a> {
                     agenda.sleepers = agenda.sleepers.saturating_sub(1);
                 }
                 task @ (Task::Commit(_) | Task::Speculate(_)) => {
-                    // Waking somebody takes a system call; whoever wakes looks whether to wake more.
-                    let wakes = agenda.sleepers > 0 && agenda.schedule.has_more();
-                    drop(agenda);
-                    if wakes {
-                        self.idle.notify_one();
-                    }
+                    self.wake_one(agenda);
                     return Some(task);
                 }
             }
+        }
+    }
+
+    /// Wakes somebody if there is enough to do; who wakes looks whether to wake more. It takes a
+    /// system call, so it is not done for nothing.
+    fn wake_one(&self, agenda: MutexGuard<'_, Agenda<'_>>) {
+        let wakes = agenda.sleepers > 0 && agenda.schedule.has_more();
+        drop(agenda);
+        if wakes {
+            self.idle.notify_one();
         }
     }
 
