@@ -128,7 +128,7 @@ impl Engine {
         };
         let share = match opening.compare(&index) {
             Ok(share) => share,
-            Err(fraud) => return Ok(Attempt::False(fraud)),
+            Err(fraud) => return Ok(Attempt::False(*fraud)),
         };
         let probe = Probe::new(self.clock.as_ref());
         let job = Job::new(input, state, &index, &probe, share);

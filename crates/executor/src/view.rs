@@ -194,7 +194,8 @@ fn evm_account(account: &Account, id: Option<usize>) -> AccountInfo {
         nonce: account.nonce,
         code_hash: account.code_hash,
         account_id: id.and_then(AccountId::new),
-        // Code is loaded when somebody runs it.
-        code: (!account.has_code()).then(Bytecode::default),
+        // Code is loaded when somebody runs it. Nor is there one to say that there is none: all
+        // workers would count references to it, and wait for each other.
+        code: None,
     }
 }

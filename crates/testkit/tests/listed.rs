@@ -48,7 +48,12 @@ fn compare_all(seeds: std::ops::Range<u64>) {
     let engines = engines();
     for seed in seeds {
         let block = random_block(seed);
-        assert_listed(&format!("seed={seed}"), &engines, &block.input(), &block.state);
+        assert_listed(
+            &format!("seed={seed}"),
+            &engines,
+            &block.input(),
+            &block.state,
+        );
     }
 }
 
@@ -90,7 +95,10 @@ fn assert_alike(name: &str, executed: &ExecutedBlock, expected: &ExecutedBlock) 
     }
     assert_eq!(executed.diff, expected.diff, "{name}");
     assert_eq!(executed.access, expected.access, "{name}");
-    assert_eq!(executed.inclusion_faults, expected.inclusion_faults, "{name}");
+    assert_eq!(
+        executed.inclusion_faults, expected.inclusion_faults,
+        "{name}"
+    );
     panic!("{name}: another difference");
 }
 
@@ -99,7 +107,12 @@ fn lists_of_all_ways_are_equal() {
     let engines = engines();
     for seed in 0..LIST_SEEDS {
         let block = random_block(seed);
-        assert_equal_lists(&format!("seed={seed}"), &engines, &block.input(), &block.state);
+        assert_equal_lists(
+            &format!("seed={seed}"),
+            &engines,
+            &block.input(),
+            &block.state,
+        );
     }
 }
 
@@ -173,7 +186,9 @@ fn false_lists_are_found_out() {
                 continue;
             }
             let what = assert_found_out(seed, &engines, &block, &expected, &falsified);
-            *found.entry(format!("{} as {what}", falsified.how)).or_default() += 1;
+            *found
+                .entry(format!("{} as {what}", falsified.how))
+                .or_default() += 1;
         }
     }
     println!("{found:#?}");
@@ -203,7 +218,10 @@ fn assert_found_out(
             }
         }
     }
-    assert!(frauds.windows(2).all(|two| two[0] == two[1]), "{name} {frauds:?}");
+    assert!(
+        frauds.windows(2).all(|two| two[0] == two[1]),
+        "{name} {frauds:?}"
+    );
     frauds[0].what
 }
 
@@ -214,10 +232,13 @@ fn first_false(block: &GeneratedBlock, expected: &ExecutedBlock, false_list: &Tr
     let fragments = (0..=count).find(|at| list.fragment(*at) != false_list.fragment(*at));
     let (locations, left) = (list.locations(), false_list.locations());
     let lacks = |location: &(Address, Option<U256>)| !left.contains(location);
-    let missing = locations.iter().filter(|location| lacks(location)).map(|location| {
-        let reads = |at: &u32| locations_read(block, *at).contains(location);
-        (0..=count).find(reads).unwrap()
-    });
+    let missing = locations
+        .iter()
+        .filter(|location| lacks(location))
+        .map(|location| {
+            let reads = |at: &u32| locations_read(block, *at).contains(location);
+            (0..=count).find(reads).unwrap()
+        });
     let first = fragments.into_iter().chain(missing).min();
     first.unwrap_or(count + 1)
 }
@@ -240,14 +261,19 @@ fn locations_read(
 fn a_list_of_another_block_is_malformed() {
     let block = benchmark::mixed(50);
     let other = benchmark::mixed(51);
-    let list = execute_sequential(&other.input(), &other.state).unwrap().access_list();
+    let list = execute_sequential(&other.input(), &other.state)
+        .unwrap()
+        .access_list();
     for engine in engines() {
         let listed = engine.execute_listed(&block.input(), &block.state, &list);
         let Listed::False { fraud, executed } = listed.unwrap() else {
             panic!("not found out");
         };
         assert_eq!((fraud.what, fraud.index), (Falsehood::Malformed, 0));
-        assert_eq!(executed, execute_sequential(&block.input(), &block.state).unwrap());
+        assert_eq!(
+            executed,
+            execute_sequential(&block.input(), &block.state).unwrap()
+        );
     }
 }
 
@@ -302,7 +328,9 @@ fn trailing_bytes_are_rejected() {
 #[test]
 fn a_state_that_cannot_be_read_is_a_fault() {
     let block = benchmark::mixed(200);
-    let list = execute_sequential(&block.input(), &block.state).unwrap().access_list();
+    let list = execute_sequential(&block.input(), &block.state)
+        .unwrap()
+        .access_list();
     for engine in engines() {
         for reads in [0, 1, 10, 100, 300] {
             let state = FailingReader::new(&block.state, reads);
@@ -317,7 +345,9 @@ fn a_state_that_cannot_be_read_is_a_fault() {
 #[test]
 fn a_cancelled_block_is_a_fault() {
     let block = benchmark::mixed(200);
-    let list = execute_sequential(&block.input(), &block.state).unwrap().access_list();
+    let list = execute_sequential(&block.input(), &block.state)
+        .unwrap()
+        .access_list();
     let cancelled = AtomicBool::new(true);
     let input = ExecutionInput {
         cancelled: Some(&cancelled),
@@ -332,14 +362,19 @@ fn a_cancelled_block_is_a_fault() {
 #[test]
 fn spans_show_who_executed_what() {
     let block = benchmark::swaps_disjoint(100);
-    let list = execute_sequential(&block.input(), &block.state).unwrap().access_list();
+    let list = execute_sequential(&block.input(), &block.state)
+        .unwrap()
+        .access_list();
     let clock = Arc::new(|| Duration::from_secs(1));
     for engine in engines() {
         let engine = engine.with_clock(clock.clone());
         let listed = engine.execute_listed(&block.input(), &block.state, &list);
         let report = listed.unwrap().into_executed().report;
         assert_eq!((report.way, report.executions), (Way::Listed, 100));
-        assert_eq!((report.workers, report.reexecutions), (engine.workers().get(), 0));
+        assert_eq!(
+            (report.workers, report.reexecutions),
+            (engine.workers().get(), 0)
+        );
         let mut places: Vec<_> = report.spans.iter().map(|span| span.transaction).collect();
         places.sort_unstable();
         assert!(places.into_iter().eq(0..100));

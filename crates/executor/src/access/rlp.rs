@@ -139,6 +139,13 @@ impl AccessList {
     }
 }
 
+fn encode_slot(out: &mut Vec<u8>, key: U256, values: &[Change<U256>]) {
+    write_list(out, |out| {
+        key.encode(out);
+        encode_changes(out, values, |value, out| value.encode(out));
+    });
+}
+
 fn encode_account(out: &mut Vec<u8>, lists: &Lists, part: Part<'_>) {
     let slots = part.slots.iter().enumerate().map(|(place, slot)| {
         let values = lists.values_of(part.first_slot.saturating_add(place));
@@ -148,12 +155,7 @@ fn encode_account(out: &mut Vec<u8>, lists: &Lists, part: Part<'_>) {
         part.address.encode(out);
         write_list(out, |out| {
             let changed = slots.clone().filter(|(_, values)| !values.is_empty());
-            changed.for_each(|(key, values)| {
-                write_list(out, |out| {
-                    key.encode(out);
-                    encode_changes(out, values, |value, out| value.encode(out));
-                });
-            });
+            changed.for_each(|(key, values)| encode_slot(out, key, values));
         });
         write_list(out, |out| {
             let read = slots.clone().filter(|(_, values)| values.is_empty());
@@ -230,12 +232,12 @@ impl Reader {
             let mut fields = read_list(&mut changed)?;
             let key = U256::decode(&mut fields)?;
             check_order(&mut last_changed, key, ListField::Slot)?;
-            while let Some(earlier) = next_read.filter(|read| *read <= key) {
-                if earlier == key {
-                    return Err(AccessListError::Duplicate(ListField::Slot));
-                }
+            while let Some(earlier) = next_read.filter(|read| *read < key) {
                 self.lists.begin_slot(earlier);
                 next_read = next_key(&mut read, &mut last_read)?;
+            }
+            if next_read == Some(key) {
+                return Err(AccessListError::Duplicate(ListField::Slot));
             }
             self.lists.begin_slot(key);
             let before = self.lists.values.len();
@@ -281,11 +283,14 @@ fn read_code(bytes: &mut &[u8]) -> Result<Code, AccessListError> {
     Ok(Code { hash, bytes })
 }
 
+/// Takes a value from the front of a payload.
+type ReadValue<T> = fn(&mut &[u8]) -> Result<T, AccessListError>;
+
 fn read_changes<T>(
     fields: &mut &[u8],
     transactions: usize,
     changes: &mut Vec<Change<T>>,
-    value: fn(&mut &[u8]) -> Result<T, AccessListError>,
+    value: ReadValue<T>,
 ) -> Result<(), AccessListError> {
     let mut payload = read_list(fields)?;
     let mut last = None;

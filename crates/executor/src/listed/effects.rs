@@ -9,6 +9,7 @@ use super::{
     index::{Index, Window},
     reader::ListReader,
 };
+use crate::access::Part;
 use alloy_primitives::{Address, B256, U256};
 use revm::state::{Account as EvmAccount, EvmState};
 use state::Account;
@@ -188,17 +189,20 @@ impl<'a> Effects<'a> {
                 let untouched = Effect::new((place, window));
                 Some(untouched.find_fraud(at)?.at(part.address, None))
             });
-            account.or_else(|| {
-                let slots = part.slots.iter().zip(part.first_slot..);
-                slots.into_iter().find_map(|(slot, place)| {
-                    let value = index.slot_written(place, at)?;
-                    let mut effects = self.slots.iter();
-                    let is_made = effects.any(|effect| effect.place == Some(place));
-                    let fraud = ListFraud::new(at, Falsehood::ExtraWrite, Field::Slot);
-                    let fraud = fraud.values(Some(*value), None);
-                    (!is_made).then(|| fraud.at(part.address, Some(slot.key)))
-                })
-            })
+            account.or_else(|| self.find_extra_value(index, &part, at))
+        })
+    }
+
+    /// A value that the list says the transaction gives a slot, and that it does not give.
+    fn find_extra_value(&self, index: &Index<'_>, part: &Part<'_>, at: u32) -> Option<ListFraud> {
+        let mut slots = part.slots.iter().zip(part.first_slot..);
+        slots.find_map(|(slot, place)| {
+            let value = index.slot_written(place, at)?;
+            let mut effects = self.slots.iter();
+            let is_made = effects.any(|effect| effect.place == Some(place));
+            let fraud = ListFraud::new(at, Falsehood::ExtraWrite, Field::Slot);
+            let fraud = fraud.values(Some(*value), None);
+            (!is_made).then(|| fraud.at(part.address, Some(slot.key)))
         })
     }
 }

@@ -193,10 +193,10 @@ impl<'a> Index<'a> {
 }
 
 /// The last change before an index, and the change at it.
-pub(super) fn around<T>(
-    changes: &[Change<T>],
-    index: u32,
-) -> (Option<&Change<T>>, Option<&Change<T>>) {
+type Around<'l, T> = (Option<&'l Change<T>>, Option<&'l Change<T>>);
+
+/// Finds the last change before an index, and the change at it.
+pub(super) fn around<T>(changes: &[Change<T>], index: u32) -> Around<'_, T> {
     let Some(first) = changes.first() else {
         return (None, None);
     };
@@ -211,12 +211,15 @@ pub(super) fn around<T>(
     (before, at)
 }
 
+/// Accounts and slots as they were before the block.
+type Bases = (Vec<Option<Account>>, Vec<U256>);
+
 /// What the state says of every account and slot.
 fn read_state(
     lists: &Lists,
     state: &(dyn StateReader + Sync),
     spread: Spread,
-) -> Result<(Vec<Option<Account>>, Vec<U256>), ExecutionFault> {
+) -> Result<Bases, ExecutionFault> {
     let fault = Mutex::new(None);
     let note = |error: ReadFault| {
         let mut fault = fault.lock().unwrap_or_else(PoisonError::into_inner);

@@ -96,13 +96,7 @@ impl<'a> Job<'a> {
     pub(super) fn execute(self, spread: Spread) -> Result<Outcome, ExecutionFault> {
         let diff = OnceLock::new();
         if spread.workers > 1 {
-            rayon::scope(|scope| {
-                let (job, diff) = (&self, &diff);
-                scope.spawn(move |_| job.make_diff(diff));
-                for worker in 0..spread.workers {
-                    scope.spawn(move |_| job.work(worker));
-                }
-            });
+            self.work_on_all(spread.workers, &diff);
         } else {
             self.work(0);
             self.make_diff(&diff);
@@ -145,6 +139,15 @@ impl<'a> Job<'a> {
     pub(super) fn gas_used(&self, place: usize) -> u64 {
         let gas_used = self.index.lists.gas_used.get(place);
         gas_used.copied().unwrap_or_default()
+    }
+
+    fn work_on_all(&self, workers: usize, diff: &OnceLock<StateDiff>) {
+        rayon::scope(|scope| {
+            scope.spawn(move |_| self.make_diff(diff));
+            for worker in 0..workers {
+                scope.spawn(move |_| self.work(worker));
+            }
+        });
     }
 
     fn make_diff(&self, diff: &OnceLock<StateDiff>) {

@@ -60,7 +60,7 @@ impl Opening {
     }
 
     /// Compares the opening with a list; gives what was read.
-    pub(super) fn compare(&self, index: &Index<'_>) -> Result<Share, ListFraud> {
+    pub(super) fn compare(&self, index: &Index<'_>) -> Result<Share, Box<ListFraud>> {
         let mut share = Share {
             accounts_read: vec![false; index.lists.accounts.len()],
             slots_read: vec![false; index.lists.slots.len()],
@@ -78,11 +78,11 @@ impl Opening {
         }
         match matched == index.count(0) {
             true => Ok(share),
-            false => Err(self.find_extra(index)),
+            false => Err(self.find_extra(index).into()),
         }
     }
 
-    fn compare_account(&self, index: &Index<'_>, part: &Part<'_>) -> Result<u32, ListFraud> {
+    fn compare_account(&self, index: &Index<'_>, part: &Part<'_>) -> Result<u32, Box<ListFraud>> {
         let address = part.address;
         let missing = || missing_location(address, None);
         let account = index.find(&address).ok_or_else(missing)?;
@@ -114,7 +114,7 @@ impl Opening {
         for (field, found, expected) in compared {
             if let Some(what) = judge(found.as_ref(), expected.as_ref()) {
                 let fraud = ListFraud::new(0, what, field).at(address, None);
-                return Err(fraud.values(expected, found));
+                return Err(fraud.values(expected, found).into());
             }
             matched = matched.saturating_add(u32::from(found.is_some()));
         }
@@ -126,7 +126,7 @@ impl Opening {
                 .copied();
             if let Some(what) = judge(found.as_ref(), expected.as_ref()) {
                 let fraud = ListFraud::new(0, what, Field::Slot).at(address, Some(slot.key));
-                return Err(fraud.values(expected, found));
+                return Err(fraud.values(expected, found).into());
             }
             matched = matched.saturating_add(u32::from(found.is_some()));
         }
@@ -150,17 +150,21 @@ impl Opening {
             let mut fields = fields.into_iter();
             let account = fields.find(|(_, is_listed)| *is_listed && !is_changed);
             let account = account.map(|(field, _)| fraud(field).at(address, None));
-            account.or_else(|| {
-                let mut slots = part.slots.iter().zip(part.first_slot..);
-                slots.find_map(|(slot, place)| {
-                    let listed = index.slot_written(place, 0)?;
-                    let is_made = self.makes(&address, &slot.key);
-                    let fraud = fraud(Field::Slot).at(address, Some(slot.key));
-                    (!is_made).then(|| fraud.values(Some(*listed), None))
-                })
-            })
+            account.or_else(|| self.find_extra_value(index, &part))
         });
         found.unwrap_or_else(|| fraud(Field::Block))
+    }
+
+    /// A value that the list says a slot is given, and that it is not given.
+    fn find_extra_value(&self, index: &Index<'_>, part: &Part<'_>) -> Option<ListFraud> {
+        let mut slots = part.slots.iter().zip(part.first_slot..);
+        slots.find_map(|(slot, place)| {
+            let listed = index.slot_written(place, 0)?;
+            let is_made = self.makes(&part.address, &slot.key);
+            let fraud = ListFraud::new(0, Falsehood::ExtraWrite, Field::Slot);
+            let fraud = fraud.at(part.address, Some(slot.key));
+            (!is_made).then(|| fraud.values(Some(*listed), None))
+        })
     }
 
     fn makes(&self, address: &Address, key: &U256) -> bool {

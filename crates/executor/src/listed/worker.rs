@@ -220,22 +220,24 @@ impl<'j, 'a> Worker<'j, 'a> {
             return (None, 0);
         };
         let mut gas = 0;
-        if charges {
-            let sender = reader.load(&transaction.sender());
-            let receiver = reader.load(&environment.beneficiary);
-            if let (Some(sender), Some(receiver)) = (sender, receiver) {
-                let (mut from, mut to) = (Effect::new(sender), Effect::new(receiver));
-                let is_own = from.place == to.place;
-                let account = from.after.unwrap_or_default();
-                let charge = Charge::new(account, transaction, environment.base_fee);
-                gas = charge.gas;
-                from.edit(|account| charge.take(account, transaction));
-                let paid = if is_own { &mut from } else { &mut to };
-                paid.edit(|account| charge.give(account));
-                self.effects.push(from);
-                if !is_own {
-                    self.effects.push(to);
-                }
+        let sender = charges
+            .then(|| reader.load(&transaction.sender()))
+            .flatten();
+        let receiver = charges
+            .then(|| reader.load(&environment.beneficiary))
+            .flatten();
+        if let (Some(sender), Some(receiver)) = (sender, receiver) {
+            let (mut from, mut to) = (Effect::new(sender), Effect::new(receiver));
+            let account = from.after.unwrap_or_default();
+            let charge = Charge::new(account, transaction, environment.base_fee);
+            gas = charge.gas;
+            from.edit(|account| charge.take(account, transaction));
+            let is_own = from.place == to.place;
+            let paid = if is_own { &mut from } else { &mut to };
+            paid.edit(|account| charge.give(account));
+            self.effects.push(from);
+            if !is_own {
+                self.effects.push(to);
             }
         }
         let missing = reader.missing();

@@ -1,8 +1,6 @@
 //! Making a list false in one place.
 
-use super::tree::{
-    ADDRESS, BALANCES, CHANGED_SLOTS, CODES, NONCES, READ_SLOTS, Tree, WIPES,
-};
+use super::tree::{ADDRESS, BALANCES, CHANGED_SLOTS, CODES, NONCES, READ_SLOTS, Tree, WIPES};
 use alloy_primitives::U256;
 use rand::{RngExt as _, rngs::StdRng};
 
@@ -74,7 +72,9 @@ fn wrong_value(rng: &mut StdRng, list: &mut Tree) {
     if value.bytes().len() > 32 {
         value.bytes_mut()[0] ^= 1;
     } else {
-        let next = value.to_word().wrapping_add(U256::from(rng.random_range(1..4)));
+        let next = value
+            .to_word()
+            .wrapping_add(U256::from(rng.random_range(1..4)));
         *value = Tree::word(next);
     }
 }
@@ -147,7 +147,15 @@ fn add_account(rng: &mut StdRng, list: &mut Tree) {
     let at = rng.random_range(0..=list.gas_mut().len());
     let empty = || Tree::List(Vec::new());
     let address = Tree::Bytes(rng.random::<[u8; 20]>().to_vec());
-    let mut fields = vec![address, empty(), empty(), empty(), empty(), empty(), empty()];
+    let mut fields = vec![
+        address,
+        empty(),
+        empty(),
+        empty(),
+        empty(),
+        empty(),
+        empty(),
+    ];
     if rng.random_ratio(1, 2) {
         let change = vec![Tree::number(at as u64), Tree::number(1)];
         fields[BALANCES].list_mut().push(Tree::List(change));

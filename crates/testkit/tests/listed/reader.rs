@@ -22,7 +22,9 @@ impl<'s, S: StateReader> FailingReader<'s, S> {
 
     fn count(&self) -> Result<(), ReadFault> {
         let next = |left: usize| left.checked_sub(1);
-        let left = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
+        let left = self
+            .left
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
         let broken = |_| ReadFault::Disk(Box::new(io::Error::other("broken").into()));
         left.map(drop).map_err(broken)
     }
