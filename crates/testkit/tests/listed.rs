@@ -365,9 +365,9 @@ fn spans_show_who_executed_what() {
     let list = execute_sequential(&block.input(), &block.state)
         .unwrap()
         .access_list();
-    let clock = Arc::new(|| Duration::from_secs(1));
+    let clock: executor::ReportClock = Arc::new(|| Duration::from_secs(1));
     for engine in engines() {
-        let engine = engine.with_clock(clock.clone());
+        let engine = engine.with_clock(Arc::clone(&clock));
         let listed = engine.execute_listed(&block.input(), &block.state, &list);
         let report = listed.unwrap().into_executed().report;
         assert_eq!((report.way, report.executions), (Way::Listed, 100));

@@ -5,7 +5,9 @@
 
 #[cfg(test)]
 mod conformance;
+#[cfg(test)]
 mod listed;
+#[cfg(test)]
 mod parallel;
 #[cfg(test)]
 mod simulation;

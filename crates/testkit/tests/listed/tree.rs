@@ -109,6 +109,13 @@ impl Tree {
         Self::List(list)
     }
 
+    /// The values that changes with an index give.
+    fn values_at<'t>(&'t self, at: &'t Self) -> impl Iterator<Item = Self> + 't {
+        let changes = self.list().iter();
+        let own = changes.filter(move |change| change.list()[0] == *at);
+        own.map(|change| change.list()[1].clone())
+    }
+
     /// What is said of the transaction with an index: account, field, key and value, and the gas.
     pub(super) fn fragment(&self, at: u32) -> BTreeSet<(Self, usize, Self, Self)> {
         let at = Self::number(at.into());
@@ -117,20 +124,23 @@ impl Tree {
         for account in self.accounts() {
             let address = &account.list()[ADDRESS];
             for field in [BALANCES, NONCES, CODES] {
-                let changes = account.list()[field].list().iter();
-                for change in changes.filter(|change| change.list()[0] == at) {
-                    fragment.insert((address.clone(), field, none(), change.list()[1].clone()));
-                }
+                let values = account.list()[field].values_at(&at);
+                fragment.extend(values.map(|value| (address.clone(), field, none(), value)));
             }
             if account.list()[WIPES].list().contains(&at) {
                 fragment.insert((address.clone(), WIPES, none(), none()));
             }
             for slot in account.list()[CHANGED_SLOTS].list() {
-                let (key, changes) = (&slot.list()[0], slot.list()[1].list().iter());
-                for change in changes.filter(|change| change.list()[0] == at) {
-                    let value = change.list()[1].clone();
-                    fragment.insert((address.clone(), CHANGED_SLOTS, key.clone(), value));
-                }
+                let values = slot.list()[1].values_at(&at);
+                let entry = |value| {
+                    (
+                        address.clone(),
+                        CHANGED_SLOTS,
+                        slot.list()[0].clone(),
+                        value,
+                    )
+                };
+                fragment.extend(values.map(entry));
             }
         }
         let place = at.to_word().to::<usize>().checked_sub(1);

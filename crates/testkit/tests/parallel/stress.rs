@@ -110,16 +110,18 @@ fn two_blocks_at_once_on_one_engine() {
     thread::scope(|scope| {
         for parity in 0..2 {
             let engine = &engine;
-            scope.spawn(move || {
-                for seed in (parity..200).step_by(2) {
-                    let block = random_block(seed);
-                    let expected = execute_sequential(&block.input(), &block.state).unwrap();
-                    let executed = engine.execute(&block.input(), &block.state).unwrap();
-                    assert_alike(seed, &block, &executed, &expected);
-                }
-            });
+            scope.spawn(move || compare_seeds(engine, (parity..200).step_by(2)));
         }
     });
+}
+
+fn compare_seeds(engine: &Engine, seeds: impl Iterator<Item = u64>) {
+    for seed in seeds {
+        let block = random_block(seed);
+        let expected = execute_sequential(&block.input(), &block.state).unwrap();
+        let executed = engine.execute(&block.input(), &block.state).unwrap();
+        assert_alike(seed, &block, &executed, &expected);
+    }
 }
 
 #[test]
