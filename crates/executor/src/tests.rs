@@ -8,6 +8,7 @@ mod delegation;
 mod estimates;
 mod faults;
 mod hostile;
+mod listed;
 mod receipts;
 mod statics;
 mod world;
