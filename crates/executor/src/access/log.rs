@@ -35,6 +35,13 @@ pub(crate) struct AccountWrite {
     pub(crate) wiped: bool,
 }
 
+impl SlotWrite {
+    /// Where it was written.
+    pub(crate) const fn place(&self) -> (Address, U256) {
+        (self.address, self.slot)
+    }
+}
+
 /// One transaction changed one slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SlotWrite {

@@ -53,7 +53,7 @@ pub(super) struct Rounds<'a> {
 pub(super) struct Measured {
     /// Median times, by way.
     pub(super) times: [Duration; 3],
-    /// Of the first execution whose time is the median.
+    /// Of a first execution of its own, because taking it takes time.
     pub(super) trace: Trace,
     pub(super) mismatches: Vec<Mismatch>,
 }
@@ -63,7 +63,7 @@ struct Samples {
     reference: ExecutedBlock,
     list: AccessList,
     times: [Vec<Duration>; 3],
-    traces: Vec<(Duration, Trace)>,
+    trace: Trace,
     mismatches: Vec<Mismatch>,
 }
 
@@ -84,7 +84,12 @@ impl Rounds<'_> {
                 samples.take(&ways, block, round + index)?;
             }
         }
-        self.report(self.runs, blocks.len(), blocks.len());
+        let watched = Ways::new(self.workers, self.clock, &code_cache)?.watched();
+        for (index, (block, samples)) in blocks.iter().zip(&mut all).enumerate() {
+            self.report(self.runs + 1, index, blocks.len());
+            samples.watch(&watched, block)?;
+        }
+        self.report(self.runs + 1, blocks.len(), blocks.len());
         Ok(all.into_iter().map(Samples::finish).collect())
     }
 
@@ -92,10 +97,11 @@ impl Rounds<'_> {
         (self.progress)(Progress {
             step: match round {
                 0 => "warm-up",
+                round if round > self.runs => "trace",
                 _ => "measure",
             },
             done: round * blocks + done,
-            total: (self.runs + 1) * blocks,
+            total: (self.runs + 2) * blocks,
         });
     }
 }
@@ -106,7 +112,7 @@ impl Samples {
         let mut samples = Self {
             list: reference.access_list(),
             times: Default::default(),
-            traces: Vec::new(),
+            trace: Trace::default(),
             mismatches: Vec::new(),
             reference,
         };
@@ -124,17 +130,18 @@ impl Samples {
         let order = Way::ALL.into_iter().enumerate().cycle();
         for (place, way) in order.skip(turn % Way::ALL.len()).take(Way::ALL.len()) {
             let outcome = ways.execute(way, block, Some(&self.list))?;
-            let Outcome {
-                executed,
-                time,
-                trace,
-            } = outcome;
+            let Outcome { executed, time, .. } = outcome;
             self.compare(way, block, &executed);
             self.times[place].push(time);
-            if way == Way::First {
-                self.traces.push((time, trace));
-            }
         }
+        Ok(())
+    }
+
+    /// A first execution once more, with a report; its time does not count.
+    fn watch(&mut self, ways: &Ways, block: &MainnetBlock) -> Result<(), ReplayError> {
+        let outcome = ways.execute(Way::First, block, None)?;
+        self.compare(Way::First, block, &outcome.executed);
+        self.trace = outcome.trace;
         Ok(())
     }
 
@@ -154,13 +161,10 @@ impl Samples {
         }
     }
 
-    fn finish(mut self) -> Measured {
-        self.traces.sort_by_key(|(time, _)| *time);
-        let middle = self.traces.len().saturating_sub(1) / 2;
-        let trace = self.traces.into_iter().nth(middle);
+    fn finish(self) -> Measured {
         Measured {
             times: self.times.map(median),
-            trace: trace.map(|(_, trace)| trace).unwrap_or_default(),
+            trace: self.trace,
             mismatches: self.mismatches,
         }
     }

@@ -126,6 +126,12 @@ impl Ways {
         })
     }
 
+    /// The same with reports that carry times and the predictor's score, which take time themselves.
+    pub(super) fn watched(mut self) -> Self {
+        self.first = self.first.with_clock(Arc::clone(&self.clock));
+        self
+    }
+
     /// Executes a block and takes the time; without a list, list-driven is like first.
     pub(super) fn execute(
         &self,
@@ -169,6 +175,37 @@ impl Ways {
     }
 }
 
-fn trace(_: &ExecutedBlock) -> Trace {
-    Trace::default()
+fn trace(executed: &ExecutedBlock) -> Trace {
+    let report = &executed.report;
+    let count = |length| u64::try_from(length).unwrap_or(u64::MAX);
+    let spans = report.spans.iter();
+    let conflicts = report.conflicts.iter();
+    Trace {
+        executions: count(report.executions),
+        reexecutions: count(report.reexecutions),
+        critical_path: executed.critical_path(),
+        work: spans.clone().map(|span| span.end - span.start).sum(),
+        conflicts: conflicts
+            .map(|conflict| Conflict {
+                address: conflict.address,
+                storage_slot: conflict.slot,
+                waits: count(conflict.transactions.len()),
+                transactions: count(conflict.transactions.len()),
+            })
+            .collect(),
+        spans: spans
+            .map(|span| Span {
+                worker: span.worker,
+                transaction: span.transaction,
+                start: span.start,
+                end: span.end,
+                again: span.again,
+            })
+            .collect(),
+        predictor: PredictorScore {
+            predicted: report.predictions.predicted,
+            touched: report.predictions.touched,
+            hits: report.predictions.hits,
+        },
+    }
 }

@@ -131,16 +131,9 @@ impl Tree {
                 fragment.insert((address.clone(), WIPES, none(), none()));
             }
             for slot in account.list()[CHANGED_SLOTS].list() {
-                let values = slot.list()[1].values_at(&at);
-                let entry = |value| {
-                    (
-                        address.clone(),
-                        CHANGED_SLOTS,
-                        slot.list()[0].clone(),
-                        value,
-                    )
-                };
-                fragment.extend(values.map(entry));
+                let (key, values) = (&slot.list()[0], slot.list()[1].values_at(&at));
+                let of = |value| (address.clone(), CHANGED_SLOTS, key.clone(), value);
+                fragment.extend(values.map(of));
             }
         }
         let place = at.to_word().to::<usize>().checked_sub(1);
