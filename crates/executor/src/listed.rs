@@ -32,6 +32,7 @@ use crate::{
     input::ExecutionInput,
     report::{Probe, Way},
 };
+use alloy_consensus::Transaction as _;
 pub use fraud::{Falsehood, Field, ListFraud};
 use index::Index;
 use job::{Job, Outcome};
@@ -39,6 +40,17 @@ use opening::Opening;
 pub(crate) use reader::ListReader;
 use spread::Spread;
 use state::StateReader;
+
+/// Locations of a block whose index and diff are made by one thread.
+const LOCATIONS_FEW: usize = 8_192;
+/// Gas of the first access to a slot that an access list names (EIP-2930), the cheapest there is.
+const LOCATION_GAS: u64 = 1_900;
+/// Gas of `BALANCE` at first.
+const LOCATION_GAS_BEFORE_BERLIN: u64 = 20;
+/// Accounts that a transaction touches without paying for each: sender, recipient, code, fee receiver.
+const FREE_LOCATIONS: usize = 8;
+/// What a block touches before its first transaction, and precompiles.
+const OPENING_LOCATIONS: usize = 128;
 
 /// A block that was executed by an access list. Either way the result is that of executing it in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,10 +102,40 @@ impl Engine {
         let total_gas = gas_used.fold(0, u64::saturating_add);
         let attempt = match &self.pool {
             Some(pool) if total_gas >= self.parallel_gas_min => {
+                let lists = list.lists();
                 let workers = pool.current_num_threads();
-                pool.install(|| self.attempt(&with_cache, state, list, workers))
+                match lists.accounts.len().saturating_add(lists.slots.len()) < LOCATIONS_FEW {
+                    true => self.attempt(
+                        &with_cache,
+                        state,
+                        list,
+                        Spread {
+                            workers: 1,
+                            pool: Some(pool),
+                        },
+                    ),
+                    false => pool.install(|| {
+                        self.attempt(
+                            &with_cache,
+                            state,
+                            list,
+                            Spread {
+                                workers,
+                                pool: None,
+                            },
+                        )
+                    }),
+                }
             }
-            _ => self.attempt(&with_cache, state, list, 1),
+            _ => self.attempt(
+                &with_cache,
+                state,
+                list,
+                Spread {
+                    workers: 1,
+                    pool: None,
+                },
+            ),
         };
         match attempt? {
             Attempt::Executed(executed) => Ok(Listed::Executed(*executed)),
@@ -110,14 +152,17 @@ impl Engine {
         input: &ExecutionInput<'_>,
         state: &(dyn StateReader + Sync),
         list: &AccessList,
-        workers: usize,
+        spread: Spread<'_>,
     ) -> Result<Attempt, ExecutionFault> {
         let lists = list.lists();
         if lists.gas_used.len() != input.transactions.len() {
             let fraud = ListFraud::new(0, Falsehood::Malformed, Field::Block);
             return Ok(Attempt::False(fraud));
         }
-        let spread = Spread { workers };
+        if lists.accounts.len().saturating_add(lists.slots.len()) > locations_max(input) {
+            let fraud = ListFraud::new(0, Falsehood::TooLong, Field::Block);
+            return Ok(Attempt::False(fraud));
+        }
         let (opening, index) = spread.join(
             || Opening::execute(input, state),
             || Index::new(lists, state, spread),
@@ -136,13 +181,32 @@ impl Engine {
             Outcome::True(executed) => {
                 let mut executed = executed.into_block(list, spread);
                 let executions = executed.report.executions;
-                executed.report = probe.into_report(Way::Listed, workers);
+                executed.report = probe.into_report(Way::Listed, self.workers().get());
                 executed.report.executions = executions;
                 Ok(Attempt::Executed(Box::new(executed)))
             }
             Outcome::False(fraud) => Ok(Attempt::False(fraud)),
         }
     }
+}
+
+/// More locations than a block can touch: a list of more is not read.
+fn locations_max(input: &ExecutionInput<'_>) -> usize {
+    let fork = input.ethereum.unwrap_or_default().fork;
+    let cheapest = match fork >= Fork::Berlin {
+        true => LOCATION_GAS,
+        false => LOCATION_GAS_BEFORE_BERLIN,
+    };
+    let transactions = input.transactions.iter();
+    let gas = transactions.map(|transaction| transaction.gas_limit());
+    let gas = gas.fold(0, u64::saturating_add);
+    let by_gas = gas.checked_div(cheapest).unwrap_or(u64::MAX);
+    let free = input.transactions.len().saturating_mul(FREE_LOCATIONS);
+    usize::try_from(by_gas)
+        .unwrap_or(usize::MAX)
+        .saturating_add(free)
+        .saturating_add(input.directives.len())
+        .saturating_add(OPENING_LOCATIONS)
 }
 
 /// What came of executing a block by a list.

@@ -99,7 +99,8 @@ impl<'a> BlockMachine<'a> {
         let ethereum = input.ethereum.unwrap_or_default();
         let cfg = configure(input.chain, ethereum.fork);
         let block = block_env(&input.environment, &ethereum);
-        let mut overlay = Overlay::new(state, input.code_cache, accounts);
+        let mut overlay = Overlay::new(state, input.code_cache, accounts)
+            .with_delegations(ethereum.fork >= Fork::Prague);
         if let Some(parent) = input.environment.height.checked_sub(1) {
             overlay.set_block_hash(parent, input.environment.parent_hash);
         }

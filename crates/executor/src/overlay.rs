@@ -32,6 +32,8 @@ use std::{collections::BTreeMap, fmt};
 pub(crate) struct Overlay<'a> {
     state: &'a dyn StateReader,
     code_cache: Option<&'a CodeCache>,
+    /// Whether code can be a delegation at this fork.
+    delegates: bool,
     /// Place of the transaction whose writes come next, counted from one; zero before the first.
     index: u32,
     log: AccessLog,
@@ -81,6 +83,7 @@ impl<'a> Overlay<'a> {
         Self {
             state,
             code_cache,
+            delegates: true,
             index: 0,
             log: AccessLog::default(),
             places: AddressMap::with_capacity_and_hasher(capacity, Default::default()),
@@ -88,6 +91,17 @@ impl<'a> Overlay<'a> {
             code: HashMap::default(),
             block_hashes: BTreeMap::new(),
         }
+    }
+
+    /// The same at a fork that has delegations, or has not.
+    pub(crate) const fn with_delegations(mut self, delegates: bool) -> Self {
+        self.delegates = delegates;
+        self
+    }
+
+    /// Analyses code as this fork understands it.
+    pub(crate) fn parse(&self, code: Bytes) -> Bytecode {
+        parse_code(code, self.delegates)
     }
 
     /// The writes that come next are those of the transaction at this place, counted from zero.
@@ -142,7 +156,7 @@ impl<'a> Overlay<'a> {
         address: &Address,
         code: Bytes,
     ) -> Result<(), ExecutionFault> {
-        let bytecode = parse_code(code);
+        let bytecode = self.parse(code);
         let code_hash = if bytecode.is_empty() {
             KECCAK256_EMPTY
         } else {
@@ -323,8 +337,8 @@ impl<'a> Overlay<'a> {
             return Ok(code.clone());
         }
         let code = match self.code_cache {
-            Some(cache) => cache.get(code_hash, self.state)?,
-            None => read_code(code_hash, self.state)?,
+            Some(cache) => cache.get(code_hash, self.state, self.delegates)?,
+            None => read_code(code_hash, self.state, self.delegates)?,
         };
         self.code.insert(code_hash, code.clone());
         Ok(code)

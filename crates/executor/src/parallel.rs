@@ -26,5 +26,6 @@ mod worker;
 pub(crate) use cells::CellMemory;
 pub(crate) use forecast::known_calls;
 pub(crate) use reader::CellReader;
+pub(crate) use run::with_tip;
 pub(crate) use schedule::simulate;
 pub(crate) use worker::{Parallel, Plan, Tools};

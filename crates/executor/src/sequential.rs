@@ -12,12 +12,13 @@ use crate::{
     input::ExecutionInput,
     machine::{BlockMachine, NotRun, Transacted, transaction_env},
     overlay::Overlay,
+    parallel::with_tip,
     receipt::{Receipt, ReceiptDraft},
     system,
     transfer::{Transfer, Transfers},
 };
 use alloy_consensus::Transaction as _;
-use alloy_primitives::U256;
+use alloy_primitives::{Address, U256};
 use primitives::RecoveredTransaction;
 use state::{Account, StateReader};
 
@@ -127,9 +128,20 @@ impl Run<'_, '_> {
         let Some(recipient) = transfer.credit(overlay.account(&transfer.recipient)?) else {
             return Ok(None);
         };
+        // In one step with the transfer, because the fee may be what keeps an account from being empty.
+        let after = |address: &Address, account| match *address == beneficiary {
+            true => with_tip(account, transfer.tip),
+            false => account,
+        };
+        let sender = after(&transfer.sender, sender);
+        let recipient = after(&transfer.recipient, recipient);
         overlay.edit(&transfer.sender, |account| *account = sender)?;
         overlay.edit(&transfer.recipient, |account| *account = recipient)?;
-        overlay.edit(&beneficiary, |account| credit(account, transfer.tip))?;
+        if ![transfer.sender, transfer.recipient].contains(&beneficiary) {
+            overlay.edit(&beneficiary, |account| {
+                *account = with_tip(*account, transfer.tip);
+            })?;
+        }
         Ok(Some(transfer.draft()))
     }
 
@@ -187,9 +199,4 @@ impl Charge {
     pub(crate) fn give(&self, account: &mut Account) {
         account.balance = account.balance.saturating_add(self.reward);
     }
-}
-
-/// As on Ethereum, a sum that does not fit changes nothing.
-fn credit(account: &mut Account, tip: U256) {
-    account.balance = account.balance.checked_add(tip).unwrap_or(account.balance);
 }

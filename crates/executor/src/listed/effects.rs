@@ -13,6 +13,7 @@ use crate::access::Part;
 use alloy_primitives::{Address, B256, U256};
 use revm::state::{Account as EvmAccount, EvmState};
 use state::Account;
+use std::collections::BTreeSet;
 
 /// What one transaction did; used again for the next.
 #[derive(Debug, Default)]
@@ -181,30 +182,36 @@ impl<'a> Effects<'a> {
 
     /// The first change of the list that the transaction does not make, if all it makes are listed.
     fn find_extra(&self, index: &Index<'a>, at: u32) -> Option<ListFraud> {
+        let changed: BTreeSet<usize> = self.accounts.iter().map(|effect| effect.place).collect();
+        let made: BTreeSet<usize> = self.slots.iter().filter_map(|slot| slot.place).collect();
         index.lists.parts().enumerate().find_map(|(place, part)| {
-            let mut effects = self.accounts.iter();
-            let is_changed = effects.any(|effect| effect.place == place);
-            let window = index.window(place, at).filter(|_| !is_changed);
+            let window = index
+                .window(place, at)
+                .filter(|_| !changed.contains(&place));
             let account = window.and_then(|window| {
                 let untouched = Effect::new((place, window));
                 Some(untouched.find_fraud(at)?.at(part.address, None))
             });
-            account.or_else(|| self.find_extra_value(index, &part, at))
+            account.or_else(|| find_extra_value(index, &part, &made, at))
         })
     }
+}
 
-    /// A value that the list says the transaction gives a slot, and that it does not give.
-    fn find_extra_value(&self, index: &Index<'_>, part: &Part<'_>, at: u32) -> Option<ListFraud> {
-        let mut slots = part.slots.iter().zip(part.first_slot..);
-        slots.find_map(|(slot, place)| {
-            let value = index.slot_written(place, at)?;
-            let mut effects = self.slots.iter();
-            let is_made = effects.any(|effect| effect.place == Some(place));
-            let fraud = ListFraud::new(at, Falsehood::ExtraWrite, Field::Slot);
-            let fraud = fraud.values(Some(*value), None);
-            (!is_made).then(|| fraud.at(part.address, Some(slot.key)))
-        })
-    }
+/// A value that the list says the transaction gives a slot of an account, and that it does not give:
+/// it gives one to the slots at the places `made`.
+fn find_extra_value(
+    index: &Index<'_>,
+    part: &Part<'_>,
+    made: &BTreeSet<usize>,
+    at: u32,
+) -> Option<ListFraud> {
+    let mut slots = part.slots.iter().zip(part.first_slot..);
+    slots.find_map(|(slot, place)| {
+        let value = index.slot_written(place, at)?;
+        let fraud = ListFraud::new(at, Falsehood::ExtraWrite, Field::Slot);
+        let fraud = fraud.values(Some(*value), None);
+        (!made.contains(&place)).then(|| fraud.at(part.address, Some(slot.key)))
+    })
 }
 
 impl Effect<'_> {

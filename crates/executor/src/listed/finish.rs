@@ -16,7 +16,7 @@ use state::{Account, AccountDiff, StateDiff};
 use std::{collections::BTreeMap, sync::OnceLock};
 
 /// Fewest receipts that are worth another worker's while.
-const RECEIPTS_MIN: usize = 256;
+const RECEIPTS_MIN: usize = 16;
 /// Fewest blooms that are.
 const BLOOMS_MIN: usize = 2_048;
 
@@ -30,7 +30,7 @@ pub(super) struct Executed {
 
 impl Executed {
     /// The block's result.
-    pub(super) fn into_block(mut self, list: &AccessList, spread: Spread) -> ExecutedBlock {
+    pub(super) fn into_block(mut self, list: &AccessList, spread: Spread<'_>) -> ExecutedBlock {
         self.inclusion_faults
             .sort_unstable_by_key(|fault| fault.index);
         let lists = list.lists();
@@ -64,7 +64,7 @@ fn count(length: usize) -> u64 {
     u64::try_from(length).unwrap_or(u64::MAX)
 }
 
-fn logs_bloom(receipts: &[Receipt], spread: Spread) -> Bloom {
+fn logs_bloom(receipts: &[Receipt], spread: Spread<'_>) -> Bloom {
     let add = |mut sum: Bloom, receipt: &Receipt| {
         if !receipt.envelope.logs().is_empty() {
             sum.accrue_bloom(receipt.envelope.logs_bloom());
@@ -85,7 +85,7 @@ pub(super) fn receipts(
     input: &ExecutionInput<'_>,
     lists: &Lists,
     drafts: Vec<OnceLock<ReceiptDraft>>,
-    spread: Spread,
+    spread: Spread<'_>,
 ) -> Vec<Receipt> {
     let base_fee = input.environment.base_fee;
     let mut sum = 0_u64;

@@ -44,6 +44,8 @@ pub enum Falsehood {
     WrongGas,
     /// It is not of a block of so many transactions.
     Malformed,
+    /// It has more locations than the block's gas can touch.
+    TooLong,
 }
 
 /// What a list says something of.
@@ -103,6 +105,7 @@ impl fmt::Display for Falsehood {
             Self::ExtraLocation => "extra_location",
             Self::WrongGas => "wrong_gas",
             Self::Malformed => "malformed",
+            Self::TooLong => "too_long",
         })
     }
 }

@@ -52,7 +52,7 @@ impl<'a> Index<'a> {
     pub(super) fn new(
         lists: &'a Lists,
         state: &(dyn StateReader + Sync),
-        spread: Spread,
+        spread: Spread<'_>,
     ) -> Result<Self, ExecutionFault> {
         let (bases, shape) = spread.join(
             || read_state(lists, state, spread),
@@ -218,7 +218,7 @@ type Bases = (Vec<Option<Account>>, Vec<U256>);
 fn read_state(
     lists: &Lists,
     state: &(dyn StateReader + Sync),
-    spread: Spread,
+    spread: Spread<'_>,
 ) -> Result<Bases, ExecutionFault> {
     let fault = Mutex::new(None);
     let note = |error: ReadFault| {

@@ -16,6 +16,7 @@ use crate::{
     report::{Probe, Span},
     transfer::Transfers,
 };
+use rayon::ThreadPool;
 use state::{StateDiff, StateReader};
 use std::sync::{
     Mutex, OnceLock, PoisonError,
@@ -93,13 +94,15 @@ impl<'a> Job<'a> {
     }
 
     /// Executes the block on all workers. The diff follows from the list alone, and is made beside.
-    pub(super) fn execute(self, spread: Spread) -> Result<Outcome, ExecutionFault> {
+    pub(super) fn execute(self, spread: Spread<'_>) -> Result<Outcome, ExecutionFault> {
         let diff = OnceLock::new();
-        if spread.workers > 1 {
-            self.work_on_all(spread.workers, &diff);
-        } else {
-            self.work(0);
-            self.make_diff(&diff);
+        match spread.pool {
+            Some(pool) => self.work_beside(pool, &diff),
+            None if spread.workers > 1 => self.work_on_all(spread.workers, &diff),
+            None => {
+                self.work(0);
+                self.make_diff(&diff);
+            }
         }
         let shares = self.shares.into_inner();
         let Shares { all, fault } = shares.unwrap_or_else(PoisonError::into_inner);
@@ -139,6 +142,16 @@ impl<'a> Job<'a> {
     pub(super) fn gas_used(&self, place: usize) -> u64 {
         let gas_used = self.index.lists.gas_used.get(place);
         gas_used.copied().unwrap_or_default()
+    }
+
+    fn work_beside(&self, pool: &ThreadPool, diff: &OnceLock<StateDiff>) {
+        pool.in_place_scope(|scope| {
+            for worker in 1..pool.current_num_threads() {
+                scope.spawn(move |_| self.work(worker));
+            }
+            self.work(0);
+            self.make_diff(diff);
+        });
     }
 
     fn work_on_all(&self, workers: usize, diff: &OnceLock<StateDiff>) {

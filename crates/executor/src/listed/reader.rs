@@ -1,7 +1,7 @@
 //! How the virtual machine reads by a list.
 
 use super::index::{Index, Window};
-use crate::{code::parse_code, fault::ExecutionFault, overlay::Overlay};
+use crate::{fault::ExecutionFault, overlay::Overlay};
 use alloy_primitives::{Address, B256, U256, map::B256Map};
 use revm::bytecode::Bytecode;
 use state::Account;
@@ -179,12 +179,12 @@ impl<'a> ListReader<'a> {
         if let Some(known) = self.codes.get_mut(&hash) {
             known.uses = known.uses.saturating_add(1);
             if known.uses == USES_SHARED {
-                known.code = parse_code(known.code.original_bytes());
+                known.code = overlay.parse(known.code.original_bytes());
             }
             return Ok(known.code.clone());
         }
         let code = match self.index.code(&hash) {
-            Some(bytes) => parse_code(bytes.clone()),
+            Some(bytes) => overlay.parse(bytes.clone()),
             None => overlay.code(hash)?,
         };
         let known = Code {

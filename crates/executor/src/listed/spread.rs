@@ -1,17 +1,21 @@
 //! Doing many equal things, on all workers or on the calling thread alone.
 
-use rayon::prelude::*;
+use rayon::{ThreadPool, prelude::*};
 
 /// Fewest things that are worth another worker's while.
 const LENGTH_MIN: usize = 128;
 
-/// Whether the pool that this thread belongs to helps.
+/// Who helps.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Spread {
+pub(super) struct Spread<'p> {
+    /// Workers of the pool that this thread belongs to; one if it belongs to none.
     pub(super) workers: usize,
+    /// For a small block, who executes beside this thread, which has a core already. Everything else
+    /// takes less time than waking somebody.
+    pub(super) pool: Option<&'p ThreadPool>,
 }
 
-impl Spread {
+impl Spread<'_> {
     const fn is_parallel(self) -> bool {
         self.workers > 1
     }

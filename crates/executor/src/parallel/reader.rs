@@ -5,7 +5,7 @@ use super::{
     run::{AccountEffect, Run, SlotEffect},
 };
 use crate::fault::ExecutionFault;
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, B256, U256, map::AddressMap};
 use revm::bytecode::Bytecode;
 use state::Account;
 
@@ -17,6 +17,8 @@ pub(crate) struct CellReader<'a> {
     sender: Option<(Address, u64)>,
     /// What the present transaction has read.
     pub(crate) run: Run<'a>,
+    /// Places of accounts that did not exist when they were loaded: the machine cannot name them.
+    absent: AddressMap<usize>,
 }
 
 /// An account for the machine, and by what to find it again.
@@ -32,6 +34,7 @@ impl<'a> CellReader<'a> {
             cells,
             sender: None,
             run: Run::default(),
+            absent: AddressMap::default(),
         }
     }
 
@@ -39,6 +42,7 @@ impl<'a> CellReader<'a> {
     pub(crate) fn begin(&mut self, sender: Option<(Address, u64)>) {
         self.sender = sender;
         self.run.clear();
+        self.absent.clear();
     }
 
     pub(crate) fn account(&mut self, address: &Address) -> Result<LoadedAccount, ExecutionFault> {
@@ -46,6 +50,9 @@ impl<'a> CellReader<'a> {
         let effect = AccountEffect::new(cell);
         let mut account = effect.seen.value.account;
         let place = self.run.accounts.len();
+        if account.is_none() {
+            self.absent.insert(*address, place);
+        }
         self.run.accounts.push(effect);
         if let (Some((sender, nonce)), Some(account)) = (self.sender, &mut account)
             && sender == *address
@@ -85,6 +92,9 @@ impl<'a> CellReader<'a> {
     }
 
     fn find(&self, address: &Address) -> Result<usize, ExecutionFault> {
+        if let Some(place) = self.absent.get(address) {
+            return Ok(*place);
+        }
         let mut accounts = self.run.accounts.iter();
         let found = accounts.rposition(|effect| effect.cell.address == *address);
         found.ok_or_else(not_loaded)

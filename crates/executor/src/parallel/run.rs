@@ -287,8 +287,18 @@ impl<'a> AccountEffect<'a> {
     }
 
     /// The account's value once the transaction is committed; `None` if it changes nothing.
-    pub(crate) fn committed(&self, now: Present, code_hash: Option<B256>) -> Option<Present> {
-        let change = self.change.as_ref()?;
+    /// The fee receiver's gets its fee in the same step, because that may be what keeps it from being
+    /// empty.
+    pub(crate) fn committed(
+        &self,
+        now: Present,
+        code_hash: Option<B256>,
+        tip: Option<U256>,
+    ) -> Option<Present> {
+        let Some(change) = self.change.as_ref() else {
+            let account = now.account.unwrap_or_default();
+            return tip.map(|tip| now.keep(with_tip(account, tip)));
+        };
         let mut account = match change.fate {
             Fate::Destroyed => None,
             Fate::Kept | Fate::Created => self.after(now.account.unwrap_or_default()),
@@ -296,6 +306,10 @@ impl<'a> AccountEffect<'a> {
         if let (Some(account), Some(code_hash)) = (&mut account, code_hash) {
             account.code_hash = code_hash;
         }
+        let account = account.map(|account| match tip {
+            Some(tip) => with_tip(account, tip),
+            None => account,
+        });
         let account = account.filter(|account| change.fate == Fate::Created || !account.is_empty());
         let died = account.is_none() && now.account.is_some();
         let wiped = died || change.fate == Fate::Created;
@@ -385,6 +399,15 @@ fn spent_at_most(transaction: &TxEnv) -> U256 {
 
 fn kind_of_nonce(nonce: u64) -> (bool, bool) {
     (nonce == 0, nonce == u64::MAX)
+}
+
+/// As on Ethereum, a sum that does not fit changes nothing.
+pub(crate) fn with_tip(account: Account, tip: U256) -> Account {
+    let balance = account.balance.checked_add(tip);
+    Account {
+        balance: balance.unwrap_or(account.balance),
+        ..account
+    }
 }
 
 fn is_absent(account: Option<Account>) -> bool {

@@ -2,7 +2,7 @@
 
 use super::{
     cells::{AccountCell, Cells, Present},
-    run::{Run, SlotEffect},
+    run::{Run, SlotEffect, with_tip},
 };
 use crate::{
     access::{AccessLog, AccountWrite, SlotWrite},
@@ -50,7 +50,7 @@ impl<'a> Turn<'a> {
     pub(crate) fn commit(&mut self, run: &mut Run<'a>) -> Result<(), ExecutionFault> {
         let index = self.index();
         self.incarnations.clear();
-        let mut tip_is_lost = false;
+        let mut is_paid = false;
         for new in &run.codes {
             let is_code = new.hash != Account::default().code_hash;
             if let (true, Some(code)) = (is_code, &new.code) {
@@ -65,8 +65,10 @@ impl<'a> Turn<'a> {
                 true => run.new_code_hash(place),
                 false => None,
             };
-            let next = effect.committed(now, code_hash).unwrap_or(now);
-            tip_is_lost |= effect.is_destroyed() && effect.cell.address == self.beneficiary;
+            let is_receiver = effect.cell.address == self.beneficiary;
+            is_paid |= is_receiver;
+            let tip = is_receiver.then_some(run.tip);
+            let next = effect.committed(now, code_hash, tip).unwrap_or(now);
             self.incarnations
                 .push((!effect.is_destroyed()).then_some(next.incarnation));
             self.write_account(index, effect.cell, now, next);
@@ -76,7 +78,10 @@ impl<'a> Turn<'a> {
             self.write_slot(index, run, effect);
         }
         self.drafts.push(std::mem::take(&mut run.draft));
-        self.pay_tip(index, if tip_is_lost { U256::ZERO } else { run.tip })
+        match is_paid {
+            true => Ok(()),
+            false => self.pay_tip(index, run.tip),
+        }
     }
 
     fn write_slot(&mut self, index: u32, run: &Run<'_>, effect: &SlotEffect<'_>) {
@@ -114,10 +119,19 @@ impl<'a> Turn<'a> {
         let index = self.index();
         sender.marks.touch();
         recipient.marks.touch();
-        self.write_account(index, sender, from, from.keep(debited));
-        self.write_account(index, recipient, to, to.keep(credited));
+        let tip_of = |cell: &AccountCell, account| match cell.address == self.beneficiary {
+            true => with_tip(account, transfer.tip),
+            false => account,
+        };
+        let is_paid = [sender, recipient].map(|cell| cell.address == self.beneficiary);
+        let next = from.keep(tip_of(sender, debited));
+        let next_to = to.keep(tip_of(recipient, credited));
+        self.write_account(index, sender, from, next);
+        self.write_account(index, recipient, to, next_to);
         self.drafts.push(transfer.draft());
-        self.pay_tip(index, transfer.tip)?;
+        if is_paid == [false, false] {
+            self.pay_tip(index, transfer.tip)?;
+        }
         Ok(true)
     }
 
@@ -149,9 +163,7 @@ impl<'a> Turn<'a> {
         };
         cell.marks.touch();
         let now = cell.present();
-        let mut account = now.account.unwrap_or_default();
-        // As on Ethereum, a sum that does not fit changes nothing.
-        account.balance = account.balance.checked_add(tip).unwrap_or(account.balance);
+        let account = with_tip(now.account.unwrap_or_default(), tip);
         self.write_account(index, cell, now, now.keep(account));
         Ok(())
     }
@@ -184,7 +196,7 @@ impl<'a> Turn<'a> {
 
 impl Present {
     /// The same incarnation with another value; an empty account is none, and loses its storage.
-    fn keep(self, account: Account) -> Self {
+    pub(crate) fn keep(self, account: Account) -> Self {
         let died = account.is_empty() && self.account.is_some();
         Self {
             account: Some(account).filter(|account| !account.is_empty()),

@@ -9,6 +9,7 @@
 //! that what the second sees is out of date whenever the first changes it.
 
 mod cancelled;
+mod existence;
 mod extremes;
 mod life;
 mod limits;
@@ -43,6 +44,7 @@ fn agree(input: &ExecutionInput<'_>, state: &(impl StateReader + Sync)) -> Execu
         for time in 0..3 {
             let executed = engine.execute(input, state).unwrap();
             assert_same(&executed, &expected, &format!("{engine:?} time={time}"));
+            assert_eq!(executed.access_list(), expected.access_list(), "{engine:?}");
         }
     }
     expected

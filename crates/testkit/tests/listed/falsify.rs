@@ -72,10 +72,32 @@ fn wrong_value(rng: &mut StdRng, list: &mut Tree) {
     if value.bytes().len() > 32 {
         value.bytes_mut()[0] ^= 1;
     } else {
-        let next = value
-            .to_word()
-            .wrapping_add(U256::from(rng.random_range(1..4)));
-        *value = Tree::word(next);
+        *value = other_word(rng, value.to_word());
+    }
+}
+
+/// Another number: near to a value, or as large as there is one.
+fn other_word(rng: &mut StdRng, value: U256) -> Tree {
+    match rng.random_range(0..6) {
+        0 => Tree::word(U256::MAX),
+        1 => Tree::number(u64::MAX),
+        2 => Tree::word(U256::ZERO),
+        _ => Tree::word(value.wrapping_add(U256::from(rng.random_range(1..4)))),
+    }
+}
+
+/// A number, or a delegation to somebody whose address is a low number.
+fn any_value(rng: &mut StdRng) -> Tree {
+    let number = rng.random_range(0..1_000);
+    match rng.random_range(0..3) {
+        0 => {
+            let mut delegation = vec![0; 23];
+            delegation[..3].copy_from_slice(&[0xef, 0x01, 0x00]);
+            delegation[22] = rng.random();
+            Tree::Bytes(delegation)
+        }
+        1 => other_word(rng, U256::from(number)),
+        _ => Tree::number(number),
     }
 }
 
@@ -101,12 +123,6 @@ fn sort_words(words: &mut [Tree]) {
     words.sort_by_key(Tree::to_word);
 }
 
-fn any_account<'t>(rng: &mut StdRng, list: &'t mut Tree) -> &'t mut Vec<Tree> {
-    let accounts = list.accounts_mut();
-    let place = rng.random_range(0..accounts.len());
-    accounts[place].list_mut()
-}
-
 fn drop_slot(rng: &mut StdRng, list: &mut Tree) {
     let accounts = list.accounts_mut().iter_mut();
     let lists = accounts.flat_map(|account| {
@@ -122,15 +138,17 @@ fn drop_slot(rng: &mut StdRng, list: &mut Tree) {
 
 fn drop_account(rng: &mut StdRng, list: &mut Tree) {
     let accounts = list.accounts_mut();
-    accounts.remove(rng.random_range(0..accounts.len()));
+    if !accounts.is_empty() {
+        accounts.remove(rng.random_range(0..accounts.len()));
+    }
 }
 
 fn add_change(rng: &mut StdRng, list: &mut Tree) {
     let at = rng.random_range(0..=list.gas_mut().len());
+    let value = any_value(rng);
     let Some(changes) = pick(rng, change_lists(list)) else {
         return;
     };
-    let value = Tree::number(rng.random_range(0..1_000));
     let change = Tree::List(vec![Tree::number(at as u64), value]);
     changes.push(change);
     changes.sort_by_key(|change| change.list()[0].to_word());
@@ -138,9 +156,12 @@ fn add_change(rng: &mut StdRng, list: &mut Tree) {
 
 fn add_slot(rng: &mut StdRng, list: &mut Tree) {
     let key = U256::from(rng.random_range(0..10_u64)).wrapping_sub(U256::from(3));
-    let slots = any_account(rng, list)[READ_SLOTS].list_mut();
-    slots.push(Tree::word(key));
-    sort_words(slots);
+    let accounts = list.accounts_mut().iter_mut();
+    if let Some(account) = pick(rng, accounts.collect()) {
+        let slots = account.list_mut()[READ_SLOTS].list_mut();
+        slots.push(Tree::word(key));
+        sort_words(slots);
+    }
 }
 
 fn add_account(rng: &mut StdRng, list: &mut Tree) {

@@ -239,7 +239,6 @@ fn code_that_the_state_lacks_is_a_fault_only_for_who_runs_it() {
 
 /// A state that breaks its word takes the process down; it does not leave it waiting.
 #[test]
-#[ignore = "the other workers wait for the turn of one that is gone"]
 #[should_panic(expected = "as asked")]
 fn a_panic_of_one_worker_is_everybody_s() {
     let (world, transactions) = block();
