@@ -243,11 +243,10 @@ fn code_that_the_state_lacks_is_a_fault_only_for_who_runs_it() {
 fn a_panic_of_one_worker_is_everybody_s() {
     let (world, transactions) = block();
     let engine = engines().pop().unwrap();
-    let here = std::thread::current().id();
+    let reads = AtomicUsize::new(0);
     let state = Watched::new(&world.state, |_, _| {
-        assert!(std::thread::current().id() == here, "as asked");
-        // Lets the others come first.
-        std::thread::sleep(std::time::Duration::from_millis(1));
+        // Any of them: who reads what first is nobody's choice.
+        assert!(reads.fetch_add(1, Ordering::Relaxed) < 20, "as asked");
         true
     });
     engine.execute(&world.input(&transactions), &state).unwrap();
