@@ -6,12 +6,10 @@ use crate::{
     executed::ExecutedBlock,
     fault::ExecutionFault,
     input::ExecutionInput,
-    machine::BlockMachine,
-    parallel::{CellMemory, Parallel, Plan, Tools, known_calls},
+    parallel::{CellMemory, Forecast, Parallel, Plan, Tools, execute_chain, known_calls},
     predict::Predictor,
     report::{Probe, ReportClock, Way},
-    sequential::execute_in_order,
-    system,
+    sequential::{InOrder, execute_in_order},
     transfer::Transfers,
 };
 use alloy_consensus::Transaction as _;
@@ -140,7 +138,7 @@ impl Engine {
         };
         let transfers = Transfers::new(input);
         match self.plan(input, state, &transfers) {
-            Some((pool, plan)) => self.execute_parallel(input, state, pool, plan),
+            Some((pool, plan)) => self.execute_parallel(input, state, pool, &plan),
             None => execute_in_order(input, state, Some(&transfers)),
         }
     }
@@ -167,21 +165,30 @@ impl Engine {
         input: &ExecutionInput<'_>,
         state: &(impl StateReader + Sync),
         pool: &ThreadPool,
-        plan: Plan,
+        plan: &Plan,
     ) -> Result<ExecutedBlock, ExecutionFault> {
-        let mut machine = BlockMachine::opening(input, state);
-        system::open_block(input, &mut machine)?;
-        let opening = machine.into_overlay().into_parts();
         let probe = Probe::new(self.clock.as_ref());
         let tools = Tools {
             pool,
             probe: &probe,
             memory: &self.memory,
             predictor: &self.predictor,
-            lies: self.lies,
         };
-        let mut executed = Parallel::execute(input, state, opening, plan, &tools)?;
-        executed.report = probe.into_report(Way::First, self.workers.get());
+        let transactions = input.transactions;
+        let mut forecast =
+            Forecast::new(&self.predictor, &plan.calls, transactions).lying(self.lies);
+        let mut block = InOrder::open(input, state)?;
+        execute_chain(input, &mut block, (plan, &mut forecast), &tools)?;
+        let is_done = block.place() == transactions.len();
+        let (mut executed, way, workers) = match is_done {
+            true => (block.into_block(), Way::InOrder, 1),
+            false => {
+                let begun = block.into_begun();
+                let rest = Parallel::execute(input, state, begun, (plan, forecast), &tools)?;
+                (rest, Way::First, self.workers.get())
+            }
+        };
+        executed.report = probe.into_report(way, workers);
         Ok(executed)
     }
 }

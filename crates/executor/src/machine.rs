@@ -68,11 +68,6 @@ impl<'a> BlockMachine<'a> {
         Self::with_source(input, state, Source::Block, accounts)
     }
 
-    /// The machine for what comes before a block's first transaction.
-    pub(crate) fn opening(input: &ExecutionInput<'a>, state: &'a dyn StateReader) -> Self {
-        Self::with_source(input, state, Source::Block, 0)
-    }
-
     /// A machine for one worker of several. Fee receivers are paid by whoever commits, and exact
     /// balances matter only to those who look at them.
     pub(crate) fn worker(

@@ -66,11 +66,14 @@ struct OverlayAccount {
     storage: HashMap<U256, Slot>,
 }
 
+/// A slot that the block has read or written.
 #[derive(Clone, Copy, Debug, Default)]
-struct Slot {
-    before: U256,
-    present: U256,
-    is_written: bool,
+pub(crate) struct Slot {
+    /// The value before the block.
+    pub(crate) before: U256,
+    pub(crate) present: U256,
+    /// Whether it has changed, if only for a time.
+    pub(crate) is_written: bool,
 }
 
 impl<'a> Overlay<'a> {
@@ -311,7 +314,7 @@ impl<'a> Overlay<'a> {
         }
     }
 
-    /// Every account with its value now, and what it has written: where the transactions start.
+    /// Every account with its value now, and what has been written: where the next transaction starts.
     pub(crate) fn into_parts(self) -> OverlayParts {
         let accounts = self.accounts.into_iter();
         OverlayParts {
@@ -320,12 +323,9 @@ impl<'a> Overlay<'a> {
                     address: account.address,
                     before: account.before,
                     present: account.present,
+                    is_written: account.is_written,
                     storage_wiped: account.storage_wiped,
-                    slots: account
-                        .storage
-                        .into_iter()
-                        .map(|(key, slot)| (key, slot.before, slot.present))
-                        .collect(),
+                    slots: account.storage.into_iter().collect(),
                 })
                 .collect(),
             log: self.log,
@@ -413,14 +413,15 @@ pub(crate) struct OverlayParts {
     pub(crate) log: AccessLog,
 }
 
-/// An account as the first transaction finds it.
+/// An account as the next transaction finds it.
 pub(crate) struct StartedAccount {
     pub(crate) address: Address,
     pub(crate) before: Option<Account>,
     pub(crate) present: Option<Account>,
+    /// Whether it has changed, if only for a time.
+    pub(crate) is_written: bool,
     pub(crate) storage_wiped: bool,
-    /// Key, value before the block, value now.
-    pub(crate) slots: Vec<(U256, U256, U256)>,
+    pub(crate) slots: Vec<(U256, Slot)>,
 }
 
 impl OverlayAccount {

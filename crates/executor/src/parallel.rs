@@ -14,6 +14,7 @@
 
 mod arena;
 mod cells;
+mod chain;
 mod finish;
 mod forecast;
 mod hand;
@@ -24,7 +25,8 @@ mod turn;
 mod worker;
 
 pub(crate) use cells::CellMemory;
-pub(crate) use forecast::known_calls;
+pub(crate) use chain::execute_chain;
+pub(crate) use forecast::{Forecast, known_calls};
 pub(crate) use reader::CellReader;
 pub(crate) use run::with_tip;
 pub(crate) use schedule::simulate;

@@ -11,15 +11,17 @@ use crate::{
     fault::ExecutionFault,
     input::ExecutionInput,
     machine::{BlockMachine, NotRun, Transacted, transaction_env},
-    overlay::Overlay,
+    overlay::{Overlay, OverlayParts},
     parallel::with_tip,
     receipt::{Receipt, ReceiptDraft},
     system,
     transfer::{Transfer, Transfers},
+    view::Notes,
 };
 use alloy_consensus::Transaction as _;
 use alloy_primitives::{Address, U256};
 use primitives::RecoveredTransaction;
+use revm::state::EvmState;
 use state::{Account, StateReader};
 
 /// Executes a block over the state before it, every transaction by the virtual machine, in order,
@@ -40,31 +42,16 @@ pub(crate) fn execute_in_order(
     state: &dyn StateReader,
     transfers: Option<&Transfers<'_>>,
 ) -> Result<ExecutedBlock, ExecutionFault> {
-    let mut machine = BlockMachine::new(input, state);
-    system::open_block(input, &mut machine)?;
-    let mut run = Run {
-        input,
-        machine,
-        receipts: Vec::with_capacity(input.transactions.len()),
-        inclusion_faults: Vec::new(),
-        gas_used: 0,
-        hasher: BloomHasher::default(),
-    };
-    for (index, transaction) in input.transactions.iter().enumerate() {
-        if input.is_cancelled() {
-            return Err(ExecutionFault::Cancelled);
-        }
+    let mut block = InOrder::open(input, state)?;
+    for transaction in input.transactions {
         let transfer = transfers.and_then(|transfers| transfers.recognise(transaction));
-        run.execute(index, transaction, transfer.as_ref())?;
+        block.execute(transaction, transfer.as_ref(), ())?;
     }
-    Ok(ExecutedBlock::new(
-        run.receipts,
-        run.inclusion_faults,
-        run.machine.into_overlay().into_writes(),
-    ))
+    Ok(block.into_block())
 }
 
-struct Run<'i, 'a> {
+/// A block whose transactions so far were executed one after the other.
+pub(crate) struct InOrder<'i, 'a> {
     input: &'i ExecutionInput<'a>,
     machine: BlockMachine<'a>,
     receipts: Vec<Receipt>,
@@ -73,21 +60,87 @@ struct Run<'i, 'a> {
     hasher: BloomHasher,
 }
 
-impl Run<'_, '_> {
-    fn execute(
+/// What came of the transactions so far.
+pub(crate) struct Begun {
+    pub(crate) receipts: Vec<Receipt>,
+    pub(crate) inclusion_faults: Vec<InclusionFault>,
+    pub(crate) writes: OverlayParts,
+}
+
+/// Somebody who learns from transactions that are executed in order.
+pub(crate) trait Student {
+    /// Whether to take notes of the transaction that comes next.
+    fn is_interested(&self) -> bool;
+
+    /// What it did.
+    fn learn(&mut self, changes: &EvmState, notes: &Notes, gas_used: u64);
+}
+
+/// Nobody.
+impl Student for () {
+    fn is_interested(&self) -> bool {
+        false
+    }
+
+    fn learn(&mut self, _: &EvmState, _: &Notes, _: u64) {}
+}
+
+impl<'i, 'a> InOrder<'i, 'a> {
+    /// The block before its first transaction.
+    pub(crate) fn open(
+        input: &'i ExecutionInput<'a>,
+        state: &'a dyn StateReader,
+    ) -> Result<Self, ExecutionFault> {
+        let mut machine = BlockMachine::new(input, state);
+        system::open_block(input, &mut machine)?;
+        Ok(Self {
+            input,
+            machine,
+            receipts: Vec::with_capacity(input.transactions.len()),
+            inclusion_faults: Vec::new(),
+            gas_used: 0,
+            hasher: BloomHasher::default(),
+        })
+    }
+
+    /// Place of the transaction that comes next, counted from zero.
+    pub(crate) const fn place(&self) -> usize {
+        self.receipts.len()
+    }
+
+    /// The result, once all transactions are executed.
+    pub(crate) fn into_block(self) -> ExecutedBlock {
+        let writes = self.machine.into_overlay().into_writes();
+        ExecutedBlock::new(self.receipts, self.inclusion_faults, writes)
+    }
+
+    /// What came of the transactions so far, for others to go on with.
+    pub(crate) fn into_begun(self) -> Begun {
+        Begun {
+            receipts: self.receipts,
+            inclusion_faults: self.inclusion_faults,
+            writes: self.machine.into_overlay().into_parts(),
+        }
+    }
+
+    /// Executes the transaction that comes next.
+    pub(crate) fn execute(
         &mut self,
-        index: usize,
         transaction: &RecoveredTransaction,
         transfer: Option<&Transfer>,
+        student: impl Student,
     ) -> Result<(), ExecutionFault> {
-        self.machine.overlay().begin(index);
+        if self.input.is_cancelled() {
+            return Err(ExecutionFault::Cancelled);
+        }
+        self.machine.overlay().begin(self.receipts.len());
         let transferred = match transfer {
             Some(transfer) => self.transfer(transfer)?,
             None => None,
         };
         let draft = match transferred {
             Some(draft) => draft,
-            None => self.transact(index, transaction)?,
+            None => self.transact(transaction, student)?,
         };
         self.gas_used = self.gas_used.saturating_add(draft.gas_used);
         let base_fee = self.input.environment.base_fee;
@@ -98,12 +151,23 @@ impl Run<'_, '_> {
 
     fn transact(
         &mut self,
-        index: usize,
         transaction: &RecoveredTransaction,
+        mut student: impl Student,
     ) -> Result<ReceiptDraft, ExecutionFault> {
+        let is_watched = student.is_interested();
+        if is_watched {
+            self.machine.view().notes.clear();
+            self.machine.view().notes.learning = true;
+        }
         self.machine.prepare(self.input, transaction);
-        match self.machine.transact(transaction_env(transaction)) {
+        let outcome = self.machine.transact(transaction_env(transaction));
+        self.machine.view().notes.learning = false;
+        match outcome {
             Ok(Transacted { result, changes }) => {
+                if is_watched {
+                    let notes = &self.machine.view().notes;
+                    student.learn(&changes, notes, result.tx_gas_used());
+                }
                 self.machine.overlay().commit(&changes)?;
                 self.machine.recycle(changes);
                 Ok(ReceiptDraft::from(result))
@@ -111,8 +175,9 @@ impl Run<'_, '_> {
             Err(NotRun::Fault(fault)) => Err(fault),
             Err(NotRun::Invalid(reason)) => {
                 let draft = self.charge_what_is_left(transaction)?;
+                let place = self.receipts.len();
                 self.inclusion_faults
-                    .push(InclusionFault::new(index, &reason));
+                    .push(InclusionFault::new(place, &reason));
                 Ok(draft)
             }
         }

@@ -136,32 +136,33 @@ impl<'a> Cells<'a> {
         CellMemory { accounts, slots }
     }
 
-    /// Puts in what was written before the first transaction.
+    /// Puts in what was read and written before.
     pub(crate) fn start(&self, started: &StartedAccount) -> Result<(), ExecutionFault> {
         let incarnation = u32::from(started.storage_wiped);
         let cell = AccountCell::new(started.address, started.before);
         let cell = self.accounts.get_or_insert(started.address, || Ok(cell))?;
         cell.marks.touch();
         let account = &cell.marks;
+        if started.is_written || (started.storage_wiped && started.before.is_some()) {
+            account.write();
+        }
         if started.present != started.before || incarnation > 0 {
-            // One that neither was nor is was only looked at.
-            if started.before.or(started.present).is_some() {
-                cell.marks.write();
-            }
             cell.set(Present {
                 account: started.present,
                 incarnation,
             });
         }
-        for (key, before, present) in &started.slots {
-            let cell = SlotCell::new(started.address, *key, *before);
+        for (key, slot) in &started.slots {
+            let cell = SlotCell::new(started.address, *key, slot.before);
             let place = (started.address, *key);
             let cell = self.slots.get_or_insert(place, || Ok(cell))?;
             cell.marks.touch();
-            if present != before || incarnation > 0 {
+            if slot.is_written {
                 cell.marks.write();
                 account.write_slot();
-                cell.set(*present, incarnation);
+            }
+            if slot.present != slot.before || incarnation > 0 {
+                cell.set(slot.present, incarnation);
             }
         }
         Ok(())

@@ -6,7 +6,7 @@ use crate::{
     bloom::BloomHasher,
     executed::{ExecutedBlock, Writes},
     input::ExecutionInput,
-    receipt::Receipt,
+    receipt::{Receipt, ReceiptDraft},
 };
 use alloy_primitives::{Address, B256, Bytes, U256};
 use rayon::prelude::*;
@@ -24,6 +24,7 @@ pub(crate) fn finish(
 ) -> ExecutedBlock {
     let Turn {
         log,
+        receipts,
         drafts,
         inclusion_faults,
         ..
@@ -33,7 +34,7 @@ pub(crate) fn finish(
         .map(|(hash, code)| (*hash, code.original_bytes()))
         .collect();
     let (receipts, (diff, touched)) = rayon::join(
-        || finish_receipts(input, drafts),
+        || finish_receipts(input, receipts, drafts),
         || rayon::join(|| diff(cells, &codes), || touched(cells)),
     );
     let writes = Writes {
@@ -49,11 +50,15 @@ pub(crate) fn finish(
     ExecutedBlock::new(receipts, inclusion_faults, writes)
 }
 
+/// The receipts of all transactions, the first of which are finished.
 fn finish_receipts(
     input: &ExecutionInput<'_>,
-    drafts: Vec<crate::receipt::ReceiptDraft>,
+    mut receipts: Vec<Receipt>,
+    drafts: Vec<ReceiptDraft>,
 ) -> Vec<Receipt> {
-    let mut sum = 0_u64;
+    let gas_used = |receipt: &Receipt| receipt.envelope.cumulative_gas_used();
+    let mut sum = receipts.last().map_or(0, gas_used);
+    let left = input.transactions.get(receipts.len()..);
     let cumulative: Vec<u64> = drafts
         .iter()
         .map(|draft| {
@@ -62,16 +67,17 @@ fn finish_receipts(
         })
         .collect();
     let base_fee = input.environment.base_fee;
-    drafts
+    let finished = drafts
         .into_par_iter()
         .with_min_len(512)
         .zip(cumulative)
-        .zip(input.transactions)
+        .zip(left.unwrap_or_default())
         .map_init(
             BloomHasher::default,
             |hasher, ((draft, gas), transaction)| draft.finish(transaction, base_fee, gas, hasher),
-        )
-        .collect()
+        );
+    receipts.par_extend(finished);
+    receipts
 }
 
 fn diff(cells: &Cells<'_>, codes: &BTreeMap<B256, Bytes>) -> StateDiff {

@@ -10,8 +10,18 @@ use crate::{
 use alloy_consensus::Transaction as _;
 use alloy_primitives::{Address, B256, U256, map::HashMap};
 use primitives::RecoveredTransaction;
-use std::sync::{PoisonError, RwLock};
+use std::{
+    ops::Range,
+    sync::{PoisonError, RwLock},
+};
 
+/// Transactions of which is decided at once whether to execute them in order.
+const STRETCH: usize = 64;
+/// The same when predictions are false: as many decisions in a small block.
+const STRETCH_OF_LIES: usize = 3;
+/// Work that has to wait for other work, in percent of all, from which on several workers gain less
+/// than it costs to share it.
+const CHAIN_PERCENT: u64 = 75;
 /// Predicted slots of one block whose writers are remembered.
 const WRITERS_MAX: usize = 65_536;
 
@@ -35,6 +45,8 @@ pub(crate) struct Forecast<'p> {
     /// The last transaction so far that is expected to write a slot.
     writers: HashMap<(Address, U256), usize>,
     predicted: Vec<PredictedSlot>,
+    /// What was said of each transaction so far.
+    answers: Vec<Option<usize>>,
     /// Says something false about every transaction instead: for tests.
     lies: Option<u64>,
 }
@@ -51,6 +63,7 @@ impl<'p> Forecast<'p> {
             transactions,
             writers: HashMap::default(),
             predicted: Vec::new(),
+            answers: Vec::with_capacity(transactions.len()),
             lies: None,
         }
     }
@@ -61,9 +74,48 @@ impl<'p> Forecast<'p> {
         self
     }
 
-    /// The last earlier transaction that is expected to write what this one touches. Asked once for
-    /// each transaction, in order.
+    /// The last earlier transaction that is expected to write what this one touches.
     pub(crate) fn earlier_writer(&mut self, index: usize) -> Option<usize> {
+        while self.answers.len() <= index {
+            let answer = self.foresee(self.answers.len());
+            self.answers.push(answer);
+        }
+        self.answers.get(index).copied().flatten()
+    }
+
+    /// The transactions from `start` on that are better executed in order, because most of them wait
+    /// for each other; `gas` is what each is expected to use.
+    pub(crate) fn next_chain(&mut self, start: usize, gas: &[u64]) -> Option<Range<usize>> {
+        let length = self.lies.map_or(STRETCH, |_| STRETCH_OF_LIES);
+        let end = start.saturating_add(length).min(self.transactions.len());
+        if start >= end {
+            return None;
+        }
+        let is_chain = match self.lies {
+            Some(seed) => lie(seed, start).is_some_and(|earlier| earlier.is_multiple_of(2)),
+            None => self.is_chain(start..end, gas),
+        };
+        is_chain.then_some(start..end)
+    }
+
+    fn is_chain(&mut self, range: Range<usize>, gas: &[u64]) -> bool {
+        let mut ends: Vec<u64> = Vec::with_capacity(range.len());
+        let (mut longest, mut sum) = (0_u64, 0_u64);
+        for index in range.clone() {
+            let earlier = self.earlier_writer(index);
+            let place = earlier.and_then(|earlier| earlier.checked_sub(range.start));
+            let start = place.and_then(|place| ends.get(place)).copied();
+            let gas = gas.get(index).copied().unwrap_or_default();
+            let end = start.unwrap_or_default().saturating_add(gas);
+            ends.push(end);
+            sum = sum.saturating_add(gas);
+            longest = longest.max(end);
+        }
+        longest.saturating_mul(100) > sum.saturating_mul(CHAIN_PERCENT)
+    }
+
+    /// Asked once for each transaction, in order.
+    fn foresee(&mut self, index: usize) -> Option<usize> {
         if let Some(seed) = self.lies {
             return lie(seed, index);
         }

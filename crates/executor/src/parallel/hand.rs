@@ -2,6 +2,7 @@
 
 use super::{
     cells::AccountCell,
+    chain::learn,
     forecast::KnownCall,
     reader::CellReader,
     run::{Outcome, Run, Runs},
@@ -13,7 +14,7 @@ use crate::{
     executed::InclusionFault,
     fault::ExecutionFault,
     machine::{BlockMachine, NotRun, Transacted, transaction_env},
-    predict::{Observation, PredictedSlot, Predictor, Wanted, selector},
+    predict::{Observation, PredictedSlot, Predictor, Wanted},
     receipt::ReceiptDraft,
     report::{Span, Tally},
     sequential::Charge,
@@ -274,10 +275,7 @@ impl<'p, 'a> Hand<'p, 'a> {
             touched: &touched,
             preimages: &self.machine.view().notes.preimages,
         };
-        let predictor = self.parallel.predictor.write();
-        let mut predictor = predictor.unwrap_or_else(PoisonError::into_inner);
-        predictor.learn(&observation);
-        predictor.learn_gas(call.code_hash, selector(transaction), run.draft.gas_used);
+        learn(self.parallel.predictor, &observation, run.draft.gas_used);
     }
 
     /// Runs a transaction over what is committed now.

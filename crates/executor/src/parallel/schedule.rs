@@ -87,6 +87,14 @@ impl Schedule {
         }
     }
 
+    /// The same when everything before a place is committed already.
+    #[must_use]
+    pub(crate) const fn starting_at(mut self, place: usize) -> Self {
+        self.committed = place;
+        self.next = place;
+        self
+    }
+
     /// What an idle worker does. The forecast tells the last earlier transaction that one has to
     /// wait for; it is asked once for each transaction, in order.
     pub(crate) fn next_task(&mut self, forecast: impl FnMut(usize) -> Option<usize>) -> Task {

@@ -9,7 +9,8 @@ use crate::{
     executed::InclusionFault,
     fault::ExecutionFault,
     input::ExecutionInput,
-    receipt::ReceiptDraft,
+    receipt::{Receipt, ReceiptDraft},
+    sequential::Begun,
     transfer::Transfer,
 };
 use alloy_primitives::{Address, U256};
@@ -23,27 +24,30 @@ pub(crate) struct Turn<'a> {
     /// The fee receiver's cell, once somebody has paid it.
     receiver: Option<&'a AccountCell>,
     pub(crate) log: AccessLog,
+    /// Of the transactions that were executed in order, before those of the drafts.
+    pub(crate) receipts: Vec<Receipt>,
     pub(crate) drafts: Vec<ReceiptDraft>,
     pub(crate) inclusion_faults: Vec<InclusionFault>,
     incarnations: Vec<Option<u32>>,
 }
 
 impl<'a> Turn<'a> {
-    pub(crate) fn new(input: &ExecutionInput<'_>, cells: &'a Cells<'a>, log: AccessLog) -> Self {
+    pub(crate) fn new(input: &ExecutionInput<'_>, cells: &'a Cells<'a>, begun: Begun) -> Self {
         Self {
             cells,
             beneficiary: input.environment.beneficiary,
             receiver: None,
-            log,
+            log: begun.writes.log,
+            receipts: begun.receipts,
             drafts: Vec::with_capacity(input.transactions.len()),
-            inclusion_faults: Vec::new(),
+            inclusion_faults: begun.inclusion_faults,
             incarnations: Vec::new(),
         }
     }
 
     /// Place of the transaction that is committed next, counted from zero.
     pub(crate) const fn place(&self) -> usize {
-        self.drafts.len()
+        self.receipts.len().saturating_add(self.drafts.len())
     }
 
     /// Commits what a transaction did. Its caller knows that what it saw still holds.

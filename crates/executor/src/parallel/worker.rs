@@ -10,8 +10,8 @@ use super::{
     turn::Turn,
 };
 use crate::{
-    executed::ExecutedBlock, fault::ExecutionFault, input::ExecutionInput, overlay::OverlayParts,
-    predict::Predictor, report::Probe, transfer::Transfer,
+    executed::ExecutedBlock, fault::ExecutionFault, input::ExecutionInput, predict::Predictor,
+    report::Probe, sequential::Begun, transfer::Transfer,
 };
 use rayon::ThreadPool;
 use state::StateReader;
@@ -33,7 +33,7 @@ pub(crate) struct Parallel<'a> {
     pub(super) input: &'a ExecutionInput<'a>,
     pub(super) state: &'a (dyn StateReader + Sync),
     pub(super) cells: &'a Cells<'a>,
-    pub(super) transfers: Vec<Option<Transfer>>,
+    pub(super) transfers: &'a [Option<Transfer>],
     pub(super) calls: &'a [Option<KnownCall>],
     pub(super) predictor: &'a RwLock<Predictor>,
     pub(super) agenda: Mutex<Agenda<'a>>,
@@ -80,12 +80,12 @@ pub(super) enum Ahead<'a> {
 }
 
 impl<'a> Parallel<'a> {
-    /// Executes a block whose opening has been done on `pool`.
+    /// Executes what has not begun of a block.
     pub(crate) fn execute(
         input: &ExecutionInput<'_>,
         state: &(dyn StateReader + Sync),
-        opening: OverlayParts,
-        plan: Plan,
+        begun: Begun,
+        (plan, forecast): (&Plan, Forecast<'_>),
         tools: &Tools<'_>,
     ) -> Result<ExecutedBlock, ExecutionFault> {
         let Tools { pool, probe, .. } = *tools;
@@ -94,10 +94,10 @@ impl<'a> Parallel<'a> {
             state,
             memory.unwrap_or_else(|| CellMemory::new(input.transactions.len())),
         );
-        for account in &opening.accounts {
+        for account in &begun.writes.accounts {
             cells.start(account)?;
         }
-        for (hash, code) in &opening.log.codes {
+        for (hash, code) in &begun.writes.log.codes {
             cells.create_code(*hash, code.clone());
         }
         let count = input.transactions.len();
@@ -105,19 +105,18 @@ impl<'a> Parallel<'a> {
             input,
             state,
             cells: &cells,
-            transfers: plan.transfers,
+            transfers: &plan.transfers,
             calls: &plan.calls,
             predictor: tools.predictor,
             agenda: Mutex::new(Agenda {
-                schedule: Schedule::new(plan.gas),
-                forecast: Forecast::new(tools.predictor, &plan.calls, input.transactions)
-                    .lying(tools.lies),
+                schedule: Schedule::new(plan.gas.clone()).starting_at(begun.receipts.len()),
+                forecast,
                 sleepers: 0,
             }),
             idle: Condvar::new(),
             ahead: (0..count).map(|_| Mutex::new(None)).collect(),
             spare: Mutex::default(),
-            turn: Mutex::new(Turn::new(input, &cells, opening.log)),
+            turn: Mutex::new(Turn::new(input, &cells, begun)),
             probe,
             stopped: AtomicBool::new(false),
             fault: Mutex::new(None),
@@ -251,8 +250,6 @@ pub(crate) struct Tools<'t> {
     pub(crate) probe: &'t Probe<'t>,
     pub(crate) memory: &'t Mutex<Option<CellMemory>>,
     pub(crate) predictor: &'t RwLock<Predictor>,
-    /// Predictions follow from this seed alone: for tests.
-    pub(crate) lies: Option<u64>,
 }
 
 /// What is known of a block before it is executed.
