@@ -68,8 +68,8 @@ pub(crate) struct PredictedSlot {
     pub(crate) address: Address,
     pub(crate) slot: U256,
     pub(crate) writes: bool,
-    /// How much trouble slots like this one have been lately; zero for none.
-    pub(crate) weight: u8,
+    /// Place of what it was predicted by, for [`Predictor::confirm`].
+    pub(crate) template: usize,
 }
 
 impl Predictor {
@@ -99,6 +99,20 @@ impl Predictor {
         };
         if let Some(call) = Call::new(transaction) {
             method.predict(&call, wanted, &mut method.hasher(), out);
+        }
+    }
+
+    /// It was right to make a transaction wait for a slot, which is predicted as long as that happens
+    /// now and then.
+    pub(crate) fn confirm(
+        &self,
+        transaction: &RecoveredTransaction,
+        code_hash: B256,
+        predicted: &PredictedSlot,
+    ) {
+        let key = MethodKey::new(code_hash, selector(transaction));
+        if let Some(method) = self.methods.get(&key) {
+            method.confirm(predicted.template);
         }
     }
 

@@ -5,9 +5,11 @@
 //! their hashes are equal.
 
 use crate::fault::ExecutionFault;
-use alloy_primitives::map::{DefaultHashBuilder, HashMap};
+use alloy_primitives::map::DefaultHashBuilder;
+use hashbrown::HashTable;
 use std::{
     hash::{BuildHasher as _, Hash},
+    marker::PhantomData,
     sync::{
         Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -15,6 +17,8 @@ use std::{
 };
 
 const SHARDS: usize = 64;
+/// Bits of a hash that choose the shard.
+const SHARD_BITS: u32 = SHARDS.ilog2();
 /// Chunks of one size; the next as many are twice as large.
 const CHUNKS_PER_SIZE: usize = 16;
 /// So many sizes hold more than the memory of any machine.
@@ -22,15 +26,40 @@ const SIZES: usize = 32;
 const FIRST_CHUNK_MIN: usize = 16;
 
 type Chunk<V> = Box<[OnceLock<V>]>;
-type Shard<K> = Mutex<HashMap<K, usize>>;
+type Shard = Mutex<HashTable<Entry>>;
+
+/// A value that knows its key.
+pub(crate) trait Keyed<K> {
+    /// Whether this is the key.
+    fn has_key(&self, key: &K) -> bool;
+}
 
 /// Values by key.
 pub(crate) struct Arena<K, V> {
     hasher: DefaultHashBuilder,
-    shards: [Shard<K>; SHARDS],
+    shards: [Shard; SHARDS],
     chunks: Box<[OnceLock<Chunk<V>>]>,
+    /// A power of two.
     first_chunk: usize,
     length: AtomicUsize,
+    keys: PhantomData<K>,
+}
+
+/// Where the value of a key lies. Small, because the tables are what lookups miss in the cache.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    /// Part of the key's hash: a hint, the value tells the whole key.
+    hash: u32,
+    place: u32,
+}
+
+impl Entry {
+    /// By what the tables order entries.
+    const fn table_hash(hash: u32) -> u64 {
+        const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+        // Lossless.
+        (hash as u64).wrapping_mul(SPREAD)
+    }
 }
 
 /// Where a value lies.
@@ -41,19 +70,20 @@ struct Found {
     length: usize,
 }
 
-impl<K: Hash + Eq + Copy, V> Arena<K, V> {
+impl<K: Hash, V: Keyed<K>> Arena<K, V> {
     /// An empty map that expects `capacity` keys.
     pub(crate) fn with_capacity(capacity: usize) -> Self {
         let each = capacity / SHARDS;
-        let shard = || Mutex::new(HashMap::with_capacity_and_hasher(each, Default::default()));
+        let first_chunk = (capacity / CHUNKS_PER_SIZE).max(FIRST_CHUNK_MIN);
         Self {
             hasher: Default::default(),
-            shards: std::array::from_fn(|_| shard()),
+            shards: std::array::from_fn(|_| Mutex::new(HashTable::with_capacity(each))),
             chunks: (0..SIZES.saturating_mul(CHUNKS_PER_SIZE))
                 .map(|_| OnceLock::new())
                 .collect(),
-            first_chunk: (capacity / CHUNKS_PER_SIZE).max(FIRST_CHUNK_MIN),
+            first_chunk: first_chunk.next_power_of_two(),
             length: AtomicUsize::new(0),
+            keys: PhantomData,
         }
     }
 
@@ -64,20 +94,24 @@ impl<K: Hash + Eq + Copy, V> Arena<K, V> {
         key: K,
         make: impl FnOnce() -> Result<V, ExecutionFault>,
     ) -> Result<&V, ExecutionFault> {
-        let found = self.shard(&key).get(&key).copied();
-        if let Some(place) = found {
-            return self.at(place).ok_or_else(lost);
+        let (shard, hash) = self.find_shard(&key);
+        if let Some(value) = self.find(&lock(shard), hash, &key) {
+            return Ok(value);
         }
         // Reading a state may take long; the shard is not locked meanwhile.
         let value = make()?;
-        let mut shard = self.shard(&key);
-        if let Some(place) = shard.get(&key).copied() {
-            return self.at(place).ok_or_else(lost);
+        let mut table = lock(shard);
+        if let Some(value) = self.find(&table, hash, &key) {
+            return Ok(value);
         }
         let place = self.length.fetch_add(1, Ordering::Relaxed);
         let cell = self.slot(place).ok_or_else(lost)?;
         let value = cell.get_or_init(|| value);
-        shard.insert(key, place);
+        let place = u32::try_from(place).map_err(|_| lost())?;
+        let entry = Entry { hash, place };
+        table.insert_unique(Entry::table_hash(hash), entry, |entry| {
+            Entry::table_hash(entry.hash)
+        });
         Ok(value)
     }
 
@@ -127,30 +161,44 @@ impl<K: Hash + Eq + Copy, V> Arena<K, V> {
         chunk.get_or_init(new).get(found.offset)
     }
 
+    /// All lengths are powers of two, so that nothing is divided.
     fn locate(&self, place: usize) -> Option<Found> {
         let first_group = self.first_chunk.checked_mul(CHUNKS_PER_SIZE)?;
-        let size = place.checked_div(first_group)?.checked_add(1)?.ilog2();
-        let scale = 1_usize.checked_shl(size)?;
-        let length = self.first_chunk.checked_mul(scale)?;
-        let before = first_group.checked_mul(scale.checked_sub(1)?)?;
-        let within = place.checked_sub(before)?;
-        let size = usize::try_from(size).ok()?;
-        let chunk = size.checked_mul(CHUNKS_PER_SIZE)?;
+        let place = place.checked_add(first_group)?;
+        let group = 1_usize.checked_shl(place.ilog2())?;
+        let size = place.ilog2().checked_sub(first_group.ilog2())?;
+        let length = self.first_chunk.checked_shl(size)?;
+        let within = place.checked_sub(group)?;
+        let chunk = usize::try_from(size).ok()?.checked_mul(CHUNKS_PER_SIZE)?;
         Some(Found {
-            chunk: chunk.checked_add(within.checked_div(length)?)?,
-            offset: within.checked_rem(length)?,
+            chunk: chunk.checked_add(within >> length.ilog2())?,
+            offset: within & length.checked_sub(1)?,
             length,
         })
     }
 
-    fn shard(&self, key: &K) -> MutexGuard<'_, HashMap<K, usize>> {
-        // The low bits choose the bucket within the shard's own map.
-        let hash = self.hasher.hash_one(key) >> 48;
-        let index = usize::try_from(hash).unwrap_or(0) % SHARDS;
+    fn find_shard(&self, key: &K) -> (&Shard, u32) {
+        let hash = self.hasher.hash_one(key);
         let [first, ..] = &self.shards;
-        let shard = self.shards.get(index).unwrap_or(first);
-        shard.lock().unwrap_or_else(PoisonError::into_inner)
+        let index = usize::try_from(hash >> (u64::BITS - SHARD_BITS)).unwrap_or(0);
+        let low = u32::try_from(hash & u64::from(u32::MAX)).unwrap_or(0);
+        (self.shards.get(index).unwrap_or(first), low)
     }
+
+    fn find(&self, table: &HashTable<Entry>, hash: u32, key: &K) -> Option<&V> {
+        let entry = table.find(Entry::table_hash(hash), |entry| {
+            entry.hash == hash && self.value(*entry).is_some_and(|value| value.has_key(key))
+        });
+        self.value(*entry?)
+    }
+
+    fn value(&self, entry: Entry) -> Option<&V> {
+        self.at(usize::try_from(entry.place).ok()?)
+    }
+}
+
+fn lock(shard: &Shard) -> MutexGuard<'_, HashTable<Entry>> {
+    shard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn lost() -> ExecutionFault {

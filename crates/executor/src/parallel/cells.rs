@@ -7,7 +7,7 @@
 //! A slot belongs to an *incarnation* of its account: when the account is destroyed or created anew,
 //! the incarnation rises and all older slots read as zero.
 
-use super::arena::Arena;
+use super::arena::{Arena, Keyed};
 use crate::{fault::ExecutionFault, overlay::StartedAccount};
 use alloy_primitives::{Address, B256, U256, map::B256Map};
 use revm::bytecode::Bytecode;
@@ -195,6 +195,18 @@ impl<'a> Cells<'a> {
         let mut created = created.unwrap_or_else(PoisonError::into_inner);
         created.entry(code_hash).or_insert(code);
         self.has_created.store(true, Ordering::Release);
+    }
+}
+
+impl Keyed<Address> for AccountCell {
+    fn has_key(&self, key: &Address) -> bool {
+        self.address == *key
+    }
+}
+
+impl Keyed<(Address, U256)> for SlotCell {
+    fn has_key(&self, (address, key): &(Address, U256)) -> bool {
+        self.key == *key && self.address == *address
     }
 }
 

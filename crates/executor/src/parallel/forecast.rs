@@ -22,6 +22,8 @@ const STRETCH_OF_LIES: usize = 3;
 /// Work that has to wait for other work, in percent of all, from which on several workers gain less
 /// than it costs to share it.
 const CHAIN_PERCENT: u64 = 75;
+/// Transactions from one to a later one that would probably have seen too old a value.
+const NEAR: usize = 16;
 /// Predicted slots of one block whose writers are remembered.
 const WRITERS_MAX: usize = 65_536;
 
@@ -122,19 +124,22 @@ impl<'p> Forecast<'p> {
         let call = self.calls.get(index).copied().flatten()?;
         let transaction = self.transactions.get(index)?;
         self.predicted.clear();
-        self.predictor
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .predict(
-                transaction,
-                call.code_hash,
-                Wanted::Conflicting,
-                &mut self.predicted,
-            );
+        let predictor = self.predictor.read();
+        let predictor = predictor.unwrap_or_else(PoisonError::into_inner);
+        predictor.predict(
+            transaction,
+            call.code_hash,
+            Wanted::Conflicting,
+            &mut self.predicted,
+        );
         let mut latest = None;
         for slot in &self.predicted {
             let place = (slot.address, slot.slot);
-            latest = latest.max(self.writers.get(&place).copied());
+            let earlier = self.writers.get(&place).copied();
+            latest = latest.max(earlier);
+            if earlier.is_some_and(|earlier| index.saturating_sub(earlier) <= NEAR) {
+                predictor.confirm(transaction, call.code_hash, slot);
+            }
             if slot.writes && self.writers.len() < WRITERS_MAX {
                 self.writers.insert(place, index);
             }

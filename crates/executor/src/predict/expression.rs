@@ -87,6 +87,11 @@ impl Expression {
         }
     }
 
+    /// Whether finding the slot takes no hash.
+    pub(super) fn is_plain(&self) -> bool {
+        self.steps.is_empty()
+    }
+
     /// The location that a call leads to; nothing if its input is too short, or `hash` has no
     /// answer.
     pub(super) fn evaluate(

@@ -7,7 +7,7 @@ use super::{
     hashes::{Hasher, Pair, Preimages, hash},
 };
 use alloy_primitives::{Address, U256};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 /// Templates of one method. A new one takes the place of the one that has been wrong most, among
 /// those that are not in use.
@@ -26,8 +26,15 @@ const MISSES_PER_HIT: u8 = 2;
 const MISSES_OVER_HITS_MAX: u8 = 8;
 /// When this many calls are counted, older ones count half.
 const COUNTED_MAX: u8 = 64;
-/// What a conflict adds to a template's weight; each call that is learned from takes one off.
-const CONFLICT_WEIGHT: u8 = 16;
+/// What a conflict adds to a template's weight.
+const CONFLICT_WEIGHT: u8 = 2;
+/// Calls that take one off again. To find a mapped slot takes a hash, a conflict an execution: so many
+/// calls are about as much worth as a conflict.
+const CALLS_PER_WEIGHT: u64 = 16;
+/// So much is forgotten soon enough when nothing of the kind happens again.
+const WEIGHT_MAX: u8 = 64;
+/// From this weight on it pays to hash for a template.
+const HASHED_WEIGHT_MIN: u8 = 2 * CONFLICT_WEIGHT;
 /// Templates that one call adds; what else it touches is left to the next one.
 const ADDED_MAX: usize = 16;
 /// Hashes of slots that have conflicted, which are kept: such slots come again.
@@ -45,19 +52,22 @@ pub(super) struct Method {
     hot: Vec<(Pair, U256)>,
     /// Calls that somebody might have learned from.
     asked: AtomicU64,
+    /// Calls of which somebody has asked what they conflict over.
+    foreseen: AtomicU64,
     /// Calls that were learned from.
     learned: u64,
 }
 
 /// A slot that calls may touch, and how often they did.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Template {
     expression: Expression,
     hits: u8,
     misses: u8,
     /// Hits that were writes.
     written: u8,
-    weight: u8,
+    /// How much trouble the slot has been lately; a hint, so nobody waits for anybody to change it.
+    weight: AtomicU8,
 }
 
 impl Method {
@@ -119,8 +129,12 @@ impl Method {
         hasher: &mut Hasher<'_>,
         out: &mut Vec<PredictedSlot>,
     ) {
+        if wanted == Wanted::Conflicting {
+            self.count_foreseen();
+        }
         let start = out.len();
-        for template in self.templates.iter().filter(|one| one.is_wanted(wanted)) {
+        let templates = self.templates.iter().enumerate();
+        for (place, template) in templates.filter(|(_, one)| one.is_wanted(wanted)) {
             let location = template.expression.evaluate(call, |pair| hasher.hash(pair));
             let Some((address, slot)) = location else {
                 continue;
@@ -129,15 +143,28 @@ impl Method {
             match earlier.find(|known| known.slot == slot && known.address == address) {
                 Some(known) => {
                     known.writes |= template.writes();
-                    known.weight = known.weight.max(template.weight);
                 }
                 None => out.push(PredictedSlot {
                     address,
                     slot,
                     writes: template.writes(),
-                    weight: template.weight,
+                    template: place,
                 }),
             }
+        }
+    }
+
+    fn count_foreseen(&self) {
+        let foreseen = self.foreseen.fetch_add(1, Ordering::Relaxed);
+        if foreseen.is_multiple_of(CALLS_PER_WEIGHT) {
+            self.templates.iter().for_each(Template::lower);
+        }
+    }
+
+    /// The slot of the template at a place was rightly waited for.
+    pub(super) fn confirm(&self, template: usize) {
+        if let Some(template) = self.templates.get(template) {
+            template.raise();
         }
     }
 
@@ -150,7 +177,7 @@ impl Method {
         let mut hasher = Hasher::new(&[]);
         let mut hot = Vec::new();
         let mut is_known = false;
-        for template in &mut self.templates {
+        for template in &self.templates {
             let mut pairs = Vec::new();
             let expected = template.expression.evaluate(call, |pair| {
                 pairs.push(pair);
@@ -165,7 +192,7 @@ impl Method {
         hot.into_iter().for_each(|pair| self.heat(pair));
         if !is_known {
             let expression = Expression::describe(call, preimages, location);
-            let mut template = Template::new(expression, false);
+            let template = Template::new(expression, false);
             template.raise();
             self.add(template);
         }
@@ -217,7 +244,7 @@ impl Template {
             hits: 1,
             misses: 0,
             written: u8::from(writes),
-            weight: 0,
+            weight: AtomicU8::new(0),
         }
     }
 
@@ -235,16 +262,31 @@ impl Template {
             self.misses /= 2;
             self.written /= 2;
         }
-        self.weight = self.weight.saturating_sub(1);
     }
 
-    /// A transaction was executed again because of the slot.
-    const fn raise(&mut self) {
-        self.weight = self.weight.saturating_add(CONFLICT_WEIGHT);
+    /// A transaction was executed again because of the slot, or would have been.
+    fn raise(&self) {
+        let weight = self.weight.load(Ordering::Relaxed);
+        let raised = weight.saturating_add(CONFLICT_WEIGHT).min(WEIGHT_MAX);
+        if raised != weight {
+            self.weight.store(raised, Ordering::Relaxed);
+        }
+    }
+
+    /// Some more calls have come.
+    fn lower(&self) {
+        let weight = self.weight.load(Ordering::Relaxed);
+        self.weight
+            .store(weight.saturating_sub(1), Ordering::Relaxed);
     }
 
     fn is_wanted(&self, wanted: Wanted) -> bool {
-        self.is_proven() && (wanted == Wanted::All || self.weight > 0)
+        let weight_min = match (wanted, self.expression.is_plain()) {
+            (Wanted::All, _) => 0,
+            (Wanted::Conflicting, true) => 1,
+            (Wanted::Conflicting, false) => HASHED_WEIGHT_MIN,
+        };
+        self.is_proven() && self.weight.load(Ordering::Relaxed) >= weight_min
     }
 
     const fn is_proven(&self) -> bool {

@@ -92,6 +92,8 @@ pub(crate) const FOREIGN: &[Home] = &[
     ("revm", &["executor"], &["testkit"]),
     // The threads that execute a block.
     ("rayon", &["executor"], NONE),
+    // A table of entries without keys.
+    ("hashbrown", &["executor"], NONE),
     // The distributed engine. What orders blocks or talks to peers stays with those who do; primitives may
     // name consensus types.
     (
