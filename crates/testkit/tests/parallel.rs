@@ -2,9 +2,9 @@
 
 mod stress;
 
-use executor::{Engine, ExecutedBlock, execute_sequential};
+use executor::{Engine, ExecutedBlock, Way, execute_sequential};
 use std::num::NonZeroUsize;
-use testkit::blocks::{GeneratedBlock, random_block};
+use testkit::blocks::{GeneratedBlock, benchmark, random_block};
 
 /// Random blocks that every run compares; the slow profile compares more.
 const SEEDS: u64 = 1_000;
@@ -18,6 +18,26 @@ fn random_blocks_are_executed_alike() {
 #[test]
 fn many_random_blocks_are_executed_alike_slow() {
     compare_all(SEEDS..SEEDS_SLOW);
+}
+
+#[test]
+fn a_chain_is_executed_in_order_as_soon_as_it_is_known() {
+    let engine = Engine::new(NonZeroUsize::new(2).unwrap()).unwrap();
+    let chain = benchmark::votes(400);
+    let independent = benchmark::transfers(2_000);
+    let way = |block: &GeneratedBlock| {
+        let executed = engine.execute(&block.input(), &block.state).unwrap();
+        let expected = execute_sequential(&block.input(), &block.state).unwrap();
+        assert_alike(0, block, &executed, &expected);
+        (executed.report.way, executed.report.reexecutions)
+    };
+    let (first, again) = way(&chain);
+    assert_eq!(first, Way::First);
+    assert!(again > 0, "nobody had told of it");
+    // How much a block teaches is left to the threads, but not for long.
+    let known = (0..8).find(|_| way(&chain) == (Way::InOrder, 0));
+    assert!(known.is_some());
+    assert_eq!(way(&independent), (Way::First, 0));
 }
 
 fn compare_all(seeds: std::ops::Range<u64>) {
