@@ -7,11 +7,10 @@ use alloy_consensus::{
     proofs::{calculate_receipt_root, ordered_trie_root_with_encoder},
 };
 use alloy_eips::eip7685::EMPTY_REQUESTS_HASH;
-use alloy_primitives::{Address, B64, B256, Bloom, U256, map::HashMap};
+use alloy_primitives::{B64, B256, Bloom, U256};
 use primitives::RecoveredTransaction;
 use revm::context_interface::result::InvalidTransaction;
 use state::StateDiff;
-use std::time::Duration;
 
 /// A block's result; its writes are not in the state yet.
 ///
@@ -147,32 +146,6 @@ impl ExecutedBlock {
             report: BlockReport::default(),
             log: writes.log,
         }
-    }
-
-    /// The longest chain of transactions that write the same slots one after the other: no number of
-    /// workers is faster. Zero without the times of a report.
-    #[must_use]
-    pub fn critical_path(&self) -> Duration {
-        let mut took = vec![Duration::ZERO; self.receipts.len()];
-        for span in &self.report.spans {
-            if let Some(took) = took.get_mut(span.transaction) {
-                *took = span.end.saturating_sub(span.start);
-            }
-        }
-        let mut written: HashMap<(Address, U256), Duration> = HashMap::default();
-        let mut longest = took.iter().copied().max().unwrap_or_default();
-        let writes = self.log.slots.iter();
-        let writes: Vec<_> = writes.filter(|write| write.index > 0).collect();
-        for own in writes.chunk_by(|left, right| left.index == right.index) {
-            let earlier = own.iter().filter_map(|write| written.get(&write.place()));
-            let start = earlier.copied().max().unwrap_or_default();
-            let index = own.first().map_or(0, |write| write.index);
-            let place = usize::try_from(index.saturating_sub(1)).unwrap_or(usize::MAX);
-            let end = start.saturating_add(took.get(place).copied().unwrap_or_default());
-            longest = longest.max(end);
-            written.extend(own.iter().map(|write| (write.place(), end)));
-        }
-        longest
     }
 
     /// The roots that the block's Ethereum header names, given its transactions.

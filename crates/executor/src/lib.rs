@@ -23,6 +23,7 @@ mod input;
 mod join;
 mod listed;
 mod machine;
+mod measured;
 mod observe;
 mod overlay;
 mod overrides;
@@ -57,5 +58,5 @@ pub use parallel::simulate::{
     SimulatedMachine, SimulatedSpan, SimulatedTransaction, Timeline, simulate,
 };
 pub use receipt::{Receipt, ReceiptDecodeError};
-pub use report::{BlockReport, Conflict, PredictionScore, ReportClock, Span, Way};
+pub use report::{BlockReport, Conflict, PredictionScore, ReportClock, Span, Timed, Way};
 pub use sequential::execute_sequential;

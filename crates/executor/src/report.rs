@@ -43,6 +43,35 @@ pub struct BlockReport {
     pub spans: Vec<Span>,
     /// How good the predictions of touched slots were.
     pub predictions: PredictionScore,
+    /// Finding the accounts of plain transfers ahead of their turn.
+    pub located: Timed,
+    /// Checking what transactions saw ahead of their turn and committing them, without what was
+    /// executed at the turn.
+    pub committed: Timed,
+}
+
+/// How often something was done, and how long that took in all; zero without a clock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Timed {
+    /// How often.
+    pub count: usize,
+    /// How long in all.
+    pub total: Duration,
+}
+
+impl Timed {
+    /// How long it took on average, in nanoseconds.
+    #[must_use]
+    pub fn mean_ns(&self) -> u64 {
+        let count = u128::try_from(self.count).unwrap_or(u128::MAX);
+        let mean = self.total.as_nanos().checked_div(count).unwrap_or(0);
+        u64::try_from(mean).unwrap_or(u64::MAX)
+    }
+
+    pub(crate) fn add(&mut self, other: Self) {
+        self.count = self.count.saturating_add(other.count);
+        self.total = self.total.saturating_add(other.total);
+    }
 }
 
 /// A location that made transactions execute again.
@@ -107,6 +136,8 @@ pub(crate) struct Probe<'a> {
 pub(crate) struct Tally {
     pub(crate) executions: usize,
     pub(crate) predictions: PredictionScore,
+    pub(crate) located: Timed,
+    pub(crate) committed: Timed,
 }
 
 impl fmt::Debug for Probe<'_> {
@@ -135,6 +166,8 @@ impl<'a> Probe<'a> {
         let mut sum = sum.unwrap_or_else(PoisonError::into_inner);
         sum.executions = sum.executions.saturating_add(tally.executions);
         sum.predictions.add(tally.predictions);
+        sum.located.add(tally.located);
+        sum.committed.add(tally.committed);
     }
 
     pub(crate) fn now(&self) -> Option<Duration> {
@@ -176,6 +209,8 @@ impl<'a> Probe<'a> {
             workers,
             executions: tally.executions,
             predictions: tally.predictions,
+            located: tally.located,
+            committed: tally.committed,
             reexecutions: again.fold(0, usize::saturating_add),
             conflicts,
             spans,

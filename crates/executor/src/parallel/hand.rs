@@ -16,14 +16,14 @@ use crate::{
     machine::{BlockMachine, NotRun, Transacted, transaction_env},
     predict::{Observation, PredictedSlot, Predictor, Wanted},
     receipt::ReceiptDraft,
-    report::{Span, Tally},
+    report::{Span, Tally, Timed},
     sequential::Charge,
     transfer::Transfer,
     view::Source,
 };
 use alloy_consensus::Transaction as _;
 use primitives::RecoveredTransaction;
-use std::{ops::Range, sync::PoisonError};
+use std::{ops::Range, sync::PoisonError, time::Duration};
 
 /// Touched slots of one transaction that are learned from.
 const TOUCHED_MAX: usize = 64;
@@ -78,9 +78,18 @@ impl<'p, 'a> Hand<'p, 'a> {
 
     pub(super) fn speculate(&mut self, range: Range<usize>) -> Report {
         let parallel = self.parallel;
+        let start = parallel.probe.now();
+        let (spans, count) = (self.spans.len(), range.len());
         let ahead = parallel.ahead.get(range.clone()).into_iter().flatten();
         for (index, slot) in range.clone().zip(ahead) {
             *lock(slot) = self.look_ahead(index);
+        }
+        if let (Some(start), Some(end)) = (start, parallel.probe.now())
+            && self.spans.len() == spans
+        {
+            // All of them plain transfers.
+            let total = end.saturating_sub(start);
+            self.tally.located.add(Timed { count, total });
         }
         Report::Speculated(range)
     }
@@ -121,7 +130,9 @@ impl<'p, 'a> Hand<'p, 'a> {
     pub(super) fn commit(&mut self, range: Range<usize>) -> Report {
         let parallel = self.parallel;
         let mut turn = lock(&parallel.turn);
-        let mut end = range.start;
+        let began = parallel.probe.now();
+        let (start, spans) = (range.start, self.spans.len());
+        let mut end = start;
         for index in range {
             end = index.saturating_add(1);
             match self.commit_one(index, &mut turn) {
@@ -134,6 +145,7 @@ impl<'p, 'a> Hand<'p, 'a> {
                 }
             }
         }
+        self.note_commits(end.saturating_sub(start), began, spans);
         drop(turn);
         lock(&parallel.spare).append(&mut self.over);
         Report::Committed(end)
@@ -313,7 +325,19 @@ impl<'p, 'a> Hand<'p, 'a> {
         taken.map_err(NotRun::Fault)
     }
 
-    fn note(&mut self, index: usize, start: Option<std::time::Duration>, again: bool) {
+    /// Counts what was committed since `began`; what has been executed has its spans from `spans` on.
+    fn note_commits(&mut self, count: usize, began: Option<Duration>, spans: usize) {
+        let Some((began, end)) = began.zip(self.parallel.probe.now()) else {
+            return;
+        };
+        let executed = self.spans.get(spans..).unwrap_or_default().iter();
+        let executed = executed.map(|span| span.end.saturating_sub(span.start));
+        let executed = executed.fold(Duration::ZERO, Duration::saturating_add);
+        let total = end.saturating_sub(began).saturating_sub(executed);
+        self.tally.committed.add(Timed { count, total });
+    }
+
+    fn note(&mut self, index: usize, start: Option<Duration>, again: bool) {
         if let (Some(start), Some(end)) = (start, self.parallel.probe.now()) {
             self.spans.push(Span {
                 worker: self.worker,

@@ -10,17 +10,21 @@
 //! them. State, transactions, signatures, analysed code and access lists are made outside the timing;
 //! dropping the result is inside for all alike. An engine is kept from round to round, as a node keeps
 //! it from block to block: its memory is warm, and it knows the methods that the block calls. How a block
-//! fares that nobody has seen before is what `headway replay` measures.
+//! fares that nobody has seen before is what `headway replay` measures. The last line of each block says
+//! what its measured times would come to on more workers: speed-up and, behind it, what no schedule that
+//! commits in order can beat.
 
 mod options;
 mod plain;
 mod report;
 mod rounds;
+mod scaling;
 mod subject;
 
 use options::{Options, Request, USAGE};
 use report::Report;
 use rounds::Samples;
+use scaling::Scaling;
 use std::process::ExitCode;
 use subject::{Subject, Way};
 use testkit::blocks::benchmark::{self, MakeBlock};
@@ -95,6 +99,8 @@ impl Suite {
         let count = count.parse().expect("a bench is named operation/txs=count");
         let subject = Subject::new(make(count), &self.ways);
         let samples = Samples::take(&subject, &self.ways, self.options.rounds);
-        self.report.add(name, &subject, samples);
+        let workload = self.report.add(name, &subject, samples);
+        self.report
+            .add_scaling(Scaling::measure(&workload, &subject));
     }
 }

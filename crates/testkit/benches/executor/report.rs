@@ -8,6 +8,7 @@
 use crate::{
     options::Options,
     rounds::Samples,
+    scaling::Scaling,
     subject::{Subject, Way},
 };
 use serde::Serialize;
@@ -26,6 +27,8 @@ pub(crate) struct Report {
     load_after: String,
     rounds: usize,
     benches: Vec<Figures>,
+    /// In virtual time.
+    scaling: Vec<Scaling>,
     #[serde(skip)]
     is_json: bool,
 }
@@ -55,6 +58,7 @@ impl Report {
             load_after: String::new(),
             rounds: options.rounds,
             benches: Vec::new(),
+            scaling: Vec::new(),
             is_json: options.is_json,
         };
         report.line(&format!("machine  {}", report.machine));
@@ -74,8 +78,8 @@ impl Report {
         report
     }
 
-    /// Adds what was measured of one block.
-    pub(crate) fn add(&mut self, name: &str, subject: &Subject, samples: Vec<Samples>) {
+    /// Adds what was measured of one block; gives its workload's name.
+    pub(crate) fn add(&mut self, name: &str, subject: &Subject, samples: Vec<Samples>) -> String {
         let sequential = samples.iter().find(|one| one.way == Way::Sequential);
         let sequential = sequential.map_or(f64::NAN, Samples::median_ms);
         let (operation, _) = name.split_once('/').unwrap_or_default();
@@ -112,6 +116,13 @@ impl Report {
             figures.iter().map(Figures::ratio).collect::<String>()
         ));
         self.benches.extend(figures);
+        workload.to_owned()
+    }
+
+    /// Adds what more workers would bring to the block that was added last.
+    pub(crate) fn add_scaling(&mut self, scaling: Scaling) {
+        self.line(&format!("{:NAME_WIDTH$}{}", "", scaling.line()));
+        self.scaling.push(scaling);
     }
 
     /// Ends the table; prints the object if it is wanted.

@@ -4,12 +4,15 @@ use crate::plain::{self, Codes, Plain, PlainResult, PlainRun};
 use executor::{
     AccessList, CodeCache, Engine, ExecutedBlock, ExecutionInput, Listed, execute_sequential,
 };
-use std::{collections::BTreeMap, fmt, num::NonZeroUsize, thread};
+use std::{collections::BTreeMap, fmt, num::NonZeroUsize, sync::Arc, thread, time::Instant};
 use testkit::blocks::GeneratedBlock;
 
 /// Workers of the engines; those above two only where there are as many cores.
 const WORKERS: [usize; 4] = [1, 2, 4, 8];
 const WORKERS_ALWAYS: usize = 2;
+
+/// Times an engine executes a block before it knows what conflicts in it.
+const LESSONS: usize = 4;
 
 const IN_MEMORY: &str = "a state in memory reads";
 
@@ -144,6 +147,17 @@ impl Subject {
                 Outcome::Executed(Box::new(self.execute_listed(engine)))
             }
         }
+    }
+
+    /// Executes the block on two workers, as an engine does that knows it, with times in the report.
+    pub(crate) fn execute_with_clock(&self) -> ExecutedBlock {
+        let start = Instant::now();
+        let workers = NonZeroUsize::new(WORKERS_ALWAYS).expect("more than none");
+        let engine = Engine::new(workers).expect("the machine gives threads");
+        let engine = engine.with_clock(Arc::new(move || start.elapsed()));
+        let execute = |_| engine.execute(&self.input(), &self.block.state);
+        let executed = (0..LESSONS).map(execute).last();
+        executed.expect("at least one").expect(IN_MEMORY)
     }
 
     fn execute_listed(&self, engine: &Engine) -> ExecutedBlock {
