@@ -7,6 +7,7 @@ mod memory;
 mod reader;
 mod record;
 mod snapshot;
+pub mod sparse;
 mod store;
 pub mod trie;
 mod view;

@@ -85,6 +85,16 @@ impl<V: Value> Trie<V> {
         }
     }
 
+    /// The trie of these entries.
+    #[cfg(test)]
+    pub(crate) fn of(entries: impl Iterator<Item = (Nibbles, V)>) -> Self {
+        let writes = entries.map(|(key, value)| Write {
+            key,
+            value: Some(value),
+        });
+        Self::default().apply(writes.collect())
+    }
+
     /// The root hash.
     pub(crate) fn root_hash(&self) -> B256 {
         let Some(root) = &self.root else {

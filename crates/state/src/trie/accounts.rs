@@ -13,6 +13,13 @@ use std::ops::Deref;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StateRoot(B256);
 
+impl StateRoot {
+    /// For a root that a trie of this crate computed.
+    pub(crate) fn computed(root: B256) -> Self {
+        Self(root)
+    }
+}
+
 impl Deref for StateRoot {
     type Target = B256;
 
