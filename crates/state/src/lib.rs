@@ -6,10 +6,13 @@ mod genesis;
 mod memory;
 mod reader;
 mod record;
+mod root;
 mod snapshot;
 pub mod sparse;
 mod store;
-pub mod trie;
+#[cfg(test)]
+mod trie;
+mod versions;
 mod view;
 
 pub use diff::{AccountDiff, StateDiff};
@@ -20,5 +23,5 @@ pub use reader::{Account, ReadFault, StateReader};
 pub use record::{BlockRecord, TransactionLocation};
 pub use snapshot::{AccountProof, Snapshot, StorageProof};
 pub use store::{Corruption, Location, Store, StoreConfig, StoreError, UnknownHeight};
-pub use trie::StateRoot;
+pub use root::StateRoot;
 pub use view::account_view;

@@ -23,7 +23,6 @@ mod node;
 mod proof;
 mod update;
 
-pub use accounts::StateRoot;
 pub(crate) use accounts::StateTrie;
 
 use alloy_primitives::{B256, Bytes, U256, keccak256};

@@ -8,7 +8,7 @@ use super::leaf::{AccountWrite, Place, SlotWrite, Stored};
 use super::node::Kind;
 use super::rehash::{Rehash, RootJob};
 use super::split::{Split, Task, rehash_parts};
-use crate::trie::StateRoot;
+use crate::root::StateRoot;
 use alloy_primitives::{B256, keccak256};
 use alloy_trie::{EMPTY_ROOT_HASH, Nibbles};
 use rayon::ThreadPool;
@@ -50,6 +50,13 @@ impl SparseTrie {
     /// The empty state.
     pub fn new(lanes: Lanes) -> Self {
         Self::over(Split::wide(), lanes)
+    }
+
+    /// The root of the state with these accounts and slots alone.
+    pub(crate) fn root_of(changes: &Changes) -> StateRoot {
+        let mut trie = Self::new(Lanes::Widest);
+        let root = trie.apply(changes, None);
+        root.expect("nothing is missing of the empty state")
     }
 
     /// The root of the newest state.

@@ -7,32 +7,7 @@ use crate::reader::Account;
 use crate::snapshot::{AccountProof, StorageProof};
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy_trie::{EMPTY_ROOT_HASH, Nibbles, TrieAccount};
-use std::ops::Deref;
-
-/// The Merkle root of a state that this crate computed: the value is the evidence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StateRoot(B256);
-
-impl StateRoot {
-    /// For a root that a trie of this crate computed.
-    pub(crate) fn computed(root: B256) -> Self {
-        Self(root)
-    }
-}
-
-impl Deref for StateRoot {
-    type Target = B256;
-
-    fn deref(&self) -> &B256 {
-        &self.0
-    }
-}
-
-impl From<StateRoot> for B256 {
-    fn from(root: StateRoot) -> Self {
-        root.0
-    }
-}
+use crate::root::StateRoot;
 
 /// One version of the whole state, with values: what reads, roots and proofs are answered from.
 #[derive(Clone, Debug, Default)]
@@ -86,7 +61,7 @@ impl StateTrie {
     }
 
     pub(crate) fn root(&self) -> StateRoot {
-        StateRoot(self.accounts.root_hash())
+        StateRoot::computed(self.accounts.root_hash())
     }
 
     pub(crate) fn account(&self, address: &Address) -> Option<Account> {
