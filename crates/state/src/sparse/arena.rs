@@ -85,7 +85,7 @@ impl Arena {
 
     /// Bytes of live nodes.
     pub(super) fn live_bytes(&self) -> usize {
-        self.bytes.len() - self.free_bytes
+        self.bytes.len().saturating_sub(GRANULE) - self.free_bytes
     }
 
     /// Bytes held, for nodes or free.
