@@ -86,14 +86,14 @@ fn any_drops() -> impl Strategy<Value = Vec<(bool, B256, B256, usize)>> {
 
 fn drop_some(trie: &mut SparseTrie, model: &Model, drops: &[(bool, B256, B256, usize)]) {
     for (storage, near, slot, depth) in drops {
-        let account = model.accounts.range(near..).next().map(|(key, _)| *key);
+        let account = model.accounts.range::<B256, _>(near..).next().map(|(key, _)| *key);
         let Some(account) = account else {
             continue;
         };
         match storage {
             true => {
                 let slots = &model.accounts[&account].1;
-                let slot = slots.range(slot..).next().map_or(*slot, |(key, _)| *key);
+                let slot = slots.range::<B256, _>(slot..).next().map_or(*slot, |(key, _)| *key);
                 trie.drop_subtrie(Some(&account), &Nibbles::unpack(slot).slice(..*depth));
             }
             false => {
@@ -118,10 +118,11 @@ proptest! {
             if shrink {
                 let limit = trie.bytes() * 3 / 4;
                 let shrunk = trie.shrink(limit);
-                prop_assert!(match shrunk {
+                let holds = match shrunk {
                     Ok(bytes) => bytes <= limit && trie.bytes() == bytes,
                     Err(LimitTooLow { floor_bytes, .. }) => floor_bytes > limit,
-                });
+                };
+                prop_assert!(holds, "limit={} {:?}", limit, shrunk);
             }
             trie.advance_epoch();
             prop_assert_eq!(*trie.root(), model.alloy_root());
