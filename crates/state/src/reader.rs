@@ -4,6 +4,7 @@
 //! [`Snapshot`](crate::Snapshot) (the store at a height) and
 //! [`MemoryState`](crate::MemoryState) (a plain map).
 
+use crate::sparse::witness::WitnessGap;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_trie::KECCAK_EMPTY;
 use std::sync::Arc;
@@ -56,12 +57,15 @@ impl Account {
     }
 }
 
-/// Our own storage failed while reading; never the fault of what is being executed.
+/// What we read from failed, or does not reach; never the fault of what is being executed.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadFault {
     /// The key-value store reported an error.
     #[error("cannot read the state file: {0}")]
     Disk(#[from] Box<redb::Error>),
+    /// A witness does not show what was asked for.
+    #[error("cannot read the witness: {0}")]
+    Witness(#[from] WitnessGap),
 }
 
 impl<T: StateReader + ?Sized> StateReader for &T {

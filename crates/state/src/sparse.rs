@@ -24,14 +24,17 @@ mod leaf;
 mod node;
 mod read;
 mod rehash;
+mod residency;
 mod split;
 mod trie;
 mod update;
 mod warm;
+pub mod witness;
 
 pub use changes::{AccountChange, Changes};
 pub use keccak::Lanes;
 pub use leaf::SlotWrite;
+pub use residency::{AccountRow, Leaves, LimitTooLow, ResolveError};
 pub use trie::{Missing, SparseTrie};
 
 #[cfg(test)]

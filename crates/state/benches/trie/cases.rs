@@ -87,15 +87,6 @@ pub(super) fn accounts(setting: Setting) {
 pub(super) fn tokens(setting: Setting) {
     let (pool, mut stream) = (setting.pool(), Stream(3));
     let pool = pool.as_ref();
-    let with_slots = |number: u64, count: u64, stream: &mut Stream| AccountChange {
-        slots: (0..count)
-            .map(|_| slot(number << 8 | stream.next() % 10, stream))
-            .collect::<std::collections::BTreeMap<_, _>>()
-            .into_values()
-            .collect(),
-        ..account(number, stream)
-    };
-    drop(with_slots);
     let contract = |number: u64, count: u64, stream: &mut Stream| {
         let first = stream.next() % (11 - count);
         let slots = (first..first + count).map(|index| slot(number << 8 | index, stream)).collect();

@@ -52,6 +52,18 @@ impl Debug for Arena {
     }
 }
 
+impl AsRef<Self> for Arena {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
+impl AsMut<Self> for Arena {
+    fn as_mut(&mut self) -> &mut Self {
+        self
+    }
+}
+
 impl Arena {
     /// A new block, its content unspecified.
     pub(super) fn allocate(&mut self, size: usize) -> Ptr {
@@ -85,7 +97,7 @@ impl Arena {
 
     /// Bytes of live nodes.
     pub(super) fn live_bytes(&self) -> usize {
-        self.bytes.len() - self.free_bytes
+        self.bytes.len().saturating_sub(GRANULE) - self.free_bytes
     }
 
     /// Bytes held, for nodes or free.

@@ -245,6 +245,34 @@ impl Arena {
         node
     }
 
+    /// A branch of children in memory or not, and what is known of them.
+    pub(super) fn new_mixed_branch(&mut self, children: &[Option<(Ptr, Reference)>; 16]) -> Ptr {
+        let mut head = BranchHead {
+            hashed: 0,
+            embedded: 0,
+            epoch: self.epoch,
+        };
+        let present = (0u8..).zip(children);
+        let present = present.filter_map(|(nibble, child)| child.map(|child| (nibble, child)));
+        for (nibble, (_, reference)) in present.clone() {
+            head.hashed |= u16::from(!matches!(reference, Reference::Embedded(_))) << nibble;
+            head.embedded |= u16::from(!matches!(reference, Reference::Hash(_))) << nibble;
+        }
+        let node = self.allocate(branch_size(head.count()));
+        self.set_branch(node, head);
+        let mut at = self.references_at(node, head);
+        for (nibble, (child, reference)) in present {
+            self.set_child(node, head, nibble, child);
+            let bytes = match reference {
+                Reference::Hash(bytes) | Reference::Embedded(bytes) => bytes,
+                Reference::Stale => [0; 32],
+            };
+            self.bytes_mut()[at..at + 32].copy_from_slice(&bytes);
+            at += 32;
+        }
+        node
+    }
+
     /// Replaces the set of a branch's children: those in `removed` go, those in `added` come, stale.
     pub(super) fn reshape(&mut self, node: Ptr, removed: u16, added: &[Ptr; 16]) -> Ptr {
         let old = self.branch(node);

@@ -13,6 +13,7 @@ use super::arena::{Arena, NONE, Ptr};
 use super::encode::{EMBEDDED_BYTES_MAX, ENCODING_BYTES_MAX};
 use super::keccak::Lanes;
 use super::node::{Kind, Reference, bits};
+use std::fmt::{Debug, Formatter};
 
 /// Messages of one length that are hashed together: enough to fill the lanes several times, few
 /// enough to stay in the first-level cache.
@@ -57,12 +58,29 @@ pub(super) struct Rehash {
     references: Vec<Reference>,
 }
 
+impl Debug for Rehash {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Rehash({:?})", self.lanes)
+    }
+}
+
 impl Rehash {
     pub(super) fn new(lanes: Lanes) -> Self {
         Self {
             lanes,
             levels: Vec::new(),
             queues: (0..=ENCODING_BYTES_MAX).map(|_| Queue::default()).collect(),
+            filled: Vec::new(),
+            references: Vec::new(),
+        }
+    }
+
+    /// One that holds no memory, to stand in while another is in use.
+    pub(super) fn idle() -> Self {
+        Self {
+            lanes: Lanes::default(),
+            levels: Vec::new(),
+            queues: Vec::new(),
             filled: Vec::new(),
             references: Vec::new(),
         }

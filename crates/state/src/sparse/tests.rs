@@ -2,6 +2,7 @@
 //! and the published vectors.
 
 mod model;
+mod partial;
 mod state;
 
 use super::changes::{AccountChange, Changes};

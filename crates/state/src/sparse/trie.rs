@@ -44,6 +44,8 @@ pub struct SparseTrie {
     pub(super) large: BTreeMap<B256, Split>,
     pub(super) lanes: Lanes,
     pub(super) epoch: u32,
+    /// Working memory of this thread.
+    pub(super) rehash: Rehash,
 }
 
 impl SparseTrie {
@@ -128,6 +130,7 @@ impl SparseTrie {
             large: BTreeMap::new(),
             lanes,
             epoch: 0,
+            rehash: Rehash::new(lanes),
         }
     }
 

@@ -215,33 +215,19 @@ impl Arena {
     /// children; or what stands in its place, when there is one of them only.
     fn fork(&mut self, kept: (u8, Ptr, Reference), children: &[Ptr; 16]) -> Ptr {
         let (nibble, child, reference) = kept;
-        let mut children = *children;
         if child == NONE && reference == Reference::Stale {
-            let mut present = (0u8..).zip(children).filter(|(_, child)| *child != NONE);
+            let mut present = (0u8..).zip(children).filter(|(_, child)| **child != NONE);
             return match (present.next(), present.next()) {
-                (Some((nibble, only)), None) => self.below(&[nibble], only, Reference::Stale),
-                _ => self.new_branch(&children),
+                (Some((nibble, only)), None) => self.below(&[nibble], *only, Reference::Stale),
+                _ => self.new_branch(children),
             };
         }
-        // Any place will do until the branch stands: it has the shape, and takes the true one after.
-        let unresolved = child == NONE;
-        children[usize::from(nibble)] = if unresolved { u32::MAX } else { child };
-        let branch = self.new_branch(&children);
-        let mut head = self.branch(branch);
-        self.set_child(branch, head, nibble, child);
-        let (hashed, bytes) = match reference {
-            Reference::Stale => return branch,
-            Reference::Hash(bytes) => (true, bytes),
-            Reference::Embedded(bytes) => (false, bytes),
-        };
-        match hashed {
-            true => head.embedded &= !(1 << nibble),
-            false => head.hashed &= !(1 << nibble),
+        let mut mixed = [None; 16];
+        for (mixed, child) in mixed.iter_mut().zip(children) {
+            *mixed = (*child != NONE).then_some((*child, Reference::Stale));
         }
-        self.set_branch(branch, head);
-        let at = self.references_at(branch, head) + 32 * head.rank(nibble);
-        self.bytes_mut()[at..at + 32].copy_from_slice(&bytes);
-        branch
+        mixed[usize::from(nibble)] = Some((child, reference));
+        self.new_mixed_branch(&mixed)
     }
 
     fn apply_to_leaf<W: Write>(&mut self, leaf: Ptr, depth: usize, writes: &[W]) -> Outcome {

@@ -97,6 +97,10 @@ impl Model {
     }
 }
 
+pub(crate) fn storage_root(slots: &Slots) -> B256 {
+    builder_root(&slot_leaves(slots))
+}
+
 fn slot_leaves(slots: &Slots) -> BTreeMap<B256, Vec<u8>> {
     let leaves = slots.iter();
     leaves.map(|(key, value)| (*key, alloy_rlp::encode(value))).collect()

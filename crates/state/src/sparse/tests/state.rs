@@ -1,11 +1,11 @@
 //! Whole states: diffs of blocks, and the public test vectors.
 
-use super::{Changes, SparseTrie, empty};
+use super::{Changes, SparseTrie};
 use crate::memory::MemoryState;
 use crate::reader::StateReader;
 use crate::sparse::keccak::Lanes;
 use crate::trie::tests::any_diff;
-use crate::trie::{StateTrie, root_of};
+use crate::trie::StateTrie;
 use alloy_primitives::{Address, B256, U256};
 use proptest::collection::vec;
 use proptest::prelude::*;
