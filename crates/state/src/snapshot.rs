@@ -65,7 +65,7 @@ impl Snapshot {
 
     /// An account and slots of it with proofs against [`Snapshot::root`].
     pub fn proof(&self, address: &Address, slots: &[B256]) -> Result<AccountProof, ReadFault> {
-        Ok(self.inner.proof(&self.state, address, slots))
+        self.inner.proof(&self.state, address, slots)
     }
 }
 

@@ -39,12 +39,14 @@ use crate::genesis::GenesisState;
 use crate::reader::ReadFault;
 use crate::record::{BlockRecord, TransactionLocation};
 use crate::snapshot::{AccountProof, Snapshot, StateAt};
+use crate::sparse::witness::{Touched, Witness};
 use crate::sparse::{Changes, Lanes, SparseTrie};
 use crate::root::StateRoot;
 use crate::versions::Versions;
-use alloy_primitives::{Address, B256, Bytes};
+use alloy_primitives::{Address, B256, Bytes, U256};
 use chain::Chain;
 use redb::Database;
+use std::collections::BTreeMap;
 use std::fmt::{Debug, Formatter};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -99,6 +101,9 @@ pub(crate) struct TrieAt {
     pub(crate) height: u64,
     pub(crate) trie: SparseTrie,
 }
+
+/// Writes that are taken back at most for the proof at an older height: some tenths of a second.
+const PROOF_WRITES_MAX: usize = 50_000;
 
 const WHOLE: &str = "the whole state is in memory";
 
@@ -272,32 +277,48 @@ impl Inner {
         }
     }
 
-    /// Proofs over the state at a height.
-    pub(crate) fn proof(&self, state: &StateAt, address: &Address, slots: &[B256]) -> AccountProof {
+    /// Proofs over the state at a height. For an older one than the trie's, the part of the trie that
+    /// has changed since is taken back in a copy.
+    pub(crate) fn proof(
+        &self,
+        state: &StateAt,
+        address: &Address,
+        slots: &[B256],
+    ) -> Result<AccountProof, ReadFault> {
         let at = self.trie.read();
         let at = at.expect("nothing panics while it writes the trie");
         if at.height == state.height {
-            return at.trie.proof(address, slots).expect(WHOLE);
+            return Ok(at.trie.proof(address, slots).expect(WHOLE));
         }
+        let back = Changes::of(&self.back_to(state.height)?, Lanes::Widest);
+        let mut touched = Touched::default();
+        touched.account(address);
+        for slot in slots {
+            touched.slot(address, &U256::from_be_bytes(slot.0));
+        }
+        let newest = *at.trie.root();
+        let part = at.trie.witness(touched, &back, &[]).expect(WHOLE);
         drop(at);
-        let mut at = self.trie_mut();
-        let (back, again) = self.between(state.height);
-        let root = at.trie.apply(&Changes::of(&back, Lanes::Widest), None);
-        let proof = at.trie.proof(address, slots).expect(WHOLE);
-        let again = at.trie.apply(&Changes::of(&again, Lanes::Widest), None);
-        again.expect(WHOLE);
-        drop(at);
-        assert_eq!(root.expect(WHOLE), state.root, "taken back, the writes lead to the older root");
-        proof
+        let mut part = Witness::decode(&part, newest, BTreeMap::new())?;
+        let root = part.apply_changes(&back, None)?;
+        assert_eq!(root, state.root, "taken back, the writes lead to the older root");
+        Ok(part.proof(address, slots)?)
     }
 
-    /// What takes the newest state back to a height, and what brings it from there to the newest.
-    fn between(&self, height: u64) -> (StateDiff, StateDiff) {
-        let mut again = StateDiff::default();
-        for diff in self.chain().diffs_above(height) {
-            again.merge(&diff);
+    /// What takes the newest state back to a height.
+    fn back_to(&self, height: u64) -> Result<StateDiff, ReadFault> {
+        let diffs = self.chain().diffs_above(height);
+        let writes = diffs.iter().flat_map(|diff| diff.accounts.values());
+        let writes: usize = writes.map(|change| 1 + change.storage.len()).sum();
+        if writes > PROOF_WRITES_MAX {
+            return Err(ReadFault::TooManyWrites {
+                writes,
+                most: PROOF_WRITES_MAX,
+            });
         }
-        (self.versions.as_it_was(height, &again), again)
+        let mut since = StateDiff::default();
+        diffs.iter().for_each(|diff| since.merge(diff));
+        Ok(self.versions.as_it_was(height, &since))
     }
 
     fn trie_mut(&self) -> RwLockWriteGuard<'_, TrieAt> {

@@ -5,6 +5,7 @@ use super::{
 };
 use crate::diff::StateDiff;
 use crate::reader::{Account, ReadFault, StateReader};
+use crate::snapshot::AccountProof;
 use crate::sparse::arena::{Arena, NONE, Ptr};
 use crate::sparse::changes::Changes;
 use crate::sparse::keccak::Lanes;
@@ -13,7 +14,7 @@ use crate::sparse::node::{KEY_NIBBLES, Kind, Path, Reference, nibble_at};
 use crate::sparse::rehash::{Rehash, RootJob};
 use crate::sparse::split::Split;
 use crate::sparse::trie::{Missing, SparseTrie};
-use crate::trie::StateRoot;
+use crate::root::StateRoot;
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256, map::B256Map};
 use alloy_trie::{EMPTY_ROOT_HASH, KECCAK_EMPTY};
 use rayon::ThreadPool;
@@ -117,6 +118,11 @@ impl Witness {
     /// The root of the state.
     pub fn root(&self) -> StateRoot {
         self.trie.root()
+    }
+
+    /// An account and slots of it with proofs against the root.
+    pub fn proof(&self, address: &Address, slots: &[B256]) -> Result<AccountProof, WitnessGap> {
+        Ok(self.trie.proof(address, slots)?)
     }
 
     #[cfg(test)]
