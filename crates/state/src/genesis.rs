@@ -6,8 +6,8 @@
 use crate::diff::{AccountDiff, StateDiff};
 use crate::reader::Account;
 use crate::record::BlockRecord;
-use crate::sparse::{Changes, Lanes, SparseTrie};
 use crate::root::StateRoot;
+use crate::sparse::{Changes, Lanes, SparseTrie};
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy_trie::KECCAK_EMPTY;
 use std::collections::BTreeMap;

@@ -21,7 +21,7 @@ pub use genesis::{GenesisAccount, GenesisAlloc, GenesisState, genesis_root};
 pub use memory::MemoryState;
 pub use reader::{Account, ReadFault, StateReader};
 pub use record::{BlockRecord, TransactionLocation};
+pub use root::StateRoot;
 pub use snapshot::{AccountProof, Snapshot, StorageProof};
 pub use store::{Corruption, Location, Store, StoreConfig, StoreError, UnknownHeight};
-pub use root::StateRoot;
 pub use view::account_view;

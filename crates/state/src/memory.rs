@@ -5,8 +5,8 @@
 
 use crate::diff::{AccountDiff, StateDiff};
 use crate::reader::{Account, ReadFault, StateReader};
-use crate::sparse::{Changes, Lanes, SparseTrie};
 use crate::root::StateRoot;
+use crate::sparse::{Changes, Lanes, SparseTrie};
 use alloy_primitives::{
     Address, B256, Bytes, U256, keccak256,
     map::{AddressMap, B256Map, HashMap},

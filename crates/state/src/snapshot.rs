@@ -6,8 +6,8 @@
 //! trie, which is at the newest height: for an older one, the writes in between are taken back first.
 
 use crate::reader::{Account, ReadFault, StateReader};
-use crate::store::Inner;
 use crate::root::StateRoot;
+use crate::store::Inner;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_trie::KECCAK_EMPTY;
 use std::fmt::{Debug, Formatter};

@@ -38,10 +38,10 @@ use crate::disk::MemoryDisk;
 use crate::genesis::GenesisState;
 use crate::reader::ReadFault;
 use crate::record::{BlockRecord, TransactionLocation};
+use crate::root::StateRoot;
 use crate::snapshot::{AccountProof, Snapshot, StateAt};
 use crate::sparse::witness::{Touched, Witness};
 use crate::sparse::{Changes, Lanes, SparseTrie};
-use crate::root::StateRoot;
 use crate::versions::Versions;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use chain::Chain;
@@ -301,7 +301,10 @@ impl Inner {
         drop(at);
         let mut part = Witness::decode(&part, newest, BTreeMap::new())?;
         let root = part.apply_changes(&back, None)?;
-        assert_eq!(root, state.root, "taken back, the writes lead to the older root");
+        assert_eq!(
+            root, state.root,
+            "taken back, the writes lead to the older root"
+        );
         Ok(part.proof(address, slots)?)
     }
 

@@ -114,7 +114,7 @@ impl<V: Value> Trie<V> {
 /// # Panics
 ///
 /// When a key is longer than 32 bytes.
-pub fn root_of(entries: &BTreeMap<Vec<u8>, Vec<u8>>) -> B256 {
+pub(crate) fn root_of(entries: &BTreeMap<Vec<u8>, Vec<u8>>) -> B256 {
     let present = entries.iter().filter(|(_, value)| !value.is_empty());
     let writes = present.map(|(key, value)| Write {
         key: Nibbles::unpack(key),

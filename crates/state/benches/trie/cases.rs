@@ -1,6 +1,8 @@
 //! The measured cases.
 
-use super::{BATCH, Clock, Setting, Stream, account, measure, report, resident_bytes, sample, slot, token};
+use super::{
+    BATCH, Clock, Setting, Stream, account, measure, report, resident_bytes, sample, slot, token,
+};
 use alloy_primitives::U256;
 use rayon::ThreadPool;
 use state::sparse::{AccountChange, Changes, SlotWrite, SparseTrie};
@@ -42,31 +44,64 @@ pub(super) fn slots(setting: Setting) {
     let mut trie = build("slots", setting, pool, |range| {
         token(range.map(|number| slot(number, &mut stream)).collect())
     });
-    let label = format!("keys={} workers={} lanes={:?}", setting.keys, setting.workers, setting.lanes);
+    let label = format!(
+        "keys={} workers={} lanes={:?}",
+        setting.keys, setting.workers, setting.lanes
+    );
     let count = BATCH.min(usize::try_from(setting.keys / 4).expect("a count"));
-    measure(&format!("trie::update_slots/{label} writes={count}"), &mut trie, pool, || {
-        let numbers = sample(count, setting.keys, &mut stream);
-        token(numbers.into_iter().map(|number| slot(number, &mut stream)).collect())
-    });
-    measure(&format!("trie::update_slots/{label} writes=2000"), &mut trie, pool, || {
-        let numbers = sample(2000, setting.keys, &mut stream);
-        token(numbers.into_iter().map(|number| slot(number, &mut stream)).collect())
-    });
+    measure(
+        &format!("trie::update_slots/{label} writes={count}"),
+        &mut trie,
+        pool,
+        || {
+            let numbers = sample(count, setting.keys, &mut stream);
+            token(
+                numbers
+                    .into_iter()
+                    .map(|number| slot(number, &mut stream))
+                    .collect(),
+            )
+        },
+    );
+    measure(
+        &format!("trie::update_slots/{label} writes=2000"),
+        &mut trie,
+        pool,
+        || {
+            let numbers = sample(2000, setting.keys, &mut stream);
+            token(
+                numbers
+                    .into_iter()
+                    .map(|number| slot(number, &mut stream))
+                    .collect(),
+            )
+        },
+    );
     let mut next = setting.keys;
-    measure(&format!("trie::insert_slots/{label} writes={count}"), &mut trie, pool, || {
-        let numbers = next..next + count as u64;
-        next = numbers.end;
-        token(numbers.map(|number| slot(number, &mut stream)).collect())
-    });
-    measure(&format!("trie::delete_slots/{label} writes={count}"), &mut trie, pool, || {
-        let numbers = next - count as u64..next;
-        next = numbers.start;
-        let slots = numbers.map(|number| SlotWrite {
-            value: U256::ZERO,
-            ..slot(number, &mut stream)
-        });
-        token(slots.collect())
-    });
+    measure(
+        &format!("trie::insert_slots/{label} writes={count}"),
+        &mut trie,
+        pool,
+        || {
+            let numbers = next..next + count as u64;
+            next = numbers.end;
+            token(numbers.map(|number| slot(number, &mut stream)).collect())
+        },
+    );
+    measure(
+        &format!("trie::delete_slots/{label} writes={count}"),
+        &mut trie,
+        pool,
+        || {
+            let numbers = next - count as u64..next;
+            next = numbers.start;
+            let slots = numbers.map(|number| SlotWrite {
+                value: U256::ZERO,
+                ..slot(number, &mut stream)
+            });
+            token(slots.collect())
+        },
+    );
 }
 
 pub(super) fn accounts(setting: Setting) {
@@ -75,12 +110,25 @@ pub(super) fn accounts(setting: Setting) {
     let mut trie = build("accounts", setting, pool, |range| {
         Changes::new(range.map(|number| account(number, &mut stream)).collect())
     });
-    let label = format!("keys={} workers={} lanes={:?}", setting.keys, setting.workers, setting.lanes);
+    let label = format!(
+        "keys={} workers={} lanes={:?}",
+        setting.keys, setting.workers, setting.lanes
+    );
     let count = BATCH.min(usize::try_from(setting.keys / 4).expect("a count"));
-    measure(&format!("trie::update_accounts/{label} writes={count}"), &mut trie, pool, || {
-        let numbers = sample(count, setting.keys, &mut stream);
-        Changes::new(numbers.into_iter().map(|number| account(number, &mut stream)).collect())
-    });
+    measure(
+        &format!("trie::update_accounts/{label} writes={count}"),
+        &mut trie,
+        pool,
+        || {
+            let numbers = sample(count, setting.keys, &mut stream);
+            Changes::new(
+                numbers
+                    .into_iter()
+                    .map(|number| account(number, &mut stream))
+                    .collect(),
+            )
+        },
+    );
 }
 
 /// A tenth of the accounts are contracts with ten slots each.
@@ -89,23 +137,36 @@ pub(super) fn tokens(setting: Setting) {
     let pool = pool.as_ref();
     let contract = |number: u64, count: u64, stream: &mut Stream| {
         let first = stream.next() % (11 - count);
-        let slots = (first..first + count).map(|index| slot(number << 8 | index, stream)).collect();
+        let slots = (first..first + count)
+            .map(|index| slot(number << 8 | index, stream))
+            .collect();
         AccountChange {
             slots,
             ..account(number, stream)
         }
     };
     let mut trie = build("tokens", setting, pool, |range| {
-        let contracts = range.map(|number| contract(number, if number % 10 == 0 { 10 } else { 0 }, &mut stream));
+        let contracts = range
+            .map(|number| contract(number, if number % 10 == 0 { 10 } else { 0 }, &mut stream));
         Changes::new(contracts.collect())
     });
-    let label = format!("keys={} workers={} lanes={:?}", setting.keys, setting.workers, setting.lanes);
+    let label = format!(
+        "keys={} workers={} lanes={:?}",
+        setting.keys, setting.workers, setting.lanes
+    );
     let count = (BATCH / 2).min(usize::try_from(setting.keys / 40).expect("a count"));
-    measure(&format!("trie::update_tokens/{label} contracts={count} slots=2"), &mut trie, pool, || {
-        let numbers = sample(count, setting.keys / 10, &mut stream);
-        let contracts = numbers.into_iter().map(|number| contract(number * 10, 2, &mut stream));
-        Changes::new(contracts.collect())
-    });
+    measure(
+        &format!("trie::update_tokens/{label} contracts={count} slots=2"),
+        &mut trie,
+        pool,
+        || {
+            let numbers = sample(count, setting.keys / 10, &mut stream);
+            let contracts = numbers
+                .into_iter()
+                .map(|number| contract(number * 10, 2, &mut stream));
+            Changes::new(contracts.collect())
+        },
+    );
 }
 
 pub(super) fn proofs(setting: Setting) {

@@ -65,13 +65,7 @@ impl Arena {
     }
 
     /// Notes what these writes need below a node that is resolved.
-    pub(super) fn check<W: Write>(
-        &self,
-        node: Ptr,
-        depth: usize,
-        writes: &[W],
-        needs: &mut Needs,
-    ) {
+    pub(super) fn check<W: Write>(&self, node: Ptr, depth: usize, writes: &[W], needs: &mut Needs) {
         if node != NONE {
             self.fate(node, depth, writes, needs);
         }
@@ -83,7 +77,9 @@ impl Arena {
             Kind::Extension => self.fate_of_extension(node, depth, writes, needs),
             Kind::Account | Kind::Slot => {
                 let key = self.key(node);
-                let deleted = writes.iter().any(|write| write.is_delete() && write.key() == key);
+                let deleted = writes
+                    .iter()
+                    .any(|write| write.is_delete() && write.key() == key);
                 match deleted && writes.iter().all(Write::is_delete) {
                     true => Fate::Gone,
                     false => Fate::Kept,
@@ -162,5 +158,9 @@ impl Arena {
 
 /// The first nibbles of a key.
 pub(super) fn prefix(key: &[u8; 32], length: usize) -> Nibbles {
-    Nibbles::from_nibbles((0..length).map(|depth| nibble_at(key, depth)).collect::<Vec<_>>())
+    Nibbles::from_nibbles(
+        (0..length)
+            .map(|depth| nibble_at(key, depth))
+            .collect::<Vec<_>>(),
+    )
 }

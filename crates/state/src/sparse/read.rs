@@ -39,7 +39,10 @@ impl SparseTrie {
                 proof: self.storage_proof(&key, &slot_key)?,
             })
         });
-        let missing = |path| Missing { account: None, path };
+        let missing = |path| Missing {
+            account: None,
+            path,
+        };
         Ok(AccountProof {
             account: leaf.map(|(arena, leaf)| arena.account(leaf)),
             storage_root: stored.map_or(EMPTY_ROOT_HASH, |stored| stored.root),
@@ -120,7 +123,10 @@ impl Split {
         };
         nodes.push(root.into());
         let (first, second) = (nibble_at(key, 0), nibble_at(key, 1));
-        let alone = (0..16).filter(|nibble| !matches!(self.child(*nibble), Child::Empty)).count() == 1;
+        let alone = (0..16)
+            .filter(|nibble| !matches!(self.child(*nibble), Child::Empty))
+            .count()
+            == 1;
         match self.child(first) {
             Child::Empty => return Ok(nodes),
             Child::Lone(_) | Child::Branch(_) => {}
@@ -134,7 +140,8 @@ impl Split {
         let part = &self.parts[self.part_of(key)];
         match self.child(first) {
             Child::Lone(lone) if lone == second => {
-                part.arena.prove_moved(part.root, part.reference, key, &mut nodes)?;
+                part.arena
+                    .prove_moved(part.root, part.reference, key, &mut nodes)?;
             }
             Child::Branch(_) if part.root != NONE => {
                 if matches!(part.reference, Reference::Hash(_)) {
@@ -197,7 +204,10 @@ impl Arena {
                         return Ok(());
                     }
                     depth += 1;
-                    (self.child(node, head, nibble), self.reference(node, head, nibble))
+                    (
+                        self.child(node, head, nibble),
+                        self.reference(node, head, nibble),
+                    )
                 }
                 Kind::Extension => {
                     let path = self.extension_path(node);

@@ -45,7 +45,9 @@ pub enum Leaves {
 
 /// Memory can't be brought below a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the trie can't shrink to limit_bytes={limit_bytes}: its upper levels take floor_bytes={floor_bytes}")]
+#[error(
+    "the trie can't shrink to limit_bytes={limit_bytes}: its upper levels take floor_bytes={floor_bytes}"
+)]
 pub struct LimitTooLow {
     /// What was asked for.
     pub limit_bytes: usize,
@@ -199,7 +201,11 @@ impl AccountRow {
     fn write(&self) -> AccountWrite {
         let empty = self.storage_root == EMPTY_ROOT_HASH;
         let stored = Stored {
-            place: if empty { Place::Empty } else { Place::Unresolved },
+            place: if empty {
+                Place::Empty
+            } else {
+                Place::Unresolved
+            },
             bytes: 0,
             root: self.storage_root,
         };
@@ -237,24 +243,41 @@ impl Part {
             return;
         }
         let mut by_epoch = BTreeMap::new();
-        self.arena.survey(self.root, self.arena.epoch, &mut by_epoch);
+        self.arena
+            .survey(self.root, self.arena.epoch, &mut by_epoch);
         let mut sum = 0;
         let cold = by_epoch.iter().find(|(_, bytes)| {
             sum += **bytes;
             sum >= live - keep
         });
         let cold = cold.map_or(u32::MAX, |(epoch, _)| *epoch);
-        self.arena.drop_cold(self.root, Cold { epoch: cold, keep, unit });
+        self.arena.drop_cold(
+            self.root,
+            Cold {
+                epoch: cold,
+                keep,
+                unit,
+            },
+        );
         self.root = self.arena.compact(self.root);
     }
 
     /// Hangs the trie of these leaves where its hash hangs. Whether it has that hash.
-    fn rebuild<W: Write>(&mut self, hook: Hook, path: &Nibbles, writes: &[W], rehash: &mut Rehash) -> bool {
+    fn rebuild<W: Write>(
+        &mut self,
+        hook: Hook,
+        path: &Nibbles,
+        writes: &[W],
+        rehash: &mut Rehash,
+    ) -> bool {
         let path: Vec<u8> = path.iter().collect();
         let sorted = writes.windows(2).all(|pair| pair[0].key() < pair[1].key());
         let inside = |write: &W| shared_with(write.key(), 0, &path) == path.len();
         let present = |write: &W| !write.is_delete();
-        if writes.is_empty() || !sorted || !writes.iter().all(|write| inside(write) && present(write)) {
+        if writes.is_empty()
+            || !sorted
+            || !writes.iter().all(|write| inside(write) && present(write))
+        {
             return false;
         }
         let node = self.arena.build(writes, path.len(), NONE);
@@ -303,7 +326,9 @@ impl Arena {
     /// of it is cold: then it is for the caller to drop.
     fn drop_cold(&mut self, node: Ptr, cold: Cold) -> (usize, bool) {
         let mut bytes = self.size(node);
-        let mut is_cold = self.node_epoch(node).is_none_or(|epoch| epoch <= cold.epoch);
+        let mut is_cold = self
+            .node_epoch(node)
+            .is_none_or(|epoch| epoch <= cold.epoch);
         let mut children = Vec::new();
         self.for_children(node, |hook, child| children.push((hook, child)));
         let mut units = Vec::new();
@@ -373,7 +398,9 @@ impl Arena {
                 Kind::Branch => {
                     let nibble = nibble_at(&key, depth);
                     depth += 1;
-                    self.branch(node).has(nibble).then_some(Hook::Branch(node, nibble))?
+                    self.branch(node)
+                        .has(nibble)
+                        .then_some(Hook::Branch(node, nibble))?
                 }
                 Kind::Extension => {
                     let own = self.extension_path(node);
@@ -399,7 +426,10 @@ impl Arena {
         let (child, reference) = match hook {
             Hook::Branch(node, nibble) => {
                 let head = self.branch(node);
-                (self.child(node, head, nibble), self.reference(node, head, nibble))
+                (
+                    self.child(node, head, nibble),
+                    self.reference(node, head, nibble),
+                )
             }
             Hook::Extension(node) => (self.extension(node).child, self.extension(node).reference),
             Hook::Account(leaf) => {
@@ -421,7 +451,11 @@ impl Arena {
             }
             Hook::Extension(node) => self.set_extension_child(node, child),
             Hook::Account(leaf) => {
-                let place = if child == NONE { Place::Unresolved } else { Place::Small(child) };
+                let place = if child == NONE {
+                    Place::Unresolved
+                } else {
+                    Place::Small(child)
+                };
                 self.set_place(leaf, place);
             }
         }

@@ -91,7 +91,9 @@ impl SparseTrie {
             task_size(changes.accounts().len(), pool),
         );
         let grown = run(pool, tasks, lanes, |mut task, rehash| {
-            task.parts.iter_mut().for_each(|part| part.arena.epoch = epoch);
+            task.parts
+                .iter_mut()
+                .for_each(|part| part.arena.epoch = epoch);
             write_accounts(&mut task, large, rehash)
         });
         self.accounts.finish();
@@ -145,7 +147,9 @@ impl SparseTrie {
             }
             let part = &self.accounts.parts[self.accounts.part_of(&change.key)];
             let mut needs = Needs::default();
-            let Found::Leaf(leaf) = part.arena.find(part.root, self.accounts.depth(), &change.key)
+            let Found::Leaf(leaf) = part
+                .arena
+                .find(part.root, self.accounts.depth(), &change.key)
             else {
                 continue;
             };
@@ -172,13 +176,19 @@ impl SparseTrie {
             if change.storage_wiped || change.account.is_none() {
                 self.large.remove(&change.key);
             }
-            if change.slots.len() > SMALL_STORAGE_WRITES_MAX && !self.large.contains_key(&change.key) {
+            if change.slots.len() > SMALL_STORAGE_WRITES_MAX
+                && !self.large.contains_key(&change.key)
+            {
                 self.make_large(change, pool);
             }
         }
         let (lanes, epoch) = (self.lanes, self.epoch);
         let mut tasks = Vec::new();
-        let total = changes.accounts().iter().map(|change| change.slots.len()).sum();
+        let total = changes
+            .accounts()
+            .iter()
+            .map(|change| change.slots.len())
+            .sum();
         let size = task_size(total, pool);
         for (key, split) in &mut self.large {
             let changes = changes.accounts();
@@ -186,10 +196,15 @@ impl SparseTrie {
                 tasks.extend(Task::divide(split, &changes[index].slots, size));
             }
         }
-        run(pool, tasks, lanes, |mut task, rehash| write_slots(&mut task, epoch, rehash));
+        run(pool, tasks, lanes, |mut task, rehash| {
+            write_slots(&mut task, epoch, rehash)
+        });
         for (key, split) in &mut self.large {
             let changes = changes.accounts();
-            if changes.binary_search_by(|change| change.key.cmp(key)).is_ok() {
+            if changes
+                .binary_search_by(|change| change.key.cmp(key))
+                .is_ok()
+            {
                 split.finish();
             }
         }
@@ -199,7 +214,9 @@ impl SparseTrie {
     fn make_large(&mut self, change: &AccountChange, pool: Option<&ThreadPool>) {
         let number = self.accounts.part_of(&change.key);
         let part = &self.accounts.parts[number];
-        let found = part.arena.find(part.root, self.accounts.depth(), &change.key);
+        let found = part
+            .arena
+            .find(part.root, self.accounts.depth(), &change.key);
         let small = match found {
             Found::Leaf(leaf) if !change.storage_wiped => part.arena.stored(leaf).small_root(),
             _ => None,
@@ -230,7 +247,9 @@ impl SparseTrie {
         part.arena.set_place(leaf, Place::Large);
         let (mut split, epoch) = (Split::wide(), self.epoch);
         let tasks = Task::divide(&mut split, &slots, task_size(slots.len(), pool));
-        run(pool, tasks, self.lanes, |mut task, rehash| write_slots(&mut task, epoch, rehash));
+        run(pool, tasks, self.lanes, |mut task, rehash| {
+            write_slots(&mut task, epoch, rehash)
+        });
         split.finish();
         assert_eq!(split.root(), stored.root, "equal slots have equal roots");
         self.large.insert(*key, split);
@@ -245,7 +264,8 @@ impl Split {
             let number = self.part_of(write.key());
             let count = writes.partition_point(|write| self.part_of(write.key()) == number);
             let part = &self.parts[number];
-            part.arena.check(part.root, self.depth(), &writes[..count], &mut needs);
+            part.arena
+                .check(part.root, self.depth(), &writes[..count], &mut needs);
             writes = &writes[count..];
         }
         needs
@@ -273,11 +293,16 @@ fn run<T: Send, R: Send>(
     match pool.filter(|_| many) {
         Some(pool) => pool.install(|| {
             let tasks = tasks.into_par_iter();
-            tasks.map_init(|| Rehash::new(lanes), |rehash, task| work(task, rehash)).collect()
+            tasks
+                .map_init(|| Rehash::new(lanes), |rehash, task| work(task, rehash))
+                .collect()
         }),
         None => {
             let mut rehash = Rehash::new(lanes);
-            tasks.into_iter().map(|task| work(task, &mut rehash)).collect()
+            tasks
+                .into_iter()
+                .map(|task| work(task, &mut rehash))
+                .collect()
         }
     }
 }
@@ -289,7 +314,10 @@ fn write_slots(task: &mut Task<'_, SlotWrite>, epoch: u32, rehash: &mut Rehash) 
         let part = &mut task.parts[number];
         part.arena.epoch = epoch;
         part.arena.warm(part.root, task.depth, writes);
-        part.root = part.arena.apply(part.root, task.depth, writes).node(part.root);
+        part.root = part
+            .arena
+            .apply(part.root, task.depth, writes)
+            .node(part.root);
         changed.push(number);
     }
     rehash_parts(task.parts, &changed, task.depth, rehash);
@@ -309,12 +337,20 @@ fn write_accounts(
         let part = &mut task.parts[*number];
         part.arena.warm(part.root, task.depth, changes);
         for change in *changes {
-            let (value, written) = write_storage(&mut part.arena, part.root, task.depth, change, large);
+            let (value, written) =
+                write_storage(&mut part.arena, part.root, task.depth, change, large);
             if let Some(node) = written {
-                storages.push(RootJob { arena: *number, node, depth: 0 });
+                storages.push(RootJob {
+                    arena: *number,
+                    node,
+                    depth: 0,
+                });
                 owners.push(writes.len());
             }
-            writes.push(AccountWrite { key: change.key, value });
+            writes.push(AccountWrite {
+                key: change.key,
+                value,
+            });
         }
     }
     let references = rehash.run(task.parts, storages.iter());
@@ -337,7 +373,10 @@ fn write_accounts(
     for (number, changes) in &by_part {
         let part = &mut task.parts[*number];
         let (mine, after) = rest.split_at(changes.len());
-        part.root = part.arena.apply(part.root, task.depth, mine).node(part.root);
+        part.root = part
+            .arena
+            .apply(part.root, task.depth, mine)
+            .node(part.root);
         rest = after;
     }
     let changed: Vec<usize> = by_part.iter().map(|(number, _)| *number).collect();
@@ -375,8 +414,22 @@ fn write_storage(
     }
     if let Some(split) = large.get(&change.key) {
         let root = split.root();
-        let place = if root == EMPTY_ROOT_HASH { Place::Empty } else { Place::Large };
-        return (Some((account, Stored { place, bytes: 0, root })), None);
+        let place = if root == EMPTY_ROOT_HASH {
+            Place::Empty
+        } else {
+            Place::Large
+        };
+        return (
+            Some((
+                account,
+                Stored {
+                    place,
+                    bytes: 0,
+                    root,
+                },
+            )),
+            None,
+        );
     }
     let (before, live) = (stored.small_root().unwrap_or(NONE), arena.live_bytes());
     let after = arena.apply(before, 0, &change.slots).node(before);
@@ -386,7 +439,17 @@ fn write_storage(
         return (Some((account, Stored::EMPTY)), None);
     }
     let place = Place::Small(after);
-    (Some((account, Stored { place, bytes, ..stored })), Some(after))
+    (
+        Some((
+            account,
+            Stored {
+                place,
+                bytes,
+                ..stored
+            },
+        )),
+        Some(after),
+    )
 }
 
 /// The writes as the trie of accounts sees them: only who is deleted matters for what they need.

@@ -6,8 +6,8 @@
 use super::error::StoreError;
 use crate::diff::StateDiff;
 use crate::record::{BlockRecord, TransactionLocation};
-use crate::snapshot::StateAt;
 use crate::root::StateRoot;
+use crate::snapshot::StateAt;
 use alloy_primitives::map::B256Map;
 use alloy_primitives::{B256, Bytes};
 use std::collections::VecDeque;

@@ -24,7 +24,12 @@ impl Versions {
 fn check(versions: &Versions, height: u64, model: &MemoryState) -> Result<(), TestCaseError> {
     for address in (0u8..26).map(Address::repeat_byte) {
         let account = model.account(&address).expect("memory");
-        prop_assert_eq!(versions.account(height, &address), account, "height={}", height);
+        prop_assert_eq!(
+            versions.account(height, &address),
+            account,
+            "height={}",
+            height
+        );
         for slot in (0u64..13).map(U256::from) {
             let value = model.storage(&address, &slot).expect("memory");
             let found = versions.storage(height, &address, &slot);
@@ -114,6 +119,10 @@ fn a_key_that_changes_again_and_again_keeps_one_value_below_the_oldest() {
     };
     (1..=9).for_each(|height| versions.insert(height, &diff(height)));
     versions.forget(8, &diff(8));
-    let nonce = |height| versions.account(height, &Address::ZERO).map(|account| account.nonce);
+    let nonce = |height| {
+        versions
+            .account(height, &Address::ZERO)
+            .map(|account| account.nonce)
+    };
     assert_eq!((nonce(7), nonce(8), nonce(9)), (None, Some(8), Some(9)));
 }

@@ -83,7 +83,11 @@ impl SparseTrie {
             account: None,
             out: vec![VERSION],
         };
-        let goals: Vec<(B256, usize)> = touched.accounts.iter().map(|(key, to)| (*key, *to)).collect();
+        let goals: Vec<(B256, usize)> = touched
+            .accounts
+            .iter()
+            .map(|(key, to)| (*key, *to))
+            .collect();
         writer.split(&self.accounts, &goals)?;
         let mut out = writer.out;
         put_length(&mut out, codes.len());
@@ -168,7 +172,9 @@ impl Writer<'_> {
             self.extension_head(&[first]);
         }
         let part = |second: u8| &split.parts[usize::from(first << 4 | second)];
-        let seconds: Vec<u8> = (0..16).filter(|second| part(*second).root != NONE).collect();
+        let seconds: Vec<u8> = (0..16)
+            .filter(|second| part(*second).root != NONE)
+            .collect();
         self.branch_head(&seconds);
         for second in seconds {
             let (part, goals) = (part(second), goals_below(goals, 1, second));
@@ -225,7 +231,12 @@ impl Writer<'_> {
                 for nibble in nibbles {
                     let child = arena.child(node, head, nibble);
                     let reference = arena.reference(node, head, nibble);
-                    self.child(arena, (child, reference), depth + 1, goals_below(goals, depth, nibble))?;
+                    self.child(
+                        arena,
+                        (child, reference),
+                        depth + 1,
+                        goals_below(goals, depth, nibble),
+                    )?;
                 }
                 Ok(())
             }
@@ -236,7 +247,8 @@ impl Writer<'_> {
             Kind::Slot => {
                 self.key(SLOT, arena.key(node), depth);
                 let value = &arena.leaf_block(node)[SLOT_VALUE_AT..];
-                self.out.push(u8::try_from(value.len()).expect("at most 32"));
+                self.out
+                    .push(u8::try_from(value.len()).expect("at most 32"));
                 self.out.extend_from_slice(value);
                 Ok(())
             }
@@ -292,8 +304,10 @@ impl Writer<'_> {
         let balance = account.balance.to_be_bytes_trimmed_vec();
         let has_storage = stored.place != Place::Empty;
         let flags = u8::from(account.has_code()) * HAS_CODE + u8::from(has_storage) * HAS_STORAGE;
-        let lengths = [nonce.len(), balance.len()].map(|length| u8::try_from(length).expect("at most 32"));
-        self.out.extend_from_slice(&[flags | lengths[0] << 4, lengths[1]]);
+        let lengths =
+            [nonce.len(), balance.len()].map(|length| u8::try_from(length).expect("at most 32"));
+        self.out
+            .extend_from_slice(&[flags | lengths[0] << 4, lengths[1]]);
         self.out.extend_from_slice(nonce);
         self.out.extend_from_slice(&balance);
         if account.has_code() {
@@ -331,7 +345,8 @@ impl Writer<'_> {
 
     fn extension_head(&mut self, path: &[u8]) {
         self.out.push(EXTENSION);
-        self.out.push(u8::try_from(path.len()).expect("shorter than a key"));
+        self.out
+            .push(u8::try_from(path.len()).expect("shorter than a key"));
         for pair in path.chunks(2) {
             self.out.push(pair[0] << 4 | pair.get(1).unwrap_or(&0));
         }
