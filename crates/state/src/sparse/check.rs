@@ -64,10 +64,18 @@ impl Arena {
         Found::Unresolved(depth)
     }
 
-    /// Notes what these writes need below a node that is resolved.
-    pub(super) fn check<W: Write>(&self, node: Ptr, depth: usize, writes: &[W], needs: &mut Needs) {
-        if node != NONE {
-            self.fate(node, depth, writes, needs);
+    /// Notes what these writes need below a node that is resolved, or not there; says whether they
+    /// leave anything.
+    pub(super) fn check<W: Write>(
+        &self,
+        node: Ptr,
+        depth: usize,
+        writes: &[W],
+        needs: &mut Needs,
+    ) -> bool {
+        match node {
+            NONE => writes.iter().any(|write| !write.is_delete()),
+            node => self.fate(node, depth, writes, needs) == Fate::Kept,
         }
     }
 

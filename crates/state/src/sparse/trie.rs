@@ -156,7 +156,9 @@ impl SparseTrie {
             match part.arena.stored(leaf).place {
                 Place::Empty => continue,
                 Place::Unresolved => needs.unresolved.push(Nibbles::new()),
-                Place::Small(root) => part.arena.check(root, 0, &change.slots, &mut needs),
+                Place::Small(root) => {
+                    part.arena.check(root, 0, &change.slots, &mut needs);
+                }
                 Place::Large => needs = self.large[&change.key].needs(&change.slots),
             }
             all.push((Some(change.key), needs));
@@ -260,15 +262,43 @@ impl Split {
     /// What these writes need.
     fn needs<W: super::leaf::Write>(&self, mut writes: &[W]) -> Needs {
         let mut needs = Needs::default();
+        let mut left: Vec<bool> = self.parts.iter().map(|part| part.root != NONE).collect();
+        let mut emptied = false;
         while let [write, ..] = writes {
             let number = self.part_of(write.key());
             let count = writes.partition_point(|write| self.part_of(write.key()) == number);
             let part = &self.parts[number];
-            part.arena
+            let is_left = part
+                .arena
                 .check(part.root, self.depth(), &writes[..count], &mut needs);
+            emptied |= left[number] && !is_left;
+            left[number] = is_left;
             writes = &writes[count..];
         }
+        if emptied && !self.is_whole() {
+            add_lone(&left, &mut needs);
+        }
         needs
+    }
+}
+
+/// Adds the parts that are left alone below a first nibble, and the nibble that is left alone.
+fn add_lone(left: &[bool], needs: &mut Needs) {
+    let mut firsts = Vec::new();
+    for (first, below) in (0_u8..).zip(left.chunks(16)) {
+        let seconds: Vec<u8> = (0_u8..)
+            .zip(below)
+            .filter_map(|(second, is_left)| is_left.then_some(second))
+            .collect();
+        if let [second] = seconds[..] {
+            needs.siblings.push(Nibbles::from_nibbles([first, second]));
+        }
+        if !seconds.is_empty() {
+            firsts.push(first);
+        }
+    }
+    if let [first] = firsts[..] {
+        needs.siblings.push(Nibbles::from_nibbles([first]));
     }
 }
 
