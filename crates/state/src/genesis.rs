@@ -6,7 +6,8 @@
 use crate::diff::{AccountDiff, StateDiff};
 use crate::reader::Account;
 use crate::record::BlockRecord;
-use crate::trie::{StateRoot, StateTrie};
+use crate::root::StateRoot;
+use crate::sparse::{Changes, Lanes, SparseTrie};
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy_trie::KECCAK_EMPTY;
 use std::collections::BTreeMap;
@@ -42,7 +43,7 @@ pub struct GenesisAccount {
 
 /// The state root of a genesis allocation.
 pub fn genesis_root(alloc: &GenesisAlloc) -> StateRoot {
-    StateTrie::default().apply(&to_diff(alloc)).root()
+    SparseTrie::root_of(&Changes::of(&to_diff(alloc), Lanes::Widest))
 }
 
 impl GenesisState {

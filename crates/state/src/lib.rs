@@ -6,9 +6,13 @@ mod genesis;
 mod memory;
 mod reader;
 mod record;
+mod root;
 mod snapshot;
+pub mod sparse;
 mod store;
-pub mod trie;
+#[cfg(test)]
+mod trie;
+mod versions;
 mod view;
 
 pub use diff::{AccountDiff, StateDiff};
@@ -17,7 +21,7 @@ pub use genesis::{GenesisAccount, GenesisAlloc, GenesisState, genesis_root};
 pub use memory::MemoryState;
 pub use reader::{Account, ReadFault, StateReader};
 pub use record::{BlockRecord, TransactionLocation};
+pub use root::StateRoot;
 pub use snapshot::{AccountProof, Snapshot, StorageProof};
 pub use store::{Corruption, Location, Store, StoreConfig, StoreError, UnknownHeight};
-pub use trie::StateRoot;
 pub use view::account_view;

@@ -5,7 +5,8 @@
 
 use crate::diff::{AccountDiff, StateDiff};
 use crate::reader::{Account, ReadFault, StateReader};
-use crate::trie::{StateRoot, StateTrie};
+use crate::root::StateRoot;
+use crate::sparse::{Changes, Lanes, SparseTrie};
 use alloy_primitives::{
     Address, B256, Bytes, U256, keccak256,
     map::{AddressMap, B256Map, HashMap},
@@ -77,10 +78,19 @@ impl MemoryState {
 
     /// The state root, computed from nothing.
     pub fn root(&self) -> StateRoot {
-        let rows = self
-            .iter()
-            .map(|(address, account, slots)| (address, account, slots.into_iter().collect()));
-        StateTrie::build(rows).root()
+        let changes = self.iter().map(|(address, account, storage)| {
+            let change = AccountDiff {
+                account: Some(account),
+                storage_wiped: false,
+                storage,
+            };
+            (address, change)
+        });
+        let diff = StateDiff {
+            accounts: changes.collect(),
+            code: BTreeMap::new(),
+        };
+        SparseTrie::root_of(&Changes::of(&diff, Lanes::Widest))
     }
 
     fn apply_account(&mut self, address: Address, change: &AccountDiff) {

@@ -1,13 +1,13 @@
 //! The state at one height, for reading.
 //!
-//! A snapshot is a root pointer: taking one costs nothing, and no later commit or flush changes
-//! what it answers. Accounts and storage come from the trie in memory; code and the hashes of old
-//! blocks, which never change once written, from the store. While a snapshot lives, the store's
-//! file stays open and the trie nodes of its height stay in memory.
+//! A snapshot is a height that is kept as long as the snapshot lives: taking one costs nothing, and
+//! no later commit or flush changes what it answers. Accounts and storage come from memory; code and
+//! the hashes of old blocks, which never change once written, from the store. Proofs come from the
+//! trie, which is at the newest height: for an older one, the writes in between are taken back first.
 
 use crate::reader::{Account, ReadFault, StateReader};
+use crate::root::StateRoot;
 use crate::store::Inner;
-use crate::trie::{StateRoot, StateTrie};
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_trie::KECCAK_EMPTY;
 use std::fmt::{Debug, Formatter};
@@ -22,10 +22,9 @@ pub struct Snapshot {
     pub(crate) hash: Option<B256>,
 }
 
-/// The state after the block at a height.
+/// The state after the block at a height. Somebody who holds it keeps the height from being forgotten.
 pub(crate) struct StateAt {
     pub(crate) height: u64,
-    pub(crate) trie: StateTrie,
     pub(crate) root: StateRoot,
 }
 
@@ -66,17 +65,17 @@ impl Snapshot {
 
     /// An account and slots of it with proofs against [`Snapshot::root`].
     pub fn proof(&self, address: &Address, slots: &[B256]) -> Result<AccountProof, ReadFault> {
-        Ok(self.state.trie.proof(address, slots))
+        self.inner.proof(&self.state, address, slots)
     }
 }
 
 impl StateReader for Snapshot {
     fn account(&self, address: &Address) -> Result<Option<Account>, ReadFault> {
-        Ok(self.state.trie.account(address))
+        Ok(self.inner.versions.account(self.height(), address))
     }
 
     fn storage(&self, address: &Address, slot: &U256) -> Result<U256, ReadFault> {
-        Ok(self.state.trie.storage(address, slot))
+        Ok(self.inner.versions.storage(self.height(), address, slot))
     }
 
     fn code(&self, code_hash: &B256) -> Result<Option<Bytes>, ReadFault> {

@@ -2,8 +2,9 @@
 //!
 //! ```text
 //!            oldest …        flushed          …        newest
-//!   memory     ◆  ◆  ◆  ◆  ◆    ◆    ◆+diff  ◆+diff  ◆+diff     a root per height
-//!                               │       └──────┬──────┘
+//!   versions   ◆  ◆  ◆  ◆  ◆    ◆    ◆       ◆       ◆ ◀─ reads    values by height
+//!   trie                        │                    ◆ ◀─ proofs   the newest only
+//!                               │       └──────┬─────┘
 //!   file              accounts, storage, code, blocks: exactly the flushed height
 //! ```
 //!
@@ -14,10 +15,12 @@
 //!   flushed height, and executing the same blocks again gives the same roots.
 //!
 //! Invariants: `oldest ≤ flushed ≤ newest`; only the newest height may be unsealed; the file's rows
-//! are the leaves of the trie at the flushed height, checked whenever it is opened.
+//! are the leaves of a trie with the stored root, checked whenever it is opened; the trie is at the
+//! newest height, or about to be.
 //!
-//! One caller commits and seals, and one (perhaps another) flushes; readers wait for neither. The
-//! lock over the chain of heights is never held across I/O or hashing. A failed write poisons the
+//! One caller commits and seals, and one (perhaps another) flushes; readers of values wait for
+//! neither, readers of proofs for the commit that is going on. The lock over the chain of heights is
+//! never held across I/O or hashing. A failed write poisons the
 //! store for further writes: nothing in the file is lost, and reads go on.
 //!
 //! Limits: every account and slot is in memory; `history_blocks` heights are kept below the newest,
@@ -35,11 +38,15 @@ use crate::disk::MemoryDisk;
 use crate::genesis::GenesisState;
 use crate::reader::ReadFault;
 use crate::record::{BlockRecord, TransactionLocation};
-use crate::snapshot::{Snapshot, StateAt};
-use crate::trie::StateRoot;
-use alloy_primitives::{B256, Bytes};
+use crate::root::StateRoot;
+use crate::snapshot::{AccountProof, Snapshot, StateAt};
+use crate::sparse::witness::{Touched, Witness};
+use crate::sparse::{Changes, Lanes, SparseTrie};
+use crate::versions::Versions;
+use alloy_primitives::{Address, B256, Bytes, U256};
 use chain::Chain;
 use redb::Database;
+use std::collections::BTreeMap;
 use std::fmt::{Debug, Formatter};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -81,11 +88,24 @@ pub(crate) struct Inner {
     database: Database,
     history_blocks: u64,
     chain: RwLock<Chain>,
+    pub(crate) versions: Versions,
+    trie: RwLock<TrieAt>,
     /// Held by whoever makes a new height or seals one.
     committing: Mutex<()>,
     /// Held by whoever writes the file.
     flushing: Mutex<()>,
 }
+
+/// The trie, and whose state it is.
+pub(crate) struct TrieAt {
+    pub(crate) height: u64,
+    pub(crate) trie: SparseTrie,
+}
+
+/// Writes that are taken back at most for the proof at an older height: some tenths of a second.
+const PROOF_WRITES_MAX: usize = 50_000;
+
+const WHOLE: &str = "the whole state is in memory";
 
 impl Store {
     /// Opens the store, or creates it with the genesis state.
@@ -94,11 +114,17 @@ impl Store {
         genesis: &GenesisState,
         config: StoreConfig,
     ) -> Result<Self, StoreError> {
-        let (database, flushed) = open::open(location, genesis, config.cache_bytes)?;
+        let opened = open::open(location, genesis, config.cache_bytes)?;
+        let (height, root) = (opened.height, opened.trie.root());
         let inner = Inner {
-            database,
+            database: opened.database,
             history_blocks: config.history_blocks,
-            chain: RwLock::new(Chain::new(flushed)),
+            chain: RwLock::new(Chain::new((StateAt { height, root }, opened.hash))),
+            versions: opened.versions,
+            trie: RwLock::new(TrieAt {
+                height,
+                trie: opened.trie,
+            }),
             committing: Mutex::new(()),
             flushing: Mutex::new(()),
         };
@@ -110,16 +136,27 @@ impl Store {
     /// Makes the state of the next height, in memory.
     pub fn commit(&self, height: u64, diff: StateDiff) -> Result<StateRoot, StoreError> {
         let _committing = exclusive(&self.inner.committing);
-        let parent = self.inner.chain().parent_of(height)?;
-        let trie = parent.trie.apply(&diff);
-        let root = trie.root();
-        let state = StateAt { height, trie, root };
-        let mut chain = self.inner.chain_mut();
-        let dropped = chain.push(state, diff, self.inner.history_blocks);
-        // Freeing the nodes of old heights takes a while: not under the lock.
-        drop(chain);
-        drop(dropped);
+        self.inner.chain().check_next(height)?;
+        let changes = Changes::of(&diff, Lanes::Widest);
+        self.inner.versions.insert(height, &diff);
+        let mut at = self.inner.trie_mut();
+        let root = at.trie.apply(&changes, None).expect(WHOLE);
+        at.height = height;
+        let state = StateAt { height, root };
+        // While the trie is held, so that whoever finds it at a height finds the writes up to there.
+        self.inner.chain_mut().push(state, Arc::new(diff));
+        drop(at);
+        self.forget();
         Ok(root)
+    }
+
+    /// Forgets the heights that the history does not reach to.
+    fn forget(&self) {
+        let history_blocks = self.inner.history_blocks;
+        let next = || self.inner.chain_mut().trim(history_blocks);
+        while let Some((oldest, diff)) = next() {
+            self.inner.versions.forget(oldest, &diff);
+        }
     }
 
     /// Attaches its block to the newest height.
@@ -238,6 +275,58 @@ impl Inner {
             Some(hash) => Ok(Some(hash)),
             None => Ok(tables::block_hash(&self.database, height).map_err(Box::new)?),
         }
+    }
+
+    /// Proofs over the state at a height. For an older one than the trie's, the part of the trie that
+    /// has changed since is taken back in a copy.
+    pub(crate) fn proof(
+        &self,
+        state: &StateAt,
+        address: &Address,
+        slots: &[B256],
+    ) -> Result<AccountProof, ReadFault> {
+        let at = self.trie.read();
+        let at = at.expect("nothing panics while it writes the trie");
+        if at.height == state.height {
+            return Ok(at.trie.proof(address, slots).expect(WHOLE));
+        }
+        let back = Changes::of(&self.back_to(state.height)?, Lanes::Widest);
+        let mut touched = Touched::default();
+        touched.account(address);
+        for slot in slots {
+            touched.slot(address, &U256::from_be_bytes(slot.0));
+        }
+        let newest = *at.trie.root();
+        let part = at.trie.witness(touched, &back, &[]).expect(WHOLE);
+        drop(at);
+        let mut part = Witness::decode(&part, newest, BTreeMap::new())?;
+        let root = part.apply_changes(&back, None)?;
+        assert_eq!(
+            root, state.root,
+            "taken back, the writes lead to the older root"
+        );
+        Ok(part.proof(address, slots)?)
+    }
+
+    /// What takes the newest state back to a height.
+    fn back_to(&self, height: u64) -> Result<StateDiff, ReadFault> {
+        let diffs = self.chain().diffs_above(height);
+        let writes = diffs.iter().flat_map(|diff| diff.accounts.values());
+        let writes: usize = writes.map(|change| 1 + change.storage.len()).sum();
+        if writes > PROOF_WRITES_MAX {
+            return Err(ReadFault::TooManyWrites {
+                writes,
+                most: PROOF_WRITES_MAX,
+            });
+        }
+        let mut since = StateDiff::default();
+        diffs.iter().for_each(|diff| since.merge(diff));
+        Ok(self.versions.as_it_was(height, &since))
+    }
+
+    fn trie_mut(&self) -> RwLockWriteGuard<'_, TrieAt> {
+        let trie = self.trie.write();
+        trie.expect("nothing panics while it writes the trie")
     }
 
     fn chain(&self) -> RwLockReadGuard<'_, Chain> {

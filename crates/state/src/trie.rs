@@ -23,7 +23,6 @@ mod node;
 mod proof;
 mod update;
 
-pub use accounts::StateRoot;
 pub(crate) use accounts::StateTrie;
 
 use alloy_primitives::{B256, Bytes, U256, keccak256};
@@ -85,6 +84,16 @@ impl<V: Value> Trie<V> {
         }
     }
 
+    /// The trie of these entries.
+    #[cfg(test)]
+    pub(crate) fn of(entries: impl Iterator<Item = (Nibbles, V)>) -> Self {
+        let writes = entries.map(|(key, value)| Write {
+            key,
+            value: Some(value),
+        });
+        Self::default().apply(writes.collect())
+    }
+
     /// The root hash.
     pub(crate) fn root_hash(&self) -> B256 {
         let Some(root) = &self.root else {
@@ -105,7 +114,7 @@ impl<V: Value> Trie<V> {
 /// # Panics
 ///
 /// When a key is longer than 32 bytes.
-pub fn root_of(entries: &BTreeMap<Vec<u8>, Vec<u8>>) -> B256 {
+pub(crate) fn root_of(entries: &BTreeMap<Vec<u8>, Vec<u8>>) -> B256 {
     let present = entries.iter().filter(|(_, value)| !value.is_empty());
     let writes = present.map(|(key, value)| Write {
         key: Nibbles::unpack(key),

@@ -6,8 +6,8 @@
 use super::error::StoreError;
 use crate::diff::StateDiff;
 use crate::record::{BlockRecord, TransactionLocation};
+use crate::root::StateRoot;
 use crate::snapshot::StateAt;
-use crate::trie::StateRoot;
 use alloy_primitives::map::B256Map;
 use alloy_primitives::{B256, Bytes};
 use std::collections::VecDeque;
@@ -23,6 +23,8 @@ pub(super) struct Chain {
 /// One height.
 pub(super) struct Entry {
     pub(super) state: Arc<StateAt>,
+    /// What it wrote; empty for the one that was opened.
+    pub(super) diff: Arc<StateDiff>,
     /// Hash of the header, once sealed.
     pub(super) hash: Option<B256>,
     unflushed: Option<Unflushed>,
@@ -30,7 +32,6 @@ pub(super) struct Entry {
 
 /// What the file does not have yet.
 pub(super) struct Unflushed {
-    diff: Arc<StateDiff>,
     sealed: Option<Arc<Sealed>>,
 }
 
@@ -72,6 +73,7 @@ impl Chain {
             flushed: state.height,
             entries: VecDeque::from([Entry {
                 state: Arc::new(state),
+                diff: Arc::default(),
                 hash: Some(hash),
                 unflushed: None,
             }]),
@@ -97,8 +99,8 @@ impl Chain {
         self.entries.get(usize::try_from(index).ok()?)
     }
 
-    /// The state that `height`, the next one, builds on.
-    pub(super) fn parent_of(&self, height: u64) -> Result<Arc<StateAt>, StoreError> {
+    /// Whether `height` is the next one, and may be added.
+    pub(super) fn check_next(&self, height: u64) -> Result<(), StoreError> {
         self.check_writable()?;
         let newest = self.newest();
         let expected = self.newest_height() + 1;
@@ -113,25 +115,17 @@ impl Chain {
                 height: newest.state.height,
             });
         }
-        Ok(Arc::clone(&newest.state))
+        Ok(())
     }
 
-    /// Adds the next height; returns what fell out of the history.
-    pub(super) fn push(
-        &mut self,
-        state: StateAt,
-        diff: StateDiff,
-        history_blocks: u64,
-    ) -> Vec<Entry> {
+    /// Adds the next height.
+    pub(super) fn push(&mut self, state: StateAt, diff: Arc<StateDiff>) {
         self.entries.push_back(Entry {
             state: Arc::new(state),
+            diff,
             hash: None,
-            unflushed: Some(Unflushed {
-                diff: Arc::new(diff),
-                sealed: None,
-            }),
+            unflushed: Some(Unflushed { sealed: None }),
         });
-        self.trim(history_blocks)
     }
 
     pub(super) fn seal(&mut self, sealed: Sealed) -> Result<(), StoreError> {
@@ -172,7 +166,7 @@ impl Chain {
                     height: entry.state.height,
                 });
             };
-            blocks.push((Arc::clone(&unflushed.diff), Arc::clone(&sealed.record)));
+            blocks.push((Arc::clone(&entry.diff), Arc::clone(&sealed.record)));
         }
         Ok(Some(Batch {
             height,
@@ -217,7 +211,7 @@ impl Chain {
 
     pub(super) fn code(&self, code_hash: &B256) -> Option<Bytes> {
         self.unflushed()
-            .find_map(|(_, unflushed)| unflushed.diff.code.get(code_hash).cloned())
+            .find_map(|(entry, _)| entry.diff.code.get(code_hash).cloned())
     }
 
     fn newest(&self) -> &Entry {
@@ -237,13 +231,25 @@ impl Chain {
         }
     }
 
-    fn trim(&mut self, history_blocks: u64) -> Vec<Entry> {
+    /// What was written above a height, oldest first.
+    pub(super) fn diffs_above(&self, height: u64) -> Vec<Arc<StateDiff>> {
+        let entries = self.entries.iter();
+        let above = entries.filter(|entry| entry.state.height > height);
+        above.map(|entry| Arc::clone(&entry.diff)).collect()
+    }
+
+    /// Drops the oldest height if it is older than the history reaches and nobody reads it; the one
+    /// that is the oldest then, and what it wrote.
+    pub(super) fn trim(&mut self, history_blocks: u64) -> Option<(u64, Arc<StateDiff>)> {
         let keep_from = self.newest_height().saturating_sub(history_blocks);
         let keep_from = keep_from.min(self.flushed);
-        let mut dropped = Vec::new();
-        while self.oldest_height() < keep_from {
-            dropped.extend(self.entries.pop_front());
+        let oldest = self.entries.front()?;
+        let is_read = Arc::strong_count(&oldest.state) > 1;
+        if oldest.state.height >= keep_from || is_read {
+            return None;
         }
-        dropped
+        self.entries.pop_front();
+        let oldest = self.entries.front()?;
+        Some((oldest.state.height, Arc::clone(&oldest.diff)))
     }
 }

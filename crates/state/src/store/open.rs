@@ -8,12 +8,14 @@
 //! A damaged file is an error, never a panic and never a wrong answer. Cost: one pass over the
 //! file, and hashing every account and slot.
 
+use super::WHOLE;
 use super::error::{Corruption, StoreError};
 use super::tables::{self, FORMAT, Flushed};
 use super::{Location, chain::Batch};
+use crate::diff::{AccountDiff, StateDiff};
 use crate::genesis::{GenesisState, genesis_root};
-use crate::snapshot::StateAt;
-use crate::trie::StateTrie;
+use crate::sparse::{Changes, Lanes, SparseTrie};
+use crate::versions::Versions;
 use alloy_primitives::{Address, B256, U256};
 use redb::{Builder, Database, DatabaseError};
 use std::fs::{DirBuilder, File};
@@ -27,8 +29,18 @@ const FILE_NAME: &str = "state.redb";
 /// Its name until the genesis is in it.
 const DRAFT_NAME: &str = "state.redb.new";
 
-/// The open file, and the state and block hash at its height.
-type Opened = (Database, (StateAt, B256));
+/// Accounts that are put into the trie at once.
+const BATCH_ACCOUNTS: usize = 1 << 16;
+
+/// The open file, and the state at its height.
+pub(super) struct Opened {
+    pub(super) database: Database,
+    pub(super) height: u64,
+    /// Of the block at the height.
+    pub(super) hash: B256,
+    pub(super) versions: Versions,
+    pub(super) trie: SparseTrie,
+}
 
 /// Opens the file, after making it if there is none.
 pub(super) fn open(
@@ -83,8 +95,7 @@ fn checked(
 ) -> Result<Opened, StoreError> {
     let attempt = AssertUnwindSafe(|| {
         let database = open().map_err(explain)?;
-        let state = load(&database, genesis)?;
-        Ok((database, state))
+        load(database, genesis)
     });
     catch_unwind(attempt).unwrap_or(Err(StoreError::Corrupt(Corruption::Structure)))
 }
@@ -98,10 +109,10 @@ fn builder_with(cache_bytes: usize) -> Builder {
 }
 
 /// Checks the file against the genesis and its own root.
-fn load(database: &Database, genesis: &GenesisState) -> Result<(StateAt, B256), StoreError> {
-    let flushed = match tables::flushed(database).map_err(corrupt)? {
+fn load(database: Database, genesis: &GenesisState) -> Result<Opened, StoreError> {
+    let flushed = match tables::flushed(&database).map_err(corrupt)? {
         Some(flushed) => flushed,
-        None => write_genesis(database, genesis)?,
+        None => write_genesis(&database, genesis)?,
     };
     if flushed.format != FORMAT {
         return Err(StoreError::WrongFormat {
@@ -109,7 +120,7 @@ fn load(database: &Database, genesis: &GenesisState) -> Result<(StateAt, B256), 
             supported: FORMAT,
         });
     }
-    let stored = tables::block_hash(database, 0).map_err(corrupt)?;
+    let stored = tables::block_hash(&database, 0).map_err(corrupt)?;
     let stored = stored.ok_or(Corruption::NoGenesis)?;
     if stored != genesis.hash {
         return Err(StoreError::WrongGenesis {
@@ -117,7 +128,8 @@ fn load(database: &Database, genesis: &GenesisState) -> Result<(StateAt, B256), 
             given: genesis.hash,
         });
     }
-    let trie = build(database)?;
+    let (height, hash) = (flushed.height, flushed.hash);
+    let (versions, trie) = build(&database, height)?;
     let root = trie.root();
     if *root != flushed.root {
         return Err(StoreError::Corrupt(Corruption::Root {
@@ -126,8 +138,13 @@ fn load(database: &Database, genesis: &GenesisState) -> Result<(StateAt, B256), 
             computed: *root,
         }));
     }
-    let height = flushed.height;
-    Ok((StateAt { height, trie, root }, flushed.hash))
+    Ok(Opened {
+        database,
+        height,
+        hash,
+        versions,
+        trie,
+    })
 }
 
 fn write_genesis(database: &Database, genesis: &GenesisState) -> Result<Flushed, StoreError> {
@@ -145,26 +162,38 @@ fn write_genesis(database: &Database, genesis: &GenesisState) -> Result<Flushed,
     })
 }
 
-/// The trie over all rows.
-fn build(database: &Database) -> Result<StateTrie, StoreError> {
+/// The values of all rows, and the trie over them.
+fn build(database: &Database, height: u64) -> Result<(Versions, SparseTrie), StoreError> {
     let rows = tables::Rows::open(database).map_err(corrupt)?;
     let mut slots = rows.storage().map_err(corrupt)?.peekable();
-    let mut fault = None;
-    let accounts = rows.accounts().map_err(corrupt)?.map_while(|row| {
-        let row = row.map_err(corrupt).and_then(|(address, account)| {
-            let slots = slots_of(address, &mut slots)?;
-            Ok((address, account, slots))
-        });
-        row.map_err(|error| fault = Some(error)).ok()
-    });
-    let trie = StateTrie::build(accounts);
-    match (fault, slots.next()) {
-        (Some(error), _) => Err(error),
-        (None, Some(row)) => {
+    let (versions, mut trie) = (Versions::new(), SparseTrie::new(Lanes::Widest));
+    let mut batch = StateDiff::default();
+    let mut put = |batch: &mut StateDiff| {
+        let batch = std::mem::take(batch);
+        versions.insert(height, &batch);
+        trie.apply(&Changes::of(&batch, Lanes::Widest), None)
+            .expect(WHOLE);
+    };
+    for row in rows.accounts().map_err(corrupt)? {
+        let (address, account) = row.map_err(corrupt)?;
+        let storage = slots_of(address, &mut slots)?.into_iter().collect();
+        let change = AccountDiff {
+            account: Some(account),
+            storage_wiped: false,
+            storage,
+        };
+        batch.accounts.insert(address, change);
+        if batch.accounts.len() >= BATCH_ACCOUNTS {
+            put(&mut batch);
+        }
+    }
+    put(&mut batch);
+    match slots.next() {
+        Some(row) => {
             let (address, ..) = row.map_err(corrupt)?;
             Err(Corruption::OrphanStorage { address }.into())
         }
-        (None, None) => Ok(trie),
+        None => Ok((versions, trie)),
     }
 }
 

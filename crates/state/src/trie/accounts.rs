@@ -4,28 +4,10 @@ use super::update::Write;
 use super::{Trie, Value};
 use crate::diff::{AccountDiff, StateDiff};
 use crate::reader::Account;
+use crate::root::StateRoot;
 use crate::snapshot::{AccountProof, StorageProof};
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy_trie::{EMPTY_ROOT_HASH, Nibbles, TrieAccount};
-use std::ops::Deref;
-
-/// The Merkle root of a state that this crate computed: the value is the evidence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StateRoot(B256);
-
-impl Deref for StateRoot {
-    type Target = B256;
-
-    fn deref(&self) -> &B256 {
-        &self.0
-    }
-}
-
-impl From<StateRoot> for B256 {
-    fn from(root: StateRoot) -> Self {
-        root.0
-    }
-}
 
 /// One version of the whole state, with values: what reads, roots and proofs are answered from.
 #[derive(Clone, Debug, Default)]
@@ -52,20 +34,6 @@ impl Value for AccountLeaf {
 }
 
 impl StateTrie {
-    /// The state with exactly these accounts and slots.
-    pub(crate) fn build(rows: impl Iterator<Item = (Address, Account, Vec<(U256, U256)>)>) -> Self {
-        let writes = rows.map(|(address, account, slots)| Write {
-            key: account_key(&address),
-            value: Some(AccountLeaf {
-                account,
-                storage: Trie::default().apply(slot_writes(slots.into_iter())),
-            }),
-        });
-        Self {
-            accounts: Trie::default().apply(writes.collect()),
-        }
-    }
-
     /// The state after a block.
     pub(crate) fn apply(&self, diff: &StateDiff) -> Self {
         let writes = diff.accounts.iter().map(|(address, change)| {
@@ -79,18 +47,7 @@ impl StateTrie {
     }
 
     pub(crate) fn root(&self) -> StateRoot {
-        StateRoot(self.accounts.root_hash())
-    }
-
-    pub(crate) fn account(&self, address: &Address) -> Option<Account> {
-        let leaf = self.accounts.get(&account_key(address))?;
-        Some(leaf.account)
-    }
-
-    pub(crate) fn storage(&self, address: &Address, slot: &U256) -> U256 {
-        let leaf = self.accounts.get(&account_key(address));
-        let value = leaf.and_then(|leaf| leaf.storage.get(&slot_key(slot)));
-        value.copied().unwrap_or_default()
+        StateRoot::computed(self.accounts.root_hash())
     }
 
     pub(crate) fn proof(&self, address: &Address, slots: &[B256]) -> AccountProof {

@@ -90,10 +90,13 @@ pub(crate) const FOREIGN: &[Home] = &[
     // The virtual machine: the executor alone knows which one it is. Its own loop is the peer that the
     // executor's bench measures.
     ("revm", &["executor"], &["testkit"]),
-    // The threads that execute a block.
-    ("rayon", &["executor"], NONE),
+    // The threads that execute a block, and those that compute its root.
+    ("rayon", &["executor", "state"], NONE),
     // A table of entries without keys.
     ("hashbrown", &["executor"], NONE),
+    // Keccak of many messages at once, and the trait it is called through.
+    ("p3-keccak", &["state"], NONE),
+    ("p3-symmetric", &["state"], NONE),
     // The distributed engine. What orders blocks or talks to peers stays with those who do; primitives may
     // name consensus types.
     (

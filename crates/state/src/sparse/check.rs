@@ -1,0 +1,174 @@
+//! Reads, and what writes need: both find out what is unresolved before anything changes.
+
+use super::arena::{Arena, NONE, Ptr};
+use super::leaf::Write;
+use super::node::{Kind, nibble_at};
+use super::update::{groups, inside};
+use alloy_trie::Nibbles;
+
+/// Where the search for a key ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    Leaf(Ptr),
+    Absent,
+    /// At a node known by its hash only, after so many nibbles.
+    Unresolved(usize),
+}
+
+/// Paths of nodes that a batch of writes needs.
+#[derive(Default)]
+pub(super) struct Needs {
+    /// Nodes that it reads or replaces, and that are known by their hash only.
+    pub(super) unresolved: Vec<Nibbles>,
+    /// Nodes that are left alone below a branch, and so take its place.
+    pub(super) siblings: Vec<Nibbles>,
+}
+
+/// What the writes leave of a node.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Kept,
+    Gone,
+}
+
+impl Arena {
+    /// Looks for a key below a node.
+    pub(super) fn find(&self, mut node: Ptr, mut depth: usize, key: &[u8; 32]) -> Found {
+        while node != NONE {
+            match self.kind(node) {
+                Kind::Account | Kind::Slot => {
+                    return match self.key(node) == key {
+                        true => Found::Leaf(node),
+                        false => Found::Absent,
+                    };
+                }
+                Kind::Branch => {
+                    let (head, nibble) = (self.branch(node), nibble_at(key, depth));
+                    if !head.has(nibble) {
+                        return Found::Absent;
+                    }
+                    node = self.child(node, head, nibble);
+                    depth += 1;
+                }
+                Kind::Extension => {
+                    let path = self.extension_path(node);
+                    let path = path.nibbles();
+                    if super::update::shared_with(key, depth, path) != path.len() {
+                        return Found::Absent;
+                    }
+                    node = self.extension(node).child;
+                    depth += path.len();
+                }
+            }
+        }
+        Found::Unresolved(depth)
+    }
+
+    /// Notes what these writes need below a node that is resolved, or not there; says whether they
+    /// leave anything.
+    pub(super) fn check<W: Write>(
+        &self,
+        node: Ptr,
+        depth: usize,
+        writes: &[W],
+        needs: &mut Needs,
+    ) -> bool {
+        match node {
+            NONE => writes.iter().any(|write| !write.is_delete()),
+            node => self.fate(node, depth, writes, needs) == Fate::Kept,
+        }
+    }
+
+    fn fate<W: Write>(&self, node: Ptr, depth: usize, writes: &[W], needs: &mut Needs) -> Fate {
+        match self.kind(node) {
+            Kind::Branch => self.fate_of_branch(node, depth, writes, needs),
+            Kind::Extension => self.fate_of_extension(node, depth, writes, needs),
+            Kind::Account | Kind::Slot => {
+                let key = self.key(node);
+                let deleted = writes
+                    .iter()
+                    .any(|write| write.is_delete() && write.key() == key);
+                match deleted && writes.iter().all(Write::is_delete) {
+                    true => Fate::Gone,
+                    false => Fate::Kept,
+                }
+            }
+        }
+    }
+
+    fn fate_of_extension<W: Write>(
+        &self,
+        node: Ptr,
+        depth: usize,
+        writes: &[W],
+        needs: &mut Needs,
+    ) -> Fate {
+        let path = self.extension_path(node);
+        let (start, end) = inside(writes, depth, path.nibbles());
+        let mut fate = Fate::Kept;
+        if start != end {
+            let depth = depth + path.nibbles().len();
+            fate = match self.extension(node).child {
+                NONE => {
+                    needs.unresolved.push(prefix(writes[start].key(), depth));
+                    Fate::Kept
+                }
+                child => self.fate(child, depth, &writes[start..end], needs),
+            };
+        }
+        let mut outside = writes[..start].iter().chain(&writes[end..]);
+        match outside.any(|write| !write.is_delete()) {
+            true => Fate::Kept,
+            false => fate,
+        }
+    }
+
+    fn fate_of_branch<W: Write>(
+        &self,
+        node: Ptr,
+        depth: usize,
+        writes: &[W],
+        needs: &mut Needs,
+    ) -> Fate {
+        let head = self.branch(node);
+        let mut left = head.present();
+        for (nibble, group) in groups(writes, depth) {
+            if !head.has(nibble) {
+                left |= u16::from(!group.iter().all(Write::is_delete)) << nibble;
+                continue;
+            }
+            match self.child(node, head, nibble) {
+                NONE => needs.unresolved.push(prefix(group[0].key(), depth + 1)),
+                child => {
+                    if self.fate(child, depth + 1, group, needs) == Fate::Gone {
+                        left &= !(1 << nibble);
+                    }
+                }
+            }
+        }
+        if left == 0 {
+            return Fate::Gone;
+        }
+        let only = (0..16).find(|nibble| left == 1 << nibble);
+        if let Some(nibble) = only
+            && head.has(nibble)
+        {
+            let mut path = prefix(writes[0].key(), depth);
+            path.push(nibble);
+            if self.child(node, head, nibble) == NONE && needs.unresolved.last() != Some(&path) {
+                needs.unresolved.push(path);
+            }
+            needs.siblings.push(path);
+        }
+        Fate::Kept
+    }
+}
+
+/// The first nibbles of a key.
+pub(super) fn prefix(key: &[u8; 32], length: usize) -> Nibbles {
+    Nibbles::from_nibbles(
+        (0..length)
+            .map(|depth| nibble_at(key, depth))
+            .collect::<Vec<_>>(),
+    )
+}
