@@ -17,8 +17,14 @@ mod tests;
 
 use std::{collections::BTreeSet, ops::Range};
 
-/// Transactions ahead of the turn that may be executed; more would see older values.
-const WINDOW: usize = 512;
+/// Work ahead of the turn that may be executed, in units of gas, for all workers and for each. What
+/// is executed far ahead sees old values: where the turn is what everybody waits for, a longer window
+/// fills up, and more and more of it has to be executed again at the turn.
+const WINDOW_GAS_MIN: u64 = 2_200_000;
+const WINDOW_GAS_EACH: u64 = 150_000;
+/// The same in transactions: for each worker at least, and in all at most.
+const WINDOW_EACH: usize = 3;
+const WINDOW_MAX: usize = 512;
 /// Work that is handed out at once, in units of gas: several transfers, or a few calls. The turn
 /// waits for what somebody has begun.
 const CHUNK_GAS: u64 = 100_000;
@@ -26,9 +32,8 @@ const CHUNK_GAS: u64 = 100_000;
 const CHUNK_MAX: usize = 32;
 /// Commits after which another worker gets a chance to take the turn.
 const TURN_MAX: usize = 64;
-
-/// Transactions that nobody has looked at for which it is worth waking a worker.
-const WAKE_MIN: usize = 128;
+/// Work that nobody has looked at for which it is worth waking a worker, in units of gas.
+const WAKE_GAS: u64 = 400_000;
 
 /// What a worker does next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +67,12 @@ pub(crate) struct Schedule {
     /// Predicted gas of each transaction.
     gas: Vec<u64>,
     committed: usize,
+    /// Nothing from here on may be begun yet.
+    horizon: usize,
+    /// Predicted gas of what is neither committed nor beyond the horizon.
+    gas_in_window: u64,
+    /// Predicted gas of what is not begun, but may be.
+    gas_left: u64,
     /// Every transaction below has been begun or is held.
     next: usize,
     /// What the forecast said of `next`, if it has been asked.
@@ -69,29 +80,40 @@ pub(crate) struct Schedule {
     /// Transactions that wait, after whom they wait for.
     held: BTreeSet<(usize, usize)>,
     turn_taken: bool,
+    workers: usize,
+    /// Transactions ahead of the turn that may be executed at most.
     window: usize,
 }
 
 impl Schedule {
-    /// The schedule of transactions with these predicted costs, in units of gas.
-    pub(crate) fn new(gas: Vec<u64>) -> Self {
-        Self {
+    /// The schedule, for so many workers, of transactions with these predicted costs, in units of
+    /// gas; everything before `start` is committed already.
+    pub(crate) fn new(gas: Vec<u64>, workers: usize, start: usize) -> Self {
+        let mut schedule = Self {
             stages: vec![Stage::New; gas.len()],
             gas,
-            committed: 0,
-            next: 0,
+            committed: start,
+            horizon: start,
+            gas_in_window: 0,
+            gas_left: 0,
+            next: start,
             foreseen: None,
             held: BTreeSet::new(),
             turn_taken: false,
-            window: WINDOW,
-        }
+            workers,
+            window: WINDOW_MAX,
+        };
+        schedule.move_horizon();
+        schedule
     }
 
-    /// The same when everything before a place is committed already.
-    #[must_use]
-    pub(crate) const fn starting_at(mut self, place: usize) -> Self {
-        self.committed = place;
-        self.next = place;
+    /// The same, where at most so many transactions ahead of the turn may be executed.
+    #[cfg(test)]
+    fn with_window(mut self, window: usize) -> Self {
+        self.window = window;
+        self.horizon = self.committed;
+        (self.gas_in_window, self.gas_left) = (0, 0);
+        self.move_horizon();
         self
     }
 
@@ -117,20 +139,23 @@ impl Schedule {
 
     /// The holder of the turn has committed everything before `end`, and gives the turn back.
     pub(crate) fn committed(&mut self, end: usize) {
+        let done = self.gas.get(self.committed..end).unwrap_or_default();
+        let done = done.iter().copied().fold(0, u64::saturating_add);
+        self.gas_in_window = self.gas_in_window.saturating_sub(done);
         self.committed = end;
         self.turn_taken = false;
+        self.move_horizon();
     }
 
     /// Whether there is enough to do for somebody else.
     pub(crate) fn has_more(&self) -> bool {
-        let end = self.window_end();
-        let left = end.saturating_sub(self.next);
+        let left = self.horizon.saturating_sub(self.next);
         let is_released = self
             .held
             .first()
             .is_some_and(|(earlier, _)| *earlier < self.committed);
-        let is_last = end == self.stages.len() && left > 0;
-        is_released || is_last || left >= WAKE_MIN || self.can_take_turn()
+        let is_last = self.horizon == self.stages.len() && left > 0;
+        is_released || is_last || self.gas_left >= WAKE_GAS || self.can_take_turn()
     }
 
     fn can_take_turn(&self) -> bool {
@@ -172,7 +197,7 @@ impl Schedule {
             self.set(range.clone(), Stage::Running);
             return Some(range);
         }
-        let end = self.window_end();
+        let end = self.horizon;
         while self.next < end && self.hold_next(&mut forecast) {}
         let start = self.next;
         let mut gas = 0_u64;
@@ -207,14 +232,28 @@ impl Schedule {
         earlier.filter(|earlier| *earlier >= self.committed)
     }
 
-    const fn advance(&mut self) {
+    fn advance(&mut self) {
+        let gas = self.gas.get(self.next).copied().unwrap_or_default();
+        self.gas_left = self.gas_left.saturating_sub(gas);
         self.next = self.next.saturating_add(1);
         self.foreseen = None;
     }
 
-    fn window_end(&self) -> usize {
-        let end = self.committed.saturating_add(self.window);
-        end.min(self.stages.len())
+    /// Lets more be begun, if there is room for it in the window.
+    fn move_horizon(&mut self) {
+        let workers = u64::try_from(self.workers).unwrap_or(u64::MAX);
+        let gas_max = WINDOW_GAS_EACH.saturating_mul(workers).max(WINDOW_GAS_MIN);
+        let count_min = WINDOW_EACH.saturating_mul(self.workers);
+        while let Some(gas) = self.gas.get(self.horizon).copied() {
+            let count = self.horizon.saturating_sub(self.committed);
+            let sum = self.gas_in_window.saturating_add(gas);
+            if count >= self.window || (count >= count_min && sum > gas_max) {
+                break;
+            }
+            self.gas_in_window = sum;
+            self.gas_left = self.gas_left.saturating_add(gas);
+            self.horizon = self.horizon.saturating_add(1);
+        }
     }
 
     /// A held transaction whose wait is over.

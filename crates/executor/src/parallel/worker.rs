@@ -109,7 +109,11 @@ impl<'a> Parallel<'a> {
             calls: &plan.calls,
             predictor: tools.predictor,
             agenda: Mutex::new(Agenda {
-                schedule: Schedule::new(plan.gas.clone()).starting_at(begun.receipts.len()),
+                schedule: Schedule::new(
+                    plan.gas.clone(),
+                    pool.current_num_threads(),
+                    begun.receipts.len(),
+                ),
                 forecast,
                 sleepers: 0,
             }),

@@ -198,7 +198,7 @@ impl<'t> Simulation<'t> {
         let workers = machine.workers.get();
         Self {
             transactions,
-            schedule: Schedule::new(gas.collect()),
+            schedule: Schedule::new(gas.collect(), workers, 0),
             machine: *machine,
             tasks: vec![None; workers],
             events: (0..workers).map(|worker| Reverse((0, worker))).collect(),

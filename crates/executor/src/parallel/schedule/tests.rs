@@ -50,7 +50,7 @@ impl Model {
     fn new(gas: Vec<u64>, waits_for: Vec<Option<u32>>, workers: usize) -> Self {
         Self {
             ahead: vec![0; gas.len()],
-            schedule: Schedule::new(gas),
+            schedule: Schedule::new(gas, workers, 0),
             waits_for,
             workers: vec![Worker::Awake; workers],
             committed: 0,

@@ -45,7 +45,7 @@ fn explore_shapes(gas: &[u64], waits_for: &[Option<u32>]) -> usize {
     for workers in 2..=3 {
         for window in [1, 2, TRANSACTIONS_MAX] {
             let mut model = Model::new(gas.to_vec(), waits_for.to_vec(), workers);
-            model.schedule.window = window;
+            model.schedule = model.schedule.with_window(window);
             states += explore(model);
         }
     }
