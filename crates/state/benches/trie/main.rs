@@ -6,6 +6,8 @@
 //!
 //! Prints one line per measurement: median and minimum of CPU seconds and of wall seconds.
 
+#![expect(clippy::print_stdout, reason = "a bench reports")]
+
 use alloy_primitives::{B256, U256};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use state::Account;
@@ -28,15 +30,25 @@ struct Setting {
 }
 
 fn main() {
-    let mut words = std::env::args().skip(1).filter(|word| !word.starts_with("--"));
+    let mut words = std::env::args()
+        .skip(1)
+        .filter(|word| !word.starts_with("--"));
     let case = words.next().unwrap_or_else(|| "slots".to_owned());
-    let keys = words.next().map_or(100_000, |word| word.parse().expect("a number of keys"));
-    let workers = words.next().map_or(1, |word| word.parse().expect("a number of workers"));
+    let keys = words
+        .next()
+        .map_or(100_000, |word| word.parse().expect("a number of keys"));
+    let workers = words
+        .next()
+        .map_or(1, |word| word.parse().expect("a number of workers"));
     let lanes = match words.next().as_deref() {
         Some("one") => Lanes::One,
         _ => Lanes::Widest,
     };
-    let setting = Setting { keys, workers, lanes };
+    let setting = Setting {
+        keys,
+        workers,
+        lanes,
+    };
     match case.as_str() {
         "slots" => cases::slots(setting),
         "accounts" => cases::accounts(setting),
@@ -78,7 +90,9 @@ impl Stream {
 
 /// The hashed key of a number: uniform, as the keys of a state are.
 fn key(number: u64) -> B256 {
-    Stream(number.wrapping_mul(0xd134_2543_de82_ef95)).word().into()
+    Stream(number.wrapping_mul(0xd134_2543_de82_ef95))
+        .word()
+        .into()
 }
 
 fn slot(number: u64, stream: &mut Stream) -> SlotWrite {
@@ -103,7 +117,9 @@ fn account(number: u64, stream: &mut Stream) -> AccountChange {
 
 /// Distinct numbers below a bound.
 fn sample(count: usize, bound: u64, stream: &mut Stream) -> Vec<u64> {
-    let mut numbers: Vec<u64> = (0..count * 11 / 10).map(|_| stream.next() % bound).collect();
+    let mut numbers: Vec<u64> = (0..count * 11 / 10)
+        .map(|_| stream.next() % bound)
+        .collect();
     numbers.sort_unstable();
     numbers.dedup();
     numbers.truncate(count);
@@ -146,7 +162,10 @@ fn cpu_seconds() -> f64 {
     let nanoseconds = threads.map(|thread| {
         let path = thread.expect("a thread").path().join("schedstat");
         let line = fs::read_to_string(path).unwrap_or_default();
-        let first = line.split(' ').next().and_then(|word| word.parse::<f64>().ok());
+        let first = line
+            .split(' ')
+            .next()
+            .and_then(|word| word.parse::<f64>().ok());
         first.unwrap_or_default()
     });
     nanoseconds.sum::<f64>() / 1e9
@@ -154,7 +173,10 @@ fn cpu_seconds() -> f64 {
 
 fn resident_bytes() -> f64 {
     let line = fs::read_to_string("/proc/self/statm").expect("Linux");
-    let pages = line.split(' ').nth(1).and_then(|word| word.parse::<f64>().ok());
+    let pages = line
+        .split(' ')
+        .nth(1)
+        .and_then(|word| word.parse::<f64>().ok());
     pages.expect("pages") * 4096.0
 }
 

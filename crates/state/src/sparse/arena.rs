@@ -48,7 +48,12 @@ pub(super) struct Arena {
 
 impl Debug for Arena {
     fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Arena({} bytes, {} free)", self.bytes.len(), self.free_bytes)
+        write!(
+            f,
+            "Arena({} bytes, {} free)",
+            self.bytes.len(),
+            self.free_bytes
+        )
     }
 }
 

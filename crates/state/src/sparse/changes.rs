@@ -44,7 +44,10 @@ impl Changes {
         assert!(distinct, "each account is written once");
         for change in &mut accounts {
             change.slots.sort_unstable_by_key(|slot| slot.key);
-            let distinct = change.slots.windows(2).all(|pair| pair[0].key < pair[1].key);
+            let distinct = change
+                .slots
+                .windows(2)
+                .all(|pair| pair[0].key < pair[1].key);
             assert!(distinct, "each slot is written once");
         }
         Self { accounts }
@@ -54,7 +57,10 @@ impl Changes {
     pub fn of(diff: &StateDiff, lanes: Lanes) -> Self {
         let addresses: Vec<u8> = diff.accounts.keys().flatten().copied().collect();
         let keys = hashes::<20>(&addresses, lanes);
-        let slots = diff.accounts.values().flat_map(|change| change.storage.keys());
+        let slots = diff
+            .accounts
+            .values()
+            .flat_map(|change| change.storage.keys());
         let slots: Vec<u8> = slots.flat_map(|slot| slot.to_be_bytes::<32>()).collect();
         let mut slot_keys = hashes::<32>(&slots, lanes).into_iter();
         let changes = diff.accounts.values().zip(keys);
@@ -74,13 +80,19 @@ fn account_change(
     slot_keys: &mut impl Iterator<Item = B256>,
 ) -> AccountChange {
     let slots = change.storage.values().zip(slot_keys);
-    let slots: Vec<SlotWrite> = slots.map(|(value, key)| SlotWrite { key, value: *value }).collect();
+    let slots: Vec<SlotWrite> = slots
+        .map(|(value, key)| SlotWrite { key, value: *value })
+        .collect();
     AccountChange {
         key,
         account: change.account,
         storage_wiped: change.drops_storage(),
         // The slots that a deleted account wrote go with it.
-        slots: if change.account.is_some() { slots } else { Vec::new() },
+        slots: if change.account.is_some() {
+            slots
+        } else {
+            Vec::new()
+        },
     }
 }
 

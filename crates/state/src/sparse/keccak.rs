@@ -30,7 +30,11 @@ impl Lanes {
             return;
         }
         let length = messages.len() / digests.len();
-        assert_eq!(length * digests.len(), messages.len(), "messages of equal length");
+        assert_eq!(
+            length * digests.len(),
+            messages.len(),
+            "messages of equal length"
+        );
         // A lane left idle costs what a busy one does.
         if self == Self::Widest && digests.len() > 1 {
             Keccak256Hash.hash_many(messages, digests);

@@ -119,7 +119,10 @@ impl Write for AccountWrite {
 
     fn leaf<'a>(&self, block: &'a mut [u8; LEAF_BYTES_MAX]) -> &'a [u8] {
         let (account, stored) = self.value.as_ref().expect("not a deletion");
-        let (nonce, balance) = (account.nonce.to_be_bytes(), account.balance.to_be_bytes::<32>());
+        let (nonce, balance) = (
+            account.nonce.to_be_bytes(),
+            account.balance.to_be_bytes::<32>(),
+        );
         let nonce = &nonce[nonce_zeros(account)..];
         let balance = &balance[32 - account.balance.byte_len()..];
         let mut flags = u8::try_from(nonce.len()).expect("at most eight") << 4;
@@ -197,7 +200,9 @@ impl Arena {
             at += 32;
         }
         let (nonce, balance) = block[at..].split_at(usize::from(block[33] >> 4));
-        let nonce = nonce.iter().fold(0u64, |sum, byte| sum << 8 | u64::from(*byte));
+        let nonce = nonce
+            .iter()
+            .fold(0u64, |sum, byte| sum << 8 | u64::from(*byte));
         Account {
             nonce,
             balance: U256::from_be_slice(balance),
@@ -352,7 +357,11 @@ fn path_length(depth: usize) -> usize {
 /// The rest of a key below this depth, marked as that of a leaf.
 fn put_path(out: &mut [u8], key: &[u8; 32], depth: usize) -> usize {
     let odd = !depth.is_multiple_of(2);
-    let first = if odd { 0x30 | key[depth / 2] & 0x0f } else { 0x20 };
+    let first = if odd {
+        0x30 | key[depth / 2] & 0x0f
+    } else {
+        0x20
+    };
     let rest = &key[depth.div_ceil(2)..];
     let at = match rest.is_empty() {
         true => 0,

@@ -6,11 +6,13 @@ use super::leaf::Place;
 use super::node::{Kind, Reference, nibble_at};
 use super::split::{Child, Split};
 use super::trie::{Missing, SparseTrie};
-use super::update::shared_with;
 use crate::reader::Account;
 use crate::snapshot::{AccountProof, StorageProof};
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy_trie::EMPTY_ROOT_HASH;
+
+/// A leaf and the arena it is in.
+pub(super) type InArena<'a> = (&'a Arena, Ptr);
 
 impl SparseTrie {
     /// The account at an address.
@@ -39,7 +41,10 @@ impl SparseTrie {
                 proof: self.storage_proof(&key, &slot_key)?,
             })
         });
-        let missing = |path| Missing { account: None, path };
+        let missing = |path| Missing {
+            account: None,
+            path,
+        };
         Ok(AccountProof {
             account: leaf.map(|(arena, leaf)| arena.account(leaf)),
             storage_root: stored.map_or(EMPTY_ROOT_HASH, |stored| stored.root),
@@ -48,7 +53,7 @@ impl SparseTrie {
         })
     }
 
-    pub(super) fn account_leaf(&self, key: &B256) -> Result<Option<(&Arena, Ptr)>, Missing> {
+    pub(super) fn account_leaf(&self, key: &B256) -> Result<Option<InArena<'_>>, Missing> {
         match self.accounts.find(key) {
             (arena, Found::Leaf(leaf)) => Ok(Some((arena, leaf))),
             (_, Found::Absent) => Ok(None),
@@ -120,7 +125,10 @@ impl Split {
         };
         nodes.push(root.into());
         let (first, second) = (nibble_at(key, 0), nibble_at(key, 1));
-        let alone = (0..16).filter(|nibble| !matches!(self.child(*nibble), Child::Empty)).count() == 1;
+        let alone = (0..16)
+            .filter(|nibble| !matches!(self.child(*nibble), Child::Empty))
+            .count()
+            == 1;
         match self.child(first) {
             Child::Empty => return Ok(nodes),
             Child::Lone(_) | Child::Branch(_) => {}
@@ -134,7 +142,8 @@ impl Split {
         let part = &self.parts[self.part_of(key)];
         match self.child(first) {
             Child::Lone(lone) if lone == second => {
-                part.arena.prove_moved(part.root, part.reference, key, &mut nodes)?;
+                part.arena
+                    .prove_moved(part.root, part.reference, key, &mut nodes)?;
             }
             Child::Branch(_) if part.root != NONE => {
                 if matches!(part.reference, Reference::Hash(_)) {
@@ -188,35 +197,16 @@ impl Arena {
         nodes: &mut Vec<Bytes>,
     ) -> Result<(), alloy_trie::Nibbles> {
         let (mut node, mut depth) = (node, depth);
-        loop {
-            let (child, reference) = match self.kind(node) {
-                Kind::Account | Kind::Slot => return Ok(()),
-                Kind::Branch => {
-                    let (head, nibble) = (self.branch(node), nibble_at(key, depth));
-                    if !head.has(nibble) {
-                        return Ok(());
-                    }
-                    depth += 1;
-                    (self.child(node, head, nibble), self.reference(node, head, nibble))
-                }
-                Kind::Extension => {
-                    let path = self.extension_path(node);
-                    let path = path.nibbles();
-                    if shared_with(key, depth, path) != path.len() {
-                        return Ok(());
-                    }
-                    depth += path.len();
-                    let under = self.extension(node);
-                    (under.child, under.reference)
-                }
-            };
+        while let Some((hook, below)) = self.next(node, depth, key) {
+            let (child, reference) = self.hooked(hook);
             if child == NONE {
-                return Err(prefix(key, depth));
+                return Err(prefix(key, below));
             }
             if matches!(reference, Reference::Hash(_)) {
-                nodes.push(self.encoding(child, depth).into());
+                nodes.push(self.encoding(child, below).into());
             }
-            node = child;
+            (node, depth) = (child, below);
         }
+        Ok(())
     }
 }

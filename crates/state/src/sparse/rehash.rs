@@ -105,7 +105,8 @@ impl Rehash {
         self.levels[0].clear();
         self.levels[0].extend(jobs);
         self.references.clear();
-        self.references.resize(self.levels[0].len(), Reference::Stale);
+        self.references
+            .resize(self.levels[0].len(), Reference::Stale);
         let depth = self.gather(arenas);
         for level in (0..depth).rev() {
             let jobs = std::mem::take(&mut self.levels[level]);

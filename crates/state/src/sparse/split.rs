@@ -105,7 +105,11 @@ impl Split {
 
     /// The part that holds a key.
     pub(super) fn part_of(&self, key: &[u8; 32]) -> usize {
-        if self.is_whole() { 0 } else { usize::from(key[0]) }
+        if self.is_whole() {
+            0
+        } else {
+            usize::from(key[0])
+        }
     }
 
     pub(super) fn child(&self, nibble: u8) -> Child {
@@ -132,7 +136,9 @@ impl Split {
     /// The encoding of the root of a split trie; `None` when it is empty.
     pub(super) fn root_encoding(&self) -> Option<Vec<u8>> {
         let mut present = (0u8..).zip(&self.top.children);
-        let mut present = present.by_ref().filter(|(_, child)| !matches!(child, Child::Empty));
+        let mut present = present
+            .by_ref()
+            .filter(|(_, child)| !matches!(child, Child::Empty));
         let (first, only) = present.next()?;
         if present.next().is_some() {
             let references = (0..16).map(|first| self.child_reference(first));
@@ -244,10 +250,19 @@ impl<'a, W: Keyed> Task<'a, W> {
         let mut parts = &mut split.parts[..];
         let mut first = 0;
         while let [write, ..] = writes {
-            let start = if depth == 0 { 0 } else { usize::from(write.key()[0]) };
+            let start = if depth == 0 {
+                0
+            } else {
+                usize::from(write.key()[0])
+            };
             let least = &writes[size.min(writes.len()) - 1];
-            let end = if depth == 0 { 0 } else { usize::from(least.key()[0]) };
-            let count = writes.partition_point(|write| depth == 0 || usize::from(write.key()[0]) <= end);
+            let end = if depth == 0 {
+                0
+            } else {
+                usize::from(least.key()[0])
+            };
+            let count =
+                writes.partition_point(|write| depth == 0 || usize::from(write.key()[0]) <= end);
             let (mine, rest) = writes.split_at(count);
             let (_, from) = parts.split_at_mut(start - first);
             let (these, beyond) = from.split_at_mut(end + 1 - start);
@@ -268,9 +283,14 @@ impl<'a, W: Keyed> Task<'a, W> {
         let mut parts = Vec::with_capacity(self.parts.len());
         while let [write, ..] = rest {
             let number = usize::from(write.key()[0]);
-            let count = rest.partition_point(|write| self.depth == 0 || usize::from(write.key()[0]) == number);
+            let count = rest
+                .partition_point(|write| self.depth == 0 || usize::from(write.key()[0]) == number);
             let (mine, after) = rest.split_at(count);
-            let number = if self.depth == 0 { 0 } else { number - self.first };
+            let number = if self.depth == 0 {
+                0
+            } else {
+                number - self.first
+            };
             parts.push((number, mine));
             rest = after;
         }
@@ -290,7 +310,12 @@ impl<W: Write> Keyed for W {
 }
 
 /// Computes the references of these parts' roots, and below.
-pub(super) fn rehash_parts(parts: &mut [Part], changed: &[usize], depth: usize, rehash: &mut Rehash) {
+pub(super) fn rehash_parts(
+    parts: &mut [Part],
+    changed: &[usize],
+    depth: usize,
+    rehash: &mut Rehash,
+) {
     let roots = changed.iter().filter(|number| parts[**number].root != NONE);
     let roots: Vec<RootJob> = roots
         .map(|number| RootJob {

@@ -31,10 +31,7 @@ impl Outcome {
 }
 
 /// The writes that continue with the same nibble, nibble by nibble.
-pub(super) fn groups<W: Write>(
-    mut writes: &[W],
-    depth: usize,
-) -> impl Iterator<Item = (u8, &[W])> {
+pub(super) fn groups<W: Write>(mut writes: &[W], depth: usize) -> impl Iterator<Item = (u8, &[W])> {
     std::iter::from_fn(move || {
         let nibble = nibble_at(writes.first()?.key(), depth);
         let same = |write: &W| nibble_at(write.key(), depth) == nibble;
@@ -136,7 +133,8 @@ impl Arena {
             Kind::Account | Kind::Slot => child,
             Kind::Branch => self.new_extension(prefix, child, reference),
             Kind::Extension => {
-                let path = Path::new(prefix.iter().copied()).join(self.extension_path(child).nibbles());
+                let path =
+                    Path::new(prefix.iter().copied()).join(self.extension_path(child).nibbles());
                 let under = self.extension(child);
                 self.free_node(child);
                 self.new_extension(path.nibbles(), under.child, under.reference)
@@ -150,7 +148,9 @@ impl Arena {
         let (start, end) = inside(writes, depth, path);
         let outside = writes[..start].iter().chain(&writes[end..]);
         let shared = outside.filter(|write| !write.is_delete());
-        let shared = shared.map(|write| shared_with(write.key(), depth, path)).min();
+        let shared = shared
+            .map(|write| shared_with(write.key(), depth, path))
+            .min();
         let Some(shared) = shared else {
             return self.apply_below_extension(node, depth, &writes[start..end]);
         };
@@ -158,7 +158,10 @@ impl Arena {
         let fork = depth + shared;
         let mut children = [NONE; 16];
         let mut kept = (path[shared], child, reference);
-        for (nibble, group) in groups(&writes[writes_sharing(writes, depth, &path[..shared])], fork) {
+        for (nibble, group) in groups(
+            &writes[writes_sharing(writes, depth, &path[..shared])],
+            fork,
+        ) {
             if nibble != kept.0 {
                 children[usize::from(nibble)] = self.build(group, fork + 1, NONE);
                 continue;
@@ -172,7 +175,12 @@ impl Arena {
     }
 
     /// Only what is below the extension changes.
-    fn apply_below_extension<W: Write>(&mut self, node: Ptr, depth: usize, writes: &[W]) -> Outcome {
+    fn apply_below_extension<W: Write>(
+        &mut self,
+        node: Ptr,
+        depth: usize,
+        writes: &[W],
+    ) -> Outcome {
         if writes.is_empty() {
             return Outcome::Same;
         }
@@ -324,6 +332,8 @@ fn writes_sharing<W: Write>(writes: &[W], depth: usize, path: &[u8]) -> std::ops
 /// How many nibbles a key shares with a path.
 pub(super) fn shared_with(key: &[u8; 32], depth: usize, path: &[u8]) -> usize {
     let nibbles = (depth..).map(|depth| nibble_at(key, depth));
-    let pairs = nibbles.zip(path).take_while(|(nibble, path)| nibble == *path);
+    let pairs = nibbles
+        .zip(path)
+        .take_while(|(nibble, path)| nibble == *path);
     pairs.count()
 }

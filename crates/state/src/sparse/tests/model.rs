@@ -42,12 +42,21 @@ impl Model {
 
     /// The writes that make this state from nothing.
     pub(crate) fn changes(&self) -> Changes {
-        let accounts = self.accounts.iter().map(|(key, (account, slots))| AccountChange {
-            key: *key,
-            account: Some(*account),
-            storage_wiped: false,
-            slots: slots.iter().map(|(key, value)| SlotWrite { key: *key, value: *value }).collect(),
-        });
+        let accounts = self
+            .accounts
+            .iter()
+            .map(|(key, (account, slots))| AccountChange {
+                key: *key,
+                account: Some(*account),
+                storage_wiped: false,
+                slots: slots
+                    .iter()
+                    .map(|(key, value)| SlotWrite {
+                        key: *key,
+                        value: *value,
+                    })
+                    .collect(),
+            });
         Changes::new(accounts.collect())
     }
 
@@ -78,7 +87,10 @@ impl Model {
         let absent = [B256::ZERO, B256::repeat_byte(0x11), *key];
         for slot in slots.keys().chain(&absent) {
             let proof = trie.storage_proof(key, slot).expect("all is resolved");
-            prop_assert_eq!(&proof, &persistent(&slot_leaves).proof(&Nibbles::unpack(slot)));
+            prop_assert_eq!(
+                &proof,
+                &persistent(&slot_leaves).proof(&Nibbles::unpack(slot))
+            );
             check_proof(stored.root, slot, slot_leaves.get(slot), &proof)?;
             let value = slots.get(slot).copied().unwrap_or_default();
             prop_assert_eq!(trie.slot(key, slot), Ok(value));
@@ -103,7 +115,9 @@ pub(crate) fn storage_root(slots: &Slots) -> B256 {
 
 fn slot_leaves(slots: &Slots) -> BTreeMap<B256, Vec<u8>> {
     let leaves = slots.iter();
-    leaves.map(|(key, value)| (*key, alloy_rlp::encode(value))).collect()
+    leaves
+        .map(|(key, value)| (*key, alloy_rlp::encode(value)))
+        .collect()
 }
 
 fn builder_root(leaves: &BTreeMap<B256, Vec<u8>>) -> B256 {
@@ -115,7 +129,11 @@ fn builder_root(leaves: &BTreeMap<B256, Vec<u8>>) -> B256 {
 }
 
 fn persistent(leaves: &BTreeMap<B256, Vec<u8>>) -> Trie<Vec<u8>> {
-    Trie::of(leaves.iter().map(|(key, leaf)| (Nibbles::unpack(key), leaf.clone())))
+    Trie::of(
+        leaves
+            .iter()
+            .map(|(key, leaf)| (Nibbles::unpack(key), leaf.clone())),
+    )
 }
 
 fn check_proof(
@@ -159,23 +177,34 @@ fn any_value() -> impl Strategy<Value = U256> {
 }
 
 fn any_change() -> impl Strategy<Value = AccountChange> {
-    let account = (any_value(), any_value(), any::<bool>()).prop_map(|(nonce, balance, code)| Account {
-        nonce: nonce.as_limbs()[0],
-        balance,
-        code_hash: if code { B256::repeat_byte(7) } else { Account::default().code_hash },
-    });
+    let account =
+        (any_value(), any_value(), any::<bool>()).prop_map(|(nonce, balance, code)| Account {
+            nonce: nonce.as_limbs()[0],
+            balance,
+            code_hash: if code {
+                B256::repeat_byte(7)
+            } else {
+                Account::default().code_hash
+            },
+        });
     let slots = prop_oneof![
         3 => btree_map(any_key(), any_value(), 0..8),
         1 => btree_map(any_key(), any_value(), 0..60),
     ];
     let account = proptest::option::weighted(0.7, account);
     (account, proptest::bool::weighted(0.1), slots).prop_map(|(account, storage_wiped, slots)| {
-        let slots = slots.into_iter().map(|(key, value)| SlotWrite { key, value });
+        let slots = slots
+            .into_iter()
+            .map(|(key, value)| SlotWrite { key, value });
         AccountChange {
             key: B256::ZERO,
             account,
             storage_wiped,
-            slots: if account.is_some() { slots.collect() } else { Vec::new() },
+            slots: if account.is_some() {
+                slots.collect()
+            } else {
+                Vec::new()
+            },
         }
     })
 }
@@ -183,13 +212,20 @@ fn any_change() -> impl Strategy<Value = AccountChange> {
 pub(crate) fn any_batches() -> impl Strategy<Value = Vec<Vec<AccountChange>>> {
     let batch = btree_map(any_key(), any_change(), 0..24).prop_map(|changes| {
         let changes = changes.into_iter();
-        changes.map(|(key, change)| AccountChange { key, ..change }).collect()
+        changes
+            .map(|(key, change)| AccountChange { key, ..change })
+            .collect()
     });
     // A few accounts of a small set come again and again, so that storage grows and is wiped.
     let again = btree_map(0u8..6, any_change(), 0..6).prop_map(|changes| {
         let changes = changes.into_iter();
         let key = |number| B256::repeat_byte(number * 0x11);
-        changes.map(|(number, change)| AccountChange { key: key(number), ..change }).collect()
+        changes
+            .map(|(number, change)| AccountChange {
+                key: key(number),
+                ..change
+            })
+            .collect()
     });
     vec(prop_oneof![batch, again], 1..8)
 }

@@ -18,8 +18,14 @@ impl Model {
     fn leaves_of(&self, missing: &Missing) -> Leaves {
         let inside = |key: &B256| Nibbles::unpack(key).starts_with(&missing.path);
         if let Some(account) = missing.account {
-            let slots = self.accounts[&account].1.iter().filter(|(key, _)| inside(key));
-            let slots = slots.map(|(key, value)| SlotWrite { key: *key, value: *value });
+            let slots = self.accounts[&account]
+                .1
+                .iter()
+                .filter(|(key, _)| inside(key));
+            let slots = slots.map(|(key, value)| SlotWrite {
+                key: *key,
+                value: *value,
+            });
             return Leaves::Slots(slots.collect());
         }
         let accounts = self.accounts.iter().filter(|(key, _)| inside(key));
@@ -72,28 +78,40 @@ impl Model {
             touched.account_key(*key);
             touched.slot_key(*key, B256::ZERO);
             if let Some((_, slots)) = self.accounts.get(key) {
-                slots.keys().take(3).for_each(|slot| touched.slot_key(*key, *slot));
+                slots
+                    .keys()
+                    .take(3)
+                    .for_each(|slot| touched.slot_key(*key, *slot));
             }
         }
         touched
     }
 }
 
-/// What to drop before a batch: of an account's storage or of the accounts, and how deep.
-fn any_drops() -> impl Strategy<Value = Vec<(bool, B256, B256, usize)>> {
+/// What to drop before a batch: whether storage, near which keys, and how deep.
+type Drop = (bool, B256, B256, usize);
+
+fn any_drops() -> impl Strategy<Value = Vec<Drop>> {
     vec((any::<bool>(), any_key(), any_key(), 0usize..8), 0..12)
 }
 
-fn drop_some(trie: &mut SparseTrie, model: &Model, drops: &[(bool, B256, B256, usize)]) {
+fn drop_some(trie: &mut SparseTrie, model: &Model, drops: &[Drop]) {
     for (storage, near, slot, depth) in drops {
-        let account = model.accounts.range::<B256, _>(near..).next().map(|(key, _)| *key);
+        let account = model
+            .accounts
+            .range::<B256, _>(near..)
+            .next()
+            .map(|(key, _)| *key);
         let Some(account) = account else {
             continue;
         };
         match storage {
             true => {
                 let slots = &model.accounts[&account].1;
-                let slot = slots.range::<B256, _>(slot..).next().map_or(*slot, |(key, _)| *key);
+                let slot = slots
+                    .range::<B256, _>(slot..)
+                    .next()
+                    .map_or(*slot, |(key, _)| *key);
                 trie.drop_subtrie(Some(&account), &Nibbles::unpack(slot).slice(..*depth));
             }
             false => {
@@ -208,7 +226,10 @@ impl Witness {
     fn check_reads(&self, model: &Model, key: &B256) -> Result<(), TestCaseError> {
         let leaf = self.trie().account_leaf(key).expect("it was touched");
         let account = model.accounts.get(key);
-        prop_assert_eq!(leaf.map(|(arena, leaf)| arena.account(leaf)), account.map(|found| found.0));
+        prop_assert_eq!(
+            leaf.map(|(arena, leaf)| arena.account(leaf)),
+            account.map(|found| found.0)
+        );
         let slots = account.map(|(_, slots)| slots.clone()).unwrap_or_default();
         for slot in slots.keys().take(3).chain([&B256::ZERO]) {
             let value = slots.get(slot).copied().unwrap_or_default();

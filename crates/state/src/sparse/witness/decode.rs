@@ -1,7 +1,8 @@
 //! From bytes of anyone to a witness of a trusted root, or an error.
 
 use super::{
-    ACCOUNT, BRANCH, EMPTY, EXTENSION, HAS_CODE, HAS_STORAGE, HASH, SLOT, VERSION, WITNESS_BYTES_MAX,
+    ACCOUNT, BRANCH, EMPTY, EXTENSION, HAS_CODE, HAS_STORAGE, HASH, SLOT, VERSION,
+    WITNESS_BYTES_MAX,
 };
 use crate::diff::StateDiff;
 use crate::reader::{Account, ReadFault, StateReader};
@@ -98,7 +99,11 @@ impl Witness {
         accounts.parts[0].arena = arena;
         accounts.parts[0].root = root;
         if root != NONE {
-            let job = RootJob { arena: 0, node: root, depth: 0 };
+            let job = RootJob {
+                arena: 0,
+                node: root,
+                depth: 0,
+            };
             let reference = rehash.run(&mut accounts.parts, [job].iter())[0];
             accounts.parts[0].reference = reference;
         }
@@ -125,7 +130,11 @@ impl Witness {
     }
 
     /// The root after a block's writes, which this witness then is of.
-    pub fn apply(&mut self, diff: &StateDiff, pool: Option<&ThreadPool>) -> Result<StateRoot, WitnessGap> {
+    pub fn apply(
+        &mut self,
+        diff: &StateDiff,
+        pool: Option<&ThreadPool>,
+    ) -> Result<StateRoot, WitnessGap> {
         self.apply_changes(&Changes::of(diff, Lanes::Widest), pool)
     }
 
@@ -237,12 +246,15 @@ impl<'a> Reader<'a> {
         let length = usize::from(self.byte()?);
         self.ensure(length > 0 && spot.depth + length < KEY_NIBBLES)?;
         let packed = self.take(length.div_ceil(2))?;
-        let path = Path::new((0..length).map(|index| packed[index / 2] >> (4 * (1 - index % 2)) & 0x0f));
+        let path =
+            Path::new((0..length).map(|index| packed[index / 2] >> (4 * (1 - index % 2)) & 0x0f));
         let unused = length % 2 == 1 && packed[length / 2] & 0x0f != 0;
         self.ensure(!unused)?;
         let mut below = spot;
         for nibble in path.nibbles() {
-            below = below.below(*nibble).ok_or(WitnessError::Malformed(self.at))?;
+            below = below
+                .below(*nibble)
+                .ok_or(WitnessError::Malformed(self.at))?;
         }
         let (child, reference) = self.node(below)?;
         self.ensure(child == NONE || self.arena.kind(child) == Kind::Branch)?;
@@ -255,7 +267,9 @@ impl<'a> Reader<'a> {
         let from = spot.depth / 2;
         key[from..].copy_from_slice(self.take(32 - from)?);
         let odd = !spot.depth.is_multiple_of(2);
-        self.ensure(!odd || nibble_at(&key, spot.depth - 1) == nibble_at(&spot.key, spot.depth - 1))?;
+        self.ensure(
+            !odd || nibble_at(&key, spot.depth - 1) == nibble_at(&spot.key, spot.depth - 1),
+        )?;
         Ok(key.into())
     }
 
@@ -289,7 +303,9 @@ impl<'a> Reader<'a> {
         }
         let value = Some((account, stored));
         let mut block = [0; LEAF_BYTES_MAX];
-        Ok(self.arena.place(AccountWrite { key, value }.leaf(&mut block)))
+        Ok(self
+            .arena
+            .place(AccountWrite { key, value }.leaf(&mut block)))
     }
 
     fn stored(&mut self) -> Result<Stored, WitnessError> {
@@ -302,7 +318,11 @@ impl<'a> Reader<'a> {
                 root: hash.into(),
             });
         }
-        let job = RootJob { arena: 0, node, depth: 0 };
+        let job = RootJob {
+            arena: 0,
+            node,
+            depth: 0,
+        };
         let arenas = std::slice::from_mut(&mut self.arena);
         let root = match self.rehash.run(arenas, [job].iter())[0] {
             Reference::Hash(hash) => hash.into(),

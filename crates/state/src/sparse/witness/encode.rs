@@ -6,6 +6,7 @@ use crate::sparse::changes::Changes;
 use crate::sparse::check::prefix;
 use crate::sparse::leaf::{Place, SLOT_VALUE_AT};
 use crate::sparse::node::{KEY_NIBBLES, Kind, Reference, nibble_at};
+use crate::sparse::read::InArena;
 use crate::sparse::split::{Child, Split};
 use crate::sparse::trie::{Missing, SparseTrie};
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
@@ -49,11 +50,8 @@ impl Touched {
     fn add_changes(&mut self, trie: &SparseTrie, changes: &Changes) {
         for change in changes.accounts() {
             self.account_key(change.key);
-            if !change.storage_wiped {
-                for slot in &change.slots {
-                    self.slot_key(change.key, slot.key);
-                }
-            }
+            let slots = change.slots.iter().filter(|_| !change.storage_wiped);
+            slots.for_each(|slot| self.slot_key(change.key, slot.key));
         }
         for (account, needs) in trie.needs(changes) {
             let goals = match account {
@@ -83,7 +81,11 @@ impl SparseTrie {
             account: None,
             out: vec![VERSION],
         };
-        let goals: Vec<(B256, usize)> = touched.accounts.iter().map(|(key, to)| (*key, *to)).collect();
+        let goals: Vec<(B256, usize)> = touched
+            .accounts
+            .iter()
+            .map(|(key, to)| (*key, *to))
+            .collect();
         writer.split(&self.accounts, &goals)?;
         let mut out = writer.out;
         put_length(&mut out, codes.len());
@@ -168,7 +170,9 @@ impl Writer<'_> {
             self.extension_head(&[first]);
         }
         let part = |second: u8| &split.parts[usize::from(first << 4 | second)];
-        let seconds: Vec<u8> = (0..16).filter(|second| part(*second).root != NONE).collect();
+        let seconds: Vec<u8> = (0..16)
+            .filter(|second| part(*second).root != NONE)
+            .collect();
         self.branch_head(&seconds);
         for second in seconds {
             let (part, goals) = (part(second), goals_below(goals, 1, second));
@@ -205,7 +209,7 @@ impl Writer<'_> {
             Kind::Extension => {
                 let path = part.arena.extension_path(part.root);
                 let joined = [&place[depth..], path.nibbles()].concat();
-                self.extension(&part.arena, part.root, &joined, 2, below)
+                self.extension((&part.arena, part.root), &joined, 2, below)
             }
         }
     }
@@ -225,18 +229,24 @@ impl Writer<'_> {
                 for nibble in nibbles {
                     let child = arena.child(node, head, nibble);
                     let reference = arena.reference(node, head, nibble);
-                    self.child(arena, (child, reference), depth + 1, goals_below(goals, depth, nibble))?;
+                    self.child(
+                        arena,
+                        (child, reference),
+                        depth + 1,
+                        goals_below(goals, depth, nibble),
+                    )?;
                 }
                 Ok(())
             }
             Kind::Extension => {
                 let path = arena.extension_path(node);
-                self.extension(arena, node, path.nibbles(), depth, goals)
+                self.extension((arena, node), path.nibbles(), depth, goals)
             }
             Kind::Slot => {
                 self.key(SLOT, arena.key(node), depth);
                 let value = &arena.leaf_block(node)[SLOT_VALUE_AT..];
-                self.out.push(u8::try_from(value.len()).expect("at most 32"));
+                self.out
+                    .push(u8::try_from(value.len()).expect("at most 32"));
                 self.out.extend_from_slice(value);
                 Ok(())
             }
@@ -247,8 +257,7 @@ impl Writer<'_> {
     /// An extension whose path is written as `shown`, at `depth`.
     fn extension(
         &mut self,
-        arena: &Arena,
-        node: Ptr,
+        (arena, node): InArena<'_>,
         shown: &[u8],
         depth: usize,
         goals: &[(B256, usize)],
@@ -292,8 +301,10 @@ impl Writer<'_> {
         let balance = account.balance.to_be_bytes_trimmed_vec();
         let has_storage = stored.place != Place::Empty;
         let flags = u8::from(account.has_code()) * HAS_CODE + u8::from(has_storage) * HAS_STORAGE;
-        let lengths = [nonce.len(), balance.len()].map(|length| u8::try_from(length).expect("at most 32"));
-        self.out.extend_from_slice(&[flags | lengths[0] << 4, lengths[1]]);
+        let lengths =
+            [nonce.len(), balance.len()].map(|length| u8::try_from(length).expect("at most 32"));
+        self.out
+            .extend_from_slice(&[flags | lengths[0] << 4, lengths[1]]);
         self.out.extend_from_slice(nonce);
         self.out.extend_from_slice(&balance);
         if account.has_code() {
@@ -331,7 +342,8 @@ impl Writer<'_> {
 
     fn extension_head(&mut self, path: &[u8]) {
         self.out.push(EXTENSION);
-        self.out.push(u8::try_from(path.len()).expect("shorter than a key"));
+        self.out
+            .push(u8::try_from(path.len()).expect("shorter than a key"));
         for pair in path.chunks(2) {
             self.out.push(pair[0] << 4 | pair.get(1).unwrap_or(&0));
         }
