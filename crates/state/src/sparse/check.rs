@@ -100,10 +100,17 @@ impl Arena {
         matches!(self.kind(node), Kind::Account | Kind::Slot)
     }
 
-    /// Notes what these writes need below a node that is resolved.
-    pub(super) fn check<W: Write>(&self, node: Ptr, depth: usize, writes: &[W], needs: &mut Needs) {
-        if node != NONE {
-            self.fate(node, depth, writes, needs);
+    /// Notes what these writes need below a resolved root. Whether they leave anything there.
+    pub(super) fn check<W: Write>(
+        &self,
+        root: Ptr,
+        depth: usize,
+        writes: &[W],
+        needs: &mut Needs,
+    ) -> bool {
+        match root {
+            NONE => !writes.iter().all(Write::is_delete),
+            root => self.fate(root, depth, writes, needs) == Fate::Kept,
         }
     }
 

@@ -1,5 +1,6 @@
 //! The state trie: accounts, and below each of them its storage.
 
+use super::arena::NONE;
 use super::changes::{AccountChange, Changes};
 use super::check::{Found, Needs};
 use super::keccak::Lanes;
@@ -138,7 +139,9 @@ impl SparseTrie {
             match part.arena.stored(leaf).place {
                 Place::Empty => continue,
                 Place::Unresolved => needs.unresolved.push(Nibbles::new()),
-                Place::Small(root) => part.arena.check(root, 0, &change.slots, &mut needs),
+                Place::Small(root) => {
+                    part.arena.check(root, 0, &change.slots, &mut needs);
+                }
                 Place::Large => needs = self.large[&change.key].needs(&change.slots),
             }
             all.push((Some(change.key), needs));
@@ -242,14 +245,47 @@ impl Split {
     /// What these writes need.
     fn needs<W: Write>(&self, mut writes: &[W]) -> Needs {
         let mut needs = Needs::default();
+        let mut left: Vec<bool> = self.parts.iter().map(|part| part.root != NONE).collect();
+        let mut touched = vec![false; left.len()];
         while let [write, ..] = writes {
             let number = self.part_of(write.key());
             let count = writes.partition_point(|write| self.part_of(write.key()) == number);
-            let part = &self.parts[number];
-            part.arena
-                .check(part.root, self.depth(), &writes[..count], &mut needs);
+            let (part, depth) = (&self.parts[number], self.depth());
+            left[number] = part
+                .arena
+                .check(part.root, depth, &writes[..count], &mut needs);
+            touched[number] = true;
             writes = &writes[count..];
+        }
+        if !self.is_whole() {
+            needs.siblings.extend(lone_above(&left, &touched));
         }
         needs
     }
+}
+
+/// The nodes above the parts of a split trie, or their roots, that are left alone untouched where others
+/// were written: in a trie that is whole they take their parent's place.
+fn lone_above(left: &[bool], touched: &[bool]) -> Vec<Nibbles> {
+    let mut lone = Vec::new();
+    let mut firsts = Vec::new();
+    for first in 0u8..16 {
+        let parts = usize::from(first) * 16..usize::from(first) * 16 + 16;
+        let mut seconds = (0u8..16).zip(parts.clone()).filter(|(_, part)| left[*part]);
+        let only = (seconds.next(), seconds.next());
+        let any_touched = touched[parts].contains(&true);
+        if let (Some((second, part)), None) = only
+            && any_touched
+            && !touched[part]
+        {
+            lone.push(Nibbles::from_nibbles([first, second]));
+        }
+        if only.0.is_some() {
+            firsts.push((first, any_touched));
+        }
+    }
+    if let [(first, false)] = firsts[..] {
+        lone.push(Nibbles::from_nibbles([first]));
+    }
+    lone
 }
