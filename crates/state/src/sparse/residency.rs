@@ -117,7 +117,7 @@ impl SparseTrie {
         };
         let (part, hook) = search.hook(path);
         let dropped = hook.is_some_and(|hook| part.arena.unhook(hook));
-        if dropped && account.is_none() {
+        if dropped && (account.is_none() || path.is_empty()) {
             self.forget_unheld();
         }
         dropped
