@@ -30,6 +30,7 @@ mod trie;
 mod update;
 mod warm;
 pub mod witness;
+mod write;
 
 pub use changes::{AccountChange, Changes};
 pub use keccak::Lanes;

@@ -6,6 +6,8 @@
 //!
 //! Prints one line per measurement: median and minimum of CPU seconds and of wall seconds.
 
+#![expect(clippy::print_stdout, reason = "a bench reports")]
+
 use alloy_primitives::{B256, U256};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use state::Account;

@@ -2,8 +2,8 @@
 
 use super::arena::{Arena, NONE, Ptr};
 use super::leaf::Write;
-use super::node::{Kind, nibble_at};
-use super::update::{groups, inside};
+use super::node::{Kind, Reference, nibble_at};
+use super::update::{groups, inside, shared_with};
 use alloy_trie::Nibbles;
 
 /// Where the search for a key ends.
@@ -13,6 +13,15 @@ pub(super) enum Found {
     Absent,
     /// At a node known by its hash only, after so many nibbles.
     Unresolved(usize),
+}
+
+/// Where a node hangs.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Hook {
+    Branch(Ptr, u8),
+    Extension(Ptr),
+    /// The root of the storage of this account.
+    Account(Ptr),
 }
 
 /// Paths of nodes that a batch of writes needs.
@@ -35,47 +44,73 @@ impl Arena {
     /// Looks for a key below a node.
     pub(super) fn find(&self, mut node: Ptr, mut depth: usize, key: &[u8; 32]) -> Found {
         while node != NONE {
-            match self.kind(node) {
-                Kind::Account | Kind::Slot => {
-                    return match self.key(node) == key {
-                        true => Found::Leaf(node),
-                        false => Found::Absent,
-                    };
-                }
-                Kind::Branch => {
-                    let (head, nibble) = (self.branch(node), nibble_at(key, depth));
-                    if !head.has(nibble) {
-                        return Found::Absent;
-                    }
-                    node = self.child(node, head, nibble);
-                    depth += 1;
-                }
-                Kind::Extension => {
-                    let path = self.extension_path(node);
-                    let path = path.nibbles();
-                    if super::update::shared_with(key, depth, path) != path.len() {
-                        return Found::Absent;
-                    }
-                    node = self.extension(node).child;
-                    depth += path.len();
-                }
+            if self.is_leaf(node) {
+                return match self.key(node) == key {
+                    true => Found::Leaf(node),
+                    false => Found::Absent,
+                };
+            }
+            match self.next(node, depth, key) {
+                Some((hook, below)) => (node, depth) = (self.hooked(hook).0, below),
+                None => return Found::Absent,
             }
         }
         Found::Unresolved(depth)
     }
 
-    /// Notes what these writes need below a node that is resolved, or not there; says whether they
-    /// leave anything.
+    /// Where the path of a key goes on from a node, and the depth there; `None` where it ends.
+    pub(super) fn next(&self, node: Ptr, depth: usize, key: &[u8; 32]) -> Option<(Hook, usize)> {
+        match self.kind(node) {
+            Kind::Branch => {
+                let nibble = nibble_at(key, depth);
+                let present = self.branch(node).has(nibble);
+                present.then_some((Hook::Branch(node, nibble), depth + 1))
+            }
+            Kind::Extension => {
+                let path = self.extension_path(node);
+                let path = path.nibbles();
+                let shared = shared_with(key, depth, path) == path.len();
+                shared.then_some((Hook::Extension(node), depth + path.len()))
+            }
+            Kind::Account | Kind::Slot => None,
+        }
+    }
+
+    /// The node at a hook, if it is in memory, and what the parent holds of it.
+    pub(super) fn hooked(&self, hook: Hook) -> (Ptr, Reference) {
+        match hook {
+            Hook::Branch(node, nibble) => {
+                let head = self.branch(node);
+                let child = self.child(node, head, nibble);
+                (child, self.reference(node, head, nibble))
+            }
+            Hook::Extension(node) => {
+                let extension = self.extension(node);
+                (extension.child, extension.reference)
+            }
+            Hook::Account(leaf) => {
+                let stored = self.stored(leaf);
+                let root = stored.small_root().unwrap_or(NONE);
+                (root, Reference::Hash(stored.root.0))
+            }
+        }
+    }
+
+    pub(super) fn is_leaf(&self, node: Ptr) -> bool {
+        matches!(self.kind(node), Kind::Account | Kind::Slot)
+    }
+
+    /// Notes what these writes need below a resolved root. Whether they leave anything there.
     pub(super) fn check<W: Write>(
         &self,
-        node: Ptr,
+        root: Ptr,
         depth: usize,
         writes: &[W],
         needs: &mut Needs,
     ) -> bool {
-        match node {
-            NONE => writes.iter().any(|write| !write.is_delete()),
-            node => self.fate(node, depth, writes, needs) == Fate::Kept,
+        match root {
+            NONE => !writes.iter().all(Write::is_delete),
+            root => self.fate(root, depth, writes, needs) == Fate::Kept,
         }
     }
 
@@ -137,13 +172,11 @@ impl Arena {
                 left |= u16::from(!group.iter().all(Write::is_delete)) << nibble;
                 continue;
             }
-            match self.child(node, head, nibble) {
-                NONE => needs.unresolved.push(prefix(group[0].key(), depth + 1)),
-                child => {
-                    if self.fate(child, depth + 1, group, needs) == Fate::Gone {
-                        left &= !(1 << nibble);
-                    }
-                }
+            let child = self.child(node, head, nibble);
+            if child == NONE {
+                needs.unresolved.push(prefix(group[0].key(), depth + 1));
+            } else if self.fate(child, depth + 1, group, needs) == Fate::Gone {
+                left &= !(1 << nibble);
             }
         }
         if left == 0 {

@@ -2,7 +2,7 @@
 
 use super::arena::{Arena, Ptr};
 use super::leaf::{header_length, put_header};
-use super::node::{BranchHead, Kind, Reference};
+use super::node::{BranchHead, Kind, Reference, bits};
 use alloy_rlp::EMPTY_STRING_CODE;
 
 /// The longest encoding: a branch of sixteen hashes.
@@ -48,14 +48,10 @@ impl Arena {
 
     fn branch_payload(&self, node: Ptr, head: BranchHead) -> usize {
         let mut payload = 17 + 32 * head.count();
-        if head.embedded != 0 {
-            let references = self.references_at(node, head);
-            for (rank, nibble) in head.nibbles().enumerate() {
-                if head.hashed >> nibble & 1 == 0 {
-                    let length = embedded_length(self.bytes()[references + 32 * rank]);
-                    payload -= 33 - length;
-                }
-            }
+        let references = self.references_at(node, head);
+        for nibble in bits(head.embedded) {
+            let first = self.bytes()[references + 32 * head.rank(nibble)];
+            payload -= 33 - embedded_length(first);
         }
         payload
     }

@@ -6,11 +6,13 @@ use super::leaf::Place;
 use super::node::{Kind, Reference, nibble_at};
 use super::split::{Child, Split};
 use super::trie::{Missing, SparseTrie};
-use super::update::shared_with;
 use crate::reader::Account;
 use crate::snapshot::{AccountProof, StorageProof};
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy_trie::EMPTY_ROOT_HASH;
+
+/// A leaf and the arena it is in.
+pub(super) type InArena<'a> = (&'a Arena, Ptr);
 
 impl SparseTrie {
     /// The account at an address.
@@ -51,7 +53,7 @@ impl SparseTrie {
         })
     }
 
-    pub(super) fn account_leaf(&self, key: &B256) -> Result<Option<(&Arena, Ptr)>, Missing> {
+    pub(super) fn account_leaf(&self, key: &B256) -> Result<Option<InArena<'_>>, Missing> {
         match self.accounts.find(key) {
             (arena, Found::Leaf(leaf)) => Ok(Some((arena, leaf))),
             (_, Found::Absent) => Ok(None),
@@ -195,38 +197,16 @@ impl Arena {
         nodes: &mut Vec<Bytes>,
     ) -> Result<(), alloy_trie::Nibbles> {
         let (mut node, mut depth) = (node, depth);
-        loop {
-            let (child, reference) = match self.kind(node) {
-                Kind::Account | Kind::Slot => return Ok(()),
-                Kind::Branch => {
-                    let (head, nibble) = (self.branch(node), nibble_at(key, depth));
-                    if !head.has(nibble) {
-                        return Ok(());
-                    }
-                    depth += 1;
-                    (
-                        self.child(node, head, nibble),
-                        self.reference(node, head, nibble),
-                    )
-                }
-                Kind::Extension => {
-                    let path = self.extension_path(node);
-                    let path = path.nibbles();
-                    if shared_with(key, depth, path) != path.len() {
-                        return Ok(());
-                    }
-                    depth += path.len();
-                    let under = self.extension(node);
-                    (under.child, under.reference)
-                }
-            };
+        while let Some((hook, below)) = self.next(node, depth, key) {
+            let (child, reference) = self.hooked(hook);
             if child == NONE {
-                return Err(prefix(key, depth));
+                return Err(prefix(key, below));
             }
             if matches!(reference, Reference::Hash(_)) {
-                nodes.push(self.encoding(child, depth).into());
+                nodes.push(self.encoding(child, below).into());
             }
-            node = child;
+            (node, depth) = (child, below);
         }
+        Ok(())
     }
 }

@@ -9,8 +9,9 @@
 //! the limit can't be met otherwise. Writes are what keeps a subtrie: reads change nothing.
 
 use super::arena::{Arena, NONE, Ptr};
+use super::check::{Found, Hook};
 use super::leaf::{AccountWrite, Place, SlotWrite, Stored, Write};
-use super::node::{Kind, Reference, nibble_at};
+use super::node::{Kind, Reference};
 use super::rehash::{Rehash, RootJob};
 use super::split::{PARTS, Part, Split};
 use super::trie::{Missing, SparseTrie};
@@ -18,6 +19,7 @@ use super::update::shared_with;
 use crate::reader::Account;
 use alloy_primitives::{B256, keccak256};
 use alloy_trie::{EMPTY_ROOT_HASH, Nibbles};
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 /// The largest subtrie that is dropped as one while others of its kind are left.
@@ -66,12 +68,13 @@ pub enum ResolveError {
     NotMissing(Missing),
 }
 
-/// Where a child hangs.
-#[derive(Clone, Copy, Debug)]
-enum Hook {
-    Branch(Ptr, u8),
-    Extension(Ptr),
-    Account(Ptr),
+/// Where to look for a path.
+struct Search<'a> {
+    part: &'a mut Part,
+    root: Ptr,
+    depth: usize,
+    /// Whose storage it is in, when that has no parts of its own.
+    account: Option<Ptr>,
 }
 
 impl SparseTrie {
@@ -109,16 +112,12 @@ impl SparseTrie {
 
     /// Drops the subtrie at a path, if there is a node and it has a hash. Whether it did.
     pub fn drop_subtrie(&mut self, account: Option<&B256>, path: &Nibbles) -> bool {
-        let Some((part, root, depth, leaf)) = self.subtrie(account, path) else {
+        let Some(search) = self.subtrie(account, path) else {
             return false;
         };
-        let hook = match (path.is_empty(), leaf) {
-            (true, Some(leaf)) => Some(Hook::Account(leaf)),
-            (true, None) => None,
-            (false, _) => part.arena.hook(root, depth, path),
-        };
+        let (part, hook) = search.hook(path);
         let dropped = hook.is_some_and(|hook| part.arena.unhook(hook));
-        if dropped && account.is_none() {
+        if dropped && (account.is_none() || path.is_empty()) {
             self.forget_unheld();
         }
         dropped
@@ -140,12 +139,7 @@ impl SparseTrie {
     ) -> Result<(), ResolveError> {
         let not_missing = || ResolveError::NotMissing(missing.clone());
         let found = self.subtrie(missing.account.as_ref(), &missing.path);
-        let (part, root, depth, leaf) = found.ok_or_else(not_missing)?;
-        let hook = match (missing.path.is_empty(), leaf) {
-            (true, Some(leaf)) => Some(Hook::Account(leaf)),
-            (true, None) => None,
-            (false, _) => part.arena.hook(root, depth, &missing.path),
-        };
+        let (part, hook) = found.ok_or_else(not_missing)?.hook(&missing.path);
         let hook = hook.filter(|hook| part.arena.hooked(*hook).0 == NONE);
         let hook = hook.ok_or_else(not_missing)?;
         let rebuilt = match (leaves, missing.account) {
@@ -163,37 +157,44 @@ impl SparseTrie {
     }
 
     /// The part and root below which a path is; for small storage also the account's leaf.
-    fn subtrie(
-        &mut self,
-        account: Option<&B256>,
-        path: &Nibbles,
-    ) -> Option<(&mut Part, Ptr, usize, Option<Ptr>)> {
+    fn subtrie(&mut self, account: Option<&B256>, path: &Nibbles) -> Option<Search<'_>> {
         let Some(key) = account else {
             return self.accounts.part_at(path);
         };
-        let (number, depth) = (self.accounts.part_of(key), self.accounts.depth());
-        let (_, leaf) = self.account_leaf(key).ok()??;
-        let part = &self.accounts.parts[number];
-        let place = part.arena.stored(leaf).place;
-        debug_assert!(depth <= 2, "a part is at most two nibbles down");
-        match place {
-            Place::Empty => None,
-            Place::Large if path.is_empty() => {
-                Some((&mut self.accounts.parts[number], NONE, 0, Some(leaf)))
-            }
-            Place::Large => self.large.get_mut(key)?.part_at(path),
-            Place::Unresolved => Some((&mut self.accounts.parts[number], NONE, 0, Some(leaf))),
-            Place::Small(root) => Some((&mut self.accounts.parts[number], root, 0, Some(leaf))),
-        }
+        let number = self.accounts.part_of(key);
+        let (arena, leaf) = self.account_leaf(key).ok()??;
+        let root = match arena.stored(leaf).place {
+            Place::Empty => return None,
+            Place::Large if !path.is_empty() => return self.large.get_mut(key)?.part_at(path),
+            Place::Large | Place::Unresolved => NONE,
+            Place::Small(root) => root,
+        };
+        Some(Search {
+            part: &mut self.accounts.parts[number],
+            root,
+            depth: 0,
+            account: Some(leaf),
+        })
     }
 
     /// Drops the large storage tries whose accounts were dropped.
     fn forget_unheld(&mut self) {
         let accounts = &self.accounts;
         self.large.retain(|key, _| match accounts.find(key) {
-            (arena, super::check::Found::Leaf(leaf)) => arena.stored(leaf).place == Place::Large,
+            (arena, Found::Leaf(leaf)) => arena.stored(leaf).place == Place::Large,
             _ => false,
         });
+    }
+}
+
+impl<'a> Search<'a> {
+    /// Where the node with this path hangs, in memory or not.
+    fn hook(self, path: &Nibbles) -> (&'a mut Part, Option<Hook>) {
+        let hook = match path.is_empty() {
+            true => self.account.map(Hook::Account),
+            false => self.part.arena.hook(self.root, self.depth, path),
+        };
+        (self.part, hook)
     }
 }
 
@@ -223,7 +224,7 @@ impl Split {
     }
 
     /// The part whose root is above a path.
-    fn part_at(&mut self, path: &Nibbles) -> Option<(&mut Part, Ptr, usize, Option<Ptr>)> {
+    fn part_at(&mut self, path: &Nibbles) -> Option<Search<'_>> {
         let depth = self.depth();
         let number = match depth {
             0 => 0,
@@ -231,7 +232,12 @@ impl Split {
         };
         let part = &mut self.parts[number];
         let root = part.root;
-        (path.len() > depth && root != NONE).then_some((part, root, depth, None))
+        (path.len() > depth && root != NONE).then_some(Search {
+            part,
+            root,
+            depth,
+            account: None,
+        })
     }
 }
 
@@ -291,7 +297,7 @@ impl Part {
             Reference::Hash(hash) => hash.into(),
             _ => keccak256(self.arena.encoding(node, path.len())),
         };
-        if hash == self.arena.hooked(hook).1 {
+        if self.arena.hash_at(hook) == Some(hash) {
             self.arena.hang(hook, node);
             return true;
         }
@@ -364,12 +370,11 @@ impl Arena {
         match self.kind(node) {
             Kind::Branch => {
                 let head = self.branch(node);
-                for nibble in head.nibbles() {
-                    let child = self.child(node, head, nibble);
-                    if child != NONE {
-                        each(Hook::Branch(node, nibble), child);
-                    }
-                }
+                let children = head
+                    .nibbles()
+                    .map(|nibble| (nibble, self.child(node, head, nibble)));
+                let resolved = children.filter(|(_, child)| *child != NONE);
+                resolved.for_each(|(nibble, child)| each(Hook::Branch(node, nibble), child));
             }
             Kind::Extension => {
                 let child = self.extension(node).child;
@@ -394,52 +399,21 @@ impl Arena {
         }
         let (mut node, mut depth) = (root, depth);
         while node != NONE {
-            let hook = match self.kind(node) {
-                Kind::Branch => {
-                    let nibble = nibble_at(&key, depth);
-                    depth += 1;
-                    self.branch(node)
-                        .has(nibble)
-                        .then_some(Hook::Branch(node, nibble))?
-                }
-                Kind::Extension => {
-                    let own = self.extension_path(node);
-                    if shared_with(&key, depth, own.nibbles()) != own.nibbles().len() {
-                        return None;
-                    }
-                    depth += own.nibbles().len();
-                    Hook::Extension(node)
-                }
-                Kind::Account | Kind::Slot => return None,
-            };
-            match depth.cmp(&path.len()) {
-                std::cmp::Ordering::Less => node = self.hooked(hook).0,
-                std::cmp::Ordering::Equal => return Some(hook),
-                std::cmp::Ordering::Greater => return None,
+            let (hook, below) = self.next(node, depth, &key)?;
+            match below.cmp(&path.len()) {
+                Ordering::Less => (node, depth) = (self.hooked(hook).0, below),
+                Ordering::Equal => return Some(hook),
+                Ordering::Greater => return None,
             }
         }
         None
     }
 
-    /// The node at a hook, and its hash; zero when it is embedded.
-    fn hooked(&self, hook: Hook) -> (Ptr, B256) {
-        let (child, reference) = match hook {
-            Hook::Branch(node, nibble) => {
-                let head = self.branch(node);
-                (
-                    self.child(node, head, nibble),
-                    self.reference(node, head, nibble),
-                )
-            }
-            Hook::Extension(node) => (self.extension(node).child, self.extension(node).reference),
-            Hook::Account(leaf) => {
-                let stored = self.stored(leaf);
-                return (stored.small_root().unwrap_or(NONE), stored.root);
-            }
-        };
-        match reference {
-            Reference::Hash(hash) => (child, hash.into()),
-            Reference::Embedded(_) | Reference::Stale => (child, B256::ZERO),
+    /// The hash that hangs at a hook; `None` when the node is embedded.
+    fn hash_at(&self, hook: Hook) -> Option<B256> {
+        match self.hooked(hook).1 {
+            Reference::Hash(hash) => Some(hash.into()),
+            Reference::Embedded(_) | Reference::Stale => None,
         }
     }
 
@@ -463,9 +437,9 @@ impl Arena {
 
     /// Drops what hangs at a hook, if it has a hash. Whether it did.
     fn unhook(&mut self, hook: Hook) -> bool {
-        let (child, hash) = self.hooked(hook);
+        let child = self.hooked(hook).0;
         let large = matches!(hook, Hook::Account(leaf) if self.stored(leaf).place == Place::Large);
-        if hash.is_zero() || (child == NONE && !large) {
+        if self.hash_at(hook).is_none() || (child == NONE && !large) {
             return false;
         }
         self.free_subtrie(child);

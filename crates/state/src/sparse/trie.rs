@@ -1,31 +1,21 @@
 //! The state trie: accounts, and below each of them its storage.
 
-use super::arena::{Arena, NONE, Ptr};
+use super::arena::NONE;
 use super::changes::{AccountChange, Changes};
 use super::check::{Found, Needs};
 use super::keccak::Lanes;
-use super::leaf::{AccountWrite, Place, SlotWrite, Stored};
-use super::node::Kind;
-use super::rehash::{Rehash, RootJob};
-use super::split::{Split, Task, rehash_parts};
+use super::leaf::{AccountWrite, Place, Write};
+use super::rehash::Rehash;
+use super::split::{Split, Task};
+use super::write::{run, shape_of, task_size, write_accounts, write_slots};
 use crate::root::StateRoot;
-use alloy_primitives::{B256, keccak256};
-use alloy_trie::{EMPTY_ROOT_HASH, Nibbles};
+use alloy_primitives::B256;
+use alloy_trie::Nibbles;
 use rayon::ThreadPool;
-use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use std::collections::BTreeMap;
 
-/// A storage trie above this has parts of its own, to be written by several threads.
-const SMALL_STORAGE_BYTES_MAX: u32 = if cfg!(test) { 2 << 10 } else { 1 << 20 };
 /// So many slots written at once make a storage trie one with parts of its own.
 const SMALL_STORAGE_WRITES_MAX: usize = if cfg!(test) { 16 } else { 8192 };
-/// Writes that a thread does at a time: enough to fill the lanes of the hash, few enough for their
-/// nodes to stay in the second-level cache from the first visit to the last.
-const TASK_WRITES_MAX: usize = 1024;
-const TASK_WRITES_MIN: usize = if cfg!(test) { 2 } else { 128 };
-/// Tasks per thread, so that threads finish together.
-const TASKS_PER_THREAD: usize = 4;
-
 /// A part of the trie that is known by its hash only, and that a read or write needs.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 #[error("unresolved trie node: account={account:?} path={path:?}")]
@@ -199,7 +189,7 @@ impl SparseTrie {
             }
         }
         run(pool, tasks, lanes, |mut task, rehash| {
-            write_slots(&mut task, epoch, rehash)
+            write_slots(&mut task, epoch, rehash);
         });
         for (key, split) in &mut self.large {
             let changes = changes.accounts();
@@ -250,7 +240,7 @@ impl SparseTrie {
         let (mut split, epoch) = (Split::wide(), self.epoch);
         let tasks = Task::divide(&mut split, &slots, task_size(slots.len(), pool));
         run(pool, tasks, self.lanes, |mut task, rehash| {
-            write_slots(&mut task, epoch, rehash)
+            write_slots(&mut task, epoch, rehash);
         });
         split.finish();
         assert_eq!(split.root(), stored.root, "equal slots have equal roots");
@@ -260,288 +250,49 @@ impl SparseTrie {
 
 impl Split {
     /// What these writes need.
-    fn needs<W: super::leaf::Write>(&self, mut writes: &[W]) -> Needs {
+    fn needs<W: Write>(&self, mut writes: &[W]) -> Needs {
         let mut needs = Needs::default();
         let mut left: Vec<bool> = self.parts.iter().map(|part| part.root != NONE).collect();
-        let mut emptied = false;
+        let mut touched = vec![false; left.len()];
         while let [write, ..] = writes {
             let number = self.part_of(write.key());
             let count = writes.partition_point(|write| self.part_of(write.key()) == number);
-            let part = &self.parts[number];
-            let is_left = part
+            let (part, depth) = (&self.parts[number], self.depth());
+            left[number] = part
                 .arena
-                .check(part.root, self.depth(), &writes[..count], &mut needs);
-            emptied |= left[number] && !is_left;
-            left[number] = is_left;
+                .check(part.root, depth, &writes[..count], &mut needs);
+            touched[number] = true;
             writes = &writes[count..];
         }
-        if emptied && !self.is_whole() {
-            add_lone(&left, &mut needs);
+        if !self.is_whole() {
+            needs.siblings.extend(lone_above(&left, &touched));
         }
         needs
     }
 }
 
-/// Adds the parts that are left alone below a first nibble, and the nibble that is left alone.
-fn add_lone(left: &[bool], needs: &mut Needs) {
+/// The nodes above the parts of a split trie, or their roots, that are left alone untouched where others
+/// were written: in a trie that is whole they take their parent's place.
+fn lone_above(left: &[bool], touched: &[bool]) -> Vec<Nibbles> {
+    let mut lone = Vec::new();
     let mut firsts = Vec::new();
-    for (first, below) in (0_u8..).zip(left.chunks(16)) {
-        let seconds: Vec<u8> = (0_u8..)
-            .zip(below)
-            .filter_map(|(second, is_left)| is_left.then_some(second))
-            .collect();
-        if let [second] = seconds[..] {
-            needs.siblings.push(Nibbles::from_nibbles([first, second]));
+    for first in 0u8..16 {
+        let parts = usize::from(first) * 16..usize::from(first) * 16 + 16;
+        let mut seconds = (0u8..16).zip(parts.clone()).filter(|(_, part)| left[*part]);
+        let only = (seconds.next(), seconds.next());
+        let any_touched = touched[parts].contains(&true);
+        if let (Some((second, part)), None) = only
+            && any_touched
+            && !touched[part]
+        {
+            lone.push(Nibbles::from_nibbles([first, second]));
         }
-        if !seconds.is_empty() {
-            firsts.push(first);
-        }
-    }
-    if let [first] = firsts[..] {
-        needs.siblings.push(Nibbles::from_nibbles([first]));
-    }
-}
-
-/// How many writes one task should have.
-fn task_size(writes: usize, pool: Option<&ThreadPool>) -> usize {
-    let threads = pool.map_or(1, ThreadPool::current_num_threads);
-    let size = match threads {
-        1 => TASK_WRITES_MAX,
-        threads => writes / (threads * TASKS_PER_THREAD),
-    };
-    size.clamp(TASK_WRITES_MIN, TASK_WRITES_MAX)
-}
-
-/// Does the tasks on the threads of the pool, or on this one.
-fn run<T: Send, R: Send>(
-    pool: Option<&ThreadPool>,
-    tasks: Vec<T>,
-    lanes: Lanes,
-    work: impl Fn(T, &mut Rehash) -> R + Sync,
-) -> Vec<R> {
-    let many = tasks.len() > 1;
-    match pool.filter(|_| many) {
-        Some(pool) => pool.install(|| {
-            let tasks = tasks.into_par_iter();
-            tasks
-                .map_init(|| Rehash::new(lanes), |rehash, task| work(task, rehash))
-                .collect()
-        }),
-        None => {
-            let mut rehash = Rehash::new(lanes);
-            tasks
-                .into_iter()
-                .map(|task| work(task, &mut rehash))
-                .collect()
+        if only.0.is_some() {
+            firsts.push((first, any_touched));
         }
     }
-}
-
-/// Writes slots into the parts of one storage trie.
-fn write_slots(task: &mut Task<'_, SlotWrite>, epoch: u32, rehash: &mut Rehash) {
-    let mut changed = Vec::with_capacity(task.parts.len());
-    for (number, writes) in task.by_part() {
-        let part = &mut task.parts[number];
-        part.arena.epoch = epoch;
-        part.arena.warm(part.root, task.depth, writes);
-        part.root = part
-            .arena
-            .apply(part.root, task.depth, writes)
-            .node(part.root);
-        changed.push(number);
+    if let [(first, false)] = firsts[..] {
+        lone.push(Nibbles::from_nibbles([first]));
     }
-    rehash_parts(task.parts, &changed, task.depth, rehash);
-    tidy(task.parts, &changed);
-}
-
-/// Writes accounts and their small storage tries. Returns the accounts whose storage is small no more.
-fn write_accounts(
-    task: &mut Task<'_, AccountChange>,
-    large: &BTreeMap<B256, Split>,
-    rehash: &mut Rehash,
-) -> Vec<B256> {
-    let by_part = task.by_part();
-    let mut writes = Vec::with_capacity(task.writes.len());
-    let (mut storages, mut owners) = (Vec::new(), Vec::new());
-    for (number, changes) in &by_part {
-        let part = &mut task.parts[*number];
-        part.arena.warm(part.root, task.depth, changes);
-        for change in *changes {
-            let (value, written) =
-                write_storage(&mut part.arena, part.root, task.depth, change, large);
-            if let Some(node) = written {
-                storages.push(RootJob {
-                    arena: *number,
-                    node,
-                    depth: 0,
-                });
-                owners.push(writes.len());
-            }
-            writes.push(AccountWrite {
-                key: change.key,
-                value,
-            });
-        }
-    }
-    let references = rehash.run(task.parts, storages.iter());
-    let mut grown = Vec::new();
-    for ((storage, owner), reference) in storages.iter().zip(owners).zip(references) {
-        let write = &mut writes[owner];
-        let Some((_, stored)) = &mut write.value else {
-            continue;
-        };
-        let arena = &task.parts[storage.arena].arena;
-        stored.root = match reference {
-            super::node::Reference::Hash(hash) => hash.into(),
-            _ => keccak256(arena.encoding(storage.node, 0)),
-        };
-        if stored.bytes > SMALL_STORAGE_BYTES_MAX {
-            grown.push(write.key);
-        }
-    }
-    let mut rest = &writes[..];
-    for (number, changes) in &by_part {
-        let part = &mut task.parts[*number];
-        let (mine, after) = rest.split_at(changes.len());
-        part.root = part
-            .arena
-            .apply(part.root, task.depth, mine)
-            .node(part.root);
-        rest = after;
-    }
-    let changed: Vec<usize> = by_part.iter().map(|(number, _)| *number).collect();
-    rehash_parts(task.parts, &changed, task.depth, rehash);
-    tidy(task.parts, &changed);
-    grown
-}
-
-/// The account's new value, for which its storage is written; and the root node of a small storage
-/// trie whose hash is to be computed.
-fn write_storage(
-    arena: &mut Arena,
-    root: Ptr,
-    depth: usize,
-    change: &AccountChange,
-    large: &BTreeMap<B256, Split>,
-) -> (Option<(crate::reader::Account, Stored)>, Option<Ptr>) {
-    let mut stored = Stored::EMPTY;
-    if root != NONE
-        && let Found::Leaf(leaf) = arena.find(root, depth, &change.key)
-    {
-        stored = arena.stored(leaf);
-    }
-    if change.storage_wiped || change.account.is_none() {
-        if let Some(root) = stored.small_root() {
-            arena.free_subtrie(root);
-        }
-        stored = Stored::EMPTY;
-    }
-    let Some(account) = change.account else {
-        return (None, None);
-    };
-    if change.slots.is_empty() {
-        return (Some((account, stored)), None);
-    }
-    if let Some(split) = large.get(&change.key) {
-        let root = split.root();
-        let place = if root == EMPTY_ROOT_HASH {
-            Place::Empty
-        } else {
-            Place::Large
-        };
-        return (
-            Some((
-                account,
-                Stored {
-                    place,
-                    bytes: 0,
-                    root,
-                },
-            )),
-            None,
-        );
-    }
-    let (before, live) = (stored.small_root().unwrap_or(NONE), arena.live_bytes());
-    let after = arena.apply(before, 0, &change.slots).node(before);
-    let bytes = (stored.bytes as usize + arena.live_bytes()).saturating_sub(live);
-    let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-    if after == NONE {
-        return (Some((account, Stored::EMPTY)), None);
-    }
-    let place = Place::Small(after);
-    (
-        Some((
-            account,
-            Stored {
-                place,
-                bytes,
-                ..stored
-            },
-        )),
-        Some(after),
-    )
-}
-
-/// The writes as the trie of accounts sees them: only who is deleted matters for what they need.
-fn shape_of(change: &AccountChange) -> AccountWrite {
-    AccountWrite {
-        key: change.key,
-        value: change.account.map(|account| (account, Stored::EMPTY)),
-    }
-}
-
-fn tidy(parts: &mut [super::split::Part], changed: &[usize]) {
-    for number in changed {
-        let part = &mut parts[*number];
-        if part.arena.is_wasteful() {
-            part.root = part.arena.compact(part.root);
-        }
-    }
-}
-
-impl Arena {
-    /// Gives back a subtrie with the small storage tries in it.
-    pub(super) fn free_subtrie(&mut self, node: Ptr) {
-        if node == NONE {
-            return;
-        }
-        match self.kind(node) {
-            Kind::Branch => {
-                let head = self.branch(node);
-                for nibble in head.nibbles() {
-                    self.free_subtrie(self.child(node, head, nibble));
-                }
-            }
-            Kind::Extension => self.free_subtrie(self.extension(node).child),
-            Kind::Account => {
-                if let Some(root) = self.stored(node).small_root() {
-                    self.free_subtrie(root);
-                }
-            }
-            Kind::Slot => {}
-        }
-        self.free_node(node);
-    }
-
-    /// Appends the slots of a storage trie in order; whether all were resolved.
-    pub(super) fn collect_slots(&self, node: Ptr, slots: &mut Vec<SlotWrite>) -> bool {
-        if node == NONE {
-            return false;
-        }
-        match self.kind(node) {
-            Kind::Branch => {
-                let head = self.branch(node);
-                let mut nibbles = head.nibbles();
-                nibbles.all(|nibble| self.collect_slots(self.child(node, head, nibble), slots))
-            }
-            Kind::Extension => self.collect_slots(self.extension(node).child, slots),
-            Kind::Account | Kind::Slot => {
-                slots.push(SlotWrite {
-                    key: self.key(node).into(),
-                    value: self.slot_value(node),
-                });
-                true
-            }
-        }
-    }
+    lone
 }

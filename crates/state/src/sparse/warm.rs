@@ -23,9 +23,8 @@ impl Arena {
             walks[..writes.len()].fill(root);
             let mut depth = depth;
             while walks.iter().any(|walk| *walk != NONE) {
-                for (walk, write) in walks.iter_mut().zip(writes) {
-                    *walk = self.step(*walk, depth, write.key());
-                }
+                let pairs = walks.iter_mut().zip(writes);
+                pairs.for_each(|(walk, write)| *walk = self.step(*walk, depth, write.key()));
                 depth += 1;
             }
         }

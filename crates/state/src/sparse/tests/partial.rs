@@ -88,12 +88,14 @@ impl Model {
     }
 }
 
-/// What to drop before a batch: of an account's storage or of the accounts, and how deep.
-fn any_drops() -> impl Strategy<Value = Vec<(bool, B256, B256, usize)>> {
+/// What to drop before a batch: whether storage, near which keys, and how deep.
+type Drop = (bool, B256, B256, usize);
+
+fn any_drops() -> impl Strategy<Value = Vec<Drop>> {
     vec((any::<bool>(), any_key(), any_key(), 0usize..8), 0..12)
 }
 
-fn drop_some(trie: &mut SparseTrie, model: &Model, drops: &[(bool, B256, B256, usize)]) {
+fn drop_some(trie: &mut SparseTrie, model: &Model, drops: &[Drop]) {
     for (storage, near, slot, depth) in drops {
         let account = model
             .accounts

@@ -6,6 +6,7 @@ use crate::sparse::changes::Changes;
 use crate::sparse::check::prefix;
 use crate::sparse::leaf::{Place, SLOT_VALUE_AT};
 use crate::sparse::node::{KEY_NIBBLES, Kind, Reference, nibble_at};
+use crate::sparse::read::InArena;
 use crate::sparse::split::{Child, Split};
 use crate::sparse::trie::{Missing, SparseTrie};
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
@@ -49,11 +50,8 @@ impl Touched {
     fn add_changes(&mut self, trie: &SparseTrie, changes: &Changes) {
         for change in changes.accounts() {
             self.account_key(change.key);
-            if !change.storage_wiped {
-                for slot in &change.slots {
-                    self.slot_key(change.key, slot.key);
-                }
-            }
+            let slots = change.slots.iter().filter(|_| !change.storage_wiped);
+            slots.for_each(|slot| self.slot_key(change.key, slot.key));
         }
         for (account, needs) in trie.needs(changes) {
             let goals = match account {
@@ -211,7 +209,7 @@ impl Writer<'_> {
             Kind::Extension => {
                 let path = part.arena.extension_path(part.root);
                 let joined = [&place[depth..], path.nibbles()].concat();
-                self.extension(&part.arena, part.root, &joined, 2, below)
+                self.extension((&part.arena, part.root), &joined, 2, below)
             }
         }
     }
@@ -242,7 +240,7 @@ impl Writer<'_> {
             }
             Kind::Extension => {
                 let path = arena.extension_path(node);
-                self.extension(arena, node, path.nibbles(), depth, goals)
+                self.extension((arena, node), path.nibbles(), depth, goals)
             }
             Kind::Slot => {
                 self.key(SLOT, arena.key(node), depth);
@@ -259,8 +257,7 @@ impl Writer<'_> {
     /// An extension whose path is written as `shown`, at `depth`.
     fn extension(
         &mut self,
-        arena: &Arena,
-        node: Ptr,
+        (arena, node): InArena<'_>,
         shown: &[u8],
         depth: usize,
         goals: &[(B256, usize)],
