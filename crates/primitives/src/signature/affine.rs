@@ -1,0 +1,231 @@
+//! Points as (x, y), many additions sharing one inversion.
+//!
+//! ```text
+//! all denominators of a step ─▶ product ─▶ product of its lanes ─▶ one inverse ─▶ inverse of each
+//! ```
+//! An addition then costs five multiplications and a squaring, against eleven and three without shared
+//! inversions, and its result needs no third coordinate. A denominator of zero (equal or opposite
+//! points) is reported with its lane and stands for one, so it spoils no other lane.
+
+use super::field::Field;
+use super::inverse::Modulus;
+use super::lanes::{vector, words};
+use std::arch::x86_64::*;
+
+const MODULUS: Modulus = Modulus::new([
+    0xffff_fffe_ffff_fc2f,
+    u64::MAX,
+    u64::MAX,
+    u64::MAX,
+]);
+
+/// Eight times `W` points, none of them infinity. x is reduced; y is reduced, or that negated.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Affine<const W: usize> {
+    pub(super) x: Field<W>,
+    pub(super) y: Field<W>,
+}
+
+/// Where denominators were zero: their index, and the lanes.
+pub(super) type Zeros<const W: usize> = Vec<(usize, [__mmask8; W])>;
+
+impl<const W: usize> Affine<W> {
+    /// What [`Self::add`] wants the inverse of.
+    #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
+    pub(super) fn add_denominator(&self, other: &Self) -> Field<W> {
+        other.x.sub::<2>(&self.x)
+    }
+
+    /// The sum, given the inverse of the denominator.
+    #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
+    pub(super) fn add(&self, other: &Self, inverse: &Field<W>) -> Self {
+        let slope = other.y.sub::<3>(&self.y).mul(inverse);
+        self.along(other, &slope)
+    }
+
+    /// What [`Self::double`] wants the inverse of. Never zero: no point has order two.
+    #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
+    pub(super) fn double_denominator(&self) -> Field<W> {
+        self.y.add(&self.y)
+    }
+
+    /// The double, given the inverse of the denominator; y reduced.
+    #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
+    pub(super) fn double(&self, inverse: &Field<W>) -> Self {
+        let slope = self.x.sqr().triple().mul(inverse);
+        self.along(self, &slope)
+    }
+
+    /// The third point on the line through both, reflected.
+    #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
+    fn along(&self, other: &Self, slope: &Field<W>) -> Self {
+        let x = slope.sqr().sub_both::<4>(&self.x, &other.x);
+        let y = slope.mul(&self.x.sub::<2>(&x)).sub_reduced::<3>(&self.y);
+        Self { x, y }
+    }
+}
+
+/// Replaces every number by its inverse; a zero by one, reporting it. `before` is scratch.
+#[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
+pub(super) fn invert_all<const W: usize>(
+    numbers: &mut [Field<W>],
+    before: &mut Vec<Field<W>>,
+) -> Zeros<W> {
+    let mut zeros = Vec::new();
+    let mut product = multiply_up(numbers, before);
+    if product.zero_lanes() != [0; W] {
+        let one = Field::splat([1, 0, 0, 0]);
+        for (index, number) in numbers.iter_mut().enumerate() {
+            let lanes = number.zero_lanes();
+            if lanes != [0; W] {
+                *number = number.select(lanes, &one);
+                zeros.push((index, lanes));
+            }
+        }
+        product = multiply_up(numbers, before);
+    }
+    let mut inverse = invert_lanes(&product);
+    for (number, before) in numbers.iter_mut().zip(before.iter()).rev() {
+        let own = inverse.mul(before);
+        inverse = inverse.mul(number);
+        *number = own;
+    }
+    zeros
+}
+
+/// The product of all numbers, and before each of them the product of those below it.
+#[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
+fn multiply_up<const W: usize>(
+    numbers: &[Field<W>],
+    before: &mut Vec<Field<W>>,
+) -> Field<W> {
+    before.clear();
+    let mut product = Field::splat([1, 0, 0, 0]);
+    for number in numbers {
+        before.push(product);
+        product = product.mul(number);
+    }
+    product
+}
+
+/// The inverse of every lane, none of them zero, for one inversion.
+#[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
+fn invert_lanes<const W: usize>(number: &Field<W>) -> Field<W> {
+    let mut product = Field([number.0[0]]);
+    let mut below = [product; W];
+    for w in 1..W {
+        below[w] = product;
+        product = product.mul(&Field([number.0[w]]));
+    }
+    // Lanes are multiplied with their neighbours at distances 4, 2 and 1: then each holds the product
+    // of all, and the neighbours' factors are what takes a lane's own inverse out of it.
+    let far = Field([product.0[0].map(|limb| swap_fours(limb))]);
+    let fours = product.mul(&far);
+    let middle = Field([fours.0[0].map(|limb| swap_pairs(limb))]);
+    let pairs = fours.mul(&middle);
+    let near = Field([pairs.0[0].map(|limb| swap_ones(limb))]);
+    let all = pairs.mul(&near);
+    let total = Field::<1>::splat(MODULUS.invert(all.first_words()));
+    let mut inverse = total.mul(&near).mul(&middle).mul(&far);
+    let mut out = *number;
+    for w in (1..W).rev() {
+        out.0[w] = inverse.mul(&below[w]).0[0];
+        inverse = inverse.mul(&Field([number.0[w]]));
+    }
+    out.0[0] = inverse.0[0];
+    out
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
+fn swap_fours(v: __m512i) -> __m512i {
+    _mm512_shuffle_i64x2::<0b01_00_11_10>(v, v)
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
+fn swap_pairs(v: __m512i) -> __m512i {
+    _mm512_shuffle_i64x2::<0b10_11_00_01>(v, v)
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
+fn swap_ones(v: __m512i) -> __m512i {
+    _mm512_shuffle_epi32::<0b01_00_11_10>(v)
+}
+
+/// Fills `points`, rows of `row` with a base point in each row's first place, with the odd multiples of
+/// the bases: 1, 3, 5 and so on. `row` is a power of two.
+#[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
+pub(super) fn odd_multiples<const W: usize>(points: &mut [Affine<W>], row: usize) {
+    let mut before = Vec::new();
+    let mut numbers: Vec<_> = points.chunks(row).map(|own| own[0].double_denominator()).collect();
+    invert_all(&mut numbers, &mut before);
+    // The even multiple that takes the known half of a row to the next: 2, 4, 8 and so on.
+    let mut steps: Vec<_> = Vec::with_capacity(numbers.len());
+    for (own, inverse) in points.chunks(row).zip(&numbers) {
+        steps.push(own[0].double(inverse));
+    }
+    let mut known = 1;
+    while known < row {
+        numbers.clear();
+        for (own, step) in points.chunks(row).zip(&steps) {
+            for point in &own[..known] {
+                numbers.push(point.add_denominator(step));
+            }
+            numbers.push(step.double_denominator());
+        }
+        // No odd multiple equals an even one this small: the group's order is a large prime.
+        invert_all(&mut numbers, &mut before);
+        for ((own, step), inverses) in points
+            .chunks_mut(row)
+            .zip(&mut steps)
+            .zip(numbers.chunks(known + 1))
+        {
+            let (low, high) = own.split_at_mut(known);
+            for ((point, sum), inverse) in low.iter().zip(high).zip(inverses) {
+                *sum = point.add(step, inverse);
+            }
+            *step = step.double(&inverses[known]);
+        }
+        known *= 2;
+    }
+}
+
+/// The lanes of a mask as a register's comparison gives them, from booleans.
+pub(super) fn mask(lanes: [bool; 8]) -> __mmask8 {
+    lanes
+        .iter()
+        .rev()
+        .fold(0, |mask, lane| mask << 1 | u8::from(*lane))
+}
+
+/// Eight registers of eight lanes with rows and columns exchanged.
+#[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
+#[inline]
+pub(super) fn transpose(r: [__m512i; 8]) -> [__m512i; 8] {
+    let mut pairs = r;
+    for i in [0, 2, 4, 6] {
+        pairs[i] = _mm512_unpacklo_epi64(r[i], r[i + 1]);
+        pairs[i + 1] = _mm512_unpackhi_epi64(r[i], r[i + 1]);
+    }
+    let mut fours = pairs;
+    for i in [0, 1, 4, 5] {
+        fours[i] = _mm512_shuffle_i64x2::<0b10_00_10_00>(pairs[i], pairs[i + 2]);
+        fours[i + 2] = _mm512_shuffle_i64x2::<0b11_01_11_01>(pairs[i], pairs[i + 2]);
+    }
+    let mut out = fours;
+    for i in 0..4 {
+        out[i] = _mm512_shuffle_i64x2::<0b10_00_10_00>(fours[i], fours[i + 4]);
+        out[i + 4] = _mm512_shuffle_i64x2::<0b11_01_11_01>(fours[i], fours[i + 4]);
+    }
+    out
+}
+
+/// One register per lane from arrays of words per lane.
+pub(super) fn columns<const N: usize>(lanes: [[u64; N]; 8]) -> [__m512i; N] {
+    std::array::from_fn(|i| vector(lanes.map(|words| words[i])))
+}
+
+/// Arrays of words per lane from one register per word.
+pub(super) fn rows<const N: usize>(columns: [__m512i; N]) -> [[u64; N]; 8] {
+    let columns = columns.map(words);
+    std::array::from_fn(|lane| columns.map(|column| column[lane]))
+}

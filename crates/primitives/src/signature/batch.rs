@@ -1,0 +1,308 @@
+//! A batch of signatures through the lanes, step by step.
+//!
+//! ```text
+//! unit = 8 W signatures in lock-step; chunk = a few units that share inversions and fit into the cache
+//!
+//! scalars ─▶ lift: y of the signature's point ─▶ tables of its odd multiples
+//!         ─▶ addends: the points that equal digits name, summed in (x, y) before anything is doubled
+//!         ─▶ sum: 125 doublings, 25 additions in coordinates without inversion ─▶ (x, y) ─▶ address
+//! ```
+//! Lanes are independent. One whose point does not exist, or that would add equal or opposite points
+//! (only a signature made for that does), goes on with a substitute and is marked.
+
+use super::affine::{Affine, columns, invert_all, mask, odd_multiples};
+use super::field::{Field, Limbs, limbs_from_words, words_from_limbs};
+use super::jacobian::Jacobian;
+use super::keccak::addresses;
+use super::scalar::{DIGIT_BITS, DIGITS, FIXED_DIGIT_BITS, FIXED_DIGITS, Parts, Short};
+use super::table::{BETA, FixedTable, OWN_POINTS, OwnTable, look_up_own, pack_own};
+use alloy_primitives::Address;
+use std::arch::x86_64::*;
+
+/// Units of a chunk: enough to share inversions among, few enough for the cache.
+const CHUNK_UNITS: usize = 4;
+/// Points that a unit sums in (x, y): one for each digit, of its own point and of the generator.
+const ADDENDS: usize = DIGITS + FIXED_DIGITS;
+/// A digit of the generator's numbers stands at every third of the point's.
+const FIXED_STRIDE: usize = (FIXED_DIGIT_BITS / DIGIT_BITS) as usize;
+
+/// What came of one lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lane {
+    /// The signer.
+    Recovered(Address),
+    /// No point has the signature's x.
+    NoPoint,
+    /// Equal or opposite points were to be added: another way must decide.
+    Exceptional,
+}
+
+/// Signatures and the generator's table.
+pub(super) type Task<'a> = (&'a [Parts], &'a FixedTable);
+
+/// Recovers all signatures of a batch.
+#[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
+pub(super) fn recover((signatures, fixed): Task<'_>) -> Vec<Lane> {
+    let mut out = Vec::with_capacity(signatures.len());
+    let mut wide = Chunk::<2>::new(fixed);
+    // What fits into one register goes through alone: it takes half the time of two.
+    let rest = match signatures.len() % 16 {
+        rest @ 1..=8 => rest,
+        _ => 0,
+    };
+    let (whole, rest) = signatures.split_at(signatures.len() - rest);
+    for chunk in whole.chunks(16 * CHUNK_UNITS) {
+        wide.recover(chunk, &mut out);
+    }
+    if !rest.is_empty() {
+        Chunk::<1>::new(fixed).recover(rest, &mut out);
+    }
+    out
+}
+
+/// The numbers of one unit in lanes.
+#[derive(Clone, Copy, Debug)]
+struct Numbers<const W: usize> {
+    own: [[[__m512i; 3]; W]; 2],
+    fixed: [[[__m512i; 3]; W]; 2],
+    no_point: [__mmask8; W],
+    exceptional: [__mmask8; W],
+}
+
+/// What is kept for the units of a chunk; the allocations serve all chunks of a batch.
+struct Chunk<'a, const W: usize> {
+    fixed: &'a FixedTable,
+    numbers: Vec<Numbers<W>>,
+    multiples: Vec<Affine<W>>,
+    tables: Vec<[OwnTable; W]>,
+    addends: Vec<Affine<W>>,
+    others: Vec<Affine<W>>,
+    denominators: Vec<Field<W>>,
+    before: Vec<Field<W>>,
+}
+
+impl<'a, const W: usize> Chunk<'a, W> {
+    fn new(fixed: &'a FixedTable) -> Self {
+        Self {
+            fixed,
+            numbers: Vec::new(),
+            multiples: Vec::new(),
+            tables: Vec::new(),
+            addends: Vec::new(),
+            others: Vec::new(),
+            denominators: Vec::new(),
+            before: Vec::new(),
+        }
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
+    fn recover(&mut self, signatures: &[Parts], out: &mut Vec<Lane>) {
+        self.numbers.clear();
+        self.multiples.clear();
+        for unit in signatures.chunks(8 * W) {
+            self.lift(unit);
+        }
+        odd_multiples(&mut self.multiples, OWN_POINTS);
+        self.tables
+            .resize(self.numbers.len(), [[_mm512_setzero_si512(); OWN_POINTS * 8]; W]);
+        for (points, tables) in self.multiples.chunks(OWN_POINTS).zip(&mut self.tables) {
+            pack_own(points, tables);
+        }
+        self.sum_addends();
+        self.merge_fixed();
+        self.finish(signatures.len(), out);
+    }
+
+    /// Takes a unit in: its numbers into lanes, its points from x.
+    #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
+    fn lift(&mut self, unit: &[Parts]) {
+        let part = |w: usize, lane: usize| unit.get(w * 8 + lane).unwrap_or(&unit[0]);
+        let mut x = Field([[_mm512_setzero_si512(); 5]; W]);
+        let mut odd = [0; W];
+        for w in 0..W {
+            x.0[w] = limbs_from_words(columns(std::array::from_fn(|lane| part(w, lane).x)));
+            odd[w] = mask(std::array::from_fn(|lane| part(w, lane).is_odd));
+        }
+        let numbers = |pick: fn(&Parts) -> &Short| {
+            std::array::from_fn(|w| columns(std::array::from_fn(|lane| *pick(part(w, lane)))))
+        };
+        let (base, no_point) = lift_x(&x, odd);
+        self.numbers.push(Numbers {
+            own: [numbers(|part| &part.own[0]), numbers(|part| &part.own[1])],
+            fixed: [numbers(|part| &part.fixed[0]), numbers(|part| &part.fixed[1])],
+            no_point,
+            exceptional: [0; W],
+        });
+        self.multiples.extend([base; OWN_POINTS]);
+    }
+
+    /// For every digit, the sum of the two points that a pair of numbers names.
+    #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
+    fn sum_addends(&mut self) {
+        self.addends.clear();
+        self.others.clear();
+        self.denominators.clear();
+        let beta = Field::splat(BETA);
+        for (numbers, tables) in self.numbers.iter().zip(&self.tables) {
+            for digit in 0..DIGITS {
+                let first = look_up_own(tables, &numbers.own[0], digit);
+                let mut second = look_up_own(tables, &numbers.own[1], digit);
+                second.x = second.x.mul(&beta);
+                self.denominators.push(first.add_denominator(&second));
+                self.addends.push(first);
+                self.others.push(second);
+            }
+            for digit in 0..FIXED_DIGITS {
+                let first = self.fixed.look_up(0, &numbers.fixed[0], digit);
+                let second = self.fixed.look_up(1, &numbers.fixed[1], digit);
+                self.denominators.push(first.add_denominator(&second));
+                self.addends.push(first);
+                self.others.push(second);
+            }
+        }
+        // Small odd multiples of a point and of lambda times it, or of G and of 2^128 G, are different
+        // points and no opposites.
+        invert_all(&mut self.denominators, &mut self.before);
+        for ((sum, other), inverse) in self
+            .addends
+            .iter_mut()
+            .zip(&self.others)
+            .zip(&self.denominators)
+        {
+            *sum = sum.add(other, inverse);
+        }
+    }
+
+    /// Adds the generator's sums to the point's at the same place.
+    #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
+    fn merge_fixed(&mut self) {
+        self.denominators.clear();
+        for addends in self.addends.chunks(ADDENDS) {
+            for digit in 0..FIXED_DIGITS {
+                let (own, fixed) = (&addends[digit * FIXED_STRIDE], &addends[DIGITS + digit]);
+                self.denominators.push(own.add_denominator(fixed));
+            }
+        }
+        let zeros = invert_all(&mut self.denominators, &mut self.before);
+        for (index, lanes) in zeros {
+            self.numbers[index / FIXED_DIGITS].mark(lanes);
+        }
+        for (addends, inverses) in self
+            .addends
+            .chunks_mut(ADDENDS)
+            .zip(self.denominators.chunks(FIXED_DIGITS))
+        {
+            for (digit, inverse) in inverses.iter().enumerate() {
+                let fixed = addends[DIGITS + digit];
+                let own = &mut addends[digit * FIXED_STRIDE];
+                *own = own.add(&fixed, inverse);
+            }
+        }
+    }
+
+    /// Sums the addends of each unit and brings the sums back to (x, y).
+    #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
+    fn finish(&mut self, count: usize, out: &mut Vec<Lane>) {
+        let mut sums = Vec::with_capacity(self.numbers.len());
+        self.denominators.clear();
+        for addends in self.addends.chunks(ADDENDS) {
+            let sum = accumulate(&addends[..DIGITS]);
+            self.denominators.push(sum.z);
+            sums.push(sum);
+        }
+        let zeros = invert_all(&mut self.denominators, &mut self.before);
+        for (index, lanes) in zeros {
+            self.numbers[index].mark(lanes);
+        }
+        let end = out.len() + count;
+        for ((sum, inverse), numbers) in sums.iter().zip(&self.denominators).zip(&self.numbers) {
+            let point = to_affine(sum, inverse);
+            for w in 0..W {
+                out.extend(numbers.lanes(w, point.x.0[w], point.y.0[w]));
+            }
+        }
+        out.truncate(end);
+    }
+}
+
+impl<const W: usize> Numbers<W> {
+    fn mark(&mut self, lanes: [__mmask8; W]) {
+        for (mark, lanes) in self.exceptional.iter_mut().zip(lanes) {
+            *mark |= lanes;
+        }
+    }
+
+    /// The verdicts of one register, given the recovered keys in canonical form.
+    #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
+    fn lanes(&self, w: usize, x: Limbs, y: Limbs) -> [Lane; 8] {
+        let signers = addresses(words_from_limbs(&x), words_from_limbs(&y));
+        std::array::from_fn(|lane| {
+            if self.no_point[w] >> lane & 1 == 1 {
+                Lane::NoPoint
+            } else if self.exceptional[w] >> lane & 1 == 1 {
+                Lane::Exceptional
+            } else {
+                Lane::Recovered(signers[lane])
+            }
+        })
+    }
+}
+
+/// The points with these x and y of this parity; a substitute where there is none, and its lanes.
+#[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
+fn lift_x<const W: usize>(x: &Field<W>, odd: [__mmask8; W]) -> (Affine<W>, [__mmask8; W]) {
+    let right = |x: &Field<W>| x.sqr().mul(x).add(&Field::splat([7, 0, 0, 0]));
+    let square = right(x);
+    let mut y = square.sqrt();
+    let mut no_point = y.sqr().sub::<3>(&square).zero_lanes();
+    let mut x = *x;
+    for lanes in &mut no_point {
+        *lanes = !*lanes;
+    }
+    if no_point != [0; W] {
+        let one = Field::splat([1, 0, 0, 0]);
+        x = x.select(no_point, &one);
+        y = y.select(no_point, &right(&one).sqrt());
+    }
+    y = y.canonical();
+    let negated = Field::splat([0; 4]).sub_reduced::<2>(&y);
+    let mut other = [0; W];
+    for w in 0..W {
+        let is_odd = _mm512_test_epi64_mask(y.0[w][0], _mm512_set1_epi64(1));
+        other[w] = is_odd ^ odd[w];
+    }
+    y = y.select(other, &negated);
+    (Affine { x, y }, no_point)
+}
+
+/// The sum of the addends, each 32 times the weight of the one before.
+#[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
+fn accumulate<const W: usize>(addends: &[Affine<W>]) -> Jacobian<W> {
+    let (last, rest) = addends.split_last().expect("a number has digits");
+    let mut sum = Jacobian::new(last);
+    for addend in rest.iter().rev() {
+        // Five negations and a sixth.
+        for _ in 0..DIGIT_BITS {
+            sum = sum.double_negated();
+        }
+        sum = sum.subtract_negated(addend);
+    }
+    sum
+}
+
+/// The point of a sum, given the inverse of z; canonical.
+#[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
+fn to_affine<const W: usize>(sum: &Jacobian<W>, inverse: &Field<W>) -> Affine<W> {
+    const HALF: [u64; 4] = [
+        0xffff_ffff_7fff_fe18,
+        u64::MAX,
+        u64::MAX,
+        u64::MAX >> 1,
+    ];
+    let square = inverse.sqr();
+    let cube = square.mul(inverse).mul(&Field::splat(HALF));
+    Affine {
+        x: sum.x.mul(&square).canonical(),
+        y: sum.y2.mul(&cube).canonical(),
+    }
+}
