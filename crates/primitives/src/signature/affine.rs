@@ -30,17 +30,28 @@ pub(super) struct Affine<const W: usize> {
 pub(super) type Zeros<const W: usize> = Vec<(usize, [__mmask8; W])>;
 
 impl<const W: usize> Affine<W> {
+    /// Zeros, to be overwritten.
+    #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
+    pub(super) fn unset() -> Self {
+        Self {
+            x: Field::unset(),
+            y: Field::unset(),
+        }
+    }
+
     /// What [`Self::add`] wants the inverse of.
     #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
     pub(super) fn add_denominator(&self, other: &Self) -> Field<W> {
         other.x.sub::<2>(&self.x)
     }
 
-    /// The sum, given the inverse of the denominator.
+    /// `self += other`, given the inverse of the denominator.
     #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
-    pub(super) fn add(&self, other: &Self, inverse: &Field<W>) -> Self {
-        let slope = other.y.sub::<3>(&self.y).mul(inverse);
-        self.along(other, &slope)
+    #[inline(never)]
+    pub(super) fn add_assign(&mut self, other: &Self, inverse: &Field<W>) {
+        let mut slope = other.y.sub::<3>(&self.y);
+        slope.mul_assign(inverse);
+        self.follow(&other.x, slope);
     }
 
     /// What [`Self::double`] wants the inverse of. Never zero: no point has order two.
@@ -49,26 +60,31 @@ impl<const W: usize> Affine<W> {
         self.y.add(&self.y)
     }
 
-    /// The double, given the inverse of the denominator; y reduced.
+    /// `self += self`, given the inverse of the denominator.
     #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
-    pub(super) fn double(&self, inverse: &Field<W>) -> Self {
-        let slope = self.x.sqr().triple().mul(inverse);
-        self.along(self, &slope)
+    pub(super) fn double(&mut self, inverse: &Field<W>) {
+        let mut slope = self.x.sqr().triple();
+        slope.mul_assign(inverse);
+        let x = self.x;
+        self.follow(&x, slope);
     }
 
-    /// The third point on the line through both, reflected.
+    /// The third point on the line of this slope through this point and another, reflected.
     #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
-    fn along(&self, other: &Self, slope: &Field<W>) -> Self {
-        let x = slope.sqr().sub_both::<4>(&self.x, &other.x);
-        let y = slope.mul(&self.x.sub::<2>(&x)).sub_reduced::<3>(&self.y);
-        Self { x, y }
+    #[inline]
+    fn follow(&mut self, other_x: &Field<W>, mut slope: Field<W>) {
+        let x = slope.sqr().sub_both::<4>(&self.x, other_x);
+        self.x = self.x.sub::<2>(&x);
+        slope.mul_assign(&self.x);
+        self.x = x;
+        self.y = slope.sub_reduced::<3>(&self.y);
     }
 }
 
 /// Replaces every number by its inverse; a zero by one, reporting it. `before` is scratch.
 #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
 pub(super) fn invert_all<const W: usize>(
-    numbers: &mut [Field<W>],
+    numbers: &mut Vec<Field<W>>,
     before: &mut Vec<Field<W>>,
 ) -> Zeros<W> {
     let mut zeros = Vec::new();
@@ -85,25 +101,22 @@ pub(super) fn invert_all<const W: usize>(
         product = multiply_up(numbers, before);
     }
     let mut inverse = invert_lanes(&product);
-    for (number, before) in numbers.iter_mut().zip(before.iter()).rev() {
-        let own = inverse.mul(before);
-        inverse = inverse.mul(number);
-        *number = own;
+    for (number, before) in numbers.iter().zip(before.iter_mut()).rev() {
+        before.mul_assign(&inverse);
+        inverse.mul_assign(number);
     }
+    std::mem::swap(numbers, before);
     zeros
 }
 
 /// The product of all numbers, and before each of them the product of those below it.
 #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
-fn multiply_up<const W: usize>(
-    numbers: &[Field<W>],
-    before: &mut Vec<Field<W>>,
-) -> Field<W> {
-    before.clear();
+fn multiply_up<const W: usize>(numbers: &[Field<W>], before: &mut Vec<Field<W>>) -> Field<W> {
+    before.resize(numbers.len(), Field::unset());
     let mut product = Field::splat([1, 0, 0, 0]);
-    for number in numbers {
-        before.push(product);
-        product = product.mul(number);
+    for (number, before) in numbers.iter().zip(before) {
+        *before = product;
+        product.mul_assign(number);
     }
     product
 }
@@ -161,7 +174,9 @@ pub(super) fn odd_multiples<const W: usize>(points: &mut [Affine<W>], row: usize
     // The even multiple that takes the known half of a row to the next: 2, 4, 8 and so on.
     let mut steps: Vec<_> = Vec::with_capacity(numbers.len());
     for (own, inverse) in points.chunks(row).zip(&numbers) {
-        steps.push(own[0].double(inverse));
+        let mut step = own[0];
+        step.double(inverse);
+        steps.push(step);
     }
     let mut known = 1;
     while known < row {
@@ -181,9 +196,10 @@ pub(super) fn odd_multiples<const W: usize>(points: &mut [Affine<W>], row: usize
         {
             let (low, high) = own.split_at_mut(known);
             for ((point, sum), inverse) in low.iter().zip(high).zip(inverses) {
-                *sum = point.add(step, inverse);
+                *sum = *point;
+                sum.add_assign(step, inverse);
             }
-            *step = step.double(&inverses[known]);
+            step.double(&inverses[known]);
         }
         known *= 2;
     }

@@ -15,7 +15,7 @@ use super::field::{Field, Limbs, limbs_from_words, words_from_limbs};
 use super::jacobian::Jacobian;
 use super::keccak::addresses;
 use super::scalar::{DIGIT_BITS, DIGITS, FIXED_DIGIT_BITS, FIXED_DIGITS, Parts, Short};
-use super::table::{BETA, FixedTable, OWN_POINTS, OwnTable, look_up_own, pack_own};
+use super::table::{BETA, FixedTable, Name, OWN_POINTS, OwnTable, look_up_own, pack_own};
 use alloy_primitives::Address;
 use std::arch::x86_64::*;
 
@@ -98,13 +98,16 @@ impl<'a, const W: usize> Chunk<'a, W> {
     #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
     fn recover(&mut self, signatures: &[Parts], out: &mut Vec<Lane>) {
         self.numbers.clear();
-        self.multiples.clear();
-        for unit in signatures.chunks(8 * W) {
-            self.lift(unit);
+        let units = signatures.len().div_ceil(8 * W);
+        self.multiples.resize(units * OWN_POINTS, Affine::unset());
+        let empty = [[_mm512_setzero_si512(); OWN_POINTS * 8]; W];
+        self.tables.resize(units, empty);
+        self.addends.resize(units * ADDENDS, Affine::unset());
+        self.others.resize(units * ADDENDS, Affine::unset());
+        for (index, unit) in signatures.chunks(8 * W).enumerate() {
+            self.lift(index, unit);
         }
         odd_multiples(&mut self.multiples, OWN_POINTS);
-        self.tables
-            .resize(self.numbers.len(), [[_mm512_setzero_si512(); OWN_POINTS * 8]; W]);
         for (points, tables) in self.multiples.chunks(OWN_POINTS).zip(&mut self.tables) {
             pack_own(points, tables);
         }
@@ -115,7 +118,8 @@ impl<'a, const W: usize> Chunk<'a, W> {
 
     /// Takes a unit in: its numbers into lanes, its points from x.
     #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
-    fn lift(&mut self, unit: &[Parts]) {
+    #[inline(never)]
+    fn lift(&mut self, index: usize, unit: &[Parts]) {
         let part = |w: usize, lane: usize| unit.get(w * 8 + lane).unwrap_or(&unit[0]);
         let mut x = Field([[_mm512_setzero_si512(); 5]; W]);
         let mut odd = [0; W];
@@ -133,31 +137,35 @@ impl<'a, const W: usize> Chunk<'a, W> {
             no_point,
             exceptional: [0; W],
         });
-        self.multiples.extend([base; OWN_POINTS]);
+        self.multiples[index * OWN_POINTS] = base;
     }
 
     /// For every digit, the sum of the two points that a pair of numbers names.
     #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
+    #[inline(never)]
     fn sum_addends(&mut self) {
-        self.addends.clear();
-        self.others.clear();
-        self.denominators.clear();
+        self.denominators.resize(self.addends.len(), Field::unset());
         let beta = Field::splat(BETA);
-        for (numbers, tables) in self.numbers.iter().zip(&self.tables) {
-            for digit in 0..DIGITS {
-                let first = look_up_own(tables, &numbers.own[0], digit);
-                let mut second = look_up_own(tables, &numbers.own[1], digit);
-                second.x = second.x.mul(&beta);
-                self.denominators.push(first.add_denominator(&second));
-                self.addends.push(first);
-                self.others.push(second);
-            }
-            for digit in 0..FIXED_DIGITS {
-                let first = self.fixed.look_up(0, &numbers.fixed[0], digit);
-                let second = self.fixed.look_up(1, &numbers.fixed[1], digit);
-                self.denominators.push(first.add_denominator(&second));
-                self.addends.push(first);
-                self.others.push(second);
+        let mut names = [[[Name::default(); W]; 2]; ADDENDS];
+        for (index, (numbers, tables)) in self.numbers.iter().zip(&self.tables).enumerate() {
+            // Named all at once: a digit's register is long written when its lanes are read.
+            numbers.name(&mut names);
+            let unit = index * ADDENDS..(index + 1) * ADDENDS;
+            for (((digit, [first, second]), (addend, other)), denominator) in names
+                .iter()
+                .enumerate()
+                .zip(self.addends[unit.clone()].iter_mut().zip(&mut self.others[unit.clone()]))
+                .zip(&mut self.denominators[unit])
+            {
+                if digit < DIGITS {
+                    look_up_own(tables, first, addend);
+                    look_up_own(tables, second, other);
+                    other.x.mul_assign(&beta);
+                } else {
+                    self.fixed.look_up(0, first, addend);
+                    self.fixed.look_up(1, second, other);
+                }
+                *denominator = addend.add_denominator(other);
             }
         }
         // Small odd multiples of a point and of lambda times it, or of G and of 2^128 G, are different
@@ -169,12 +177,13 @@ impl<'a, const W: usize> Chunk<'a, W> {
             .zip(&self.others)
             .zip(&self.denominators)
         {
-            *sum = sum.add(other, inverse);
+            sum.add_assign(other, inverse);
         }
     }
 
     /// Adds the generator's sums to the point's at the same place.
     #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
+    #[inline(never)]
     fn merge_fixed(&mut self) {
         self.denominators.clear();
         for addends in self.addends.chunks(ADDENDS) {
@@ -193,15 +202,15 @@ impl<'a, const W: usize> Chunk<'a, W> {
             .zip(self.denominators.chunks(FIXED_DIGITS))
         {
             for (digit, inverse) in inverses.iter().enumerate() {
-                let fixed = addends[DIGITS + digit];
-                let own = &mut addends[digit * FIXED_STRIDE];
-                *own = own.add(&fixed, inverse);
+                let (own, fixed) = addends.split_at_mut(DIGITS);
+                own[digit * FIXED_STRIDE].add_assign(&fixed[digit], inverse);
             }
         }
     }
 
     /// Sums the addends of each unit and brings the sums back to (x, y).
     #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
+    #[inline(never)]
     fn finish(&mut self, count: usize, out: &mut Vec<Lane>) {
         let mut sums = Vec::with_capacity(self.numbers.len());
         self.denominators.clear();
@@ -226,6 +235,23 @@ impl<'a, const W: usize> Chunk<'a, W> {
 }
 
 impl<const W: usize> Numbers<W> {
+    /// The two points to sum for each addend.
+    #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
+    #[inline(never)]
+    fn name(&self, names: &mut [[[Name; W]; 2]]) {
+        let (own, fixed) = names.split_at_mut(DIGITS);
+        for half in 0..2 {
+            for w in 0..W {
+                for (digit, names) in own.iter_mut().enumerate() {
+                    names[half][w] = Name::new::<DIGIT_BITS>(&self.own[half][w], digit);
+                }
+                for (digit, names) in fixed.iter_mut().enumerate() {
+                    names[half][w] = Name::new::<FIXED_DIGIT_BITS>(&self.fixed[half][w], digit);
+                }
+            }
+        }
+    }
+
     fn mark(&mut self, lanes: [__mmask8; W]) {
         for (mark, lanes) in self.exceptional.iter_mut().zip(lanes) {
             *mark |= lanes;
@@ -283,9 +309,9 @@ fn accumulate<const W: usize>(addends: &[Affine<W>]) -> Jacobian<W> {
     for addend in rest.iter().rev() {
         // Five negations and a sixth.
         for _ in 0..DIGIT_BITS {
-            sum = sum.double_negated();
+            sum.double_negated();
         }
-        sum = sum.subtract_negated(addend);
+        sum.subtract_negated(addend);
     }
     sum
 }

@@ -42,6 +42,13 @@ const PRIME: [i64; 5] = [
 pub(super) struct Field<const W: usize>(pub(super) [Limbs; W]);
 
 impl<const W: usize> Field<W> {
+    /// Zeros, to be overwritten.
+    #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
+    #[inline]
+    pub(super) fn unset() -> Self {
+        Self([[_mm512_setzero_si512(); 5]; W])
+    }
+
     /// The same number in every lane, from its 64-bit words.
     #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
     pub(super) fn splat(number: [u64; 4]) -> Self {
@@ -52,7 +59,7 @@ impl<const W: usize> Field<W> {
     #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
     #[inline(never)]
     pub(super) fn mul(&self, other: &Self) -> Self {
-        let mut out = *self;
+        let mut out = Self::unset();
         for w in 0..W {
             let mut columns = [_mm512_setzero_si512(); 10];
             multiply(&mut columns, &self.0[w], &other.0[w]);
@@ -65,7 +72,7 @@ impl<const W: usize> Field<W> {
     #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
     #[inline(never)]
     pub(super) fn sqr(&self) -> Self {
-        let mut out = *self;
+        let mut out = Self::unset();
         for w in 0..W {
             out.0[w] = reduce_columns(square(&self.0[w]));
         }
@@ -85,39 +92,57 @@ impl<const W: usize> Field<W> {
         out
     }
 
-    /// `a * b + c * d` with one reduction; carried, and the product of a's and b's sizes plus that of c's
-    /// and d's at most 200. Reduced.
+    /// `self *= other`, as [`Self::mul`].
     #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
     #[inline(never)]
-    pub(super) fn mul_sum(a: &Self, b: &Self, c: &Self, d: &Self) -> Self {
-        let mut out = *a;
+    pub(super) fn mul_assign(&mut self, other: &Self) {
+        for (out, other) in self.0.iter_mut().zip(&other.0) {
+            let mut columns = [_mm512_setzero_si512(); 10];
+            multiply(&mut columns, out, other);
+            *out = reduce_columns(columns);
+        }
+    }
+
+    /// `self = a * b`, as [`Self::mul`], without a copy of the result.
+    #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
+    #[inline(never)]
+    pub(super) fn set_product(&mut self, a: &Self, b: &Self) {
         for w in 0..W {
             let mut columns = [_mm512_setzero_si512(); 10];
             multiply(&mut columns, &a.0[w], &b.0[w]);
-            multiply(&mut columns, &c.0[w], &d.0[w]);
-            out.0[w] = reduce_columns(columns);
+            self.0[w] = reduce_columns(columns);
         }
-        out
     }
 
-    /// `a * b + c * c`, as [`Self::mul_sum`].
+    /// `self = a * b + self * c` with one reduction; all carried, and the product of a's and b's sizes plus
+    /// that of c's and self's at most 200. Reduced.
     #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
     #[inline(never)]
-    pub(super) fn mul_sqr_sum(a: &Self, b: &Self, c: &Self) -> Self {
-        let mut out = *a;
+    pub(super) fn set_mul_sum(&mut self, a: &Self, b: &Self, c: &Self) {
+        for w in 0..W {
+            let mut columns = [_mm512_setzero_si512(); 10];
+            multiply(&mut columns, &a.0[w], &b.0[w]);
+            multiply(&mut columns, &self.0[w], &c.0[w]);
+            self.0[w] = reduce_columns(columns);
+        }
+    }
+
+    /// `self = a * b + c * c`, as [`Self::set_mul_sum`].
+    #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
+    #[inline(never)]
+    pub(super) fn set_mul_sqr_sum(&mut self, a: &Self, b: &Self, c: &Self) {
         for w in 0..W {
             let mut columns = square(&c.0[w]);
             multiply(&mut columns, &a.0[w], &b.0[w]);
-            out.0[w] = reduce_columns(columns);
+            self.0[w] = reduce_columns(columns);
         }
-        out
     }
 
     /// `self - other + K p`, where `other` is at most `K` p. Carried.
     #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
     #[inline]
     pub(super) fn sub<const K: i64>(&self, other: &Self) -> Self {
-        let mut out = *self;
+        let mut out = Self::unset();
         for w in 0..W {
             let (a, b) = (&self.0[w], &other.0[w]);
             let mut sum = *a;
@@ -133,7 +158,7 @@ impl<const W: usize> Field<W> {
     #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
     #[inline]
     pub(super) fn sub_double<const K: i64>(&self, other: &Self) -> Self {
-        let mut out = *self;
+        let mut out = Self::unset();
         for w in 0..W {
             let (a, b) = (&self.0[w], &other.0[w]);
             let mut sum = *a;
@@ -151,7 +176,7 @@ impl<const W: usize> Field<W> {
     #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
     #[inline]
     pub(super) fn sub_twice<const K: i64>(&self, other: &Self) -> Self {
-        let mut out = *self;
+        let mut out = Self::unset();
         for w in 0..W {
             let (a, b) = (&self.0[w], &other.0[w]);
             let mut sum = *a;
@@ -168,7 +193,7 @@ impl<const W: usize> Field<W> {
     #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
     #[inline]
     pub(super) fn sub_and_twice<const K: i64>(&self, b: &Self, c: &Self) -> Self {
-        let mut out = *self;
+        let mut out = Self::unset();
         for w in 0..W {
             let (a, b, c) = (&self.0[w], &b.0[w], &c.0[w]);
             let mut sum = *a;
@@ -186,7 +211,7 @@ impl<const W: usize> Field<W> {
     #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
     #[inline]
     pub(super) fn sub_both<const K: i64>(&self, b: &Self, c: &Self) -> Self {
-        let mut out = *self;
+        let mut out = Self::unset();
         for w in 0..W {
             let (a, b, c) = (&self.0[w], &b.0[w], &c.0[w]);
             let mut sum = *a;
@@ -203,7 +228,7 @@ impl<const W: usize> Field<W> {
     #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
     #[inline]
     pub(super) fn sub_reduced<const K: i64>(&self, other: &Self) -> Self {
-        let mut out = *self;
+        let mut out = Self::unset();
         for w in 0..W {
             let (a, b) = (&self.0[w], &other.0[w]);
             let mut sum = *a;
@@ -219,7 +244,7 @@ impl<const W: usize> Field<W> {
     #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
     #[inline]
     pub(super) fn add(&self, other: &Self) -> Self {
-        let mut out = *self;
+        let mut out = Self::unset();
         for w in 0..W {
             let mut sum = self.0[w];
             for i in 0..5 {
@@ -234,7 +259,7 @@ impl<const W: usize> Field<W> {
     #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
     #[inline]
     pub(super) fn double_reduced(&self) -> Self {
-        let mut out = *self;
+        let mut out = Self::unset();
         for w in 0..W {
             let mut sum = self.0[w];
             for limb in &mut sum {
@@ -249,7 +274,7 @@ impl<const W: usize> Field<W> {
     #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
     #[inline]
     pub(super) fn triple(&self) -> Self {
-        let mut out = *self;
+        let mut out = Self::unset();
         for w in 0..W {
             let mut sum = self.0[w];
             for limb in &mut sum {
@@ -260,21 +285,10 @@ impl<const W: usize> Field<W> {
         out
     }
 
-    /// `-self` in the lanes of the mask, limb by limb. Signed.
-    #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
-    #[inline]
-    pub(super) fn negate_limbs(&mut self, lanes: [__mmask8; W]) {
-        for w in 0..W {
-            for limb in &mut self.0[w] {
-                *limb = _mm512_mask_sub_epi64(*limb, lanes[w], _mm512_setzero_si512(), *limb);
-            }
-        }
-    }
-
     /// `other` in the lanes of the mask, `self` elsewhere.
     #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
     pub(super) fn select(&self, lanes: [__mmask8; W], other: &Self) -> Self {
-        let mut out = *self;
+        let mut out = Self::unset();
         for w in 0..W {
             for i in 0..5 {
                 out.0[w][i] = _mm512_mask_mov_epi64(self.0[w][i], lanes[w], other.0[w][i]);

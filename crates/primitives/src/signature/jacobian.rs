@@ -32,38 +32,34 @@ impl<const W: usize> Jacobian<W> {
         }
     }
 
-    /// `-2 self`.
+    /// `self = -2 self`.
     #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
-    pub(super) fn double_negated(&self) -> Self {
+    pub(super) fn double_negated(&mut self) {
         let y4 = self.y2.sqr();
         let slope = self.x.sqr().triple();
-        let z = self.y2.mul(&self.z);
-        let d = self.x.mul(&y4);
-        let x = slope.sqr().sub_twice::<4>(&d);
-        let rest = x.sub_double::<3>(&d);
-        let y2 = Field::mul_sqr_sum(&slope, &rest, &y4);
-        Self { x, y2, z }
+        self.z.mul_assign(&self.y2);
+        let mut d = self.x.mul(&y4);
+        self.x = slope.sqr().sub_twice::<4>(&d);
+        d = self.x.sub_double::<3>(&d);
+        self.y2.set_mul_sqr_sum(&slope, &d, &y4);
     }
 
-    /// `-(self - point)`.
+    /// `self = -(self - point)`.
     #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
-    pub(super) fn subtract_negated(&self, point: &Affine<W>) -> Self {
-        let point_y2 = point.y.double_reduced();
+    pub(super) fn subtract_negated(&mut self, point: &Affine<W>) {
         let zz = self.z.sqr();
-        let u = point.x.mul(&zz);
-        let zzz = self.z.mul(&zz);
-        let h = u.sub::<6>(&self.x);
-        let s2 = point_y2.mul(&zzz);
-        let h2 = h.add(&h);
+        let mut r = self.z.mul(&zz);
+        let mut j = point.x.mul(&zz).sub::<6>(&self.x);
+        r.mul_assign(&point.y.double_reduced());
+        let h2 = j.add(&j);
         let i = h2.sqr();
-        let r = s2.add(&self.y2);
-        let j = h.mul(&i);
-        let v = self.x.mul(&i);
-        let z = self.z.mul(&h2);
-        let x = r.sqr().sub_and_twice::<4>(&j, &v);
-        let rest = v.sub_double::<12>(&x);
-        let j2 = j.add(&j);
-        let y2 = Field::mul_sum(&r, &rest, &self.y2, &j2);
-        Self { x, y2, z }
+        self.z.mul_assign(&h2);
+        r = r.add(&self.y2);
+        j.mul_assign(&i);
+        let mut v = self.x.mul(&i);
+        self.x = r.sqr().sub_and_twice::<4>(&j, &v);
+        v = v.sub_double::<12>(&self.x);
+        j = j.add(&j);
+        self.y2.set_mul_sum(&r, &v, &j);
     }
 }

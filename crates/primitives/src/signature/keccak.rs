@@ -35,23 +35,6 @@ const ROUND_CONSTANTS: [u64; 24] = [
     0x8000_0000_8000_8008,
 ];
 
-/// How far each word is rotated before it moves to [`TARGETS`].
-const ROTATIONS: [i64; 25] = [
-    0, 1, 62, 28, 27, 36, 44, 6, 55, 20, 3, 10, 43, 25, 39, 41, 45, 15, 21, 8, 18, 2, 61, 56, 14,
-];
-
-/// Where the word at x + 5 y moves: y + 5 (2 x + 3 y mod 5).
-const TARGETS: [usize; 25] = {
-    let mut targets = [0; 25];
-    let mut i = 0;
-    while i < 25 {
-        let (x, y) = (i % 5, i / 5);
-        targets[i] = y + 5 * ((2 * x + 3 * y) % 5);
-        i += 1;
-    }
-    targets
-};
-
 /// The addresses of keys given by the words of x and of y, least significant first.
 #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
 pub(super) fn addresses(x: [__m512i; 4], y: [__m512i; 4]) -> [Address; 8] {
@@ -83,13 +66,39 @@ fn round(state: &[__m512i; 25], constant: u64) -> [__m512i; 25] {
         let three = xor3(state[x], state[x + 5], state[x + 10]);
         parities[x] = xor3(three, state[x + 15], state[x + 20]);
     }
-    let mut moved = *state;
-    for i in 0..25 {
-        let x = i % 5;
+    let mut mix = parities;
+    for x in 0..5 {
         let right = _mm512_rol_epi64::<1>(parities[(x + 1) % 5]);
-        let mixed = xor3(state[i], parities[(x + 4) % 5], right);
-        moved[TARGETS[i]] = _mm512_rolv_epi64(mixed, _mm512_set1_epi64(ROTATIONS[i]));
+        mix[x] = _mm512_xor_si512(parities[(x + 4) % 5], right);
     }
+    // In the order of where words move to.
+    let moved = [
+        moved::<0>(state[0], mix[0]),
+        moved::<44>(state[6], mix[1]),
+        moved::<43>(state[12], mix[2]),
+        moved::<21>(state[18], mix[3]),
+        moved::<14>(state[24], mix[4]),
+        moved::<28>(state[3], mix[3]),
+        moved::<20>(state[9], mix[4]),
+        moved::<3>(state[10], mix[0]),
+        moved::<45>(state[16], mix[1]),
+        moved::<61>(state[22], mix[2]),
+        moved::<1>(state[1], mix[1]),
+        moved::<6>(state[7], mix[2]),
+        moved::<25>(state[13], mix[3]),
+        moved::<8>(state[19], mix[4]),
+        moved::<18>(state[20], mix[0]),
+        moved::<27>(state[4], mix[4]),
+        moved::<36>(state[5], mix[0]),
+        moved::<10>(state[11], mix[1]),
+        moved::<15>(state[17], mix[2]),
+        moved::<56>(state[23], mix[3]),
+        moved::<62>(state[2], mix[2]),
+        moved::<55>(state[8], mix[3]),
+        moved::<39>(state[14], mix[4]),
+        moved::<41>(state[15], mix[0]),
+        moved::<2>(state[21], mix[1]),
+    ];
     let mut out = moved;
     for row in [0, 5, 10, 15, 20] {
         for x in 0..5 {
@@ -100,6 +109,12 @@ fn round(state: &[__m512i; 25], constant: u64) -> [__m512i; 25] {
     }
     out[0] = _mm512_xor_si512(out[0], _mm512_set1_epi64(constant.cast_signed()));
     out
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
+#[inline]
+fn moved<const BY: i32>(word: __m512i, mix: __m512i) -> __m512i {
+    _mm512_rol_epi64::<BY>(_mm512_xor_si512(word, mix))
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]

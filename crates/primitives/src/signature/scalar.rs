@@ -25,9 +25,9 @@ pub(super) const DIGIT_BITS: u32 = 5;
 /// Digits of such a number: it is below 2^130.
 pub(super) const DIGITS: usize = 26;
 /// Bits of a digit of the numbers that multiply the generator, a multiple of [`DIGIT_BITS`].
-pub(super) const FIXED_DIGIT_BITS: u32 = 15;
+pub(super) const FIXED_DIGIT_BITS: u32 = 10;
 /// Digits of such a number: it is below 2^130 as well.
-pub(super) const FIXED_DIGITS: usize = 9;
+pub(super) const FIXED_DIGITS: usize = 13;
 
 /// -1/n modulo 2^64.
 const NEGATED_INVERSE: u64 = {
@@ -146,8 +146,8 @@ fn split_fixed(u: &[u64; 4]) -> [Short; 2] {
         high[0] |= 1;
         low[2] = u64::MAX;
     }
-    const { assert!(FIXED_DIGIT_BITS as usize * FIXED_DIGITS > 130) }
-    [low, high].map(|number| digits(number, 135))
+    const { assert!(FIXED_DIGIT_BITS as usize * FIXED_DIGITS >= 130) }
+    [low, high].map(|number| digits(number, FIXED_DIGIT_BITS * FIXED_DIGITS as u32))
 }
 
 /// `k1 + k2 lambda = u` modulo n with both odd and below 2^130; the digits of both.

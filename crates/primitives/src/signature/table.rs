@@ -11,8 +11,8 @@
 //! point with x times beta.
 
 use super::affine::{Affine, Zeros, invert_all, odd_multiples, transpose};
-use super::field::{Field, limbs_from_words, words_from_limbs};
-use super::lanes::{enter, vector, words};
+use super::field::{Field, Limbs, limbs_from_words, words_from_limbs};
+use super::lanes::{enter, words};
 use super::scalar::{DIGIT_BITS, FIXED_DIGIT_BITS};
 use std::arch::x86_64::*;
 use std::sync::OnceLock;
@@ -72,9 +72,9 @@ impl FixedTable {
         };
         let mut shifted = generator;
         for _ in 0..128 {
-            let mut inverse = [shifted.double_denominator()];
+            let mut inverse = vec![shifted.double_denominator()];
             let _: Zeros<1> = invert_all(&mut inverse, &mut Vec::new());
-            shifted = shifted.double(&inverse[0]);
+            shifted.double(&inverse[0]);
         }
         // Lane 0 is the generator's, lane 1 the shifted one's.
         let base = Affine {
@@ -94,27 +94,21 @@ impl FixedTable {
 
     /// The points that digits name in one of the two tables.
     #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
-    #[inline]
+    #[inline(never)]
     pub(super) fn look_up<const W: usize>(
         &self,
         table: usize,
-        numbers: &[[__m512i; 3]; W],
-        digit: usize,
-    ) -> Affine<W> {
+        names: &[Name; W],
+        out: &mut Affine<W>,
+    ) {
         let rows = &self.rows[table][..FIXED_POINTS];
-        let mut out = unset();
-        let mut negative = [0; W];
         for w in 0..W {
-            let (indices, sign) = index::<FIXED_DIGIT_BITS>(&numbers[w], digit);
-            negative[w] = sign;
-            let mut found = [vector([0; 8]); 8];
-            for (row, index) in found.iter_mut().zip(words(indices)) {
-                *row = rows[to_usize(index)];
+            let mut found = [_mm512_setzero_si512(); 8];
+            for (row, index) in found.iter_mut().zip(names[w].indices) {
+                *row = rows[to_usize(index) % FIXED_POINTS];
             }
-            (out.x.0[w], out.y.0[w]) = unpack(found);
+            (out.x.0[w], out.y.0[w]) = unpack(found, names[w].negative);
         }
-        out.y.negate_limbs(negative);
-        out
     }
 }
 
@@ -130,49 +124,52 @@ pub(super) fn pack_own<const W: usize>(points: &[Affine<W>], tables: &mut [OwnTa
 
 /// The points that digits name in the lanes' own tables.
 #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
-#[inline]
+#[inline(never)]
 pub(super) fn look_up_own<const W: usize>(
     tables: &[OwnTable; W],
-    numbers: &[[__m512i; 3]; W],
-    digit: usize,
-) -> Affine<W> {
-    let mut out = unset();
-    let mut negative = [0; W];
+    names: &[Name; W],
+    out: &mut Affine<W>,
+) {
     for w in 0..W {
-        let (indices, sign) = index::<DIGIT_BITS>(&numbers[w], digit);
-        negative[w] = sign;
-        let mut found = [vector([0; 8]); 8];
-        let indices = words(indices);
+        let mut found = [_mm512_setzero_si512(); 8];
         for lane in 0..8 {
-            found[lane] = tables[w][to_usize(indices[lane]) % OWN_POINTS * 8 + lane];
+            let index = to_usize(names[w].indices[lane]) % OWN_POINTS;
+            found[lane] = tables[w][index * 8 + lane];
         }
-        (out.x.0[w], out.y.0[w]) = unpack(found);
+        (out.x.0[w], out.y.0[w]) = unpack(found, names[w].negative);
     }
-    out.y.negate_limbs(negative);
-    out
 }
 
-/// The index of the odd multiple that a digit names, and whether it is negative.
-///
-/// The digit b stands for 2 b - (2^BITS - 1).
-#[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
-#[inline]
-fn index<const BITS: u32>(number: &[__m512i; 3], digit: usize) -> (__m512i, __mmask8) {
-    let position = digit * BITS as usize;
-    let (word, shift) = (position / 64, (position % 64) as i64);
-    let mut bits = _mm512_srlv_epi64(number[word], _mm512_set1_epi64(shift));
-    if word < 2 {
-        let upper = _mm512_sllv_epi64(number[word + 1], _mm512_set1_epi64(64 - shift));
-        bits = _mm512_or_si512(bits, upper);
+/// The odd multiples that one digit of eight numbers names.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Name {
+    indices: [u64; 8],
+    negative: __mmask8,
+}
+
+impl Name {
+    /// Digit `digit` of `BITS` bits. The digit b stands for 2 b - (2^BITS - 1).
+    #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
+    #[inline]
+    pub(super) fn new<const BITS: u32>(number: &[__m512i; 3], digit: usize) -> Self {
+        let position = digit * BITS as usize;
+        let (word, shift) = (position / 64, _mm512_set1_epi64((position % 64) as i64));
+        let upper = if word < 2 { number[word + 1] } else { _mm512_setzero_si512() };
+        let half = 1 << (BITS - 1);
+        let bits = _mm512_and_si512(
+            _mm512_shrdv_epi64(number[word], upper, shift),
+            _mm512_set1_epi64(2 * half - 1),
+        );
+        let half = _mm512_set1_epi64(half);
+        let negative = _mm512_cmplt_epi64_mask(bits, half);
+        let above = _mm512_sub_epi64(bits, half);
+        // half - 1 - b = !(b - half)
+        let ones = _mm512_set1_epi64(-1);
+        Self {
+            indices: words(_mm512_mask_xor_epi64(above, negative, above, ones)),
+            negative,
+        }
     }
-    let half = 1 << (BITS - 1);
-    bits = _mm512_and_si512(bits, _mm512_set1_epi64(2 * half - 1));
-    let half = _mm512_set1_epi64(half);
-    let negative = _mm512_cmplt_epi64_mask(bits, half);
-    let above = _mm512_sub_epi64(bits, half);
-    // half - 1 - b = !(b - half)
-    let ones = _mm512_set1_epi64(-1);
-    (_mm512_mask_xor_epi64(above, negative, above, ones), negative)
 }
 
 /// A point of each lane in one register.
@@ -183,17 +180,16 @@ fn pack<const W: usize>(point: &Affine<W>, w: usize) -> [__m512i; 8] {
     transpose([x[0], x[1], x[2], x[3], y[0], y[1], y[2], y[3]])
 }
 
-/// The limbs of eight packed points.
+/// The limbs of eight packed points, negated in the lanes of the mask: those y are signed.
 #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
 #[inline]
-fn unpack(packed: [__m512i; 8]) -> ([__m512i; 5], [__m512i; 5]) {
+fn unpack(packed: [__m512i; 8], negative: __mmask8) -> (Limbs, Limbs) {
     let [a, b, c, d, e, f, g, h] = transpose(packed);
-    (limbs_from_words([a, b, c, d]), limbs_from_words([e, f, g, h]))
-}
-
-fn unset<const W: usize>() -> Affine<W> {
-    let zero = Field([[vector([0; 8]); 5]; W]);
-    Affine { x: zero, y: zero }
+    let mut y = limbs_from_words([e, f, g, h]);
+    for limb in &mut y {
+        *limb = _mm512_mask_sub_epi64(*limb, negative, _mm512_setzero_si512(), *limb);
+    }
+    (limbs_from_words([a, b, c, d]), y)
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "an index is below 2^16")]
