@@ -26,9 +26,6 @@ pub(super) struct Affine<const W: usize> {
     pub(super) y: Field<W>,
 }
 
-/// Where denominators were zero: their index, and the lanes.
-pub(super) type Zeros<const W: usize> = Vec<(usize, [__mmask8; W])>;
-
 impl<const W: usize> Affine<W> {
     /// Zeros, to be overwritten.
     #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
@@ -63,7 +60,7 @@ impl<const W: usize> Affine<W> {
     /// `self += self`, given the inverse of the denominator.
     #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
     pub(super) fn double(&mut self, inverse: &Field<W>) {
-        let mut slope = self.x.sqr().triple();
+        let mut slope = self.x.sqr_triple();
         slope.mul_assign(inverse);
         let x = self.x;
         self.follow(&x, slope);
@@ -72,53 +69,80 @@ impl<const W: usize> Affine<W> {
     /// The third point on the line of this slope through this point and another, reflected.
     #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
     #[inline]
-    fn follow(&mut self, other_x: &Field<W>, mut slope: Field<W>) {
-        let x = slope.sqr().sub_both::<4>(&self.x, other_x);
+    fn follow(&mut self, other_x: &Field<W>, slope: Field<W>) {
+        let x = slope.sqr_sub_both(&self.x, other_x);
         self.x = self.x.sub::<2>(&x);
-        slope.mul_assign(&self.x);
+        self.y = slope.mul_sub::<3>(&self.x, &self.y);
         self.x = x;
-        self.y = slope.sub_reduced::<3>(&self.y);
     }
 }
 
-/// Replaces every number by its inverse; a zero by one, reporting it. `before` is scratch.
+/// Calls `apply` with the inverse of each of `count` denominators, from the last to the first.
+///
+/// `denominator` is called in ascending order first and gives the same answer when asked again; what
+/// `apply` changes in `state` must not concern the denominators before it. A denominator of zero is
+/// reported and counts as one. `before` is scratch.
 #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
-pub(super) fn invert_all<const W: usize>(
-    numbers: &mut Vec<Field<W>>,
+pub(super) fn share_inversion<S, const W: usize>(
+    state: &mut S,
+    count: usize,
     before: &mut Vec<Field<W>>,
+    mut denominator: impl FnMut(&mut S, usize) -> Field<W>,
+    mut apply: impl FnMut(&mut S, usize, &Field<W>),
 ) -> Zeros<W> {
-    let mut zeros = Vec::new();
-    let mut product = multiply_up(numbers, before);
+    before.resize(count, Field::unset());
+    let mut product = Field::splat([1, 0, 0, 0]);
+    for (index, before) in before.iter_mut().enumerate() {
+        *before = product;
+        product.mul_assign(&denominator(state, index));
+    }
+    let mut zeros = Zeros::default();
     if product.zero_lanes() != [0; W] {
-        let one = Field::splat([1, 0, 0, 0]);
-        for (index, number) in numbers.iter_mut().enumerate() {
-            let lanes = number.zero_lanes();
-            if lanes != [0; W] {
-                *number = number.select(lanes, &one);
-                zeros.push((index, lanes));
-            }
+        product = Field::splat([1, 0, 0, 0]);
+        for (index, before) in before.iter_mut().enumerate() {
+            let mut number = denominator(state, index);
+            zeros.replace(&mut number);
+            *before = product;
+            product.mul_assign(&number);
         }
-        product = multiply_up(numbers, before);
     }
     let mut inverse = invert_lanes(&product);
-    for (number, before) in numbers.iter().zip(before.iter_mut()).rev() {
+    for (index, before) in before.iter_mut().enumerate().rev() {
+        let mut number = denominator(state, index);
+        zeros.replace_again(index, &mut number);
         before.mul_assign(&inverse);
-        inverse.mul_assign(number);
+        inverse.mul_assign(&number);
+        apply(state, index, before);
     }
-    std::mem::swap(numbers, before);
     zeros
 }
 
-/// The product of all numbers, and before each of them the product of those below it.
-#[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
-fn multiply_up<const W: usize>(numbers: &[Field<W>], before: &mut Vec<Field<W>>) -> Field<W> {
-    before.resize(numbers.len(), Field::unset());
-    let mut product = Field::splat([1, 0, 0, 0]);
-    for (number, before) in numbers.iter().zip(before) {
-        *before = product;
-        product.mul_assign(number);
+/// Where denominators were zero, one entry for each; none at all where no denominator was.
+#[derive(Debug, Default)]
+pub(super) struct Zeros<const W: usize>(Vec<[__mmask8; W]>);
+
+impl<const W: usize> Zeros<W> {
+    /// The indices and lanes where there was a zero.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (usize, [__mmask8; W])> {
+        let all = self.0.iter().copied().enumerate();
+        all.filter(|(_, lanes)| *lanes != [0; W])
     }
-    product
+
+    /// Notes the zeros of the next denominator and puts ones in their place.
+    #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
+    fn replace(&mut self, number: &mut Field<W>) {
+        let lanes = number.zero_lanes();
+        self.0.push(lanes);
+        *number = number.select(lanes, &Field::splat([1, 0, 0, 0]));
+    }
+
+    /// Puts the same ones in place again.
+    #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
+    fn replace_again(&self, index: usize, number: &mut Field<W>) {
+        if let Some(lanes) = self.0.get(index) {
+            *number = number.select(*lanes, &Field::splat([1, 0, 0, 0]));
+        }
+    }
 }
 
 /// The inverse of every lane, none of them zero, for one inversion.
@@ -169,38 +193,37 @@ fn swap_ones(v: __m512i) -> __m512i {
 #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
 pub(super) fn odd_multiples<const W: usize>(points: &mut [Affine<W>], row: usize) {
     let mut before = Vec::new();
-    let mut numbers: Vec<_> = points.chunks(row).map(|own| own[0].double_denominator()).collect();
-    invert_all(&mut numbers, &mut before);
     // The even multiple that takes the known half of a row to the next: 2, 4, 8 and so on.
-    let mut steps: Vec<_> = Vec::with_capacity(numbers.len());
-    for (own, inverse) in points.chunks(row).zip(&numbers) {
-        let mut step = own[0];
-        step.double(inverse);
-        steps.push(step);
-    }
+    let mut steps: Vec<_> = points.chunks(row).map(|own| own[0]).collect();
+    let units = steps.len();
+    share_inversion(
+        &mut steps,
+        units,
+        &mut before,
+        |steps, unit| steps[unit].double_denominator(),
+        |steps, unit, inverse| steps[unit].double(inverse),
+    );
     let mut known = 1;
     while known < row {
-        numbers.clear();
-        for (own, step) in points.chunks(row).zip(&steps) {
-            for point in &own[..known] {
-                numbers.push(point.add_denominator(step));
-            }
-            numbers.push(step.double_denominator());
-        }
-        // No odd multiple equals an even one this small: the group's order is a large prime.
-        invert_all(&mut numbers, &mut before);
-        for ((own, step), inverses) in points
-            .chunks_mut(row)
-            .zip(&mut steps)
-            .zip(numbers.chunks(known + 1))
-        {
-            let (low, high) = own.split_at_mut(known);
-            for ((point, sum), inverse) in low.iter().zip(high).zip(inverses) {
-                *sum = *point;
-                sum.add_assign(step, inverse);
-            }
-            step.double(&inverses[known]);
-        }
+        // For each unit the step and then what it takes further: the last is done first.
+        let each = known + 1;
+        share_inversion(
+            &mut (&mut *points, &mut steps),
+            units * each,
+            &mut before,
+            |(points, steps), index| match (index / each, index % each) {
+                (unit, 0) => steps[unit].double_denominator(),
+                (unit, place) => points[unit * row + place - 1].add_denominator(&steps[unit]),
+            },
+            |(points, steps), index, inverse| match (index / each, index % each) {
+                (unit, 0) => steps[unit].double(inverse),
+                (unit, place) => {
+                    let sum = unit * row + known + place - 1;
+                    points[sum] = points[sum - known];
+                    points[sum].add_assign(&steps[unit], inverse);
+                }
+            },
+        );
         known *= 2;
     }
 }

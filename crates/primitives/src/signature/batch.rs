@@ -10,7 +10,7 @@
 //! Lanes are independent. One whose point does not exist, or that would add equal or opposite points
 //! (only a signature made for that does), goes on with a substitute and is marked.
 
-use super::affine::{Affine, columns, invert_all, mask, odd_multiples};
+use super::affine::{Affine, columns, mask, odd_multiples, share_inversion};
 use super::field::{Field, Limbs, limbs_from_words, words_from_limbs};
 use super::jacobian::Jacobian;
 use super::keccak::addresses;
@@ -77,7 +77,6 @@ struct Chunk<'a, const W: usize> {
     tables: Vec<[OwnTable; W]>,
     addends: Vec<Affine<W>>,
     others: Vec<Affine<W>>,
-    denominators: Vec<Field<W>>,
     before: Vec<Field<W>>,
 }
 
@@ -90,7 +89,6 @@ impl<'a, const W: usize> Chunk<'a, W> {
             tables: Vec::new(),
             addends: Vec::new(),
             others: Vec::new(),
-            denominators: Vec::new(),
             before: Vec::new(),
         }
     }
@@ -141,70 +139,69 @@ impl<'a, const W: usize> Chunk<'a, W> {
     }
 
     /// For every digit, the sum of the two points that a pair of numbers names.
+    ///
+    /// These are small odd multiples of a point and of lambda times it, or of G and of 2^128 G: different
+    /// points and no opposites.
     #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
     #[inline(never)]
     fn sum_addends(&mut self) {
-        self.denominators.resize(self.addends.len(), Field::unset());
+        let (numbers, tables, fixed) = (&self.numbers, &self.tables, self.fixed);
         let beta = Field::splat(BETA);
         let mut names = [[[Name::default(); W]; 2]; ADDENDS];
-        for (index, (numbers, tables)) in self.numbers.iter().zip(&self.tables).enumerate() {
-            // Named all at once: a digit's register is long written when its lanes are read.
-            numbers.name(&mut names);
-            let unit = index * ADDENDS..(index + 1) * ADDENDS;
-            for (((digit, [first, second]), (addend, other)), denominator) in names
-                .iter()
-                .enumerate()
-                .zip(self.addends[unit.clone()].iter_mut().zip(&mut self.others[unit.clone()]))
-                .zip(&mut self.denominators[unit])
-            {
-                if digit < DIGITS {
-                    look_up_own(tables, first, addend);
-                    look_up_own(tables, second, other);
-                    other.x.mul_assign(&beta);
-                } else {
-                    self.fixed.look_up(0, first, addend);
-                    self.fixed.look_up(1, second, other);
+        let mut known = 0;
+        share_inversion(
+            &mut (&mut self.addends, &mut self.others),
+            numbers.len() * ADDENDS,
+            &mut self.before,
+            |(addends, others), index| {
+                let (unit, digit) = (index / ADDENDS, index % ADDENDS);
+                let (addend, other) = (&mut addends[index], &mut others[index]);
+                if index == known {
+                    known += 1;
+                    if digit == 0 {
+                        // All at once: a digit's register is long written when its lanes are read.
+                        numbers[unit].name(&mut names);
+                    }
+                    let [first, second] = &names[digit];
+                    if digit < DIGITS {
+                        look_up_own(&tables[unit], first, addend);
+                        look_up_own(&tables[unit], second, other);
+                        other.x.mul_assign(&beta);
+                    } else {
+                        fixed.look_up(0, first, addend);
+                        fixed.look_up(1, second, other);
+                    }
                 }
-                *denominator = addend.add_denominator(other);
-            }
-        }
-        // Small odd multiples of a point and of lambda times it, or of G and of 2^128 G, are different
-        // points and no opposites.
-        invert_all(&mut self.denominators, &mut self.before);
-        for ((sum, other), inverse) in self
-            .addends
-            .iter_mut()
-            .zip(&self.others)
-            .zip(&self.denominators)
-        {
-            sum.add_assign(other, inverse);
-        }
+                addend.add_denominator(other)
+            },
+            |(addends, others), index, inverse| addends[index].add_assign(&others[index], inverse),
+        );
     }
 
     /// Adds the generator's sums to the point's at the same place.
     #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
     #[inline(never)]
     fn merge_fixed(&mut self) {
-        self.denominators.clear();
-        for addends in self.addends.chunks(ADDENDS) {
-            for digit in 0..FIXED_DIGITS {
-                let (own, fixed) = (&addends[digit * FIXED_STRIDE], &addends[DIGITS + digit]);
-                self.denominators.push(own.add_denominator(fixed));
-            }
-        }
-        let zeros = invert_all(&mut self.denominators, &mut self.before);
-        for (index, lanes) in zeros {
+        let places = |index: usize| {
+            let (unit, digit) = (index / FIXED_DIGITS * ADDENDS, index % FIXED_DIGITS);
+            (unit + digit * FIXED_STRIDE, unit + DIGITS + digit)
+        };
+        let zeros = share_inversion(
+            &mut self.addends,
+            self.numbers.len() * FIXED_DIGITS,
+            &mut self.before,
+            |addends, index| {
+                let (own, fixed) = places(index);
+                addends[own].add_denominator(&addends[fixed])
+            },
+            |addends, index, inverse| {
+                let (own, fixed) = places(index);
+                let (below, above) = addends.split_at_mut(fixed);
+                below[own].add_assign(&above[0], inverse);
+            },
+        );
+        for (index, lanes) in zeros.iter() {
             self.numbers[index / FIXED_DIGITS].mark(lanes);
-        }
-        for (addends, inverses) in self
-            .addends
-            .chunks_mut(ADDENDS)
-            .zip(self.denominators.chunks(FIXED_DIGITS))
-        {
-            for (digit, inverse) in inverses.iter().enumerate() {
-                let (own, fixed) = addends.split_at_mut(DIGITS);
-                own[digit * FIXED_STRIDE].add_assign(&fixed[digit], inverse);
-            }
         }
     }
 
@@ -212,22 +209,26 @@ impl<'a, const W: usize> Chunk<'a, W> {
     #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
     #[inline(never)]
     fn finish(&mut self, count: usize, out: &mut Vec<Lane>) {
-        let mut sums = Vec::with_capacity(self.numbers.len());
-        self.denominators.clear();
-        for addends in self.addends.chunks(ADDENDS) {
-            let sum = accumulate(&addends[..DIGITS]);
-            self.denominators.push(sum.z);
-            sums.push(sum);
-        }
-        let zeros = invert_all(&mut self.denominators, &mut self.before);
-        for (index, lanes) in zeros {
-            self.numbers[index].mark(lanes);
+        let mut sums: Vec<_> = self
+            .addends
+            .chunks(ADDENDS)
+            .map(|addends| accumulate(&addends[..DIGITS]))
+            .collect();
+        let units = sums.len();
+        let zeros = share_inversion(
+            &mut sums,
+            units,
+            &mut self.before,
+            |sums, unit| sums[unit].z,
+            |sums, unit, inverse| sums[unit].normalize(inverse),
+        );
+        for (unit, lanes) in zeros.iter() {
+            self.numbers[unit].mark(lanes);
         }
         let end = out.len() + count;
-        for ((sum, inverse), numbers) in sums.iter().zip(&self.denominators).zip(&self.numbers) {
-            let point = to_affine(sum, inverse);
+        for (sum, numbers) in sums.iter().zip(&self.numbers) {
             for w in 0..W {
-                out.extend(numbers.lanes(w, point.x.0[w], point.y.0[w]));
+                out.extend(numbers.lanes(w, sum.x.0[w], sum.y2.0[w]));
             }
         }
         out.truncate(end);
@@ -314,21 +315,4 @@ fn accumulate<const W: usize>(addends: &[Affine<W>]) -> Jacobian<W> {
         sum.subtract_negated(addend);
     }
     sum
-}
-
-/// The point of a sum, given the inverse of z; canonical.
-#[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
-fn to_affine<const W: usize>(sum: &Jacobian<W>, inverse: &Field<W>) -> Affine<W> {
-    const HALF: [u64; 4] = [
-        0xffff_ffff_7fff_fe18,
-        u64::MAX,
-        u64::MAX,
-        u64::MAX >> 1,
-    ];
-    let square = inverse.sqr();
-    let cube = square.mul(inverse).mul(&Field::splat(HALF));
-    Affine {
-        x: sum.x.mul(&square).canonical(),
-        y: sum.y2.mul(&cube).canonical(),
-    }
 }

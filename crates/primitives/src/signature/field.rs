@@ -68,6 +68,56 @@ impl<const W: usize> Field<W> {
         out
     }
 
+    /// `self * other - less + K p`, where `less` is at most `K` p or signed; the others carried. Reduced.
+    #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
+    #[inline(never)]
+    pub(super) fn mul_sub<const K: i64>(&self, other: &Self, less: &Self) -> Self {
+        let mut out = Self::unset();
+        for w in 0..W {
+            let mut columns = [_mm512_setzero_si512(); 10];
+            multiply(&mut columns, &self.0[w], &other.0[w]);
+            let mut sum = fold_columns(columns);
+            for i in 0..5 {
+                sum[i] = _mm512_add_epi64(sum[i], prime_limb::<K>(i));
+                sum[i] = _mm512_sub_epi64(sum[i], less.0[w][i]);
+            }
+            out.0[w] = reduce(sum);
+        }
+        out
+    }
+
+    /// `self * self - b - c + 4 p`, where `b + c` is at most 4 p; self carried. Reduced.
+    #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
+    #[inline(never)]
+    pub(super) fn sqr_sub_both(&self, b: &Self, c: &Self) -> Self {
+        let mut out = Self::unset();
+        for w in 0..W {
+            let mut sum = fold_columns(square(&self.0[w]));
+            for i in 0..5 {
+                let less = _mm512_add_epi64(b.0[w][i], c.0[w][i]);
+                sum[i] = _mm512_add_epi64(sum[i], prime_limb::<4>(i));
+                sum[i] = _mm512_sub_epi64(sum[i], less);
+            }
+            out.0[w] = reduce(sum);
+        }
+        out
+    }
+
+    /// `3 self * self`; carried. Reduced.
+    #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
+    #[inline(never)]
+    pub(super) fn sqr_triple(&self) -> Self {
+        let mut out = Self::unset();
+        for w in 0..W {
+            let mut sum = fold_columns(square(&self.0[w]));
+            for limb in &mut sum {
+                *limb = _mm512_add_epi64(*limb, _mm512_add_epi64(*limb, *limb));
+            }
+            out.0[w] = reduce(sum);
+        }
+        out
+    }
+
     /// `self * self`; carried. Reduced.
     #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
     #[inline(never)]
@@ -100,17 +150,6 @@ impl<const W: usize> Field<W> {
             let mut columns = [_mm512_setzero_si512(); 10];
             multiply(&mut columns, out, other);
             *out = reduce_columns(columns);
-        }
-    }
-
-    /// `self = a * b`, as [`Self::mul`], without a copy of the result.
-    #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
-    #[inline(never)]
-    pub(super) fn set_product(&mut self, a: &Self, b: &Self) {
-        for w in 0..W {
-            let mut columns = [_mm512_setzero_si512(); 10];
-            multiply(&mut columns, &a.0[w], &b.0[w]);
-            self.0[w] = reduce_columns(columns);
         }
     }
 
@@ -172,58 +211,6 @@ impl<const W: usize> Field<W> {
         out
     }
 
-    /// `self - 2 other + K p`, where twice `other` is at most `K` p. Carried.
-    #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
-    #[inline]
-    pub(super) fn sub_twice<const K: i64>(&self, other: &Self) -> Self {
-        let mut out = Self::unset();
-        for w in 0..W {
-            let (a, b) = (&self.0[w], &other.0[w]);
-            let mut sum = *a;
-            for i in 0..5 {
-                let twice = _mm512_add_epi64(b[i], b[i]);
-                sum[i] = _mm512_add_epi64(_mm512_sub_epi64(a[i], twice), prime_limb::<K>(i));
-            }
-            out.0[w] = carry(sum);
-        }
-        out
-    }
-
-    /// `self - b - 2 c + K p`, where `b + 2 c` is at most `K` p. Carried.
-    #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
-    #[inline]
-    pub(super) fn sub_and_twice<const K: i64>(&self, b: &Self, c: &Self) -> Self {
-        let mut out = Self::unset();
-        for w in 0..W {
-            let (a, b, c) = (&self.0[w], &b.0[w], &c.0[w]);
-            let mut sum = *a;
-            for i in 0..5 {
-                let twice = _mm512_add_epi64(c[i], c[i]);
-                let all = _mm512_add_epi64(b[i], twice);
-                sum[i] = _mm512_add_epi64(_mm512_sub_epi64(a[i], all), prime_limb::<K>(i));
-            }
-            out.0[w] = carry(sum);
-        }
-        out
-    }
-
-    /// `self - b - c + K p`, where `b + c` is at most `K` p and the result positive. Reduced.
-    #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
-    #[inline]
-    pub(super) fn sub_both<const K: i64>(&self, b: &Self, c: &Self) -> Self {
-        let mut out = Self::unset();
-        for w in 0..W {
-            let (a, b, c) = (&self.0[w], &b.0[w], &c.0[w]);
-            let mut sum = *a;
-            for i in 0..5 {
-                let both = _mm512_add_epi64(b[i], c[i]);
-                sum[i] = _mm512_add_epi64(_mm512_sub_epi64(a[i], both), prime_limb::<K>(i));
-            }
-            out.0[w] = reduce(sum);
-        }
-        out
-    }
-
     /// `self - other + K p`, where `other` is at most `K` p. Reduced.
     #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
     #[inline]
@@ -255,6 +242,35 @@ impl<const W: usize> Field<W> {
         out
     }
 
+    /// `2 self + other`, at most 15 p. Carried.
+    #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
+    #[inline]
+    pub(super) fn double_add(&self, other: &Self) -> Self {
+        let mut out = Self::unset();
+        for w in 0..W {
+            let mut sum = self.0[w];
+            for i in 0..5 {
+                let twice = _mm512_add_epi64(sum[i], sum[i]);
+                sum[i] = _mm512_add_epi64(twice, other.0[w][i]);
+            }
+            out.0[w] = carry(sum);
+        }
+        out
+    }
+
+    /// `self + other`, limb by limb; only to be subtracted.
+    #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
+    #[inline]
+    pub(super) fn add_limbs(&self, other: &Self) -> Self {
+        let mut out = *self;
+        for w in 0..W {
+            for i in 0..5 {
+                out.0[w][i] = _mm512_add_epi64(self.0[w][i], other.0[w][i]);
+            }
+        }
+        out
+    }
+
     /// `2 self`, at most 15 p. Reduced.
     #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
     #[inline]
@@ -266,21 +282,6 @@ impl<const W: usize> Field<W> {
                 *limb = _mm512_add_epi64(*limb, *limb);
             }
             out.0[w] = reduce(sum);
-        }
-        out
-    }
-
-    /// `3 self`, at most 15 p. Carried.
-    #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
-    #[inline]
-    pub(super) fn triple(&self) -> Self {
-        let mut out = Self::unset();
-        for w in 0..W {
-            let mut sum = self.0[w];
-            for limb in &mut sum {
-                *limb = _mm512_add_epi64(*limb, _mm512_add_epi64(*limb, *limb));
-            }
-            out.0[w] = carry(sum);
         }
         out
     }
@@ -403,7 +404,14 @@ fn square(a: &Limbs) -> [__m512i; 10] {
 /// above 2^256 go before the last carry, which then has room in the top limb.
 #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
 #[inline]
-fn reduce_columns(mut c: [__m512i; 10]) -> Limbs {
+fn reduce_columns(columns: [__m512i; 10]) -> Limbs {
+    reduce(fold_columns(columns))
+}
+
+/// Folds ten columns, as [`reduce_columns`], into five that are left to reduce, each below 2^57.
+#[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
+#[inline]
+fn fold_columns(mut c: [__m512i; 10]) -> Limbs {
     let fold = _mm512_set1_epi64(FOLD_LIMBS);
     c[4] = _mm512_madd52lo_epu64(c[4], c[9], fold);
     c[5] = _mm512_madd52hi_epu64(c[5], c[9], fold);
@@ -417,7 +425,7 @@ fn reduce_columns(mut c: [__m512i; 10]) -> Limbs {
         c[i + 1] = _mm512_madd52hi_epu64(c[i + 1], c[i + 5], fold);
     }
     c[4] = _mm512_madd52lo_epu64(c[4], rest, fold);
-    reduce([c[0], c[1], c[2], c[3], c[4]])
+    [c[0], c[1], c[2], c[3], c[4]]
 }
 
 /// Brings a non-negative sum of limbs, the top one below 2^60, below 2^256 + 2^214.

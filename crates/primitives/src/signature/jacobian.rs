@@ -13,7 +13,7 @@
 use super::affine::Affine;
 use super::field::Field;
 
-/// A sum in every lane. x is at most 5 p; y2 and z are reduced.
+/// A sum in every lane; all three reduced.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Jacobian<const W: usize> {
     pub(super) x: Field<W>,
@@ -36,10 +36,10 @@ impl<const W: usize> Jacobian<W> {
     #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
     pub(super) fn double_negated(&mut self) {
         let y4 = self.y2.sqr();
-        let slope = self.x.sqr().triple();
+        let slope = self.x.sqr_triple();
         self.z.mul_assign(&self.y2);
         let mut d = self.x.mul(&y4);
-        self.x = slope.sqr().sub_twice::<4>(&d);
+        self.x = slope.sqr_sub_both(&d, &d);
         d = self.x.sub_double::<3>(&d);
         self.y2.set_mul_sqr_sum(&slope, &d, &y4);
     }
@@ -48,18 +48,28 @@ impl<const W: usize> Jacobian<W> {
     #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
     pub(super) fn subtract_negated(&mut self, point: &Affine<W>) {
         let zz = self.z.sqr();
-        let mut r = self.z.mul(&zz);
-        let mut j = point.x.mul(&zz).sub::<6>(&self.x);
-        r.mul_assign(&point.y.double_reduced());
+        let mut j = point.x.mul_sub::<2>(&zz, &self.x);
         let h2 = j.add(&j);
         let i = h2.sqr();
+        let mut r = zz.mul(&self.z);
         self.z.mul_assign(&h2);
-        r = r.add(&self.y2);
+        r.mul_assign(&point.y);
+        r = r.double_add(&self.y2);
         j.mul_assign(&i);
         let mut v = self.x.mul(&i);
-        self.x = r.sqr().sub_and_twice::<4>(&j, &v);
-        v = v.sub_double::<12>(&self.x);
+        self.x = r.sqr_sub_both(&j.add_limbs(&v), &v);
+        v = v.sub_double::<4>(&self.x);
         j = j.add(&j);
         self.y2.set_mul_sum(&r, &v, &j);
+    }
+
+    /// Makes x and y2 the point's own, canonical x and y, given the inverse of z.
+    #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
+    pub(super) fn normalize(&mut self, inverse: &Field<W>) {
+        const HALF: [u64; 4] = [0xffff_ffff_7fff_fe18, u64::MAX, u64::MAX, u64::MAX >> 1];
+        let square = inverse.sqr();
+        let cube = square.mul(inverse).mul(&Field::splat(HALF));
+        self.x = self.x.mul(&square).canonical();
+        self.y2 = self.y2.mul(&cube).canonical();
     }
 }

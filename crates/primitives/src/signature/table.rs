@@ -10,7 +10,7 @@
 //! The second number of a signature multiplies lambda times the point, whose multiples are those of the
 //! point with x times beta.
 
-use super::affine::{Affine, Zeros, invert_all, odd_multiples, transpose};
+use super::affine::{Affine, odd_multiples, share_inversion, transpose};
 use super::field::{Field, Limbs, limbs_from_words, words_from_limbs};
 use super::lanes::{enter, words};
 use super::scalar::{DIGIT_BITS, FIXED_DIGIT_BITS};
@@ -72,9 +72,13 @@ impl FixedTable {
         };
         let mut shifted = generator;
         for _ in 0..128 {
-            let mut inverse = vec![shifted.double_denominator()];
-            let _: Zeros<1> = invert_all(&mut inverse, &mut Vec::new());
-            shifted.double(&inverse[0]);
+            share_inversion(
+                &mut shifted,
+                1,
+                &mut Vec::new(),
+                |point, _| point.double_denominator(),
+                |point, _, inverse| point.double(inverse),
+            );
         }
         // Lane 0 is the generator's, lane 1 the shifted one's.
         let base = Affine {
