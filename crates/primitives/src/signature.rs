@@ -100,20 +100,23 @@ pub fn recover_checked(
     let recovered = recover_many(requests);
     for (request, lanes) in requests.iter().zip(&recovered) {
         let (sample, _) = request.hash.split_first_chunk().expect("a hash has 32 bytes");
-        if u64::from_le_bytes(*sample) % every != 0 {
-            continue;
-        }
-        let library = request.recover();
-        if library != *lanes {
-            let (request, lanes) = (*request, *lanes);
-            return Err(RecoverFault {
-                request,
-                lanes,
-                library,
-            });
+        if u64::from_le_bytes(*sample) % every == 0 {
+            compare(request, *lanes)?;
         }
     }
     Ok(recovered)
+}
+
+fn compare(request: &Request, lanes: Result<Address, RecoverError>) -> Result<(), RecoverFault> {
+    let library = request.recover();
+    if library == lanes {
+        return Ok(());
+    }
+    Err(RecoverFault {
+        request: *request,
+        lanes,
+        library,
+    })
 }
 
 #[cfg(not(target_arch = "x86_64"))]
@@ -150,5 +153,5 @@ fn recover_in_lanes(requests: &[Request]) -> Option<Vec<Result<Address, RecoverE
     Some(out)
 }
 
-#[cfg(test)]
+#[cfg(all(test, target_arch = "x86_64"))]
 mod tests;

@@ -133,7 +133,7 @@ fn reduce_once(number: [u64; 4]) -> [u64; 4] {
 }
 
 /// `low + high 2^128 = u` modulo n with both odd; the digits of both.
-fn split_fixed(u: &[u64; 4]) -> [Short; 2] {
+pub(super) fn split_fixed(u: &[u64; 4]) -> [Short; 2] {
     // n is odd, so one of u and u + n is.
     let (sum, over) = if u[0] & 1 == 1 {
         (*u, 0)
@@ -154,7 +154,7 @@ fn split_fixed(u: &[u64; 4]) -> [Short; 2] {
 ///
 /// The nearest vector of the lattice of all (k1, k2) that give zero is subtracted; a vector with the
 /// right parities is added.
-fn split_own(u: &[u64; 4]) -> [Short; 2] {
+pub(super) fn split_own(u: &[u64; 4]) -> [Short; 2] {
     /// (A1, -B1) and (A2, B2) span the lattice; A1 = B2.
     const A1: [u64; 2] = [0xe86c_90e4_9284_eb15, 0x3086_d221_a7d4_6bcd];
     const MINUS_B1: [u64; 2] = [0x6f54_7fa9_0abf_e4c3, 0xe443_7ed6_010e_8828];
