@@ -127,30 +127,13 @@ fn recover_in_lanes(_: &[Request]) -> Option<Vec<Result<Address, RecoverError>>>
 /// Recovers in lanes; none where the processor has none.
 #[cfg(target_arch = "x86_64")]
 fn recover_in_lanes(requests: &[Request]) -> Option<Vec<Result<Address, RecoverError>>> {
-    let table = table::fixed_table()?;
-    let mut valid = Vec::with_capacity(requests.len());
-    for (index, request) in requests.iter().enumerate() {
-        if scalar::is_in_range(&request.r) && scalar::is_in_range(&request.s) {
-            valid.push((index, request));
-        }
-    }
-    let numbers: Vec<_> = valid.iter().map(|(_, request)| *request.r.as_limbs()).collect();
-    let inverses = scalar::invert_all(&numbers);
-    let parts: Vec<_> = valid
-        .iter()
-        .zip(&inverses)
-        .map(|((_, request), inverse)| scalar::parts(request, inverse))
-        .collect();
-    let lanes = lanes::enter(batch::recover, (parts.as_slice(), table))?;
-    let mut out = vec![Err(RecoverError); requests.len()];
-    for ((index, request), lane) in valid.iter().zip(lanes) {
-        out[*index] = match lane {
-            batch::Lane::Recovered(signer) => Ok(signer),
-            batch::Lane::NoPoint => Err(RecoverError),
-            batch::Lane::Exceptional => request.recover(),
-        };
-    }
-    Some(out)
+    let lanes = lanes::enter(batch::recover, (requests, table::fixed_table()?))?;
+    let signers = requests.iter().zip(lanes).map(|(request, lane)| match lane {
+        batch::Lane::Recovered(signer) => Ok(signer),
+        batch::Lane::Invalid => Err(RecoverError),
+        batch::Lane::Exceptional => request.recover(),
+    });
+    Some(signers.collect())
 }
 
 #[cfg(all(test, target_arch = "x86_64"))]

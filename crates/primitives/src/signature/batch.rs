@@ -10,11 +10,12 @@
 //! Lanes are independent. One whose point does not exist, or that would add equal or opposite points
 //! (only a signature made for that does), goes on with a substitute and is marked.
 
+use super::Request;
 use super::affine::{Affine, columns, mask, odd_multiples, share_inversion};
 use super::field::{Field, Limbs, limbs_from_words, words_from_limbs};
 use super::jacobian::Jacobian;
 use super::keccak::addresses;
-use super::scalar::{DIGIT_BITS, DIGITS, FIXED_DIGIT_BITS, FIXED_DIGITS, Parts, Short};
+use super::scalar::{self, DIGIT_BITS, DIGITS, FIXED_DIGIT_BITS, FIXED_DIGITS, Parts, Short};
 use super::table::{BETA, FixedTable, Name, OWN_POINTS, OwnTable, look_up_own, pack_own};
 use alloy_primitives::Address;
 use std::arch::x86_64::*;
@@ -26,36 +27,51 @@ const ADDENDS: usize = DIGITS + FIXED_DIGITS;
 /// A digit of the generator's numbers stands at every third of the point's.
 const FIXED_STRIDE: usize = (FIXED_DIGIT_BITS / DIGIT_BITS) as usize;
 
+/// Signatures that share the inversion of their r.
+const BLOCK_SIGNATURES: usize = 256;
+
 /// What came of one lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lane {
     /// The signer.
     Recovered(Address),
-    /// No point has the signature's x.
-    NoPoint,
+    /// r or s is out of range, or no point has this r as its x.
+    Invalid,
     /// Equal or opposite points were to be added: another way must decide.
     Exceptional,
 }
 
 /// Signatures and the generator's table.
-pub(super) type Task<'a> = (&'a [Parts], &'a FixedTable);
+pub(super) type Task<'a> = (&'a [Request], &'a FixedTable);
 
-/// Recovers all signatures of a batch.
+/// What came of each signature.
 #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
-pub(super) fn recover((signatures, fixed): Task<'_>) -> Vec<Lane> {
-    let mut out = Vec::with_capacity(signatures.len());
+pub(super) fn recover((requests, fixed): Task<'_>) -> Vec<Lane> {
+    let mut out = Vec::with_capacity(requests.len());
     let mut wide = Chunk::<2>::new(fixed);
-    // What fits into one register goes through alone: it takes half the time of two.
-    let rest = match signatures.len() % 16 {
-        rest @ 1..=8 => rest,
-        _ => 0,
-    };
-    let (whole, rest) = signatures.split_at(signatures.len() - rest);
-    for chunk in whole.chunks(16 * CHUNK_UNITS) {
-        wide.recover(chunk, &mut out);
-    }
-    if !rest.is_empty() {
-        Chunk::<1>::new(fixed).recover(rest, &mut out);
+    let (mut lanes, mut valid) = (Vec::new(), Vec::new());
+    for block in requests.chunks(BLOCK_SIGNATURES) {
+        valid.clear();
+        valid.extend(block.iter().filter(|request| scalar::is_valid(request)));
+        let parts = scalar::parts(&valid);
+        // What fits into one register goes through alone: it takes half the time of two.
+        let rest = match parts.len() % 16 {
+            rest @ 1..=8 => rest,
+            _ => 0,
+        };
+        let (whole, rest) = parts.split_at(parts.len() - rest);
+        lanes.clear();
+        for chunk in whole.chunks(16 * CHUNK_UNITS) {
+            wide.recover(chunk, &mut lanes);
+        }
+        if !rest.is_empty() {
+            Chunk::<1>::new(fixed).recover(rest, &mut lanes);
+        }
+        let mut lanes = lanes.iter();
+        out.extend(block.iter().map(|request| {
+            let lane = scalar::is_valid(request).then(|| lanes.next());
+            lane.flatten().copied().unwrap_or(Lane::Invalid)
+        }));
     }
     out
 }
@@ -265,7 +281,7 @@ impl<const W: usize> Numbers<W> {
         let signers = addresses(words_from_limbs(&x), words_from_limbs(&y));
         std::array::from_fn(|lane| {
             if self.no_point[w] >> lane & 1 == 1 {
-                Lane::NoPoint
+                Lane::Invalid
             } else if self.exceptional[w] >> lane & 1 == 1 {
                 Lane::Exceptional
             } else {

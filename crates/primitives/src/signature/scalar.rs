@@ -64,9 +64,22 @@ pub(super) struct Parts {
     pub(super) fixed: [Short; 2],
 }
 
-/// Whether a number is a valid r or s.
-pub(super) fn is_in_range(number: &U256) -> bool {
-    !number.is_zero() && *number < U256::from_limbs(ORDER)
+/// Whether r and s are in [1, n).
+pub(super) fn is_valid(request: &Request) -> bool {
+    let order = U256::from_limbs(ORDER);
+    let is_in_range = |number: &U256| !number.is_zero() && *number < order;
+    is_in_range(&request.r) && is_in_range(&request.s)
+}
+
+/// The parts of valid signatures.
+pub(super) fn parts(requests: &[&Request]) -> Vec<Parts> {
+    let numbers: Vec<_> = requests.iter().map(|request| *request.r.as_limbs()).collect();
+    let inverses = invert_all(&numbers);
+    requests
+        .iter()
+        .zip(&inverses)
+        .map(|(request, inverse)| split(request, inverse))
+        .collect()
 }
 
 /// The inverses of numbers in [1, n), times 2^256, all for one inversion.
@@ -87,7 +100,7 @@ pub(super) fn invert_all(numbers: &[[u64; 4]]) -> Vec<[u64; 4]> {
 }
 
 /// The parts of a signature whose r has the given inverse times 2^256.
-pub(super) fn parts(request: &Request, inverse: &[u64; 4]) -> Parts {
+fn split(request: &Request, inverse: &[u64; 4]) -> Parts {
     let z = reduce_once(*U256::from_be_bytes(request.hash.0).as_limbs());
     let minus_z = subtract(&ORDER, &z).0;
     // Zero becomes n, which is in order: nothing below asks for less.
