@@ -1,29 +1,73 @@
-//! How long recovering signers takes: `cargo bench -p primitives --bench recovery`.
+//! What recovering a signer costs, in lanes and with the C library: `cargo bench -p primitives --bench recovery`.
+//!
+//! Every round measures all of them, one after the other, so that what disturbs the machine disturbs all.
+
+use alloy_primitives::{B256, U256};
+use primitives::signature::{Request, recover_many};
+use std::hint::black_box;
+
+const SIGNATURES: usize = 4_096;
+const ROUNDS: usize = 11;
+const BATCHES: [usize; 6] = [1, 8, 16, 64, 1_024, 4_096];
+
+#[expect(clippy::print_stdout, reason = "a bench prints what it measured")]
 fn main() {
-    use alloy_primitives::{B256, U256};
-    use primitives::signature::*;
-    let mut seed = 7u64;
-    let mut next = || { seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15); let mut z = seed; z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9); z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb); z ^ (z >> 31) };
-    let mut reqs = Vec::new();
-    while reqs.len() < 4096 {
-        let mut n = || U256::from_limbs([next(), next(), next(), next()]);
-        let (h, r, s) = (n(), n(), n());
-        let q = Request { hash: B256::from(h), r, s, is_odd: next() & 1 == 1 };
-        if q.recover().is_ok() { reqs.push(q); }
-    }
-    let t = std::time::Instant::now();
-    let want: Vec<_> = reqs.iter().map(Request::recover).collect();
-    println!("library {:.2} us", t.elapsed().as_secs_f64() * 1e6 / 4096.0);
-    let got = recover_many(&reqs);
-    println!("equal {}", got == want);
-    println!("right {}", got.iter().zip(&want).filter(|(a, b)| a == b).count());
-    for batch in [8, 16, 64, 1024, 4096] {
-        let mut best = f64::MAX;
-        for _ in 0..5 {
-            let t = std::time::Instant::now();
-            for c in reqs.chunks(batch) { std::hint::black_box(recover_many(c)); }
-            best = best.min(t.elapsed().as_secs_f64() * 1e6 / 4096.0);
+    let requests = requests();
+    let library: Vec<_> = requests.iter().map(Request::recover).collect();
+    assert!(recover_many(&requests) == library, "the two ways differ");
+    let mut ways: Vec<(String, Vec<f64>)> = BATCHES
+        .iter()
+        .map(|batch| (format!("signature::recover_many/batch={batch}"), Vec::new()))
+        .collect();
+    ways.push(("signature::recover_in_library/batch=1".to_owned(), Vec::new()));
+    for _ in 0..ROUNDS {
+        for (batch, (_, costs)) in BATCHES.iter().zip(&mut ways) {
+            costs.push(cost_us(|| {
+                for batch in requests.chunks(*batch) {
+                    black_box(recover_many(batch));
+                }
+            }));
         }
-        println!("batch {batch} {best:.2} us");
+        let (_, costs) = ways.last_mut().expect("the library is among the ways");
+        costs.push(cost_us(|| {
+            for request in &requests {
+                drop(black_box(request.recover()));
+            }
+        }));
     }
+    println!("{:<40} {:>10} {:>10}", "us per signature", "median", "least");
+    for (name, costs) in &mut ways {
+        costs.sort_by(f64::total_cmp);
+        println!("{name:<40} {:>10.2} {:>10.2}", costs[ROUNDS / 2], costs[0]);
+    }
+}
+
+/// Microseconds per signature.
+#[expect(clippy::disallowed_methods, reason = "a bench asks the clock")]
+fn cost_us(round: impl FnOnce()) -> f64 {
+    let start = std::time::Instant::now();
+    round();
+    start.elapsed().as_secs_f64() * 1e6 / SIGNATURES as f64
+}
+
+/// Random signatures that have a signer.
+fn requests() -> Vec<Request> {
+    let mut state = 0_u64;
+    let mut word = || {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    };
+    let mut requests = Vec::new();
+    while requests.len() < SIGNATURES {
+        let mut number = || U256::from_limbs([word(), word(), word(), word()]);
+        let (hash, r, s) = (B256::from(number()), number(), number());
+        let is_odd = word() & 1 == 1;
+        let request = Request { hash, r, s, is_odd };
+        if request.recover().is_ok() {
+            requests.push(request);
+        }
+    }
+    requests
 }

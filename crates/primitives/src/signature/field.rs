@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! carried  every limb in [0, 2^52): what may be multiplied. Its value may be up to 15 p.
-//! reduced  carried, and the value below 2^256 + 2^214: what a multiplication returns ("one p").
+//! reduced  carried, and the value below 2^256 + 2^252: what a multiplication returns ("one p").
 //! signed   limbs of any sign: only sums may be formed of it, and carried afterwards
 //! ```
 //! Every linear function takes `K`, the multiple of p that it adds to keep its result positive, and says
@@ -76,12 +76,11 @@ impl<const W: usize> Field<W> {
         for w in 0..W {
             let mut columns = [_mm512_setzero_si512(); 10];
             multiply(&mut columns, &self.0[w], &other.0[w]);
-            let mut sum = fold_columns(columns);
             for i in 0..5 {
-                sum[i] = _mm512_add_epi64(sum[i], prime_limb::<K>(i));
-                sum[i] = _mm512_sub_epi64(sum[i], less.0[w][i]);
+                columns[i] = _mm512_add_epi64(columns[i], prime_limb::<K>(i));
+                columns[i] = _mm512_sub_epi64(columns[i], less.0[w][i]);
             }
-            out.0[w] = reduce(sum);
+            out.0[w] = reduce_columns(columns);
         }
         out
     }
@@ -92,28 +91,28 @@ impl<const W: usize> Field<W> {
     pub(super) fn sqr_sub_both(&self, b: &Self, c: &Self) -> Self {
         let mut out = Self::unset();
         for w in 0..W {
-            let mut sum = fold_columns(square(&self.0[w]));
+            let mut columns = square(&self.0[w]);
             for i in 0..5 {
                 let less = _mm512_add_epi64(b.0[w][i], c.0[w][i]);
-                sum[i] = _mm512_add_epi64(sum[i], prime_limb::<4>(i));
-                sum[i] = _mm512_sub_epi64(sum[i], less);
+                columns[i] = _mm512_add_epi64(columns[i], prime_limb::<4>(i));
+                columns[i] = _mm512_sub_epi64(columns[i], less);
             }
-            out.0[w] = reduce(sum);
+            out.0[w] = reduce_columns(columns);
         }
         out
     }
 
-    /// `3 self * self`; carried. Reduced.
+    /// `3 self * self`; reduced. Reduced.
     #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
     #[inline(never)]
     pub(super) fn sqr_triple(&self) -> Self {
         let mut out = Self::unset();
         for w in 0..W {
-            let mut sum = fold_columns(square(&self.0[w]));
-            for limb in &mut sum {
-                *limb = _mm512_add_epi64(*limb, _mm512_add_epi64(*limb, *limb));
+            let mut columns = square(&self.0[w]);
+            for column in &mut columns {
+                *column = _mm512_add_epi64(*column, _mm512_add_epi64(*column, *column));
             }
-            out.0[w] = reduce(sum);
+            out.0[w] = reduce_columns(columns);
         }
         out
     }
@@ -398,34 +397,30 @@ fn square(a: &Limbs) -> [__m512i; 10] {
     columns
 }
 
-/// Folds ten columns, each below 2^57 and the last below 2^52, into five limbs. Reduced.
+/// Folds ten columns, each below 2^58 and the last below 2^52, into five limbs. Reduced.
 ///
-/// The last column goes first: what it leaves behind takes part in the carries of the others. The bits
-/// above 2^256 go before the last carry, which then has room in the top limb.
+/// What lies above 2^256 goes first, so that it takes part in the carries of the rest. What the other
+/// folds add to the top limb afterwards is below 2^44, for which it has room.
 #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
 #[inline]
-fn reduce_columns(columns: [__m512i; 10]) -> Limbs {
-    reduce(fold_columns(columns))
-}
-
-/// Folds ten columns, as [`reduce_columns`], into five that are left to reduce, each below 2^57.
-#[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
-#[inline]
-fn fold_columns(mut c: [__m512i; 10]) -> Limbs {
+fn reduce_columns(mut c: [__m512i; 10]) -> Limbs {
     let fold = _mm512_set1_epi64(FOLD_LIMBS);
     c[4] = _mm512_madd52lo_epu64(c[4], c[9], fold);
     c[5] = _mm512_madd52hi_epu64(c[5], c[9], fold);
+    let above = _mm512_srli_epi64::<TOP_BITS>(c[4]);
+    c[4] = _mm512_and_si512(c[4], _mm512_set1_epi64(TOP_MASK));
+    c[0] = _mm512_madd52lo_epu64(c[0], above, _mm512_set1_epi64(FOLD));
     for i in 5..8 {
         c[i + 1] = _mm512_add_epi64(c[i + 1], _mm512_srli_epi64::<LIMB_BITS>(c[i]));
     }
     let rest = _mm512_srli_epi64::<LIMB_BITS>(c[8]);
+    c[4] = _mm512_madd52lo_epu64(c[4], rest, fold);
     // The multiplier ignores what the carries left above bit 52.
     for i in 0..4 {
         c[i] = _mm512_madd52lo_epu64(c[i], c[i + 5], fold);
         c[i + 1] = _mm512_madd52hi_epu64(c[i + 1], c[i + 5], fold);
     }
-    c[4] = _mm512_madd52lo_epu64(c[4], rest, fold);
-    [c[0], c[1], c[2], c[3], c[4]]
+    carry([c[0], c[1], c[2], c[3], c[4]])
 }
 
 /// Brings a non-negative sum of limbs, the top one below 2^60, below 2^256 + 2^214.
