@@ -19,7 +19,10 @@ fn main() {
         .iter()
         .map(|batch| (format!("signature::recover_many/batch={batch}"), Vec::new()))
         .collect();
-    ways.push(("signature::recover_in_library/batch=1".to_owned(), Vec::new()));
+    ways.push((
+        "signature::recover_in_library/batch=1".to_owned(),
+        Vec::new(),
+    ));
     for _ in 0..ROUNDS {
         for (batch, (_, costs)) in BATCHES.iter().zip(&mut ways) {
             costs.push(cost_us(|| {
@@ -35,7 +38,10 @@ fn main() {
             }
         }));
     }
-    println!("{:<40} {:>10} {:>10}", "us per signature", "median", "least");
+    println!(
+        "{:<40} {:>10} {:>10}",
+        "us per signature", "median", "least"
+    );
     for (name, costs) in &mut ways {
         costs.sort_by(f64::total_cmp);
         println!("{name:<40} {:>10.2} {:>10.2}", costs[ROUNDS / 2], costs[0]);

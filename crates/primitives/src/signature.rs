@@ -26,6 +26,8 @@ mod keccak;
 #[cfg(target_arch = "x86_64")]
 mod lanes;
 #[cfg(target_arch = "x86_64")]
+mod layout;
+#[cfg(target_arch = "x86_64")]
 mod scalar;
 #[cfg(target_arch = "x86_64")]
 mod table;
@@ -56,23 +58,26 @@ pub struct Request {
 pub struct RecoverError;
 
 /// The lanes and the C library disagree: this node's own fault, nothing they recover can be trusted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("recoveries differ: request={request:?} lanes={lanes:?} library={library:?}")]
 pub struct RecoverFault {
     /// The signature.
-    pub request: Request,
+    pub request: Box<Request>,
     /// What the lanes recovered.
-    pub lanes: Result<Address, RecoverError>,
+    pub lanes: Signer,
     /// What the C library recovered.
-    pub library: Result<Address, RecoverError>,
+    pub library: Signer,
 }
+
+/// Who signed.
+pub type Signer = Result<Address, RecoverError>;
 
 impl Request {
     /// Recovers one signer with the C library.
     ///
     /// # Errors
     /// [`RecoverError`].
-    pub fn recover(&self) -> Result<Address, RecoverError> {
+    pub fn recover(&self) -> Signer {
         let signature = Signature::new(self.r, self.s, self.is_odd);
         recover_signer_unchecked(&signature, self.hash).map_err(|_| RecoverError)
     }
@@ -80,7 +85,7 @@ impl Request {
 
 /// Recovers the signer of each request.
 #[must_use]
-pub fn recover_many(requests: &[Request]) -> Vec<Result<Address, RecoverError>> {
+pub fn recover_many(requests: &[Request]) -> Vec<Signer> {
     let by_lanes = if requests.len() < LANES_MIN {
         None
     } else {
@@ -96,10 +101,13 @@ pub fn recover_many(requests: &[Request]) -> Vec<Result<Address, RecoverError>> 
 pub fn recover_checked(
     requests: &[Request],
     every: NonZeroU64,
-) -> Result<Vec<Result<Address, RecoverError>>, RecoverFault> {
+) -> Result<Vec<Signer>, RecoverFault> {
     let recovered = recover_many(requests);
     for (request, lanes) in requests.iter().zip(&recovered) {
-        let (sample, _) = request.hash.split_first_chunk().expect("a hash has 32 bytes");
+        let (sample, _) = request
+            .hash
+            .split_first_chunk()
+            .expect("a hash has 32 bytes");
         if u64::from_le_bytes(*sample) % every == 0 {
             compare(request, *lanes)?;
         }
@@ -107,34 +115,37 @@ pub fn recover_checked(
     Ok(recovered)
 }
 
-fn compare(request: &Request, lanes: Result<Address, RecoverError>) -> Result<(), RecoverFault> {
+fn compare(request: &Request, lanes: Signer) -> Result<(), RecoverFault> {
     let library = request.recover();
     if library == lanes {
         return Ok(());
     }
     Err(RecoverFault {
-        request: *request,
+        request: Box::new(*request),
         lanes,
         library,
     })
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn recover_in_lanes(_: &[Request]) -> Option<Vec<Result<Address, RecoverError>>> {
+fn recover_in_lanes(_: &[Request]) -> Option<Vec<Signer>> {
     None
 }
 
 /// Recovers in lanes; none where the processor has none.
 #[cfg(target_arch = "x86_64")]
-fn recover_in_lanes(requests: &[Request]) -> Option<Vec<Result<Address, RecoverError>>> {
+fn recover_in_lanes(requests: &[Request]) -> Option<Vec<Signer>> {
     let lanes = lanes::enter(batch::recover, (requests, table::fixed_table()?))?;
-    let signers = requests.iter().zip(lanes).map(|(request, lane)| match lane {
-        batch::Lane::Recovered(signer) => Ok(signer),
-        batch::Lane::Invalid => Err(RecoverError),
-        batch::Lane::Exceptional => request.recover(),
-    });
+    let signers = requests
+        .iter()
+        .zip(lanes)
+        .map(|(request, lane)| match lane {
+            batch::Lane::Recovered(signer) => Ok(signer),
+            batch::Lane::Invalid => Err(RecoverError),
+            batch::Lane::Exceptional => request.recover(),
+        });
     Some(signers.collect())
 }
 
-#[cfg(all(test, target_arch = "x86_64"))]
+#[cfg(test)]
 mod tests;

@@ -1,4 +1,11 @@
 //! Points as (x, y), many additions sharing one inversion.
+
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::needless_range_loop,
+    reason = "lanes and limbs are counted by constants; the tests run with overflow checks"
+)]
 //!
 //! ```text
 //! all denominators of a step ─▶ product ─▶ product of its lanes ─▶ one inverse ─▶ inverse of each
@@ -9,15 +16,9 @@
 
 use super::field::Field;
 use super::inverse::Modulus;
-use super::lanes::{vector, words};
 use std::arch::x86_64::*;
 
-const MODULUS: Modulus = Modulus::new([
-    0xffff_fffe_ffff_fc2f,
-    u64::MAX,
-    u64::MAX,
-    u64::MAX,
-]);
+const MODULUS: Modulus = Modulus::new([0xffff_fffe_ffff_fc2f, u64::MAX, u64::MAX, u64::MAX]);
 
 /// Eight times `W` points, none of them infinity. x is reduced; y is reduced, or that negated.
 #[derive(Clone, Copy, Debug)]
@@ -90,26 +91,16 @@ pub(super) fn share_inversion<S, const W: usize>(
     mut denominator: impl FnMut(&mut S, usize) -> Field<W>,
     mut apply: impl FnMut(&mut S, usize, &Field<W>),
 ) -> Zeros<W> {
-    before.resize(count, Field::unset());
-    let mut product = Field::splat([1, 0, 0, 0]);
-    for (index, before) in before.iter_mut().enumerate() {
-        *before = product;
-        product.mul_assign(&denominator(state, index));
-    }
     let mut zeros = Zeros::default();
+    let mut product = multiply_up(before, count, |index| denominator(state, index));
     if product.zero_lanes() != [0; W] {
-        product = Field::splat([1, 0, 0, 0]);
-        for (index, before) in before.iter_mut().enumerate() {
-            let mut number = denominator(state, index);
-            zeros.replace(&mut number);
-            *before = product;
-            product.mul_assign(&number);
-        }
+        product = multiply_up(before, count, |index| {
+            zeros.note_and_replace(denominator(state, index))
+        });
     }
     let mut inverse = invert_lanes(&product);
     for (index, before) in before.iter_mut().enumerate().rev() {
-        let mut number = denominator(state, index);
-        zeros.replace_again(index, &mut number);
+        let number = zeros.replace(index, denominator(state, index));
         before.mul_assign(&inverse);
         inverse.mul_assign(&number);
         apply(state, index, before);
@@ -130,19 +121,37 @@ impl<const W: usize> Zeros<W> {
 
     /// Notes the zeros of the next denominator and puts ones in their place.
     #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
-    fn replace(&mut self, number: &mut Field<W>) {
-        let lanes = number.zero_lanes();
-        self.0.push(lanes);
-        *number = number.select(lanes, &Field::splat([1, 0, 0, 0]));
+    fn note_and_replace(&mut self, number: Field<W>) -> Field<W> {
+        self.0.push(number.zero_lanes());
+        self.replace(self.0.len() - 1, number)
     }
 
-    /// Puts the same ones in place again.
+    /// Puts ones in the place of the zeros that were noted.
     #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
-    fn replace_again(&self, index: usize, number: &mut Field<W>) {
-        if let Some(lanes) = self.0.get(index) {
-            *number = number.select(*lanes, &Field::splat([1, 0, 0, 0]));
+    #[inline]
+    fn replace(&self, index: usize, number: Field<W>) -> Field<W> {
+        match self.0.get(index) {
+            Some(lanes) => number.select(*lanes, &Field::splat([1, 0, 0, 0])),
+            None => number,
         }
     }
+}
+
+/// The product of all numbers; `before` gets, for each of them, the product of those below it.
+#[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
+#[inline]
+fn multiply_up<const W: usize>(
+    before: &mut Vec<Field<W>>,
+    count: usize,
+    mut number: impl FnMut(usize) -> Field<W>,
+) -> Field<W> {
+    before.resize(count + 1, Field::unset());
+    before[0] = Field::splat([1, 0, 0, 0]);
+    for index in 0..count {
+        let (below, above) = before.split_at_mut(index + 1);
+        above[0].set_product(&below[index], &number(index));
+    }
+    before.pop().expect("it has one more than numbers")
 }
 
 /// The inverse of every lane, none of them zero, for one inversion.
@@ -226,45 +235,4 @@ pub(super) fn odd_multiples<const W: usize>(points: &mut [Affine<W>], row: usize
         );
         known *= 2;
     }
-}
-
-/// The lanes of a mask as a register's comparison gives them, from booleans.
-pub(super) fn mask(lanes: [bool; 8]) -> __mmask8 {
-    lanes
-        .iter()
-        .rev()
-        .fold(0, |mask, lane| mask << 1 | u8::from(*lane))
-}
-
-/// Eight registers of eight lanes with rows and columns exchanged.
-#[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
-#[inline]
-pub(super) fn transpose(r: [__m512i; 8]) -> [__m512i; 8] {
-    let mut pairs = r;
-    for i in [0, 2, 4, 6] {
-        pairs[i] = _mm512_unpacklo_epi64(r[i], r[i + 1]);
-        pairs[i + 1] = _mm512_unpackhi_epi64(r[i], r[i + 1]);
-    }
-    let mut fours = pairs;
-    for i in [0, 1, 4, 5] {
-        fours[i] = _mm512_shuffle_i64x2::<0b10_00_10_00>(pairs[i], pairs[i + 2]);
-        fours[i + 2] = _mm512_shuffle_i64x2::<0b11_01_11_01>(pairs[i], pairs[i + 2]);
-    }
-    let mut out = fours;
-    for i in 0..4 {
-        out[i] = _mm512_shuffle_i64x2::<0b10_00_10_00>(fours[i], fours[i + 4]);
-        out[i + 4] = _mm512_shuffle_i64x2::<0b11_01_11_01>(fours[i], fours[i + 4]);
-    }
-    out
-}
-
-/// One register per lane from arrays of words per lane.
-pub(super) fn columns<const N: usize>(lanes: [[u64; N]; 8]) -> [__m512i; N] {
-    std::array::from_fn(|i| vector(lanes.map(|words| words[i])))
-}
-
-/// Arrays of words per lane from one register per word.
-pub(super) fn rows<const N: usize>(columns: [__m512i; N]) -> [[u64; N]; 8] {
-    let columns = columns.map(words);
-    std::array::from_fn(|lane| columns.map(|column| column[lane]))
 }

@@ -1,4 +1,11 @@
 //! A batch of signatures through the lanes, step by step.
+
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::needless_range_loop,
+    reason = "lanes and limbs are counted by constants; the tests run with overflow checks"
+)]
 //!
 //! ```text
 //! unit = 8 W signatures in lock-step; chunk = a few units that share inversions and fit into the cache
@@ -11,10 +18,11 @@
 //! (only a signature made for that does), goes on with a substitute and is marked.
 
 use super::Request;
-use super::affine::{Affine, columns, mask, odd_multiples, share_inversion};
-use super::field::{Field, Limbs, limbs_from_words, words_from_limbs};
+use super::affine::{Affine, odd_multiples, share_inversion};
+use super::field::{Field, Limbs};
 use super::jacobian::Jacobian;
 use super::keccak::addresses;
+use super::layout::{columns, limbs_from_words, mask, words_from_limbs};
 use super::scalar::{self, DIGIT_BITS, DIGITS, FIXED_DIGIT_BITS, FIXED_DIGITS, Parts, Short};
 use super::table::{BETA, FixedTable, Name, OWN_POINTS, OwnTable, look_up_own, pack_own};
 use alloy_primitives::Address;
@@ -147,7 +155,10 @@ impl<'a, const W: usize> Chunk<'a, W> {
         let (base, no_point) = lift_x(&x, odd);
         self.numbers.push(Numbers {
             own: [numbers(|part| &part.own[0]), numbers(|part| &part.own[1])],
-            fixed: [numbers(|part| &part.fixed[0]), numbers(|part| &part.fixed[1])],
+            fixed: [
+                numbers(|part| &part.fixed[0]),
+                numbers(|part| &part.fixed[1]),
+            ],
             no_point,
             exceptional: [0; W],
         });
@@ -161,32 +172,17 @@ impl<'a, const W: usize> Chunk<'a, W> {
     #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
     #[inline(never)]
     fn sum_addends(&mut self) {
-        let (numbers, tables, fixed) = (&self.numbers, &self.tables, self.fixed);
-        let beta = Field::splat(BETA);
-        let mut names = [[[Name::default(); W]; 2]; ADDENDS];
+        let mut names = Names::new(&self.numbers, &self.tables, self.fixed);
         let mut known = 0;
         share_inversion(
             &mut (&mut self.addends, &mut self.others),
-            numbers.len() * ADDENDS,
+            self.numbers.len() * ADDENDS,
             &mut self.before,
             |(addends, others), index| {
-                let (unit, digit) = (index / ADDENDS, index % ADDENDS);
                 let (addend, other) = (&mut addends[index], &mut others[index]);
                 if index == known {
                     known += 1;
-                    if digit == 0 {
-                        // All at once: a digit's register is long written when its lanes are read.
-                        numbers[unit].name(&mut names);
-                    }
-                    let [first, second] = &names[digit];
-                    if digit < DIGITS {
-                        look_up_own(&tables[unit], first, addend);
-                        look_up_own(&tables[unit], second, other);
-                        other.x.mul_assign(&beta);
-                    } else {
-                        fixed.look_up(0, first, addend);
-                        fixed.look_up(1, second, other);
-                    }
+                    names.look_up(index, addend, other);
                 }
                 addend.add_denominator(other)
             },
@@ -252,23 +248,6 @@ impl<'a, const W: usize> Chunk<'a, W> {
 }
 
 impl<const W: usize> Numbers<W> {
-    /// The two points to sum for each addend.
-    #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
-    #[inline(never)]
-    fn name(&self, names: &mut [[[Name; W]; 2]]) {
-        let (own, fixed) = names.split_at_mut(DIGITS);
-        for half in 0..2 {
-            for w in 0..W {
-                for (digit, names) in own.iter_mut().enumerate() {
-                    names[half][w] = Name::new::<DIGIT_BITS>(&self.own[half][w], digit);
-                }
-                for (digit, names) in fixed.iter_mut().enumerate() {
-                    names[half][w] = Name::new::<FIXED_DIGIT_BITS>(&self.fixed[half][w], digit);
-                }
-            }
-        }
-    }
-
     fn mark(&mut self, lanes: [__mmask8; W]) {
         for (mark, lanes) in self.exceptional.iter_mut().zip(lanes) {
             *mark |= lanes;
@@ -288,6 +267,60 @@ impl<const W: usize> Numbers<W> {
                 Lane::Recovered(signers[lane])
             }
         })
+    }
+}
+
+/// Looks up the pairs of points that are summed for the addends, in their order.
+struct Names<'a, const W: usize> {
+    numbers: &'a [Numbers<W>],
+    tables: &'a [[OwnTable; W]],
+    fixed: &'a FixedTable,
+    beta: Field<W>,
+    /// Of the present unit, all at once: a digit's register is long written when its lanes are read.
+    names: [[[Name; W]; 2]; ADDENDS],
+}
+
+impl<'a, const W: usize> Names<'a, W> {
+    #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
+    fn new(numbers: &'a [Numbers<W>], tables: &'a [[OwnTable; W]], fixed: &'a FixedTable) -> Self {
+        Self {
+            numbers,
+            tables,
+            fixed,
+            beta: Field::splat(BETA),
+            names: [[[Name::default(); W]; 2]; ADDENDS],
+        }
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
+    fn look_up(&mut self, index: usize, addend: &mut Affine<W>, other: &mut Affine<W>) {
+        let (unit, digit) = (index / ADDENDS, index % ADDENDS);
+        if digit == 0 {
+            self.name(unit);
+        }
+        let [first, second] = &self.names[digit];
+        if digit < DIGITS {
+            look_up_own(&self.tables[unit], first, addend);
+            look_up_own(&self.tables[unit], second, other);
+            other.x.mul_assign(&self.beta);
+        } else {
+            self.fixed.look_up(0, first, addend);
+            self.fixed.look_up(1, second, other);
+        }
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
+    fn name(&mut self, unit: usize) {
+        let numbers = &self.numbers[unit];
+        for (addend, names) in self.names.iter_mut().enumerate() {
+            for (place, name) in names.as_flattened_mut().iter_mut().enumerate() {
+                let (half, w) = (place / W, place % W);
+                *name = match addend.checked_sub(DIGITS) {
+                    None => Name::new::<DIGIT_BITS>(&numbers.own[half][w], addend),
+                    Some(digit) => Name::new::<FIXED_DIGIT_BITS>(&numbers.fixed[half][w], digit),
+                };
+            }
+        }
     }
 }
 

@@ -1,4 +1,11 @@
 //! Numbers modulo the field prime p = 2^256 - 2^32 - 977, eight to a register, `W` registers side by side.
+
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::needless_range_loop,
+    reason = "lanes and limbs are counted by constants; the tests run with overflow checks"
+)]
 //!
 //! A number is five limbs of 52 bits, because the processor multiplies 52-bit integers eight at a time
 //! (`vpmadd52luq`, `vpmadd52huq`). The multiplier ignores what is above bit 52 of a limb, therefore:
@@ -13,6 +20,7 @@
 //! processor two independent chains of instructions, which hides the latency of the multiplier.
 
 use super::lanes::{vector, words};
+use super::layout::{limbs_from_words, words_from_limbs};
 use std::arch::x86_64::*;
 
 /// One number in each of eight lanes: five limbs, least significant first.
@@ -20,7 +28,7 @@ pub(super) type Limbs = [__m512i; 5];
 
 /// Bits of a limb.
 const LIMB_BITS: u32 = 52;
-const LIMB_MASK: i64 = (1 << LIMB_BITS) - 1;
+pub(super) const LIMB_MASK: i64 = (1 << LIMB_BITS) - 1;
 /// Bits of p in its top limb.
 const TOP_BITS: u32 = 48;
 const TOP_MASK: i64 = (1 << TOP_BITS) - 1;
@@ -149,6 +157,17 @@ impl<const W: usize> Field<W> {
             let mut columns = [_mm512_setzero_si512(); 10];
             multiply(&mut columns, out, other);
             *out = reduce_columns(columns);
+        }
+    }
+
+    /// `self = a * b`, as [`Self::mul`], without a copy of the result.
+    #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
+    #[inline(never)]
+    pub(super) fn set_product(&mut self, a: &Self, b: &Self) {
+        for w in 0..W {
+            let mut columns = [_mm512_setzero_si512(); 10];
+            multiply(&mut columns, &a.0[w], &b.0[w]);
+            self.0[w] = reduce_columns(columns);
         }
     }
 
@@ -461,30 +480,4 @@ pub(super) fn canonical(number: Limbs) -> Limbs {
         out[i] = _mm512_mask_mov_epi64(number[i], above, over[i]);
     }
     out
-}
-
-/// Limbs of a number given in four 64-bit words. Carried.
-#[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
-#[inline]
-pub(super) fn limbs_from_words(w: [__m512i; 4]) -> Limbs {
-    let mask = _mm512_set1_epi64(LIMB_MASK);
-    [
-        _mm512_and_si512(w[0], mask),
-        _mm512_and_si512(_mm512_shrdi_epi64::<52>(w[0], w[1]), mask),
-        _mm512_and_si512(_mm512_shrdi_epi64::<40>(w[1], w[2]), mask),
-        _mm512_and_si512(_mm512_shrdi_epi64::<28>(w[2], w[3]), mask),
-        _mm512_srli_epi64::<16>(w[3]),
-    ]
-}
-
-/// Four 64-bit words of a carried number below 2^256.
-#[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
-#[inline]
-pub(super) fn words_from_limbs(v: &Limbs) -> [__m512i; 4] {
-    [
-        _mm512_or_si512(v[0], _mm512_slli_epi64::<52>(v[1])),
-        _mm512_or_si512(_mm512_srli_epi64::<12>(v[1]), _mm512_slli_epi64::<40>(v[2])),
-        _mm512_or_si512(_mm512_srli_epi64::<24>(v[2]), _mm512_slli_epi64::<28>(v[3])),
-        _mm512_or_si512(_mm512_srli_epi64::<36>(v[3]), _mm512_slli_epi64::<16>(v[4])),
-    ]
 }

@@ -1,4 +1,10 @@
 //! One modular inverse, by the division steps of Bernstein and Yang (2019), for both moduli of the curve.
+
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "lanes and limbs are counted by constants; the tests run with overflow checks"
+)]
 //!
 //! ```text
 //! (f, g) = (modulus, number);  62 division steps at a time on their low words give a 2x2 matrix,

@@ -1,4 +1,10 @@
 //! The addresses of eight public keys at a time.
+
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "lanes and limbs are counted by constants; the tests run with overflow checks"
+)]
 //!
 //! An address is the tail of keccak-256 of the key's 64 bytes: one block, one permutation, with one lane
 //! of each register to a key.
@@ -6,7 +12,7 @@
 use alloy_primitives::Address;
 use std::arch::x86_64::*;
 
-use super::affine::rows;
+use super::layout::rows;
 
 const ROUND_CONSTANTS: [u64; 24] = [
     0x0000_0000_0000_0001,
@@ -102,7 +108,11 @@ fn round(state: &[__m512i; 25], constant: u64) -> [__m512i; 25] {
     let mut out = moved;
     for row in [0, 5, 10, 15, 20] {
         for x in 0..5 {
-            let (a, b, c) = (moved[row + x], moved[row + (x + 1) % 5], moved[row + (x + 2) % 5]);
+            let (a, b, c) = (
+                moved[row + x],
+                moved[row + (x + 1) % 5],
+                moved[row + (x + 2) % 5],
+            );
             // a ^ (!b & c)
             out[row + x] = _mm512_ternarylogic_epi64::<0b1101_0010>(a, b, c);
         }

@@ -1,4 +1,10 @@
 //! Numbers modulo the group order n, and the digits that the point multiplication takes them in.
+
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "lanes and limbs are counted by constants; the tests run with overflow checks"
+)]
 //!
 //! ```text
 //! z, r, s ─▶ u1 = -z / r   ─▶ low + high 2^128, both odd    ─▶ 2 numbers in signed odd digits of 15 bits
@@ -8,8 +14,8 @@
 //! `b = (k + 2^m - 1) / 2`. None of them is zero, so all lanes add a point at every digit, and the
 //! numbers handed on are these b.
 
-use super::inverse::Modulus;
 use super::Request;
+use super::inverse::Modulus;
 use alloy_primitives::U256;
 
 /// The group order.
@@ -48,7 +54,10 @@ const MONTGOMERY_SQUARE: [u64; 4] = [
 ];
 const MODULUS: Modulus = Modulus::new(ORDER);
 
-/// A number of at most 130 bits, or of 135 in the form `b` above.
+const _: () = assert!(DIGIT_BITS as usize * DIGITS == 130);
+const _: () = assert!(FIXED_DIGIT_BITS as usize * FIXED_DIGITS == 130);
+
+/// A number of 130 bits, or one of fewer in two's complement.
 pub(super) type Short = [u64; 3];
 
 /// One signature in the form that the lanes work on.
@@ -73,7 +82,10 @@ pub(super) fn is_valid(request: &Request) -> bool {
 
 /// The parts of valid signatures.
 pub(super) fn parts(requests: &[&Request]) -> Vec<Parts> {
-    let numbers: Vec<_> = requests.iter().map(|request| *request.r.as_limbs()).collect();
+    let numbers: Vec<_> = requests
+        .iter()
+        .map(|request| *request.r.as_limbs())
+        .collect();
     let inverses = invert_all(&numbers);
     requests
         .iter()
@@ -114,7 +126,7 @@ fn split(request: &Request, inverse: &[u64; 4]) -> Parts {
     }
 }
 
-/// `a * b / 2^256` modulo n, below n, for a and b at most n... one of them below n.
+/// `a * b / 2^256` modulo n, for a and b at most n.
 pub(super) fn multiply(a: &[u64; 4], b: &[u64; 4]) -> [u64; 4] {
     let mut t = [0_u64; 6];
     for word in b {
@@ -159,8 +171,7 @@ pub(super) fn split_fixed(u: &[u64; 4]) -> [Short; 2] {
         high[0] |= 1;
         low[2] = u64::MAX;
     }
-    const { assert!(FIXED_DIGIT_BITS as usize * FIXED_DIGITS >= 130) }
-    [low, high].map(|number| digits(number, FIXED_DIGIT_BITS * FIXED_DIGITS as u32))
+    [low, high].map(digits)
 }
 
 /// `k1 + k2 lambda = u` modulo n with both odd and below 2^130; the digits of both.
@@ -211,19 +222,14 @@ pub(super) fn split_own(u: &[u64; 4]) -> [Short; 2] {
         &multiply_short(&extend(c1), &MINUS_B1),
         &multiply_short(&wide_c2, &A1),
     );
-    const { assert!(DIGIT_BITS as usize * DIGITS == 130) }
-    [digits(k1, 130), digits(k2, 130)]
+    [digits(k1), digits(k2)]
 }
 
-/// `(k + 2^bits - 1) / 2`, for an odd k of either sign.
-fn digits(k: Short, bits: u32) -> Short {
+/// `(k + 2^130 - 1) / 2`, for an odd k of either sign.
+fn digits(k: Short) -> Short {
     // k - 1 is k with its lowest bit cleared.
-    let top = k[2].wrapping_add(1 << (bits - 128));
-    [
-        k[0] >> 1 | k[1] << 63,
-        k[1] >> 1 | top << 63,
-        top >> 1,
-    ]
+    let top = k[2].wrapping_add(1 << 2);
+    [k[0] >> 1 | k[1] << 63, k[1] >> 1 | top << 63, top >> 1]
 }
 
 /// `a * b / 2^384`, rounded: below 2^128.
@@ -299,8 +305,14 @@ fn add(a: &[u64; 4], b: &[u64; 4]) -> ([u64; 4], u64) {
 }
 
 /// `a * b + c + d`, low and high word.
-#[expect(clippy::cast_possible_truncation, reason = "the low and the high word are meant")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the low and the high word are meant"
+)]
 const fn multiply_add(a: u64, b: u64, c: u64, d: u64) -> (u64, u64) {
-    let sum = (a as u128).wrapping_mul(b as u128).wrapping_add(c as u128).wrapping_add(d as u128);
+    let sum = (a as u128)
+        .wrapping_mul(b as u128)
+        .wrapping_add(c as u128)
+        .wrapping_add(d as u128);
     (sum as u64, (sum >> 64) as u64)
 }

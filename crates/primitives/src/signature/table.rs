@@ -1,4 +1,11 @@
 //! Tables of odd multiples, and the points that digits name in them.
+
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::needless_range_loop,
+    reason = "lanes and limbs are counted by constants; the tests run with overflow checks"
+)]
 //!
 //! A point is packed into the 64 bytes of one register, x before y. Eight lanes look up eight points with
 //! eight loads and a transposition, which is faster than gathering ten limbs.
@@ -10,9 +17,10 @@
 //! The second number of a signature multiplies lambda times the point, whose multiples are those of the
 //! point with x times beta.
 
-use super::affine::{Affine, odd_multiples, share_inversion, transpose};
-use super::field::{Field, Limbs, limbs_from_words, words_from_limbs};
+use super::affine::{Affine, odd_multiples, share_inversion};
+use super::field::{Field, Limbs};
 use super::lanes::{enter, words};
+use super::layout::{limbs_from_words, transpose, words_from_limbs};
 use super::scalar::{DIGIT_BITS, FIXED_DIGIT_BITS};
 use std::arch::x86_64::*;
 use std::sync::OnceLock;
@@ -58,9 +66,7 @@ pub(super) type OwnTable = [__m512i; OWN_POINTS * 8];
 /// The table of the generator, built at its first use (a few milliseconds).
 pub(super) fn fixed_table() -> Option<&'static FixedTable> {
     static TABLE: OnceLock<Option<FixedTable>> = OnceLock::new();
-    TABLE
-        .get_or_init(|| enter(FixedTable::build, ()))
-        .as_ref()
+    TABLE.get_or_init(|| enter(FixedTable::build, ())).as_ref()
 }
 
 impl FixedTable {
@@ -158,7 +164,11 @@ impl Name {
     pub(super) fn new<const BITS: u32>(number: &[__m512i; 3], digit: usize) -> Self {
         let position = digit * BITS as usize;
         let (word, shift) = (position / 64, _mm512_set1_epi64((position % 64) as i64));
-        let upper = if word < 2 { number[word + 1] } else { _mm512_setzero_si512() };
+        let upper = if word < 2 {
+            number[word + 1]
+        } else {
+            _mm512_setzero_si512()
+        };
         let half = 1 << (BITS - 1);
         let bits = _mm512_and_si512(
             _mm512_shrdv_epi64(number[word], upper, shift),

@@ -1,11 +1,11 @@
 //! Field, scalars, inverses and hashes against big integers and the library's hash.
 
 use super::{LAMBDA, ORDER, PRIME, Random, SHIFT, digits, negated};
-use crate::signature::affine::{columns, rows};
-use crate::signature::field::{Field, words_from_limbs};
+use crate::signature::field::Field;
 use crate::signature::inverse::Modulus;
 use crate::signature::keccak::addresses;
 use crate::signature::lanes::{self, vector};
+use crate::signature::layout::{columns, rows, words_from_limbs};
 use crate::signature::scalar::{self, DIGIT_BITS, DIGITS, FIXED_DIGIT_BITS, FIXED_DIGITS};
 use alloy_primitives::{Address, B256, U256, Uint, keccak256};
 
@@ -168,7 +168,10 @@ fn interesting(random: &mut Random) -> Vec<U256> {
     let mut numbers: Vec<_> = (0..300).map(|_| random.number() % ORDER).collect();
     for small in (0..40).map(U256::from) {
         numbers.extend([small, negated(small), (ORDER >> 1) + small, SHIFT * small]);
-        numbers.extend([LAMBDA.mul_mod(small, ORDER), LAMBDA.mul_mod(negated(small), ORDER)]);
+        numbers.extend([
+            LAMBDA.mul_mod(small, ORDER),
+            LAMBDA.mul_mod(negated(small), ORDER),
+        ]);
     }
     numbers.extend((0..256).map(|bit| (U256::ONE << bit) % ORDER));
     numbers
@@ -216,8 +219,12 @@ fn split_numbers_stand_for_the_whole() {
         let [k1, k2] = own.map(|half| weigh(&digits(half, DIGIT_BITS, DIGITS), DIGIT_BITS));
         assert_eq!(k1.add_mod(k2.mul_mod(LAMBDA, ORDER), ORDER), number);
         let fixed = scalar::split_fixed(number.as_limbs());
-        let [low, high] = fixed
-            .map(|half| weigh(&digits(half, FIXED_DIGIT_BITS, FIXED_DIGITS), FIXED_DIGIT_BITS));
+        let [low, high] = fixed.map(|half| {
+            weigh(
+                &digits(half, FIXED_DIGIT_BITS, FIXED_DIGITS),
+                FIXED_DIGIT_BITS,
+            )
+        });
         assert_eq!(low.add_mod(high.mul_mod(SHIFT, ORDER), ORDER), number);
         // Nothing lies above the last digit.
         assert!(own.iter().chain(&fixed).all(|half| half[2] < 4));

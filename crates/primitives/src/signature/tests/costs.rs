@@ -43,7 +43,9 @@ fn measure<const W: usize>((): ()) {
     };
     let mut sum = Jacobian::new(&point);
     print::<W>("double", || (0..REPEATS).for_each(|_| sum.double_negated()));
-    print::<W>("add", || (0..REPEATS).for_each(|_| sum.subtract_negated(&point)));
+    print::<W>("add", || {
+        (0..REPEATS).for_each(|_| sum.subtract_negated(&point));
+    });
     black_box((chain, sum));
 }
 
