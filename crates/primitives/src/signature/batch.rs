@@ -8,7 +8,7 @@
 )]
 //!
 //! ```text
-//! unit = 8 W signatures in lock-step; chunk = a few units that share inversions and fit into the cache
+//! unit = 8 W signatures in lock-step; block = the units that share inversions; a chunk of them at a time
 //!
 //! scalars ─▶ lift: y of the signature's point ─▶ tables of its odd multiples
 //!         ─▶ addends: the points that equal digits name, summed in (x, y) before anything is doubled
@@ -27,16 +27,17 @@ use super::scalar::{self, DIGIT_BITS, DIGITS, FIXED_DIGIT_BITS, FIXED_DIGITS, Pa
 use super::table::{BETA, FixedTable, Name, OWN_POINTS, OwnTable, look_up_own, pack_own};
 use alloy_primitives::Address;
 use std::arch::x86_64::*;
+use std::ops::Range;
 
-/// Units of a chunk: enough to share inversions among, few enough for the cache.
+/// Units whose addends are summed together: enough to share an inversion, few enough for the cache.
 const CHUNK_UNITS: usize = 4;
 /// Points that a unit sums in (x, y): one for each digit, of its own point and of the generator.
 const ADDENDS: usize = DIGITS + FIXED_DIGITS;
 /// A digit of the generator's numbers stands at every third of the point's.
 const FIXED_STRIDE: usize = (FIXED_DIGIT_BITS / DIGIT_BITS) as usize;
 
-/// Signatures that share the inversion of their r.
-const BLOCK_SIGNATURES: usize = 256;
+/// Signatures that share the other inversions: those of r, of the tables and of the sums.
+const BLOCK_SIGNATURES: usize = 128;
 
 /// What came of one lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +57,7 @@ pub(super) type Task<'a> = (&'a [Request], &'a FixedTable);
 #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
 pub(super) fn recover((requests, fixed): Task<'_>) -> Vec<Lane> {
     let mut out = Vec::with_capacity(requests.len());
-    let mut wide = Chunk::<2>::new(fixed);
+    let mut wide = Block::<2>::new(fixed);
     let (mut lanes, mut valid) = (Vec::new(), Vec::new());
     for block in requests.chunks(BLOCK_SIGNATURES) {
         valid.clear();
@@ -69,11 +70,11 @@ pub(super) fn recover((requests, fixed): Task<'_>) -> Vec<Lane> {
         };
         let (whole, rest) = parts.split_at(parts.len() - rest);
         lanes.clear();
-        for chunk in whole.chunks(16 * CHUNK_UNITS) {
-            wide.recover(chunk, &mut lanes);
+        if !whole.is_empty() {
+            wide.recover(whole, &mut lanes);
         }
         if !rest.is_empty() {
-            Chunk::<1>::new(fixed).recover(rest, &mut lanes);
+            Block::<1>::new(fixed).recover(rest, &mut lanes);
         }
         let mut lanes = lanes.iter();
         out.extend(block.iter().map(|request| {
@@ -93,18 +94,19 @@ struct Numbers<const W: usize> {
     exceptional: [__mmask8; W],
 }
 
-/// What is kept for the units of a chunk; the allocations serve all chunks of a batch.
-struct Chunk<'a, const W: usize> {
+/// What is kept for the units of a block; the allocations serve all blocks of a batch.
+struct Block<'a, const W: usize> {
     fixed: &'a FixedTable,
     numbers: Vec<Numbers<W>>,
     multiples: Vec<Affine<W>>,
     tables: Vec<[OwnTable; W]>,
     addends: Vec<Affine<W>>,
     others: Vec<Affine<W>>,
+    sums: Vec<Jacobian<W>>,
     before: Vec<Field<W>>,
 }
 
-impl<'a, const W: usize> Chunk<'a, W> {
+impl<'a, const W: usize> Block<'a, W> {
     fn new(fixed: &'a FixedTable) -> Self {
         Self {
             fixed,
@@ -113,6 +115,7 @@ impl<'a, const W: usize> Chunk<'a, W> {
             tables: Vec::new(),
             addends: Vec::new(),
             others: Vec::new(),
+            sums: Vec::new(),
             before: Vec::new(),
         }
     }
@@ -120,12 +123,11 @@ impl<'a, const W: usize> Chunk<'a, W> {
     #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
     fn recover(&mut self, signatures: &[Parts], out: &mut Vec<Lane>) {
         self.numbers.clear();
+        self.sums.clear();
         let units = signatures.len().div_ceil(8 * W);
         self.multiples.resize(units * OWN_POINTS, Affine::unset());
         let empty = [[_mm512_setzero_si512(); OWN_POINTS * 8]; W];
         self.tables.resize(units, empty);
-        self.addends.resize(units * ADDENDS, Affine::unset());
-        self.others.resize(units * ADDENDS, Affine::unset());
         for (index, unit) in signatures.chunks(8 * W).enumerate() {
             self.lift(index, unit);
         }
@@ -133,8 +135,16 @@ impl<'a, const W: usize> Chunk<'a, W> {
         for (points, tables) in self.multiples.chunks(OWN_POINTS).zip(&mut self.tables) {
             pack_own(points, tables);
         }
-        self.sum_addends();
-        self.merge_fixed();
+        for first in (0..units).step_by(CHUNK_UNITS) {
+            let chunk = first..units.min(first + CHUNK_UNITS);
+            self.addends.resize(chunk.len() * ADDENDS, Affine::unset());
+            self.others.resize(chunk.len() * ADDENDS, Affine::unset());
+            self.sum_addends(chunk.clone());
+            self.merge_fixed(chunk);
+            for addends in self.addends.chunks(ADDENDS) {
+                self.sums.push(accumulate(&addends[..DIGITS]));
+            }
+        }
         self.finish(signatures.len(), out);
     }
 
@@ -171,12 +181,18 @@ impl<'a, const W: usize> Chunk<'a, W> {
     /// points and no opposites.
     #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
     #[inline(never)]
-    fn sum_addends(&mut self) {
-        let mut names = Names::new(&self.numbers, &self.tables, self.fixed);
-        let mut known = 0;
+    fn sum_addends(&mut self, units: Range<usize>) {
+        let mut names = Names {
+            numbers: &self.numbers[units.clone()],
+            tables: &self.tables[units],
+            fixed: self.fixed,
+            beta: Field::splat(BETA),
+            names: [[[Name::default(); W]; 2]; ADDENDS],
+        };
+        let (mut known, count) = (0, self.addends.len());
         share_inversion(
             &mut (&mut self.addends, &mut self.others),
-            self.numbers.len() * ADDENDS,
+            count,
             &mut self.before,
             |(addends, others), index| {
                 let (addend, other) = (&mut addends[index], &mut others[index]);
@@ -193,14 +209,14 @@ impl<'a, const W: usize> Chunk<'a, W> {
     /// Adds the generator's sums to the point's at the same place.
     #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
     #[inline(never)]
-    fn merge_fixed(&mut self) {
+    fn merge_fixed(&mut self, units: Range<usize>) {
         let places = |index: usize| {
             let (unit, digit) = (index / FIXED_DIGITS * ADDENDS, index % FIXED_DIGITS);
             (unit + digit * FIXED_STRIDE, unit + DIGITS + digit)
         };
         let zeros = share_inversion(
             &mut self.addends,
-            self.numbers.len() * FIXED_DIGITS,
+            units.len() * FIXED_DIGITS,
             &mut self.before,
             |addends, index| {
                 let (own, fixed) = places(index);
@@ -213,23 +229,17 @@ impl<'a, const W: usize> Chunk<'a, W> {
             },
         );
         for (index, lanes) in zeros.iter() {
-            self.numbers[index / FIXED_DIGITS].mark(lanes);
+            self.numbers[units.start + index / FIXED_DIGITS].mark(lanes);
         }
     }
 
-    /// Sums the addends of each unit and brings the sums back to (x, y).
+    /// Brings the sums back to (x, y).
     #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
     #[inline(never)]
     fn finish(&mut self, count: usize, out: &mut Vec<Lane>) {
-        let mut sums: Vec<_> = self
-            .addends
-            .chunks(ADDENDS)
-            .map(|addends| accumulate(&addends[..DIGITS]))
-            .collect();
-        let units = sums.len();
         let zeros = share_inversion(
-            &mut sums,
-            units,
+            &mut self.sums,
+            self.numbers.len(),
             &mut self.before,
             |sums, unit| sums[unit].z,
             |sums, unit, inverse| sums[unit].normalize(inverse),
@@ -238,7 +248,7 @@ impl<'a, const W: usize> Chunk<'a, W> {
             self.numbers[unit].mark(lanes);
         }
         let end = out.len() + count;
-        for (sum, numbers) in sums.iter().zip(&self.numbers) {
+        for (sum, numbers) in self.sums.iter().zip(&self.numbers) {
             for w in 0..W {
                 out.extend(numbers.lanes(w, sum.x.0[w], sum.y2.0[w]));
             }
@@ -280,18 +290,7 @@ struct Names<'a, const W: usize> {
     names: [[[Name; W]; 2]; ADDENDS],
 }
 
-impl<'a, const W: usize> Names<'a, W> {
-    #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
-    fn new(numbers: &'a [Numbers<W>], tables: &'a [[OwnTable; W]], fixed: &'a FixedTable) -> Self {
-        Self {
-            numbers,
-            tables,
-            fixed,
-            beta: Field::splat(BETA),
-            names: [[[Name::default(); W]; 2]; ADDENDS],
-        }
-    }
-
+impl<const W: usize> Names<'_, W> {
     #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
     fn look_up(&mut self, index: usize, addend: &mut Affine<W>, other: &mut Affine<W>) {
         let (unit, digit) = (index / ADDENDS, index % ADDENDS);

@@ -110,17 +110,19 @@ impl<const W: usize> Field<W> {
         out
     }
 
-    /// `3 self * self`; reduced. Reduced.
+    /// `3 self * self`; carried. Reduced.
     #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
     #[inline(never)]
     pub(super) fn sqr_triple(&self) -> Self {
         let mut out = Self::unset();
         for w in 0..W {
             let mut columns = square(&self.0[w]);
-            for column in &mut columns {
-                *column = _mm512_add_epi64(*column, _mm512_add_epi64(*column, *column));
+            fold_last(&mut columns);
+            let mut sum = fold_columns(columns);
+            for limb in &mut sum {
+                *limb = _mm512_add_epi64(*limb, _mm512_add_epi64(*limb, *limb));
             }
-            out.0[w] = reduce_columns(columns);
+            out.0[w] = reduce(sum);
         }
         out
     }
@@ -423,12 +425,27 @@ fn square(a: &Limbs) -> [__m512i; 10] {
 #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
 #[inline]
 fn reduce_columns(mut c: [__m512i; 10]) -> Limbs {
-    let fold = _mm512_set1_epi64(FOLD_LIMBS);
-    c[4] = _mm512_madd52lo_epu64(c[4], c[9], fold);
-    c[5] = _mm512_madd52hi_epu64(c[5], c[9], fold);
+    fold_last(&mut c);
     let above = _mm512_srli_epi64::<TOP_BITS>(c[4]);
     c[4] = _mm512_and_si512(c[4], _mm512_set1_epi64(TOP_MASK));
     c[0] = _mm512_madd52lo_epu64(c[0], above, _mm512_set1_epi64(FOLD));
+    carry(fold_columns(c))
+}
+
+/// Folds the last of ten columns.
+#[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
+#[inline]
+fn fold_last(c: &mut [__m512i; 10]) {
+    let fold = _mm512_set1_epi64(FOLD_LIMBS);
+    c[4] = _mm512_madd52lo_epu64(c[4], c[9], fold);
+    c[5] = _mm512_madd52hi_epu64(c[5], c[9], fold);
+}
+
+/// Folds the other upper columns; five limbs are left to carry.
+#[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
+#[inline]
+fn fold_columns(mut c: [__m512i; 10]) -> Limbs {
+    let fold = _mm512_set1_epi64(FOLD_LIMBS);
     for i in 5..8 {
         c[i + 1] = _mm512_add_epi64(c[i + 1], _mm512_srli_epi64::<LIMB_BITS>(c[i]));
     }
@@ -439,7 +456,7 @@ fn reduce_columns(mut c: [__m512i; 10]) -> Limbs {
         c[i] = _mm512_madd52lo_epu64(c[i], c[i + 5], fold);
         c[i + 1] = _mm512_madd52hi_epu64(c[i + 1], c[i + 5], fold);
     }
-    carry([c[0], c[1], c[2], c[3], c[4]])
+    [c[0], c[1], c[2], c[3], c[4]]
 }
 
 /// Brings a non-negative sum of limbs, the top one below 2^60, below 2^256 + 2^214.

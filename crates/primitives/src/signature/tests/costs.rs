@@ -6,8 +6,8 @@ use crate::signature::jacobian::Jacobian;
 use crate::signature::lanes;
 use std::hint::black_box;
 
-const REPEATS: u32 = 20_000;
-const ROUNDS: usize = 15;
+const REPEATS: u32 = 1_000;
+const ROUNDS: usize = 300;
 
 /// Prints nanoseconds per lane: the least of several rounds.
 #[expect(clippy::disallowed_methods, reason = "a measurement asks the clock")]
