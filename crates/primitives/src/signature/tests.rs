@@ -4,6 +4,7 @@
 
 mod arithmetic;
 mod costs;
+mod wycheproof;
 
 use super::batch::{self, Lane};
 use super::scalar::{self, DIGITS, FIXED_DIGITS};

