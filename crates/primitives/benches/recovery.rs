@@ -34,7 +34,7 @@ fn main() {
         let (_, costs) = ways.last_mut().expect("the library is among the ways");
         costs.push(cost_us(|| {
             for request in &requests {
-                drop(black_box(request.recover()));
+                black_box(request.recover().is_ok());
             }
         }));
     }

@@ -37,7 +37,7 @@ use alloy_primitives::{Address, B256, Signature, U256};
 use std::num::NonZeroU64;
 
 /// Fewer signatures than this take the C library less time than the lanes.
-const LANES_MIN: usize = 3;
+const LANES_MIN: usize = 2;
 
 /// A signature and what was signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -22,7 +22,7 @@ fn value(raw: &Raw) -> U256 {
     U256::from_limbs([a, b, c, d])
 }
 
-/// Numbers at the edges of limbs and of p, below 15 p if `large`, else below 2^256 + 2^213.
+/// Numbers at the edges of limbs and of p, below 15 p if `large`, else below 2^256 + 2^252.
 fn edges(random: &mut Random, large: bool) -> Raw {
     let word = random.word();
     let mut raw = [0; 5];
@@ -41,7 +41,7 @@ fn edges(random: &mut Random, large: bool) -> Raw {
         0 | 1 => top - 1,
         2 if large => 15 * top - 1,
         3 if large => raw[4] % (15 * top),
-        4 => top,
+        4 => top + (1 << 44) - 1,
         _ => raw[4] % top,
     };
     raw
