@@ -49,7 +49,7 @@ impl<const W: usize> Affine<W> {
     pub(super) fn add_assign(&mut self, other: &Self, inverse: &Field<W>) {
         let mut slope = other.y.sub::<3>(&self.y);
         slope.mul_assign(inverse);
-        self.follow(&other.x, slope);
+        self.follow(&other.x, &slope);
     }
 
     /// What [`Self::double`] wants the inverse of. Never zero: no point has order two.
@@ -64,17 +64,16 @@ impl<const W: usize> Affine<W> {
         let mut slope = self.x.sqr_triple();
         slope.mul_assign(inverse);
         let x = self.x;
-        self.follow(&x, slope);
+        self.follow(&x, &slope);
     }
 
     /// The third point on the line of this slope through this point and another, reflected.
     #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
     #[inline]
-    fn follow(&mut self, other_x: &Field<W>, slope: Field<W>) {
-        let x = slope.sqr_sub_both(&self.x, other_x);
-        self.x = self.x.sub::<2>(&x);
-        self.y = slope.mul_sub::<3>(&self.x, &self.y);
-        self.x = x;
+    fn follow(&mut self, other_x: &Field<W>, slope: &Field<W>) {
+        let x = self.x;
+        self.x.set_sqr_sub(slope, &x, other_x);
+        self.y.set_mul_sub::<3>(slope, &x.sub::<2>(&self.x));
     }
 }
 
@@ -200,15 +199,18 @@ fn swap_ones(v: __m512i) -> __m512i {
 /// Fills `points`, rows of `row` with a base point in each row's first place, with the odd multiples of
 /// the bases: 1, 3, 5 and so on. `row` is a power of two.
 #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
-pub(super) fn odd_multiples<const W: usize>(points: &mut [Affine<W>], row: usize) {
-    let mut before = Vec::new();
+pub(super) fn odd_multiples<const W: usize>(
+    points: &mut [Affine<W>],
+    row: usize,
+    before: &mut Vec<Field<W>>,
+) {
     // The even multiple that takes the known half of a row to the next: 2, 4, 8 and so on.
     let mut steps: Vec<_> = points.chunks(row).map(|own| own[0]).collect();
     let units = steps.len();
     share_inversion(
         &mut steps,
         units,
-        &mut before,
+        before,
         |steps, unit| steps[unit].double_denominator(),
         |steps, unit, inverse| steps[unit].double(inverse),
     );
@@ -219,7 +221,7 @@ pub(super) fn odd_multiples<const W: usize>(points: &mut [Affine<W>], row: usize
         share_inversion(
             &mut (&mut *points, &mut steps),
             units * each,
-            &mut before,
+            before,
             |(points, steps), index| match (index / each, index % each) {
                 (unit, 0) => steps[unit].double_denominator(),
                 (unit, place) => points[unit * row + place - 1].add_denominator(&steps[unit]),

@@ -131,7 +131,7 @@ impl<'a, const W: usize> Block<'a, W> {
         for (index, unit) in signatures.chunks(8 * W).enumerate() {
             self.lift(index, unit);
         }
-        odd_multiples(&mut self.multiples, OWN_POINTS);
+        odd_multiples(&mut self.multiples, OWN_POINTS, &mut self.before);
         for (points, tables) in self.multiples.chunks(OWN_POINTS).zip(&mut self.tables) {
             pack_own(points, tables);
         }
@@ -340,7 +340,7 @@ fn lift_x<const W: usize>(x: &Field<W>, odd: [__mmask8; W]) -> (Affine<W>, [__mm
         y = y.select(no_point, &right(&one).sqrt());
     }
     y = y.canonical();
-    let negated = Field::splat([0; 4]).sub_reduced::<2>(&y);
+    let negated = Field::splat([0; 4]).sub::<1>(&y);
     let mut other = [0; W];
     for w in 0..W {
         let is_odd = _mm512_test_epi64_mask(y.0[w][0], _mm512_set1_epi64(1));

@@ -93,21 +93,34 @@ impl<const W: usize> Field<W> {
         out
     }
 
-    /// `self * self - b - c + 4 p`, where `b + c` is at most 4 p; self carried. Reduced.
+    /// `self = a * b - self + K p`, as [`Self::mul_sub`].
     #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
     #[inline(never)]
-    pub(super) fn sqr_sub_both(&self, b: &Self, c: &Self) -> Self {
-        let mut out = Self::unset();
+    pub(super) fn set_mul_sub<const K: i64>(&mut self, a: &Self, b: &Self) {
         for w in 0..W {
-            let mut columns = square(&self.0[w]);
+            let mut columns = [_mm512_setzero_si512(); 10];
+            multiply(&mut columns, &a.0[w], &b.0[w]);
+            for i in 0..5 {
+                columns[i] = _mm512_add_epi64(columns[i], prime_limb::<K>(i));
+                columns[i] = _mm512_sub_epi64(columns[i], self.0[w][i]);
+            }
+            self.0[w] = reduce_columns(columns);
+        }
+    }
+
+    /// `self = a * a - b - c + 4 p`, where `b + c` is at most 4 p; a carried. Reduced.
+    #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
+    #[inline(never)]
+    pub(super) fn set_sqr_sub(&mut self, a: &Self, b: &Self, c: &Self) {
+        for w in 0..W {
+            let mut columns = square(&a.0[w]);
             for i in 0..5 {
                 let less = _mm512_add_epi64(b.0[w][i], c.0[w][i]);
                 columns[i] = _mm512_add_epi64(columns[i], prime_limb::<4>(i));
                 columns[i] = _mm512_sub_epi64(columns[i], less);
             }
-            out.0[w] = reduce_columns(columns);
+            self.0[w] = reduce_columns(columns);
         }
-        out
     }
 
     /// `3 self * self`; carried. Reduced.
@@ -227,22 +240,6 @@ impl<const W: usize> Field<W> {
                 sum[i] = _mm512_add_epi64(twice, prime_limb::<K>(i));
             }
             out.0[w] = carry(sum);
-        }
-        out
-    }
-
-    /// `self - other + K p`, where `other` is at most `K` p. Reduced.
-    #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
-    #[inline]
-    pub(super) fn sub_reduced<const K: i64>(&self, other: &Self) -> Self {
-        let mut out = Self::unset();
-        for w in 0..W {
-            let (a, b) = (&self.0[w], &other.0[w]);
-            let mut sum = *a;
-            for i in 0..5 {
-                sum[i] = _mm512_add_epi64(_mm512_sub_epi64(a[i], b[i]), prime_limb::<K>(i));
-            }
-            out.0[w] = reduce(sum);
         }
         out
     }

@@ -39,7 +39,7 @@ impl<const W: usize> Jacobian<W> {
         let slope = self.x.sqr_triple();
         self.z.mul_assign(&self.y2);
         let mut d = self.x.mul(&y4);
-        self.x = slope.sqr_sub_both(&d, &d);
+        self.x.set_sqr_sub(&slope, &d, &d);
         d = self.x.sub_double::<3>(&d);
         self.y2.set_mul_sqr_sum(&slope, &d, &y4);
     }
@@ -57,7 +57,7 @@ impl<const W: usize> Jacobian<W> {
         r = r.double_add(&self.y2);
         j.mul_assign(&i);
         let mut v = self.x.mul(&i);
-        self.x = r.sqr_sub_both(&j.add_limbs(&v), &v);
+        self.x.set_sqr_sub(&r, &j.add_limbs(&v), &v);
         v = v.sub_double::<4>(&self.x);
         j = j.add(&j);
         self.y2.set_mul_sum(&r, &v, &j);

@@ -92,7 +92,7 @@ impl FixedTable {
             y: generator.y.select([2], &shifted.y),
         };
         let mut points = vec![base; FIXED_POINTS];
-        odd_multiples(&mut points, FIXED_POINTS);
+        odd_multiples(&mut points, FIXED_POINTS, &mut Vec::new());
         let mut rows = [Vec::new(), Vec::new()];
         for point in &points {
             let packed = pack(point, 0);

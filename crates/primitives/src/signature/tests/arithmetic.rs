@@ -91,12 +91,16 @@ fn check_field<const W: usize>([a, b, c, d]: Operands) {
     sum.set_mul_sum(&fa, &fb, &fc);
     let mut square_sum = fd;
     square_sum.set_mul_sqr_sum(&fa, &fb, &fc);
+    let (mut square_less, mut product_less) = (fd, fd);
+    square_less.set_sqr_sub(&fa, &fb, &fc);
+    product_less.set_mul_sub::<2>(&fb, &fc);
     let results = [
         store(&fa.mul(&fb)),
         store(&product),
         store(&fa.sqr()),
         store(&fb.mul_sub::<2>(&fc, &fd)),
-        store(&fa.sqr_sub_both(&fb, &fc)),
+        store(&square_less),
+        store(&product_less),
         store(&fb.sqr_triple()),
         store(&fa.sqr_many(3)),
         store(&sum),
@@ -119,6 +123,7 @@ fn check_field<const W: usize>([a, b, c, d]: Operands) {
             square,
             minus(times(b, c), d),
             minus(minus(square, b), c),
+            minus(times(b, c), d),
             times(U256::from(3), times(b, b)),
             times(fourth, fourth),
             plus(times(a, b), times(c, d)),
