@@ -111,8 +111,10 @@ where
             for transaction in &transactions {
                 remember(&received, transaction.hash());
             }
-            let recover = |tx| self.senders.recover(tx, Impersonation::from(dev)).ok();
-            self.admit(transactions.into_iter().filter_map(recover).collect());
+            let recovered = self
+                .senders
+                .recover_many(transactions, Impersonation::from(dev));
+            self.admit(recovered.into_iter().filter_map(Result::ok).collect());
         }
     }
 

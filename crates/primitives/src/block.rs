@@ -226,10 +226,9 @@ impl Block {
         cache: &SenderCache,
         impersonation: Impersonation,
     ) -> Result<RecoveredBlock, TransactionError> {
-        let transactions = self
-            .transactions()
-            .iter()
-            .map(|transaction| cache.recover(transaction.clone(), impersonation))
+        let transactions = cache
+            .recover_many(self.transactions().to_vec(), impersonation)
+            .into_iter()
             .collect::<Result<_, _>>()?;
         Ok(RecoveredBlock {
             block: self.clone(),

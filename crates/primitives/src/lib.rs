@@ -20,6 +20,7 @@ pub mod genesis;
 pub mod limits;
 pub mod recovery;
 pub mod shard;
+pub mod signature;
 pub mod stage;
 pub mod static_check;
 pub mod transaction;

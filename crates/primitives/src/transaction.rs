@@ -10,10 +10,8 @@
 //! On a development chain a signature with `s = 0` — which no ECDSA signature has — stands for an
 //! impersonated sender, carried in `r`. Everywhere else it is refused as any bad signature is.
 
-use crate::limits;
-use alloy_consensus::{
-    EthereumTxEnvelope, Transaction as _, TxEip4844, transaction::SignerRecoverable,
-};
+use crate::{limits, signature::Request};
+use alloy_consensus::{EthereumTxEnvelope, Transaction as _, TxEip4844, crypto::SECP256K1N_HALF};
 use alloy_eips::{Decodable2718, Encodable2718, Typed2718};
 use alloy_primitives::{Address, B256, Bytes, keccak256};
 use std::{ops::Deref, sync::Arc};
@@ -141,14 +139,33 @@ impl Transaction {
         self,
         impersonation: Impersonation,
     ) -> Result<RecoveredTransaction, TransactionError> {
-        let sender = match (self.impersonated_sender(), impersonation) {
-            (Some(sender), Impersonation::Allowed) => sender,
-            _ => self
-                .envelope()
-                .recover_signer()
-                .map_err(|_| TransactionError::InvalidSignature)?,
+        let sender = match self.impersonated_by(impersonation) {
+            Some(sender) => sender,
+            None => self
+                .recovery()
+                .and_then(|request| request.recover().ok())
+                .ok_or(TransactionError::InvalidSignature)?,
         };
         Ok(RecoveredTransaction::trusted(self, sender))
+    }
+
+    /// The impersonated sender, where those are allowed.
+    pub(crate) fn impersonated_by(&self, impersonation: Impersonation) -> Option<Address> {
+        match impersonation {
+            Impersonation::Allowed => self.impersonated_sender(),
+            Impersonation::Refused => None,
+        }
+    }
+
+    /// What its sender is recovered from; none if `s` is in the upper half (EIP-2).
+    pub(crate) fn recovery(&self) -> Option<Request> {
+        let signature = self.envelope().signature();
+        (signature.s() <= SECP256K1N_HALF).then(|| Request {
+            hash: self.envelope().signature_hash(),
+            r: signature.r(),
+            s: signature.s(),
+            is_odd: signature.v(),
+        })
     }
 }
 

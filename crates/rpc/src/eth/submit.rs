@@ -1,7 +1,7 @@
 //! Sending transactions.
 //!
 //! ```text
-//! raw ─decode─▶ Transaction ─recover (39 µs)─▶ RecoveredTransaction ─▶ pool
+//! raw ─decode─▶ Transaction ─recover─▶ RecoveredTransaction ─▶ pool
 //! ```
 //! Decoding and recovering happen on a blocking thread, for a batch all at once (see `batch`).
 //! `eth_sendRawTransactionSync` (EIP-7966) waits for the receipt: on this chain that is one round of
@@ -41,13 +41,18 @@ fn send_raw(backend: &Backend, args: &Args) -> Result<B256, RpcError> {
 /// An impersonated sender is not taken from raw bytes, not even on a development chain: whoever
 /// impersonates says so by `eth_sendTransaction`.
 fn recover(backend: &Backend, raw: Bytes) -> Result<RecoveredTransaction, RpcError> {
+    Ok(backend
+        .senders
+        .recover(decode(raw)?, Impersonation::Refused)?)
+}
+
+/// Decodes a transaction that impersonates nobody.
+fn decode(raw: Bytes) -> Result<Transaction, RpcError> {
     let transaction = Transaction::decode(raw)?;
     if transaction.impersonated_sender().is_some() {
         return Err(primitives::TransactionError::InvalidSignature.into());
     }
-    Ok(backend
-        .senders
-        .recover(transaction, Impersonation::Refused)?)
+    Ok(transaction)
 }
 
 /// Hands one transaction to the pool.
@@ -73,18 +78,32 @@ pub(crate) fn send_many(
     calls: &[Params<'static>],
 ) -> Result<Vec<Sent>, RpcError> {
     let state = backend.latest_state()?;
+    let mut decoded = Vec::with_capacity(calls.len());
+    let mut answers = Vec::with_capacity(calls.len());
+    for params in calls {
+        let raw = Args::parse(params).and_then(|args| args.one());
+        let transaction = raw.and_then(decode);
+        answers.push(transaction.map(|transaction| {
+            decoded.push(transaction.clone());
+            transaction.hash()
+        }));
+    }
+    let mut senders = backend
+        .senders
+        .recover_many(decoded, Impersonation::Refused)
+        .into_iter();
     let mut recovered = Vec::with_capacity(calls.len());
     let mut places = Vec::with_capacity(calls.len());
-    let mut answers = Vec::with_capacity(calls.len());
-    for (place, params) in calls.iter().enumerate() {
-        let raw = Args::parse(params).and_then(|args| args.one());
-        match raw.and_then(|raw| recover(backend, raw)) {
+    for (place, answer) in answers.iter_mut().enumerate() {
+        if answer.is_err() {
+            continue;
+        }
+        match senders.next().expect("one answer for each transaction") {
             Ok(transaction) => {
-                answers.push(Ok(transaction.hash()));
                 recovered.push(transaction);
                 places.push(place);
             }
-            Err(error) => answers.push(Err(error)),
+            Err(error) => *answer = Err(error.into()),
         }
     }
     let admissions = backend
