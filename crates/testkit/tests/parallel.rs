@@ -31,11 +31,9 @@ fn a_chain_is_executed_in_order_as_soon_as_it_is_known() {
         assert_alike(0, block, &executed, &expected);
         (executed.report.way, executed.report.reexecutions)
     };
-    let (first, again) = way(&chain);
-    assert_eq!(first, Way::First);
-    assert!(again > 0, "nobody had told of it");
-    // How much a block teaches is left to the threads, but not for long.
-    let known = (0..8).find(|_| way(&chain) == (Way::InOrder, 0));
+    assert_eq!(way(&chain).0, Way::First);
+    // How much a block teaches is left to the threads: one that nobody helps with teaches nothing.
+    let known = (0..200).find(|_| way(&chain) == (Way::InOrder, 0));
     assert!(known.is_some());
     assert_eq!(way(&independent), (Way::First, 0));
 }

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::diff::StateDiff;
 use crate::reader::{Account, ReadFault, StateReader};
+use crate::root::StateRoot;
 use crate::snapshot::AccountProof;
 use crate::sparse::arena::{Arena, NONE, Ptr};
 use crate::sparse::changes::Changes;
@@ -15,7 +16,6 @@ use crate::sparse::node::{KEY_NIBBLES, Kind, Path, Reference, nibble_at};
 use crate::sparse::rehash::{Rehash, RootJob};
 use crate::sparse::split::Split;
 use crate::sparse::trie::{Missing, SparseTrie};
-use crate::root::StateRoot;
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256, map::B256Map};
 use alloy_trie::{EMPTY_ROOT_HASH, KECCAK_EMPTY};
 use rayon::ThreadPool;
