@@ -322,8 +322,10 @@ impl<T: Copy + PartialEq> History<T> {
 /// A map in parts, each under a lock of its own.
 struct Shards<K, V> {
     hasher: DefaultHashBuilder,
-    shards: Box<[RwLock<HashMap<K, V>>]>,
+    shards: Box<[Shard<K, V>]>,
 }
+
+type Shard<K, V> = RwLock<HashMap<K, V>>;
 
 impl<K: Hash + Eq, V> Shards<K, V> {
     fn new() -> Self {
@@ -343,7 +345,7 @@ impl<K: Hash + Eq, V> Shards<K, V> {
         shard.unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn shard(&self, key: &K) -> &RwLock<HashMap<K, V>> {
+    fn shard(&self, key: &K) -> &Shard<K, V> {
         let hash = self.hasher.hash_one(key) >> SHARD_SHIFT;
         let index = usize::try_from(hash).unwrap_or(0) % SHARDS;
         &self.shards[index]

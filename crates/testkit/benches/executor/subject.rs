@@ -150,6 +150,10 @@ impl Subject {
     }
 
     /// Executes the block on two workers, as an engine does that knows it, with times in the report.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a bench measures with the machine's own clock"
+    )]
     pub(crate) fn execute_with_clock(&self) -> ExecutedBlock {
         let start = Instant::now();
         let workers = NonZeroUsize::new(WORKERS_ALWAYS).expect("more than none");
