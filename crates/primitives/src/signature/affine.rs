@@ -1,11 +1,4 @@
 //! Points as (x, y), many additions sharing one inversion.
-
-#![expect(
-    clippy::arithmetic_side_effects,
-    clippy::indexing_slicing,
-    clippy::needless_range_loop,
-    reason = "lanes and limbs are counted by constants; the tests run with overflow checks"
-)]
 //!
 //! ```text
 //! all denominators of a step ─▶ product ─▶ product of its lanes ─▶ one inverse ─▶ inverse of each
@@ -13,6 +6,13 @@
 //! An addition then costs five multiplications and a squaring, against eleven and three without shared
 //! inversions, and its result needs no third coordinate. A denominator of zero (equal or opposite
 //! points) is reported with its lane and stands for one, so it spoils no other lane.
+
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::needless_range_loop,
+    reason = "lanes and limbs are counted by constants; the tests run with overflow checks"
+)]
 
 use super::field::Field;
 use super::inverse::Modulus;

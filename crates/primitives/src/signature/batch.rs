@@ -1,11 +1,4 @@
 //! A batch of signatures through the lanes, step by step.
-
-#![expect(
-    clippy::arithmetic_side_effects,
-    clippy::indexing_slicing,
-    clippy::needless_range_loop,
-    reason = "lanes and limbs are counted by constants; the tests run with overflow checks"
-)]
 //!
 //! ```text
 //! unit = 8 W signatures in lock-step; block = the units that share inversions; a chunk of them at a time
@@ -16,6 +9,13 @@
 //! ```
 //! Lanes are independent. One whose point does not exist, or that would add equal or opposite points
 //! (only a signature made for that does), goes on with a substitute and is marked.
+
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::needless_range_loop,
+    reason = "lanes and limbs are counted by constants; the tests run with overflow checks"
+)]
 
 use super::Request;
 use super::affine::{Affine, odd_multiples, share_inversion};
@@ -33,7 +33,7 @@ use std::ops::Range;
 const CHUNK_UNITS: usize = 4;
 /// Points that a unit sums in (x, y): one for each digit, of its own point and of the generator.
 const ADDENDS: usize = DIGITS + FIXED_DIGITS;
-/// A digit of the generator's numbers stands at every third of the point's.
+/// A digit of the generator's numbers stands at every second of the point's.
 const FIXED_STRIDE: usize = (FIXED_DIGIT_BITS / DIGIT_BITS) as usize;
 
 /// Signatures that share the other inversions: those of r, of the tables and of the sums.

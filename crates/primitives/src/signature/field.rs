@@ -1,11 +1,4 @@
 //! Numbers modulo the field prime p = 2^256 - 2^32 - 977, eight to a register, `W` registers side by side.
-
-#![expect(
-    clippy::arithmetic_side_effects,
-    clippy::indexing_slicing,
-    clippy::needless_range_loop,
-    reason = "lanes and limbs are counted by constants; the tests run with overflow checks"
-)]
 //!
 //! A number is five limbs of 52 bits, because the processor multiplies 52-bit integers eight at a time
 //! (`vpmadd52luq`, `vpmadd52huq`). The multiplier ignores what is above bit 52 of a limb, therefore:
@@ -18,6 +11,13 @@
 //! Every linear function takes `K`, the multiple of p that it adds to keep its result positive, and says
 //! what the caller must know of its operands in units of p. Two registers side by side (`W` = 2) give the
 //! processor two independent chains of instructions, which hides the latency of the multiplier.
+
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::needless_range_loop,
+    reason = "lanes and limbs are counted by constants; the tests run with overflow checks"
+)]
 
 use super::lanes::{vector, words};
 use super::layout::{limbs_from_words, words_from_limbs};

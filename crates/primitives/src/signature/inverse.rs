@@ -1,10 +1,4 @@
 //! One modular inverse, by the division steps of Bernstein and Yang (2019), for both moduli of the curve.
-
-#![expect(
-    clippy::arithmetic_side_effects,
-    clippy::indexing_slicing,
-    reason = "lanes and limbs are counted by constants; the tests run with overflow checks"
-)]
 //!
 //! ```text
 //! (f, g) = (modulus, number);  62 division steps at a time on their low words give a 2x2 matrix,
@@ -12,6 +6,12 @@
 //! When g is 0, f is 1 or -1, and d is the inverse up to f's sign.
 //! ```
 //! What is inverted is public, so the steps may take as long as the number asks for.
+
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "lanes and limbs are counted by constants; the tests run with overflow checks"
+)]
 
 /// Bits of a limb here: signed limbs of 62 bits let 62 steps be applied at once.
 const LIMB_MASK: u64 = u64::MAX >> 2;

@@ -1,13 +1,13 @@
 //! The addresses of eight public keys at a time.
+//!
+//! An address is the tail of keccak-256 of the key's 64 bytes: one block, one permutation, with one lane
+//! of each register to a key.
 
 #![expect(
     clippy::arithmetic_side_effects,
     clippy::indexing_slicing,
     reason = "lanes and limbs are counted by constants; the tests run with overflow checks"
 )]
-//!
-//! An address is the tail of keccak-256 of the key's 64 bytes: one block, one permutation, with one lane
-//! of each register to a key.
 
 use alloy_primitives::Address;
 use std::arch::x86_64::*;

@@ -1,18 +1,18 @@
 //! Numbers modulo the group order n, and the digits that the point multiplication takes them in.
+//!
+//! ```text
+//! z, r, s ─▶ u1 = -z / r   ─▶ low + high 2^128, both odd    ─▶ 2 numbers in signed odd digits of 10 bits
+//!            u2 =  s / r   ─▶ k1 + k2 lambda, both odd      ─▶ 2 numbers in signed odd digits of 5 bits
+//! ```
+//! An odd number k with |k| < 2^m has the digits `2 b_i - (2^w - 1)`, where `b_i` are the plain digits of
+//! `b = (k + 2^m - 1) / 2`. None of them is zero, so all lanes add a point at every digit, and the
+//! numbers handed on are these b.
 
 #![expect(
     clippy::arithmetic_side_effects,
     clippy::indexing_slicing,
     reason = "lanes and limbs are counted by constants; the tests run with overflow checks"
 )]
-//!
-//! ```text
-//! z, r, s ─▶ u1 = -z / r   ─▶ low + high 2^128, both odd    ─▶ 2 numbers in signed odd digits of 15 bits
-//!            u2 =  s / r   ─▶ k1 + k2 lambda, both odd      ─▶ 2 numbers in signed odd digits of 5 bits
-//! ```
-//! An odd number k with |k| < 2^m has the digits `2 b_i - (2^w - 1)`, where `b_i` are the plain digits of
-//! `b = (k + 2^m - 1) / 2`. None of them is zero, so all lanes add a point at every digit, and the
-//! numbers handed on are these b.
 
 use super::Request;
 use super::inverse::Modulus;

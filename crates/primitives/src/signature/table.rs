@@ -1,4 +1,14 @@
 //! Tables of odd multiples, and the points that digits name in them.
+//!
+//! A point is packed into the 64 bytes of one register, x before y. Eight lanes look up eight points with
+//! eight loads and a transposition, which is faster than gathering ten limbs.
+//!
+//! ```text
+//! own table    16 odd multiples of each lane's point:         row = index * 8 + lane
+//! fixed table  512 odd multiples of G, and of 2^128 G:        row = index
+//! ```
+//! The second number of a signature multiplies lambda times the point, whose multiples are those of the
+//! point with x times beta.
 
 #![expect(
     clippy::arithmetic_side_effects,
@@ -6,16 +16,6 @@
     clippy::needless_range_loop,
     reason = "lanes and limbs are counted by constants; the tests run with overflow checks"
 )]
-//!
-//! A point is packed into the 64 bytes of one register, x before y. Eight lanes look up eight points with
-//! eight loads and a transposition, which is faster than gathering ten limbs.
-//!
-//! ```text
-//! own table    16 odd multiples of each lane's point:         row = index * 8 + lane
-//! fixed table  16,384 odd multiples of G, and of 2^128 G:     row = index
-//! ```
-//! The second number of a signature multiplies lambda times the point, whose multiples are those of the
-//! point with x times beta.
 
 use super::affine::{Affine, odd_multiples, share_inversion};
 use super::field::{Field, Limbs};
@@ -63,7 +63,7 @@ pub(super) struct FixedTable {
 /// The odd multiples of eight points, packed.
 pub(super) type OwnTable = [__m512i; OWN_POINTS * 8];
 
-/// The table of the generator, built at its first use (a few milliseconds).
+/// The table of the generator, built at its first use.
 pub(super) fn fixed_table() -> Option<&'static FixedTable> {
     static TABLE: OnceLock<Option<FixedTable>> = OnceLock::new();
     TABLE.get_or_init(|| enter(FixedTable::build, ())).as_ref()
