@@ -26,7 +26,8 @@ impl ExecutedBlock {
     }
 
     /// The transactions as they were measured, for [`simulate`](crate::simulate); without the times of
-    /// a report they take no time. A transaction depends on the last one before it that wrote a slot
+    /// a report they take no time, nor does what was not done: nobody commits in a block that was executed
+    /// in order. A transaction depends on the last one before it that wrote a slot
     /// that it writes too, and had been expected to, unless it was executed again because of it.
     #[must_use]
     pub fn measured(&self) -> Vec<SimulatedTransaction> {

@@ -33,7 +33,7 @@ use methods::{MethodKey, Methods};
 use primitives::RecoveredTransaction;
 
 /// Touched slots of one transaction that are looked at.
-const TOUCHED_MAX: usize = 64;
+pub(crate) const TOUCHED_MAX: usize = 64;
 
 /// What has been learned of the calls so far.
 #[derive(Debug, Default)]

@@ -11,4 +11,4 @@ mod hostile;
 mod listed;
 mod receipts;
 mod statics;
-mod world;
+pub(crate) mod world;

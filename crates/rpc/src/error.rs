@@ -20,7 +20,7 @@ use jsonrpsee::types::{
 use mempool::AdmissionError;
 use pipeline::{ChainError, DevError};
 use primitives::TransactionError;
-use state::{ReadFault, UnknownHeight};
+use state::{ProofError, ReadFault, UnknownHeight};
 
 const CALL_FAILED_CODE: i32 = -32000;
 const LIMIT_EXCEEDED_CODE: i32 = -32005;
@@ -250,6 +250,15 @@ impl From<UnknownHeight> for RpcError {
         Self::HistoryUnavailable {
             asked: unknown.asked,
             oldest: unknown.oldest,
+        }
+    }
+}
+
+impl From<ProofError> for RpcError {
+    fn from(error: ProofError) -> Self {
+        match error {
+            ProofError::TooManyWrites { .. } => Self::LimitExceeded(error.to_string()),
+            ProofError::Witness(_) | ProofError::Gap(_) => Self::Internal(error.to_string()),
         }
     }
 }

@@ -22,6 +22,6 @@ pub use memory::MemoryState;
 pub use reader::{Account, ReadFault, StateReader};
 pub use record::{BlockRecord, TransactionLocation};
 pub use root::StateRoot;
-pub use snapshot::{AccountProof, Snapshot, StorageProof};
+pub use snapshot::{AccountProof, ProofError, Snapshot, StorageProof};
 pub use store::{Corruption, Location, Store, StoreConfig, StoreError, UnknownHeight};
 pub use view::account_view;

@@ -4,7 +4,7 @@
 //! [`Snapshot`](crate::Snapshot) (the store at a height) and
 //! [`MemoryState`](crate::MemoryState) (a plain map).
 
-use crate::sparse::witness::{WitnessError, WitnessGap};
+use crate::sparse::witness::WitnessGap;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_trie::KECCAK_EMPTY;
 use std::sync::Arc;
@@ -66,17 +66,6 @@ pub enum ReadFault {
     /// A witness does not show what was asked for.
     #[error("cannot read the witness: {0}")]
     Gap(#[from] WitnessGap),
-    /// What we took of our own trie to prove an older state is no witness of it.
-    #[error("cannot take the state back: {0}")]
-    Witness(#[from] WitnessError),
-    /// Too much has been written since the state that is to be proved.
-    #[error("cannot prove a state this old: writes_since={writes} most={most}")]
-    TooManyWrites {
-        /// Accounts and slots written since.
-        writes: usize,
-        /// Taken back at most.
-        most: usize,
-    },
 }
 
 impl<T: StateReader + ?Sized> StateReader for &T {

@@ -7,6 +7,7 @@
 
 use crate::reader::{Account, ReadFault, StateReader};
 use crate::root::StateRoot;
+use crate::sparse::witness::{WitnessError, WitnessGap};
 use crate::store::Inner;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_trie::KECCAK_EMPTY;
@@ -52,6 +53,25 @@ pub struct StorageProof {
     pub proof: Vec<Bytes>,
 }
 
+/// A state cannot be proved.
+#[derive(Debug, thiserror::Error)]
+pub enum ProofError {
+    /// Too much has been written since; states nearer to the newest can be proved.
+    #[error("cannot prove a state this old: {writes} writes since, at most {most}")]
+    TooManyWrites {
+        /// Accounts and slots written since.
+        writes: usize,
+        /// Taken back at most.
+        most: usize,
+    },
+    /// What we took of our own trie is no witness of it.
+    #[error("cannot take the state back: {0}")]
+    Witness(#[from] WitnessError),
+    /// What we took of our own trie does not show enough.
+    #[error("cannot take the state back: {0}")]
+    Gap(#[from] WitnessGap),
+}
+
 impl Snapshot {
     /// The height whose state this is.
     pub fn height(&self) -> u64 {
@@ -64,7 +84,7 @@ impl Snapshot {
     }
 
     /// An account and slots of it with proofs against [`Snapshot::root`].
-    pub fn proof(&self, address: &Address, slots: &[B256]) -> Result<AccountProof, ReadFault> {
+    pub fn proof(&self, address: &Address, slots: &[B256]) -> Result<AccountProof, ProofError> {
         self.inner.proof(&self.state, address, slots)
     }
 }

@@ -39,7 +39,7 @@ use crate::genesis::GenesisState;
 use crate::reader::ReadFault;
 use crate::record::{BlockRecord, TransactionLocation};
 use crate::root::StateRoot;
-use crate::snapshot::{AccountProof, Snapshot, StateAt};
+use crate::snapshot::{AccountProof, ProofError, Snapshot, StateAt};
 use crate::sparse::witness::{Touched, Witness};
 use crate::sparse::{Changes, Lanes, SparseTrie};
 use crate::versions::Versions;
@@ -90,6 +90,8 @@ pub(crate) struct Inner {
     chain: RwLock<Chain>,
     pub(crate) versions: Versions,
     trie: RwLock<TrieAt>,
+    /// Held by whoever proves an older height.
+    proving: Mutex<()>,
     /// Held by whoever makes a new height or seals one.
     committing: Mutex<()>,
     /// Held by whoever writes the file.
@@ -102,8 +104,9 @@ pub(crate) struct TrieAt {
     pub(crate) trie: SparseTrie,
 }
 
-/// Writes that are taken back at most for the proof at an older height: some tenths of a second.
-const PROOF_WRITES_MAX: usize = 50_000;
+/// Writes that are taken back at most for the proof at an older height. Commits wait for some 40 ms then,
+/// and the copied part of the trie is some 10 MB.
+const PROOF_WRITES_MAX: usize = if cfg!(test) { 64 } else { 10_000 };
 
 const WHOLE: &str = "the whole state is in memory";
 
@@ -125,6 +128,7 @@ impl Store {
                 height,
                 trie: opened.trie,
             }),
+            proving: Mutex::new(()),
             committing: Mutex::new(()),
             flushing: Mutex::new(()),
         };
@@ -278,50 +282,65 @@ impl Inner {
     }
 
     /// Proofs over the state at a height. For an older one than the trie's, the part of the trie that
-    /// has changed since is taken back in a copy.
+    /// has changed since is taken back in a copy. One of those at a time, because commits wait while
+    /// the part is copied.
     pub(crate) fn proof(
         &self,
         state: &StateAt,
         address: &Address,
         slots: &[B256],
-    ) -> Result<AccountProof, ReadFault> {
-        let at = self.trie.read();
-        let at = at.expect("nothing panics while it writes the trie");
+    ) -> Result<AccountProof, ProofError> {
+        let at = self.trie_at();
         if at.height == state.height {
             return Ok(at.trie.proof(address, slots).expect(WHOLE));
         }
-        let back = Changes::of(&self.back_to(state.height)?, Lanes::Widest);
+        drop(at);
+        let _proving = exclusive(&self.proving);
         let mut touched = Touched::default();
         touched.account(address);
         for slot in slots {
             touched.slot(address, &U256::from_be_bytes(slot.0));
         }
-        let newest = *at.trie.root();
-        let part = at.trie.witness(touched, &back, &[]).expect(WHOLE);
-        drop(at);
-        let mut part = Witness::decode(&part, newest, BTreeMap::new())?;
-        let root = part.apply_changes(&back, None)?;
-        assert_eq!(
-            root, state.root,
-            "taken back, the writes lead to the older root"
-        );
-        Ok(part.proof(address, slots)?)
+        loop {
+            let (newest, back) = self.back_to(state.height)?;
+            let back = Changes::of(&back, Lanes::Widest);
+            let at = self.trie_at();
+            // A commit came in between.
+            if at.height != newest {
+                continue;
+            }
+            let root = *at.trie.root();
+            let part = at.trie.witness(touched, &back, &[]).expect(WHOLE);
+            drop(at);
+            let mut part = Witness::decode(&part, root, BTreeMap::new())?;
+            let older = part.apply_changes(&back, None)?;
+            assert_eq!(
+                older, state.root,
+                "taken back, the writes lead to the older root"
+            );
+            return Ok(part.proof(address, slots)?);
+        }
     }
 
-    /// What takes the newest state back to a height.
-    fn back_to(&self, height: u64) -> Result<StateDiff, ReadFault> {
-        let diffs = self.chain().diffs_above(height);
+    /// The newest height, and what takes its state back to an older one.
+    fn back_to(&self, height: u64) -> Result<(u64, StateDiff), ProofError> {
+        let (newest, diffs) = self.chain().diffs_above(height);
         let writes = diffs.iter().flat_map(|diff| diff.accounts.values());
         let writes: usize = writes.map(|change| 1 + change.storage.len()).sum();
         if writes > PROOF_WRITES_MAX {
-            return Err(ReadFault::TooManyWrites {
+            return Err(ProofError::TooManyWrites {
                 writes,
                 most: PROOF_WRITES_MAX,
             });
         }
         let mut since = StateDiff::default();
         diffs.iter().for_each(|diff| since.merge(diff));
-        Ok(self.versions.as_it_was(height, &since))
+        Ok((newest, self.versions.as_it_was(height, &since)))
+    }
+
+    fn trie_at(&self) -> RwLockReadGuard<'_, TrieAt> {
+        let trie = self.trie.read();
+        trie.expect("nothing panics while it writes the trie")
     }
 
     fn trie_mut(&self) -> RwLockWriteGuard<'_, TrieAt> {

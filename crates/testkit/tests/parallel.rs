@@ -57,6 +57,7 @@ fn engines() -> Vec<Engine> {
         engine(2).always_parallel(),
         engine(4).always_parallel(),
         engine(3).always_parallel().with_false_predictions(7),
+        engine(2).always_parallel().with_false_predictions(8),
     ]
 }
 

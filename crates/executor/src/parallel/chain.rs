@@ -11,7 +11,7 @@ use super::{
 use crate::{
     fault::ExecutionFault,
     input::ExecutionInput,
-    predict::{Observation, Predictor, selector},
+    predict::{Observation, Predictor, TOUCHED_MAX, selector},
     report::{Span, Tally},
     sequential::{InOrder, Student},
     view::Notes,
@@ -20,9 +20,6 @@ use alloy_primitives::{Address, U256};
 use primitives::RecoveredTransaction;
 use revm::state::EvmState;
 use std::sync::{PoisonError, RwLock};
-
-/// Touched slots of one transaction that are learned from.
-const TOUCHED_MAX: usize = 64;
 
 /// Executes the block's transactions in order as long as they are foreseen to wait for each other.
 pub(crate) fn execute_chain(

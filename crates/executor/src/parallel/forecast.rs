@@ -52,7 +52,8 @@ pub(crate) struct Forecast<'p> {
     predicted: Vec<PredictedSlot>,
     /// What was said of each transaction so far.
     answers: Vec<Option<usize>>,
-    /// Stretches behind the next one that are part of the same chain, if that one is part of it.
+    /// Stretches behind the next one that are taken for part of the same chain, if that one is part of
+    /// the one before.
     trust: usize,
     /// Says something false about every transaction instead: for tests.
     lies: Option<u64>,
@@ -104,28 +105,38 @@ impl<'p> Forecast<'p> {
         let known = self.answers.len().max(start);
         self.answers.resize(known, None);
         let is_chain = match self.lies {
-            Some(seed) => lie(seed, start).is_some_and(|earlier| earlier.is_multiple_of(2)),
+            Some(seed) => mix(seed, start) & 1 == 0,
             None => self.is_chain(start..end, gas),
         };
+        let mut writers = (start..end).filter_map(|index| self.earlier_writer(index));
+        let goes_on = writers.any(|earlier| earlier < start);
+        self.trust = match (goes_on, self.trust) {
+            (false, _) => 0,
+            (true, trust) => trust.saturating_mul(2).clamp(1, TRUST_MAX),
+        };
         let trusted = self.trust.saturating_mul(length);
-        self.trust = self.trust.saturating_mul(2).clamp(1, TRUST_MAX);
         is_chain.then_some(start..end.saturating_add(trusted).min(count))
     }
 
     fn is_chain(&mut self, range: Range<usize>, gas: &[u64]) -> bool {
         let mut ends: Vec<u64> = Vec::with_capacity(range.len());
-        let (mut longest, mut sum) = (0_u64, 0_u64);
+        let (mut longest, mut sum, mut waiting) = (0_u64, 0_u64, 0_u64);
         for index in range.clone() {
             let earlier = self.earlier_writer(index);
             let place = earlier.and_then(|earlier| earlier.checked_sub(range.start));
             let start = place.and_then(|place| ends.get(place)).copied();
             let gas = gas.get(index).copied().unwrap_or_default();
+            if earlier.is_some() {
+                waiting = waiting.saturating_add(gas);
+            }
             let end = start.unwrap_or_default().saturating_add(gas);
             ends.push(end);
             sum = sum.saturating_add(gas);
             longest = longest.max(end);
         }
-        longest.saturating_mul(100) > sum.saturating_mul(CHAIN_PERCENT)
+        // A single transaction that takes long is no chain.
+        let least = sum.saturating_mul(CHAIN_PERCENT);
+        longest.min(waiting).saturating_mul(100) > least
     }
 
     /// Asked once for each transaction, in order.
@@ -162,11 +173,18 @@ impl<'p> Forecast<'p> {
 
 /// Any earlier transaction, or none.
 fn lie(seed: u64, index: usize) -> Option<usize> {
-    const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
     let place = u64::try_from(index).ok()?;
-    let mixed = (seed ^ place).wrapping_mul(MULTIPLIER);
+    let mixed = mix(seed, index);
     let earlier = (mixed >> 32).checked_rem(place)?;
     (mixed & 3 != 0).then_some(usize::try_from(earlier).ok()?)
+}
+
+/// A number that follows from a seed and a place, and looks like chance.
+fn mix(seed: u64, index: usize) -> u64 {
+    const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
+    let place = u64::try_from(index).unwrap_or(u64::MAX);
+    let mixed = (seed ^ place).wrapping_mul(MULTIPLIER);
+    mixed ^ (mixed >> 32)
 }
 
 /// Tells the predictor that a transaction was executed again because of a slot, and who wrote it.
@@ -219,4 +237,72 @@ pub(crate) fn known_calls(
             })
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::world::{sent_by, transaction};
+    use alloy_primitives::{Bytes, TxKind};
+
+    const COUNT: usize = 4 * STRETCH;
+
+    /// The chain that a block begins with, for these answers and costs.
+    fn chain_of(answers: Vec<Option<usize>>, gas: &[u64]) -> Option<Range<usize>> {
+        let to = TxKind::Call(Address::repeat_byte(1));
+        let one = || sent_by(Address::repeat_byte(2), transaction(to, 0, Bytes::new()));
+        let transactions: Vec<_> = (0..COUNT).map(|_| one()).collect();
+        let predictor = RwLock::default();
+        let mut forecast = Forecast::new(&predictor, &[], &transactions);
+        forecast.answers = answers;
+        forecast.next_chain(0, gas)
+    }
+
+    #[test]
+    fn who_waits_for_the_one_before_is_in_a_chain() {
+        let each: Vec<_> = (0..COUNT)
+            .map(|index: usize| index.checked_sub(1))
+            .collect();
+        assert_eq!(chain_of(each.clone(), &[100; COUNT]), Some(0..STRETCH));
+        // The first one weighs most, and nobody waits for long.
+        let heavy = [&[1_000_000][..], &[100; COUNT - 1]].concat();
+        assert_eq!(chain_of(each, &heavy), None);
+        assert_eq!(chain_of(vec![None; COUNT], &[100; COUNT]), None);
+        assert_eq!(chain_of(vec![None; COUNT], &heavy), None);
+        let half = (0..COUNT).map(|index| index.checked_sub(1).filter(|_| index % 2 == 0));
+        assert_eq!(chain_of(half.collect(), &[100; COUNT]), None);
+    }
+
+    #[test]
+    fn trust_grows_along_a_chain_and_not_from_one_to_the_next() {
+        let to = TxKind::Call(Address::repeat_byte(1));
+        let one = || sent_by(Address::repeat_byte(2), transaction(to, 0, Bytes::new()));
+        let transactions: Vec<_> = (0..40 * STRETCH).map(|_| one()).collect();
+        let predictor = RwLock::default();
+        let gas = vec![100; transactions.len()];
+        let lengths = |answer: fn(usize) -> Option<usize>| {
+            let mut forecast = Forecast::new(&predictor, &[], &transactions);
+            forecast.answers = (0..transactions.len()).map(answer).collect();
+            let mut start = 0;
+            let chains = std::iter::from_fn(|| {
+                let chain = forecast.next_chain(start, &gas)?;
+                start = chain.end;
+                Some(chain.len() / STRETCH)
+            });
+            chains.collect::<Vec<_>>()
+        };
+        assert_eq!(
+            lengths(|index| index.checked_sub(1)),
+            [1, 2, 3, 5, 9, 17, 3]
+        );
+        let apart = lengths(|index| index.checked_sub(1).filter(|_| index % STRETCH != 0));
+        assert_eq!(apart, [1; 40]);
+    }
+
+    #[test]
+    fn lies_begin_and_end_chains() {
+        let begins = |seed, start| mix(seed, start) & 1 == 0;
+        let ends = (0..100).filter(|seed| begins(*seed, 0) && !begins(*seed, STRETCH_OF_LIES));
+        assert!(ends.count() > 10);
+    }
 }

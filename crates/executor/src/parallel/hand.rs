@@ -14,7 +14,7 @@ use crate::{
     executed::InclusionFault,
     fault::ExecutionFault,
     machine::{BlockMachine, NotRun, Transacted, transaction_env},
-    predict::{Observation, PredictedSlot, Predictor, Wanted},
+    predict::{Observation, PredictedSlot, Predictor, TOUCHED_MAX, Wanted},
     receipt::ReceiptDraft,
     report::{Span, Tally, Timed},
     sequential::Charge,
@@ -25,8 +25,6 @@ use alloy_consensus::Transaction as _;
 use primitives::RecoveredTransaction;
 use std::{ops::Range, sync::PoisonError, time::Duration};
 
-/// Touched slots of one transaction that are learned from.
-const TOUCHED_MAX: usize = 64;
 /// Transactions of a block whose blooms are made ahead, while a worker would wait for the turn. In a
 /// larger block nobody waits, and they would only take memory.
 const BLOOMS_AHEAD_MAX: usize = 2_000;

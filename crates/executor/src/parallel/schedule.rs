@@ -22,6 +22,8 @@ use std::{collections::BTreeSet, ops::Range};
 /// fills up, and more and more of it has to be executed again at the turn.
 const WINDOW_GAS_MIN: u64 = 2_200_000;
 const WINDOW_GAS_EACH: u64 = 150_000;
+/// However long they take, so many transactions for each worker fit.
+const WINDOW_PLACES_EACH: u64 = 2;
 /// The same in transactions: for each worker at least, and in all at most.
 const WINDOW_EACH: usize = 3;
 const WINDOW_MAX: usize = 512;
@@ -69,7 +71,7 @@ pub(crate) struct Schedule {
     committed: usize,
     /// Nothing from here on may be begun yet.
     horizon: usize,
-    /// Predicted gas of what is neither committed nor beyond the horizon.
+    /// What counts of the predicted gas that is neither committed nor beyond the horizon.
     gas_in_window: u64,
     /// Predicted gas of what is not begun, but may be.
     gas_left: u64,
@@ -140,7 +142,8 @@ impl Schedule {
     /// The holder of the turn has committed everything before `end`, and gives the turn back.
     pub(crate) fn committed(&mut self, end: usize) {
         let done = self.gas.get(self.committed..end).unwrap_or_default();
-        let done = done.iter().copied().fold(0, u64::saturating_add);
+        let done = done.iter().map(|gas| self.share(*gas));
+        let done = done.fold(0, u64::saturating_add);
         self.gas_in_window = self.gas_in_window.saturating_sub(done);
         self.committed = end;
         self.turn_taken = false;
@@ -239,14 +242,26 @@ impl Schedule {
         self.foreseen = None;
     }
 
+    fn window_gas(&self) -> u64 {
+        let workers = u64::try_from(self.workers).unwrap_or(u64::MAX);
+        WINDOW_GAS_EACH.saturating_mul(workers).max(WINDOW_GAS_MIN)
+    }
+
+    /// What a transaction counts for in the window: one that takes long leaves room for as many like
+    /// it as keep all workers busy.
+    fn share(&self, gas: u64) -> u64 {
+        let workers = u64::try_from(self.workers).unwrap_or(u64::MAX);
+        let places = workers.saturating_mul(WINDOW_PLACES_EACH);
+        gas.min(self.window_gas().checked_div(places).unwrap_or(gas))
+    }
+
     /// Lets more be begun, if there is room for it in the window.
     fn move_horizon(&mut self) {
-        let workers = u64::try_from(self.workers).unwrap_or(u64::MAX);
-        let gas_max = WINDOW_GAS_EACH.saturating_mul(workers).max(WINDOW_GAS_MIN);
+        let gas_max = self.window_gas();
         let count_min = WINDOW_EACH.saturating_mul(self.workers);
         while let Some(gas) = self.gas.get(self.horizon).copied() {
             let count = self.horizon.saturating_sub(self.committed);
-            let sum = self.gas_in_window.saturating_add(gas);
+            let sum = self.gas_in_window.saturating_add(self.share(gas));
             if count >= self.window || (count >= count_min && sum > gas_max) {
                 break;
             }

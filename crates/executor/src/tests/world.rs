@@ -107,7 +107,7 @@ pub(super) fn authorize(
 }
 
 /// A type 2 transaction that pays the base fee and two wei of priority fee per gas.
-pub(super) fn transaction(to: TxKind, value: u64, input: Bytes) -> TxEip1559 {
+pub(crate) fn transaction(to: TxKind, value: u64, input: Bytes) -> TxEip1559 {
     TxEip1559 {
         chain_id: CHAIN_ID,
         gas_limit: 200_000,
@@ -120,7 +120,7 @@ pub(super) fn transaction(to: TxKind, value: u64, input: Bytes) -> TxEip1559 {
     }
 }
 
-pub(super) fn sent_by(sender: Address, transaction: TxEip1559) -> RecoveredTransaction {
+pub(crate) fn sent_by(sender: Address, transaction: TxEip1559) -> RecoveredTransaction {
     let signed = transaction.into_signed(Signature::test_signature());
     RecoveredTransaction::from_fixture(Envelope::Eip1559(signed), sender)
 }

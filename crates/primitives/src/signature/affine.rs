@@ -37,7 +37,7 @@ impl<const W: usize> Affine<W> {
         }
     }
 
-    /// What [`Self::add`] wants the inverse of.
+    /// What an addition wants the inverse of.
     #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
     pub(super) fn add_denominator(&self, other: &Self) -> Field<W> {
         other.x.sub::<2>(&self.x)

@@ -27,9 +27,10 @@ pub use encode::Touched;
 
 /// The longest witness that is decoded.
 pub const WITNESS_BYTES_MAX: usize = 32 << 20;
-/// How many bytes of memory one byte of a witness can take: the shortest leaf is five bytes, and takes
-/// a block, a reference in its parent and a place in the queues of the hash.
-pub const MEMORY_FACTOR_MAX: usize = 32;
+/// How many bytes of memory one byte of a witness can take, by count: at the full depth of a trie the
+/// shortest leaf is three bytes, and takes a block, a reference in its parent and places in the queues of
+/// the hash; twice that while an arena grows.
+pub const MEMORY_FACTOR_MAX: usize = 64;
 
 const VERSION: u8 = 1;
 const HASH: u8 = 0;

@@ -231,11 +231,12 @@ impl Chain {
         }
     }
 
-    /// What was written above a height, oldest first.
-    pub(super) fn diffs_above(&self, height: u64) -> Vec<Arc<StateDiff>> {
+    /// The newest height, and what was written above another one, oldest first.
+    pub(super) fn diffs_above(&self, height: u64) -> (u64, Vec<Arc<StateDiff>>) {
         let entries = self.entries.iter();
         let above = entries.filter(|entry| entry.state.height > height);
-        above.map(|entry| Arc::clone(&entry.diff)).collect()
+        let diffs = above.map(|entry| Arc::clone(&entry.diff)).collect();
+        (self.newest_height(), diffs)
     }
 
     /// Drops the oldest height if it is older than the history reaches and nobody reads it; the one

@@ -1,6 +1,7 @@
 //! Random blocks, flushes and reopenings: at every height kept, the store answers as a map.
 
 use super::*;
+use crate::snapshot::ProofError;
 use crate::trie::tests::any_diff;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -34,7 +35,19 @@ fn check_height(store: &Store, model: &MemoryState, height: u64) -> Result<(), T
         }
     }
     let probe = address(u8::try_from(height % 26).expect("below 26"));
-    let proof = snapshot.proof(&probe, &[]).expect("memory");
+    let keys: Vec<B256> = slots.iter().map(|slot| B256::from(*slot)).collect();
+    let proof = match snapshot.proof(&probe, &keys) {
+        Err(ProofError::TooManyWrites { writes, most }) => {
+            prop_assert!(writes > most);
+            return Ok(());
+        }
+        proof => proof.expect("memory"),
+    };
+    for slot in &proof.storage {
+        let value = (!slot.value.is_zero()).then(|| alloy_rlp::encode(slot.value));
+        let key = Nibbles::unpack(keccak256(slot.key.to_be_bytes::<32>()));
+        prop_assert!(verify_proof(proof.storage_root, key, value, &slot.proof).is_ok());
+    }
     let leaf = proof.account.map(|account| {
         let (nonce, balance) = (account.nonce, account.balance);
         let leaf =
