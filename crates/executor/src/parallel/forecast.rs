@@ -179,12 +179,15 @@ fn lie(seed: u64, index: usize) -> Option<usize> {
     (mixed & 3 != 0).then_some(usize::try_from(earlier).ok()?)
 }
 
-/// A number that follows from a seed and a place, and looks like chance.
+/// A number that follows from a seed and a place, and looks like chance: a step of splitmix64.
 fn mix(seed: u64, index: usize) -> u64 {
-    const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
+    const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
     let place = u64::try_from(index).unwrap_or(u64::MAX);
-    let mixed = (seed ^ place).wrapping_mul(MULTIPLIER);
-    mixed ^ (mixed >> 32)
+    let mut mixed = place.wrapping_add(1).wrapping_mul(STEP) ^ seed.rotate_left(32);
+    for (shift, multiplier) in [(30, 0xbf58_476d_1ce4_e5b9), (27, 0x94d0_49bb_1331_11eb)] {
+        mixed = (mixed ^ (mixed >> shift)).wrapping_mul(multiplier);
+    }
+    mixed ^ (mixed >> 31)
 }
 
 /// Tells the predictor that a transaction was executed again because of a slot, and who wrote it.
