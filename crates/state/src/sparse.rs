@@ -6,11 +6,11 @@
 //!              missing   cache   all stale  many nodes at a time
 //! ```
 //!
-//! Nodes lie as bytes in arenas ([`arena`], [`node`], [`leaf`]). The trie of accounts and every large
+//! Nodes lie as bytes in arenas (`arena`, `node`, `leaf`). The trie of accounts and every large
 //! storage trie are split by their first two nibbles into 256 parts that threads write side by side
-//! ([`split`]); small storage tries lie in the arena of their account. Whatever is not in memory is
+//! (`split`); small storage tries lie in the arena of their account. Whatever is not in memory is
 //! known by its hash: the same code computes the root of the full state, of one whose cold parts were
-//! dropped ([`residency`]), and of a [`witness`].
+//! dropped (`residency`), and of a [`witness`].
 //!
 //! Invariant: the shape depends on the content alone, so equal contents have equal roots whatever the
 //! history. Limit: keys are 32 bytes, as all keys of a state trie are.
