@@ -69,6 +69,13 @@ fn assert_alike(
     expected: &ExecutedBlock,
 ) {
     if executed == expected {
+        // What a block read and wrote when is no part of its result, but is stored and served.
+        let (list, expected) = (executed.access_list(), expected.access_list());
+        assert!(
+            list == expected,
+            "seed={seed}: another access list {:?}",
+            block.features
+        );
         return;
     }
     let features = &block.features;
