@@ -43,6 +43,8 @@ pub struct ConsensusConfig {
     pub result_retry: Duration,
     /// How often transactions that are not in a block yet are sent again.
     pub transaction_retry: Duration,
+    /// The operator says that this node's key has never voted.
+    pub never_voted: bool,
 }
 
 impl ConsensusConfig {
@@ -65,6 +67,7 @@ impl ConsensusConfig {
             pending_acks_max,
             result_retry: Duration::from_millis(500),
             transaction_retry: Duration::from_secs(2),
+            never_voted: false,
         }
     }
 }

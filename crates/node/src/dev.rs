@@ -247,6 +247,8 @@ async fn start_nodes(
                 ..PipelineConfig::default()
             },
             control: Some(control.clone()),
+            anchor: None,
+            never_voted: false,
         };
         nodes.push(Box::pin(run::assemble(&runtime, parts, wires)).await?);
     }

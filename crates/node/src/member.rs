@@ -106,6 +106,8 @@ async fn start(runtime: tokio::Context, prepared: Prepared) -> Result<(), NodeEr
             ..PipelineConfig::default()
         },
         control: None,
+        anchor: None,
+        never_voted: false,
     };
     let node = Box::pin(run::assemble(&runtime.child("node"), parts, wires)).await?;
     let rpc = RpcParts {

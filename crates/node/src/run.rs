@@ -10,7 +10,8 @@ use commonware_cryptography::Signer as _;
 use commonware_runtime::Handle;
 use commonware_utils::ordered::Set;
 use consensus::{
-    ConsensusConfig, Engine, EngineParts, Ordering, OrderingParts, Runtime, mempool_observer,
+    ConsensusConfig, Engine, EngineFault, EngineParts, Order, Ordering, OrderingParts, Runtime,
+    join, mempool_observer,
     network::{Network, Wires},
 };
 use mempool::Mempool;
@@ -18,7 +19,8 @@ use pipeline::{
     Actor, Chain, DevControl, Foundation, PipelineConfig, PipelineFault, genesis, genesis_digest,
 };
 use primitives::{
-    BlockLimits, Genesis,
+    Anchor, BlockLimits, Genesis,
+    anchor::Trust,
     base_fee::next_base_fee,
     certificate::{consensus_namespace, result_scheme},
     crypto::{PrivateKey, PublicKey, Scheme},
@@ -47,6 +49,10 @@ pub struct NodeParts {
     pub pipeline: PipelineConfig,
     /// Requests of a development chain.
     pub control: Option<DevControl>,
+    /// Where it begins, if its state has just come from peers.
+    pub anchor: Option<Anchor>,
+    /// The operator says that the key has never voted.
+    pub never_voted: bool,
 }
 
 /// What signs and identifies on one chain.
@@ -60,6 +66,8 @@ pub struct Identity {
     pub scheme: Scheme,
     /// Who this node is.
     pub public_key: PublicKey,
+    /// What follows from the genesis alone.
+    pub trust: Trust,
 }
 
 /// A running node.
@@ -93,9 +101,15 @@ pub fn identity(genesis: &Genesis, key: &PrivateKey) -> Identity {
         body_bytes_max: genesis.chain.protocol.block_bytes_max,
         validators: u32::try_from(validators.len()).unwrap_or(u32::MAX),
     };
+    let trust = Trust::new(
+        block.header().executed.block_hash,
+        &genesis_digest(&block),
+        validators.clone(),
+    );
     let scheme = Scheme::signer(&namespace, validators.clone(), key.clone())
         .unwrap_or_else(|| Scheme::verifier(&namespace, validators));
     Identity {
+        trust,
         namespace,
         limits,
         scheme,
@@ -118,12 +132,16 @@ pub async fn assemble<E: Runtime, N: Network>(
     let identity = identity(&parts.genesis, &parts.key);
     let (state, block) = genesis(&parts.genesis);
     let chain_config = parts.genesis.chain.clone();
+    let partition = parts.partition;
+    let anchor = begin_at(runtime, parts.anchor, &partition, &identity).await?;
     let store = Store::open(parts.location, &state, StoreConfig::default())?;
     let base_fee = next_base_fee(block.header(), &chain_config);
     let mempool = Mempool::new(mempool::Config::new(chain_config.clone()), base_fee);
     let observer = mempool_observer(mempool.clone(), store.clone(), chain_config.clone());
-    let consensus_config =
-        ConsensusConfig::new(parts.partition, &chain_config.protocol, PENDING_ACKS_MAX);
+    let consensus_config = ConsensusConfig {
+        never_voted: parts.never_voted,
+        ..ConsensusConfig::new(partition, &chain_config.protocol, PENDING_ACKS_MAX)
+    };
     let pipeline_config = PipelineConfig {
         queue_blocks_max: PENDING_ACKS_MAX.get().saturating_add(1),
         ..parts.pipeline
@@ -133,6 +151,7 @@ pub async fn assemble<E: Runtime, N: Network>(
         limits: identity.limits,
         genesis: block.clone(),
         store,
+        first_height: anchor.as_ref().map_or(0, Anchor::height).saturating_add(1),
     };
     let (actor, pipeline) = Actor::new(
         runtime.child("pipeline"),
@@ -161,6 +180,7 @@ pub async fn assemble<E: Runtime, N: Network>(
             public_key: identity.public_key,
             scheme: identity.scheme,
             genesis: block,
+            anchor,
             limits: identity.limits,
             ordering,
             config: consensus_config,
@@ -177,7 +197,30 @@ pub async fn assemble<E: Runtime, N: Network>(
     })
 }
 
+/// Where the node begins: at the anchor it was given, at the one it began at before, or at genesis.
+async fn begin_at<E: Runtime>(
+    runtime: &E,
+    given: Option<Anchor>,
+    partition: &str,
+    identity: &Identity,
+) -> Result<Option<Anchor>, EngineFault> {
+    let runtime = runtime.child("anchor");
+    match given {
+        Some(anchor) => {
+            join::remember(runtime, partition, identity.limits, &anchor).await?;
+            Ok(Some(anchor))
+        }
+        None => join::recall(runtime, partition, identity.limits, &identity.trust).await,
+    }
+}
+
 impl Node {
+    /// Reads what is finalized.
+    #[must_use]
+    pub const fn order(&self) -> &Order {
+        self.engine.order()
+    }
+
     /// Resolves when the node cannot go on, with the reason.
     pub async fn failed(self) -> NodeError {
         let executor = Box::pin(self.executor.0);

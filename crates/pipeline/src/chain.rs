@@ -8,7 +8,9 @@ use crate::{
     DivergenceReport, ExecutedRecord, Ledger, Progress, ProgressWatch, RecordError,
     execution::Executions, ledger::Effect, progress::ProgressSender,
 };
+use alloy_consensus::Header as EthereumHeader;
 use alloy_primitives::{Address, B256, keccak256};
+use alloy_rlp::Decodable as _;
 use executor::BlockEnvironment;
 use primitives::{
     Block, BlockLimits, BlockStages, ChainConfig, ExecutionCertificate, ExecutionResult, Header,
@@ -75,6 +77,14 @@ pub enum ChainError {
     /// Reading the state failed.
     #[error(transparent)]
     Read(#[from] ReadFault),
+    /// The block is older than this node's history, which began with a state from peers.
+    #[error("pruned history unavailable: height={height} first={first}")]
+    Pruned {
+        /// The block.
+        height: u64,
+        /// The lowest height there is, genesis aside.
+        first: u64,
+    },
     /// The block was computed by a node that had diverged.
     #[error("not served: this node {0}")]
     Diverged(Box<DivergenceReport>),
@@ -87,6 +97,7 @@ pub(crate) struct Shared {
     pub(crate) genesis: Block,
     pub(crate) genesis_hash: B256,
     pub(crate) store: Store,
+    pub(crate) first_height: u64,
     pub(crate) progress: ProgressSender,
     pub(crate) events: broadcast::Sender<ChainEvent>,
     pub(crate) recent_records_max: usize,
@@ -118,6 +129,8 @@ pub(crate) struct ChainParts {
     pub store: Store,
     /// The ledger, at the state's height.
     pub ledger: Ledger,
+    /// The lowest height executed here, genesis aside.
+    pub first_height: u64,
     /// Decoded blocks kept for readers.
     pub recent_records_max: usize,
 }
@@ -143,6 +156,7 @@ impl Chain {
                 genesis: parts.genesis,
                 genesis_hash: parts.genesis_hash,
                 store: parts.store,
+                first_height: parts.first_height,
                 progress: ProgressSender::new(progress),
                 events: broadcast::Sender::new(EVENTS_MAX),
                 recent_records_max: parts.recent_records_max,
@@ -204,6 +218,12 @@ impl Chain {
         *target = height.max(*target);
     }
 
+    /// The lowest height whose block is here, genesis aside: 1, unless the state came from peers.
+    #[must_use]
+    pub fn first_height(&self) -> u64 {
+        self.shared.first_height
+    }
+
     /// When a block reached its stages; none for heights that were not seen or long ago.
     #[must_use]
     pub fn stages(&self, height: u64) -> Option<BlockStages> {
@@ -258,10 +278,38 @@ impl Chain {
     /// The executed block at a height; none above `latest`.
     ///
     /// # Errors
-    /// When the store fails or is damaged, and for what this node computed after it diverged.
+    /// When the store fails or is damaged, below this node's history, and for what this node computed
+    /// after it diverged.
     pub fn record(&self, height: u64) -> Result<Option<Arc<ExecutedRecord>>, ChainError> {
         self.check_not_diverged(height)?;
+        self.check_not_pruned(height)?;
         self.own_record(height)
+    }
+
+    /// The Ethereum header at a height, without its block; none above `latest`.
+    ///
+    /// # Errors
+    /// As for [`Chain::record`].
+    pub fn header(&self, height: u64) -> Result<Option<EthereumHeader>, ChainError> {
+        self.check_not_diverged(height)?;
+        self.check_not_pruned(height)?;
+        if height > self.heads().executed_height {
+            return Ok(None);
+        }
+        let Some(stored) = self.shared.store.record(height)? else {
+            return Ok(None);
+        };
+        let header = EthereumHeader::decode(&mut stored.header.as_ref());
+        let part = "header";
+        Ok(Some(header.map_err(|_| RecordError { height, part })?))
+    }
+
+    pub(crate) fn check_not_pruned(&self, height: u64) -> Result<(), ChainError> {
+        let first = self.shared.first_height;
+        match height {
+            1.. if height < first => Err(ChainError::Pruned { height, first }),
+            _ => Ok(()),
+        }
     }
 
     pub(crate) fn check_not_diverged(&self, height: u64) -> Result<(), ChainError> {
@@ -312,7 +360,8 @@ impl Chain {
         Ok(self.shared.store.height_of_block(hash)?)
     }
 
-    /// The executed block that holds a transaction, and the transaction's index in it.
+    /// The executed block that holds a transaction, and the transaction's index in it; none below this
+    /// node's history.
     ///
     /// # Errors
     /// When the store fails or is damaged.
@@ -320,6 +369,9 @@ impl Chain {
         let Some((height, index)) = self.shared.store.transaction_location(hash)? else {
             return Ok(None);
         };
+        if height < self.shared.first_height {
+            return Ok(None);
+        }
         let index = usize::try_from(index).unwrap_or(usize::MAX);
         Ok(self.record(height)?.map(|record| (record, index)))
     }

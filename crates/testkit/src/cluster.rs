@@ -13,6 +13,7 @@
 //! Limits: time is simulated and advances a millisecond for every round of tasks, so that CPU time
 //! costs nothing; `PipelineConfig::execution_delay` stands for slow execution.
 
+mod join;
 mod liar;
 mod network;
 mod validator;
@@ -30,8 +31,9 @@ use commonware_runtime::{
 use mempool::Mempool;
 use network::Links;
 use node::{
+    error::NodeError,
     init::{GenesisOptions, genesis_file},
-    run,
+    run::{self, NodeParts},
 };
 use pipeline::Chain;
 use primitives::{
@@ -65,6 +67,8 @@ pub struct ClusterConfig {
     pub seed: u64,
     /// How many validators.
     pub validators: u8,
+    /// How many nodes that only follow; their indices come after the validators'.
+    pub followers: u8,
     /// Every link at first.
     pub link: Link,
     /// Rules of the chain.
@@ -84,6 +88,7 @@ impl ClusterConfig {
         Self {
             seed,
             validators: 4,
+            followers: 0,
             link: faults::good_link(),
             protocol: Protocol::default(),
             gas_limit: 30_000_000,
@@ -157,10 +162,11 @@ impl fmt::Debug for Cluster {
 
 impl Cluster {
     async fn new(runtime: Context, config: ClusterConfig) -> Self {
-        let keys: Vec<PrivateKey> = (0..config.validators)
+        let nodes = config.validators.saturating_add(config.followers);
+        let keys: Vec<PrivateKey> = (0..nodes)
             .map(|index| PrivateKey::from_seed(u64::from(index)))
             .collect();
-        let genesis = genesis(&config, &keys);
+        let genesis = genesis(&config, &keys[..usize::from(config.validators)]);
         let peers: Vec<PublicKey> = keys.iter().map(PrivateKey::public_key).collect();
         let limits = keys
             .first()
@@ -185,7 +191,7 @@ impl Cluster {
         cluster
     }
 
-    /// Every validator of the network, running or not.
+    /// Every node of the network, running or not.
     pub fn indices(&self) -> impl Iterator<Item = usize> + use<> {
         0..self.validators.len()
     }
@@ -266,13 +272,30 @@ impl Cluster {
     /// # Panics
     /// If it runs, or if it cannot start.
     pub async fn start(&mut self, index: usize) {
+        let started = self.try_start(index, |_| {}).await;
+        started.unwrap_or_else(|error| panic!("validator {index}: {error}"));
+    }
+
+    /// Starts a validator on other parts than the usual ones.
+    ///
+    /// # Errors
+    /// Why it cannot start.
+    ///
+    /// # Panics
+    /// If it runs.
+    pub async fn try_start(
+        &mut self,
+        index: usize,
+        change: impl FnOnce(&mut NodeParts),
+    ) -> Result<(), NodeError> {
         let validator = &mut self.validators[index];
         let wires = network::wires(&self.links, &validator.key.public_key()).await;
-        let parts = validator.parts(&self.genesis);
+        let mut parts = validator.parts(&self.genesis);
+        change(&mut parts);
         let violations = Arc::clone(&self.violations);
         validator
             .start(&self.runtime, parts, wires, violations)
-            .await;
+            .await
     }
 
     /// Cuts a validator's power.
@@ -347,12 +370,20 @@ impl Cluster {
         self.until(&what, limit, settled).await;
     }
 
+    /// A node whose history begins above a transaction need not know it.
     fn settled(&self, transaction: &B256) -> bool {
-        self.chains().all(|(_, chain)| {
+        let located = self.chains().map(|(_, chain)| {
             let location = chain.transaction(transaction);
             let location = location.expect("a simulated disk reads");
-            let verified_height = chain.heads().verified_height;
-            location.is_some_and(|(record, _)| record.height() <= verified_height)
+            (chain, location.map(|(record, _)| record.height()))
+        });
+        let located: Vec<_> = located.collect();
+        let Some(height) = located.iter().find_map(|(_, height)| *height) else {
+            return false;
+        };
+        located.iter().all(|(chain, known)| {
+            let expected = height >= chain.first_height();
+            chain.heads().verified_height >= height && known.is_some() == expected
         })
     }
 

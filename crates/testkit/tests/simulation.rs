@@ -9,6 +9,7 @@ mod crash;
 mod determinism;
 mod divergence;
 mod happy;
+mod joining;
 mod lag;
 mod late_joiner;
 mod lossy;

@@ -159,6 +159,7 @@ impl Rig {
             },
             genesis: block.clone(),
             store,
+            first_height: 1,
         };
         let timer = Arc::new(runtime.child("timer"));
         let (actor, pipeline) =

@@ -3,10 +3,13 @@
 use super::{Violations, lock, network::Simulated};
 use alloy_primitives::Address;
 use commonware_runtime::{Handle, Spawner as _, Supervisor as _, deterministic::Context};
-use consensus::network::Wires;
+use consensus::{Order, network::Wires};
 use futures::channel::oneshot;
 use mempool::Mempool;
-use node::run::{self, NodeParts};
+use node::{
+    error::NodeError,
+    run::{self, NodeParts},
+};
 use pipeline::{Chain, PipelineConfig};
 use primitives::{Genesis, Heads, crypto::PrivateKey};
 use state::{Location, MemoryDisk};
@@ -26,6 +29,7 @@ pub(crate) struct Validator {
 pub(crate) struct Running {
     pub(crate) chain: Chain,
     pub(crate) mempool: Mempool,
+    pub(crate) order: Order,
     task: Handle<()>,
 }
 
@@ -65,6 +69,8 @@ impl Validator {
                 ..PipelineConfig::default()
             },
             control: None,
+            anchor: None,
+            never_voted: false,
         }
     }
 
@@ -75,7 +81,7 @@ impl Validator {
         parts: NodeParts,
         wires: Wires<Simulated>,
         violations: Violations,
-    ) {
+    ) -> Result<(), NodeError> {
         let index = self.index;
         assert!(self.running.is_none(), "validator {index} runs already");
         let runtime = runtime
@@ -85,23 +91,32 @@ impl Validator {
         self.lives += 1;
         let (started, waiting) = oneshot::channel();
         let task = runtime.spawn(move |runtime| async move {
-            let node = Box::pin(run::assemble(&runtime, parts, wires)).await;
-            let node = node.unwrap_or_else(|error| panic!("validator {index}: {error}"));
+            let node = match Box::pin(run::assemble(&runtime, parts, wires)).await {
+                Ok(node) => node,
+                Err(error) => return drop(started.send(Err(error))),
+            };
             let (chain, watched) = (node.chain.clone(), Arc::clone(&violations));
             let _ends_with_its_parent = runtime
                 .child("watch")
                 .spawn(move |_| watch_heads(index, chain, watched));
-            drop(started.send((node.chain.clone(), node.mempool.clone())));
+            let parts = (
+                node.chain.clone(),
+                node.mempool.clone(),
+                node.order().clone(),
+            );
+            drop(started.send(Ok(parts)));
             let error = node.failed().await;
             lock(&violations).push(format!("validator {index} failed: {error}"));
         });
         let started = waiting.await;
-        let (chain, mempool) = started.expect("a starting validator panics or reports");
+        let (chain, mempool, order) = started.expect("a starting validator reports")?;
         self.running = Some(Running {
             chain,
             mempool,
+            order,
             task,
         });
+        Ok(())
     }
 
     /// Ends a life where it is. Resolves when its main task is gone.
