@@ -138,10 +138,9 @@ pub async fn assemble<E: Runtime, N: Network>(
     let base_fee = next_base_fee(block.header(), &chain_config);
     let mempool = Mempool::new(mempool::Config::new(chain_config.clone()), base_fee);
     let observer = mempool_observer(mempool.clone(), store.clone(), chain_config.clone());
-    let consensus_config = ConsensusConfig {
-        never_voted: parts.never_voted,
-        ..ConsensusConfig::new(partition, &chain_config.protocol, PENDING_ACKS_MAX)
-    };
+    let mut consensus_config =
+        ConsensusConfig::new(partition, &chain_config.protocol, PENDING_ACKS_MAX);
+    consensus_config.never_voted = parts.never_voted;
     let pipeline_config = PipelineConfig {
         queue_blocks_max: PENDING_ACKS_MAX.get().saturating_add(1),
         ..parts.pipeline
@@ -151,7 +150,7 @@ pub async fn assemble<E: Runtime, N: Network>(
         limits: identity.limits,
         genesis: block.clone(),
         store,
-        first_height: anchor.as_ref().map_or(0, Anchor::height).saturating_add(1),
+        first_height: first_height(anchor.as_ref()),
     };
     let (actor, pipeline) = Actor::new(
         runtime.child("pipeline"),
@@ -195,6 +194,11 @@ pub async fn assemble<E: Runtime, N: Network>(
         executor,
         engine,
     })
+}
+
+/// The lowest height that the node executes.
+fn first_height(anchor: Option<&Anchor>) -> u64 {
+    anchor.map_or(0, Anchor::height).saturating_add(1)
 }
 
 /// Where the node begins: at the anchor it was given, at the one it began at before, or at genesis.

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod actor;
+mod blocks;
 mod chain;
 mod config;
 mod control;
