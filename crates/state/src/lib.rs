@@ -10,6 +10,7 @@ mod root;
 mod snapshot;
 pub mod sparse;
 mod store;
+pub mod sync;
 #[cfg(test)]
 mod trie;
 mod versions;

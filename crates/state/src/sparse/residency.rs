@@ -199,7 +199,7 @@ impl<'a> Search<'a> {
 }
 
 impl AccountRow {
-    fn write(&self) -> AccountWrite {
+    pub(super) fn write(&self) -> AccountWrite {
         let empty = self.storage_root == EMPTY_ROOT_HASH;
         let stored = Stored {
             place: if empty {
