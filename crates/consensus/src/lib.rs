@@ -12,6 +12,7 @@ pub mod network;
 mod offer;
 mod propose;
 mod results;
+pub mod sync;
 mod transactions;
 mod verify;
 

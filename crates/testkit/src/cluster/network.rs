@@ -51,6 +51,7 @@ pub(crate) async fn wires(links: &Links, validator: &PublicKey) -> Wires<Simulat
         blocks: link(&control, network::BLOCKS).await,
         results: link(&control, network::RESULTS).await,
         transactions: link(&control, network::TRANSACTIONS).await,
+        sync: link(&control, network::SYNC).await,
         blocker: control,
         peers: links.manager(),
     }
