@@ -26,6 +26,7 @@ mod read;
 mod rehash;
 mod residency;
 mod split;
+pub(crate) mod subtrie;
 mod trie;
 mod update;
 mod warm;

@@ -100,6 +100,13 @@ impl Arena {
         self.free_bytes += granules * GRANULE;
     }
 
+    /// Forgets all nodes and keeps the memory.
+    pub(super) fn clear(&mut self) {
+        self.bytes.clear();
+        self.free.clear();
+        self.free_bytes = 0;
+    }
+
     /// Bytes of live nodes.
     pub(super) fn live_bytes(&self) -> usize {
         self.bytes.len().saturating_sub(GRANULE) - self.free_bytes

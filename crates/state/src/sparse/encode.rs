@@ -95,7 +95,7 @@ fn embedded_length(first: u8) -> usize {
 
 impl Reference {
     /// What a node with this encoding is referred to by, if it is short enough to be embedded.
-    pub(super) fn embed(encoding: &[u8]) -> Option<Self> {
+    pub(crate) fn embed(encoding: &[u8]) -> Option<Self> {
         let mut bytes = [0; 32];
         let place = bytes[..EMBEDDED_BYTES_MAX].get_mut(..encoding.len())?;
         place.copy_from_slice(encoding);
@@ -103,7 +103,7 @@ impl Reference {
     }
 
     /// Appends what the parent's encoding holds of the child.
-    pub(super) fn put(&self, out: &mut Vec<u8>) {
+    pub(crate) fn put(&self, out: &mut Vec<u8>) {
         match self {
             Self::Hash(hash) => {
                 out.push(HASH_HEADER);

@@ -35,7 +35,7 @@ pub(super) enum Kind {
 
 /// What a parent knows of a child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reference {
+pub(crate) enum Reference {
     /// It changed since the reference was computed.
     Stale,
     Hash([u8; 32]),

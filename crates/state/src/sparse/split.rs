@@ -215,11 +215,11 @@ impl Split {
 }
 
 /// What a parent holds of a node with this encoding.
-fn refer(encoding: &[u8]) -> Reference {
+pub(super) fn refer(encoding: &[u8]) -> Reference {
     Reference::embed(encoding).unwrap_or_else(|| Reference::Hash(keccak256(encoding).0))
 }
 
-fn branch_encoding(references: impl Iterator<Item = Option<Reference>>) -> Vec<u8> {
+pub(super) fn branch_encoding(references: impl Iterator<Item = Option<Reference>>) -> Vec<u8> {
     let mut payload = Vec::with_capacity(16 * 33 + 1);
     for reference in references {
         match reference {
