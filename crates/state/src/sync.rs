@@ -7,7 +7,7 @@
 //!                                                        ▼
 //!   client   Manifest::decode(bytes, root) ─▶ Download ─▶ next: ask this peer for this chunk
 //!                                                └─ answer ─▶ check ─▶ rows to store, or blame
-//!   file     FileWriter ─▶ header, evidence, manifest, chunks, codes ─▶ FileReader      the same checks
+//!   file     write_file ─▶ header, evidence, manifest, chunks, codes ─▶ FileReader      the same checks
 //! ```
 //!
 //! A [`Manifest`] is the top of the state's trie. What lies below it are *units*: subtries known by what
@@ -41,7 +41,11 @@ mod scan;
 pub use chunk::{CheckedAccount, CheckedChunk, ChunkError, ServeError};
 pub use code::{CodeError, check_codes, serve_codes};
 pub use decode::ManifestError;
-
+pub use download::{Ask, Blame, Download, Limits, Progress, Reason, Request, Settled, Starved};
+pub use file::{
+    EVIDENCE_BYTES_MAX, FileError, FileHeader, FileItem, FileReader, OpenFile, Place, Problem,
+    WriteError, write_file,
+};
 pub use leaf::{AccountLeaf, SlotLeaf};
 pub use manifest::{Chunk, Manifest};
 pub use scan::ScanError;

@@ -11,7 +11,7 @@ use super::LeafScan;
 use super::leaf::{
     self, AccountHead, AccountLeaf, COUNT_BYTES, Malformed, Reader, SLOT_BYTES_MIN, SlotLeaf,
 };
-use super::manifest::{Chunk, Manifest, Unit};
+use super::manifest::{Manifest, Unit};
 use crate::reader::ReadFault;
 use crate::sparse::subtrie::{Reference, Subtries};
 use crate::sparse::{AccountRow, Lanes, SlotWrite};
