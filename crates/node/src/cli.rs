@@ -5,6 +5,7 @@
     reason = "a command line talks to people"
 )]
 
+mod bench;
 mod load;
 mod replay;
 
@@ -56,6 +57,8 @@ enum Command {
     Node(NodeArgs),
     /// Send transactions to a node and count those that are mined
     Load(load::LoadArgs),
+    /// Measure a part of the node on this machine
+    Bench(bench::BenchArgs),
     /// Execute real mainnet blocks in parallel and compare their receipts
     Replay(replay::ReplayArgs),
 }
@@ -88,6 +91,9 @@ struct DevArgs {
     /// Where to keep the chain; without it a temporary directory, removed at exit
     #[arg(long)]
     data_dir: Option<PathBuf>,
+    /// How many blocks back accounts and storage can be read; without it, to the first block
+    #[arg(long)]
+    history_blocks: Option<u64>,
     /// Threads that execute one block; without it as many as there are cores, shared by the validators
     #[arg(long, value_parser = workers::parse)]
     workers: Option<NonZeroUsize>,
@@ -138,6 +144,7 @@ struct InitArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
   headway node --config network/node0/headway.toml
+  headway node --config network/node0/headway.toml --archive
 
 The config file says all a node may choose, for example on how many threads it executes a block:
   workers = 8")]
@@ -145,6 +152,9 @@ struct NodeArgs {
     /// The node's config file
     #[arg(long)]
     config: PathBuf,
+    /// Keep the state of every block from now on, instead of the config file's history_blocks
+    #[arg(long)]
+    archive: bool,
 }
 
 fn parse_seconds(text: &str) -> Result<Duration, String> {
@@ -198,8 +208,9 @@ fn run(command: Command) -> Result<(), NodeError> {
     match command {
         Command::Dev(args) => dev::run(&args.into()),
         Command::Init(args) => init(args),
-        Command::Node(args) => member::run(&args.config),
+        Command::Node(args) => member::run(&args.config, args.archive),
         Command::Load(args) => load::run(args),
+        Command::Bench(args) => bench::run(args),
         Command::Replay(args) => replay::run(args),
     }
 }
@@ -225,6 +236,7 @@ impl From<DevArgs> for DevOptions {
             block_time: args.block_time,
             gas_limit: args.gas_limit,
             data_dir: args.data_dir,
+            history_blocks: args.history_blocks,
             workers: args
                 .workers
                 .unwrap_or_else(|| workers::shared_workers(args.validators.into())),

@@ -1,5 +1,5 @@
-//! The config file of one node: TOML, every field written out by `headway init`, no hidden default but one:
-//! without `workers` there are as many as the machine has cores.
+//! The config file of one node: TOML, every field written out by `headway init`. Two may be left out:
+//! without `workers` there are as many as the machine has cores, without `state` it is as `init` writes it.
 //!
 //! Paths are relative to the file. Unknown fields are refused.
 
@@ -11,6 +11,7 @@ use crate::{
 };
 use alloy_primitives::Address;
 use serde::{Deserialize, Serialize};
+use state::StoreConfig;
 use std::{
     net::SocketAddr,
     num::NonZeroUsize,
@@ -32,10 +33,55 @@ pub struct NodeConfig {
     /// Threads that execute one block; without it as many as there are cores.
     #[serde(default = "default_workers")]
     pub workers: NonZeroUsize,
+    /// The state that is kept.
+    #[serde(default)]
+    pub state: StateSection,
     /// Connections to peers.
     pub network: NetworkSection,
     /// JSON-RPC.
     pub rpc: RpcSection,
+}
+
+/// The state that is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StateSection {
+    /// How many blocks back accounts and storage can be read.
+    #[serde(default = "default_history_blocks")]
+    pub history_blocks: u64,
+    /// Whether to keep the state of every block instead.
+    #[serde(default)]
+    pub archive: bool,
+    /// MiB of the state's trie in memory at most; without it all of it, which reads nothing from disk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trie_mib: Option<usize>,
+}
+
+fn default_history_blocks() -> u64 {
+    StoreConfig::HISTORY_BLOCKS
+}
+
+impl Default for StateSection {
+    fn default() -> Self {
+        Self {
+            history_blocks: default_history_blocks(),
+            archive: false,
+            trie_mib: None,
+        }
+    }
+}
+
+impl StateSection {
+    /// What the store is told.
+    #[must_use]
+    pub fn store_config(&self, workers: NonZeroUsize) -> StoreConfig {
+        StoreConfig {
+            commit_workers: workers,
+            history_blocks: (!self.archive).then_some(self.history_blocks),
+            trie_bytes_max: self.trie_mib.map(|mib| mib.saturating_mul(1 << 20)),
+            ..StoreConfig::default()
+        }
+    }
 }
 
 /// Connections to peers.

@@ -17,7 +17,7 @@ use commonware_runtime::{Runner as _, Supervisor as _, tokio};
 use pipeline::{DevControl, PipelineConfig};
 use primitives::{Genesis, chain::Protocol, crypto::PrivateKey};
 use rpc::RpcConfig;
-use state::Location;
+use state::{Location, StoreConfig};
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     num::NonZeroUsize,
@@ -51,6 +51,8 @@ pub struct DevOptions {
     pub gas_limit: u64,
     /// Where to store; none = a temporary directory.
     pub data_dir: Option<PathBuf>,
+    /// How many blocks below the newest have their state kept; none = all.
+    pub history_blocks: Option<u64>,
     /// Threads that execute one block.
     pub workers: NonZeroUsize,
     /// Whether to keep which worker executed which transaction when.
@@ -238,6 +240,11 @@ async fn start_nodes(
             key: key.clone(),
             fee_recipient: fee_recipient(index),
             location: Location::Directory(directory.state(&name)),
+            store: StoreConfig {
+                history_blocks: options.history_blocks,
+                commit_workers: options.workers,
+                ..StoreConfig::default()
+            },
             partition: format!("node{name}"),
             pipeline: PipelineConfig {
                 workers: options.workers,

@@ -102,6 +102,9 @@ pub enum NodeError {
     /// Blocks could not be replayed, or not with mainnet's results.
     #[error(transparent)]
     Replay(#[from] crate::replay::ReplayError),
+    /// A figure could not be measured.
+    #[error("cannot measure: {0}")]
+    Bench(String),
     /// A part of the node ended by panicking.
     #[error("a part of the node failed: part={part} error={error}")]
     Part {
@@ -144,6 +147,7 @@ impl NodeError {
             | Self::Pipeline(_)
             | Self::Consensus(_)
             | Self::Rpc(_)
+            | Self::Bench(_)
             | Self::Part { .. } => 1,
             Self::Load(error) => error.exit_code(),
             Self::Replay(error) => error.exit_code(),

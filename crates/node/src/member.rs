@@ -28,12 +28,13 @@ struct Prepared {
     directory: DataDirectory,
 }
 
-/// Runs the node of a config file until a signal.
+/// Runs the node of a config file until a signal; with `archive` it keeps the state of every block.
 ///
 /// # Errors
 /// When a file is wrong, an address is taken, or the node cannot go on.
-pub fn run(path: &Path) -> Result<(), NodeError> {
-    let prepared = prepare(path)?;
+pub fn run(path: &Path, archive: bool) -> Result<(), NodeError> {
+    let mut prepared = prepare(path)?;
+    prepared.config.state.archive |= archive;
     let runtime = tokio::Config::new().with_storage_directory(prepared.directory.consensus());
     tokio::Runner::new(runtime).start(|runtime| start(runtime, prepared))
 }
@@ -99,6 +100,7 @@ async fn start(runtime: tokio::Context, prepared: Prepared) -> Result<(), NodeEr
         key,
         fee_recipient: config.fee_recipient,
         location: Location::Directory(directory.state("node")),
+        store: config.state.store_config(config.workers),
         partition: "node".to_owned(),
         pipeline: PipelineConfig {
             workers: config.workers,

@@ -116,8 +116,16 @@ impl TemporaryDirectory {
     /// # Errors
     /// When it cannot be created.
     pub fn create() -> Result<Self, NodeError> {
-        let name = format!("headway-dev-{:016x}", rand::random::<u64>());
-        let path = std::env::temp_dir().join(name);
+        Self::create_in(&std::env::temp_dir())
+    }
+
+    /// The same in a directory that exists.
+    ///
+    /// # Errors
+    /// When it cannot be created.
+    pub fn create_in(parent: &Path) -> Result<Self, NodeError> {
+        let name = format!("headway-{:016x}", rand::random::<u64>());
+        let path = parent.join(name);
         DirBuilder::new()
             .mode(OWNER_ONLY)
             .create(&path)

@@ -43,6 +43,8 @@ pub struct NodeParts {
     pub fee_recipient: Address,
     /// Where its state lives.
     pub location: Location,
+    /// How much of its state is kept, and where.
+    pub store: StoreConfig,
     /// Prefix of what its consensus stores.
     pub partition: String,
     /// How it executes.
@@ -134,7 +136,7 @@ pub async fn assemble<E: Runtime, N: Network>(
     let chain_config = parts.genesis.chain.clone();
     let partition = parts.partition;
     let anchor = begin_at(runtime, parts.anchor, &partition, &identity).await?;
-    let store = Store::open(parts.location, &state, StoreConfig::default())?;
+    let store = Store::open(parts.location, &state, parts.store)?;
     let base_fee = next_base_fee(block.header(), &chain_config);
     let mempool = Mempool::new(mempool::Config::new(chain_config.clone()), base_fee);
     let observer = mempool_observer(mempool.clone(), store.clone(), chain_config.clone());

@@ -6,7 +6,7 @@
 //!                                               └─access list──────────┘           └▶ acknowledge, flush
 //! ```
 //! The three in the middle are side by side if there are several workers; with one there is no thread but
-//! the pipeline's own. A flush goes up to the verified height.
+//! the pipeline's own. A flush goes up to the verified height, on a thread of its own (`flush`).
 //!
 //! A block is acknowledged once it is executed. Its state becomes durable later, with a flush; after
 //! a crash the blocks in between are replayed from the archive of consensus, which never loses one.
@@ -19,8 +19,9 @@ use crate::{
     RecordError, StageTimes,
     chain::{ChainError, ChainParts, environment},
     divergence::TransactionOutcome,
+    flush::{Flusher, WRITES_FLUSHED_MIN, WRITES_WAITING_MAX},
     mailbox::{Job, announce},
-    metrics::Metrics,
+    metrics::{FlushMetrics, Metrics},
 };
 use alloy_primitives::{B256, Bytes};
 use commonware_runtime::{Clock, Handle, Metrics as RuntimeMetrics, Spawner};
@@ -99,7 +100,8 @@ pub struct Actor<E> {
     observers: Vec<Observer>,
     /// Kept after a divergence, for as long as the node runs.
     unacknowledged: Vec<Job>,
-    flushed_at: SystemTime,
+    flush_requested_at: SystemTime,
+    flusher: Flusher,
     metrics: Metrics,
     engine: Engine,
 }
@@ -136,8 +138,10 @@ impl<E: Clock + Spawner + RuntimeMetrics> Actor<E> {
         });
         let (sender, jobs) = mpsc::channel(config.queue_blocks_max.max(1));
         let pipeline = Pipeline::new(chain.clone(), sender);
-        let flushed_at = runtime.current();
+        let flush_requested_at = runtime.current();
         let metrics = Metrics::new(&runtime);
+        let flush_metrics = FlushMetrics::new(&runtime);
+        let flusher = Flusher::start(runtime.child("flusher"), chain.clone(), flush_metrics);
         let mut engine = Engine::new(config.workers)?;
         if config.spans {
             let clock = runtime.child("spans");
@@ -150,7 +154,8 @@ impl<E: Clock + Spawner + RuntimeMetrics> Actor<E> {
             jobs,
             observers,
             unacknowledged: Vec::new(),
-            flushed_at,
+            flush_requested_at,
+            flusher,
             metrics,
             engine,
         };
@@ -186,6 +191,7 @@ impl<E: Clock + Spawner + RuntimeMetrics> Actor<E> {
             let job = tokio::select! {
                 biased;
                 _ = &mut stopped => return self.flush(),
+                error = self.flusher.failed() => return Err(error.into()),
                 job = self.jobs.recv() => job,
                 _ = progress.changed() => continue,
             };
@@ -198,7 +204,7 @@ impl<E: Clock + Spawner + RuntimeMetrics> Actor<E> {
             if let Some(acknowledgement) = job.acknowledgement {
                 acknowledgement.acknowledge();
             }
-            self.flush_if_due()?;
+            self.flush_if_due().await?;
         }
     }
 
@@ -243,10 +249,7 @@ impl<E: Clock + Spawner + RuntimeMetrics> Actor<E> {
         let shared = &self.chain.shared;
         let height = block.header().height;
         let parent_height = height.saturating_sub(1);
-        let snapshot = shared
-            .store
-            .snapshot(parent_height)
-            .map_err(ChainError::State)?;
+        let snapshot = shared.store.snapshot(parent_height)?;
         let parent_hash = self.hash_at(parent_height)?;
         let environment = environment(block.header(), parent_hash, &shared.config);
         let input = ExecutionInput::new(
@@ -343,18 +346,24 @@ impl<E: Clock + Spawner + RuntimeMetrics> Actor<E> {
         Ok(record.hash)
     }
 
-    /// Flushes when enough blocks wait, or when the last flush is long ago.
-    fn flush_if_due(&mut self) -> Result<(), PipelineFault> {
-        let waiting = self
-            .flush_target()
-            .saturating_sub(self.chain.shared.store.flushed_height());
+    /// Asks for a flush when enough waits for one, or when the last one is long ago; waits itself when
+    /// far too much does.
+    async fn flush_if_due(&mut self) -> Result<(), PipelineFault> {
+        let target = self.flush_target();
+        let store = &self.chain.shared.store;
+        let waiting = target.saturating_sub(store.flushed_height());
+        let writes = store.unflushed_writes(target);
         let now = self.runtime.current();
-        let elapsed = now.duration_since(self.flushed_at).unwrap_or_default();
-        if waiting >= self.config.flush_blocks
-            || (waiting > 0 && elapsed >= self.config.flush_interval)
-        {
-            self.flushed_at = now;
-            return self.flush();
+        let elapsed = now
+            .duration_since(self.flush_requested_at)
+            .unwrap_or_default();
+        let is_late = waiting > 0 && elapsed >= self.config.flush_interval;
+        if waiting >= self.config.flush_blocks || writes >= WRITES_FLUSHED_MIN || is_late {
+            self.flush_requested_at = now;
+            self.flusher.request(target);
+        }
+        while store.unflushed_writes(target) > WRITES_WAITING_MAX {
+            self.flusher.progress().await?;
         }
         Ok(())
     }
@@ -365,6 +374,7 @@ impl<E: Clock + Spawner + RuntimeMetrics> Actor<E> {
         self.chain.heads().verified_height
     }
 
+    /// Makes durable what may be, before the node stops.
     fn flush(&self) -> Result<(), PipelineFault> {
         let target = self.flush_target();
         let store = &self.chain.shared.store;
@@ -420,7 +430,7 @@ fn restore_ledger(store: &Store) -> Result<Ledger, PipelineFault> {
     Ok(Ledger::new(result, result))
 }
 
-fn unix_ms(time: SystemTime) -> u64 {
+pub(crate) fn unix_ms(time: SystemTime) -> u64 {
     u64::try_from(since_epoch(time).as_millis()).unwrap_or(u64::MAX)
 }
 

@@ -5,7 +5,7 @@
 //! falls behind by more than [`EVENTS_MAX`] learns that it missed some.
 
 use crate::{
-    DivergenceReport, ExecutedRecord, Ledger, Progress, ProgressWatch, RecordError,
+    DivergenceReport, ExecutedRecord, Ledger, Progress, ProgressWatch, RecordError, actor::unix_ms,
     execution::Executions, ledger::Effect, progress::ProgressSender,
 };
 use alloy_primitives::{Address, B256, keccak256};
@@ -24,6 +24,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
+    time::SystemTime,
 };
 use tokio::sync::broadcast;
 
@@ -65,13 +66,13 @@ pub struct SyncProgress {
 pub enum ChainError {
     /// The store failed.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(StoreError),
     /// The store holds something unreadable.
     #[error(transparent)]
     Record(#[from] RecordError),
     /// The state at a height is not kept.
     #[error(transparent)]
-    State(#[from] UnknownHeight),
+    State(UnknownHeight),
     /// Reading the state failed.
     #[error(transparent)]
     Read(#[from] ReadFault),
@@ -86,6 +87,15 @@ pub enum ChainError {
     /// The block was computed by a node that had diverged.
     #[error("not served: this node {0}")]
     Diverged(Box<DivergenceReport>),
+}
+
+impl From<StoreError> for ChainError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::UnknownHeight(unknown) => Self::State(unknown),
+            other => Self::Store(other),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -276,9 +286,9 @@ impl Chain {
     /// The state after the block at a height.
     ///
     /// # Errors
-    /// Names the heights that are kept.
-    pub fn snapshot(&self, height: u64) -> Result<Snapshot, UnknownHeight> {
-        self.shared.store.snapshot(height)
+    /// Names the heights that are kept, or says how reading failed.
+    pub fn snapshot(&self, height: u64) -> Result<Snapshot, ChainError> {
+        Ok(self.shared.store.snapshot(height)?)
     }
 
     /// The environment in which an executed block ran.
@@ -382,6 +392,12 @@ impl Chain {
             }
         }
         effects
+    }
+
+    /// Notes that everything up to a height is on disk.
+    pub(crate) fn durable(&self, height: u64, now: SystemTime) {
+        let now_ms = unix_ms(now);
+        self.apply(|ledger| ledger.durable(height, now_ms));
     }
 
     /// Keeps a decoded record for readers.

@@ -52,6 +52,7 @@ pub struct Ledger {
     certificate: Option<ExecutionCertificate>,
     ordered: BTreeMap<u64, RecoveredBlock>,
     diverged: Option<DivergenceReport>,
+    durable_height: u64,
 }
 
 impl Ledger {
@@ -72,6 +73,7 @@ impl Ledger {
             certificate: None,
             ordered: BTreeMap::new(),
             diverged: None,
+            durable_height: executed.height,
         }
     }
 
@@ -189,6 +191,18 @@ impl Ledger {
         let mut effects = self.reach(result.height, Stage::Executed, now_ms);
         effects.extend(self.settle(now_ms));
         effects
+    }
+
+    /// Everything up to a height is on this node's disk.
+    pub fn durable(&mut self, height: u64, now_ms: u64) -> Vec<Effect> {
+        let from = self.durable_height.saturating_add(1);
+        self.durable_height = height.max(self.durable_height);
+        let first = self
+            .stages
+            .first_key_value()
+            .map_or(from, |(first, _)| from.max(*first));
+        let reached = |height| self.reach(height, Stage::Durable, now_ms);
+        (first..=height).flat_map(reached).collect()
     }
 
     /// 2f+1 validators signed a result; its signatures have been checked.

@@ -7,6 +7,7 @@ mod config;
 mod control;
 mod divergence;
 mod execution;
+mod flush;
 mod genesis;
 mod ledger;
 mod mailbox;

@@ -12,6 +12,8 @@ use executor::Way;
 use primitives::Heads;
 use std::time::Duration;
 
+const FLUSH_BLOCKS: [f64; 8] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0];
+
 /// Metrics of one pipeline; they are exposed while this value lives.
 #[derive(Debug)]
 pub(crate) struct Metrics {
@@ -22,6 +24,7 @@ pub(crate) struct Metrics {
     gas: Counter,
     inclusion_faults: Counter,
     execution_seconds: Histogram,
+    commit_seconds: Histogram,
     blocks: CounterFamily<ByWay>,
     reexecutions: Counter,
     conflicts: Counter,
@@ -54,6 +57,11 @@ impl Metrics {
             execution_seconds: runtime.histogram(
                 "execution_seconds",
                 "Time to execute and commit one block",
+                Buckets::LOCAL,
+            ),
+            commit_seconds: runtime.histogram(
+                "commit_seconds",
+                "Time to apply what one block wrote and compute the state root",
                 Buckets::LOCAL,
             ),
             blocks: runtime.family("blocks", "Blocks executed, by the way they were executed"),
@@ -100,6 +108,8 @@ impl Metrics {
             Way::Listed => "listed",
         };
         self.blocks.get_or_create(&ByWay { way }).inc();
+        self.commit_seconds
+            .observe(execution.times.commit.as_secs_f64());
         add(&self.reexecutions, execution.reexecutions);
         add(&self.conflicts, execution.conflict_count);
         self.storage_slots_predicted
@@ -111,6 +121,39 @@ impl Metrics {
 
     pub(crate) fn inclusion_faults(&self, count: usize) {
         add(&self.inclusion_faults, count);
+    }
+}
+
+/// Metrics of what becomes durable.
+#[derive(Debug)]
+pub(crate) struct FlushMetrics {
+    durable_height: Gauge,
+    flush_seconds: Histogram,
+    flush_blocks: Histogram,
+}
+
+impl FlushMetrics {
+    pub(crate) fn new(runtime: &impl RuntimeMetrics) -> Self {
+        Self {
+            durable_height: runtime.gauge("durable_height", "Highest height on this node's disk"),
+            flush_seconds: runtime.histogram(
+                "flush_seconds",
+                "Time to make blocks and their state durable, beside execution",
+                Buckets::LOCAL,
+            ),
+            flush_blocks: runtime.histogram(
+                "flush_blocks",
+                "Blocks made durable at once",
+                FLUSH_BLOCKS,
+            ),
+        }
+    }
+
+    pub(crate) fn flushed(&self, height: u64, blocks: u64, elapsed: Duration) {
+        set(&self.durable_height, height);
+        self.flush_seconds.observe(elapsed.as_secs_f64());
+        self.flush_blocks
+            .observe(f64::from(u32::try_from(blocks).unwrap_or(u32::MAX)));
     }
 }
 

@@ -1,7 +1,7 @@
 //! Where a block is in the pipeline, and when it got there.
 //!
 //! ```text
-//! proposed ─▶ notarized ─▶ finalized ─▶ executed ─▶ verified
+//! proposed ─▶ notarized ─▶ finalized ─▶ executed ─▶ verified ─▶ durable
 //! ```
 //! Times are wall-clock milliseconds of this node since the Unix epoch; a stage that was not
 //! seen here (for example `notarized` of a block fetched later) has none.
@@ -22,6 +22,8 @@ pub enum Stage {
     Executed,
     /// 2f+1 signed its result, and a finalized header carries that certificate.
     Verified,
+    /// It and the state after it are on this node's disk.
+    Durable,
 }
 
 /// When one block reached each stage, in milliseconds since the Unix epoch.
@@ -38,6 +40,8 @@ pub struct BlockStages {
     pub executed_ms: Option<u64>,
     /// Certified result seen in a finalized header.
     pub verified_ms: Option<u64>,
+    /// On this node's disk.
+    pub durable_ms: Option<u64>,
 }
 
 impl BlockStages {
@@ -49,6 +53,7 @@ impl BlockStages {
             Stage::Finalized => &mut self.finalized_ms,
             Stage::Executed => &mut self.executed_ms,
             Stage::Verified => &mut self.verified_ms,
+            Stage::Durable => &mut self.durable_ms,
         };
         time.get_or_insert(now_ms);
     }

@@ -273,7 +273,9 @@ impl From<ProofError> for RpcError {
     fn from(error: ProofError) -> Self {
         match error {
             ProofError::TooManyWrites { .. } => Self::LimitExceeded(error.to_string()),
-            ProofError::Witness(_) | ProofError::Gap(_) => Self::Internal(error.to_string()),
+            ProofError::Store(_) | ProofError::Witness(_) | ProofError::Gap(_) => {
+                Self::Internal(error.to_string())
+            }
         }
     }
 }

@@ -51,6 +51,12 @@ impl StateDiff {
         sum
     }
 
+    /// How many accounts and slots are written.
+    pub(crate) fn len(&self) -> usize {
+        let accounts = self.accounts.values();
+        accounts.map(|change| 1 + change.storage.len()).sum()
+    }
+
     /// Adds the writes of a later block.
     pub fn merge(&mut self, later: &Self) {
         for (address, change) in &later.accounts {

@@ -43,7 +43,7 @@ pub struct GenesisAccount {
 
 /// The state root of a genesis allocation.
 pub fn genesis_root(alloc: &GenesisAlloc) -> StateRoot {
-    SparseTrie::root_of(&Changes::of(&to_diff(alloc), Lanes::Widest))
+    SparseTrie::of(&Changes::of(&to_diff(alloc), Lanes::Widest)).root()
 }
 
 impl GenesisState {

@@ -7,6 +7,7 @@ mod memory;
 mod reader;
 mod record;
 mod root;
+mod runs;
 mod snapshot;
 pub mod sparse;
 mod store;
@@ -24,5 +25,8 @@ pub use reader::{Account, ReadFault, StateReader};
 pub use record::{BlockRecord, TransactionLocation};
 pub use root::StateRoot;
 pub use snapshot::{AccountProof, ProofError, Snapshot, StorageProof};
-pub use store::{Corruption, Location, Store, StoreConfig, StoreError, UnknownHeight};
+pub use store::{
+    Corruption, EmptyStore, Import, ImportState, ImportTarget, Location, Served, Store,
+    StoreConfig, StoreError, UnknownHeight,
+};
 pub use view::account_view;

@@ -90,7 +90,7 @@ impl MemoryState {
             accounts: changes.collect(),
             code: BTreeMap::new(),
         };
-        SparseTrie::root_of(&Changes::of(&diff, Lanes::Widest))
+        SparseTrie::of(&Changes::of(&diff, Lanes::Widest)).root()
     }
 
     fn apply_account(&mut self, address: Address, change: &AccountDiff) {

@@ -5,6 +5,7 @@
 //! [`MemoryState`](crate::MemoryState) (a plain map).
 
 use crate::sparse::witness::WitnessGap;
+use crate::store::StoreError;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_trie::KECCAK_EMPTY;
 use std::sync::Arc;
@@ -60,9 +61,9 @@ impl Account {
 /// What we read from failed, or does not reach; never the fault of what is being executed.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadFault {
-    /// The key-value store reported an error.
-    #[error("cannot read the state file: {0}")]
-    Disk(#[from] Box<redb::Error>),
+    /// The store could not be read.
+    #[error("cannot read the state: {0}")]
+    Store(#[from] Box<StoreError>),
     /// A witness does not show what was asked for.
     #[error("cannot read the witness: {0}")]
     Gap(#[from] WitnessGap),

@@ -1,14 +1,16 @@
 //! The state at one height, for reading.
 //!
-//! A snapshot is a height that is kept as long as the snapshot lives: taking one costs nothing, and
-//! no later commit or flush changes what it answers. Accounts and storage come from memory; code and
-//! the hashes of old blocks, which never change once written, from the store. Proofs come from the
-//! trie, which is at the newest height: for an older one, the writes in between are taken back first.
+//! A snapshot is a height that is kept as long as the snapshot lives: taking one costs next to nothing,
+//! and no later commit or flush changes what it answers. Accounts and storage come from memory, at
+//! heights older than that reaches from the files' history; code and the hashes of old blocks, which never
+//! change once written, from the store. Proofs come from the trie, which is at the newest height: for
+//! an older one, the writes in between are taken back first.
 
 use crate::reader::{Account, ReadFault, StateReader};
 use crate::root::StateRoot;
+use crate::runs::View;
 use crate::sparse::witness::{WitnessError, WitnessGap};
-use crate::store::Inner;
+use crate::store::{Inner, StoreError, files};
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_trie::KECCAK_EMPTY;
 use std::fmt::{Debug, Formatter};
@@ -21,6 +23,8 @@ pub struct Snapshot {
     pub(crate) state: Arc<StateAt>,
     /// Hash of the header at this height, if it was sealed when the snapshot was taken.
     pub(crate) hash: Option<B256>,
+    /// For a height that is not in memory.
+    pub(crate) files: Option<View>,
 }
 
 /// The state after the block at a height. Somebody who holds it keeps the height from being forgotten.
@@ -57,13 +61,14 @@ pub struct StorageProof {
 #[derive(Debug, thiserror::Error)]
 pub enum ProofError {
     /// Too much has been written since; states nearer to the newest can be proved.
-    #[error("cannot prove a state this old: {writes} writes since, at most {most}")]
+    #[error("cannot prove a state this old: more than {most} writes since")]
     TooManyWrites {
-        /// Accounts and slots written since.
-        writes: usize,
         /// Taken back at most.
         most: usize,
     },
+    /// The history could not be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// What we took of our own trie is no witness of it.
     #[error("cannot take the state back: {0}")]
     Witness(#[from] WitnessError),
@@ -91,11 +96,23 @@ impl Snapshot {
 
 impl StateReader for Snapshot {
     fn account(&self, address: &Address) -> Result<Option<Account>, ReadFault> {
-        Ok(self.inner.versions.account(self.height(), address))
+        match &self.files {
+            None => Ok(self.inner.versions.account(self.height(), address)),
+            Some(view) => {
+                let account = files::account(view, self.height(), address);
+                Ok(account.map_err(Box::new)?)
+            }
+        }
     }
 
     fn storage(&self, address: &Address, slot: &U256) -> Result<U256, ReadFault> {
-        Ok(self.inner.versions.storage(self.height(), address, slot))
+        match &self.files {
+            None => Ok(self.inner.versions.storage(self.height(), address, slot)),
+            Some(view) => {
+                let value = files::storage(view, self.height(), address, slot);
+                Ok(value.map_err(Box::new)?)
+            }
+        }
     }
 
     fn code(&self, code_hash: &B256) -> Result<Option<Bytes>, ReadFault> {

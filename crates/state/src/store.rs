@@ -1,37 +1,49 @@
-//! The store: the newest states in memory, one of them on disk.
+//! The store: the newest states in memory, one of them on disk, and what led to it.
 //!
 //! ```text
-//!            oldest …        flushed          …        newest
-//!   versions   ◆  ◆  ◆  ◆  ◆    ◆    ◆       ◆       ◆ ◀─ reads    values by height
-//!   trie                        │                    ◆ ◀─ proofs   the newest only
-//!                               │       └──────┬─────┘
-//!   file              accounts, storage, code, blocks: exactly the flushed height
+//!            oldest …          …        flushed        …        newest
+//!   memory                     ◆  ◆  ◆    ◆     ◆      ◆      ◆ ◀─ reads    values by height
+//!   trie                                  │                   ◆ ◀─ proofs   the newest only
+//!                                         │     └──────┬──────┘
+//!   files    ◆  ◆  ◆  ◆  ◆  ◆  ◆  ◆  ◆    ◆       commit, seal      accounts, storage, code, blocks:
+//!            └────── history ────────┘                               exactly the flushed height; what
+//!                                                                    was before each write
 //! ```
 //!
 //! - [`Store::commit`] makes the state of the next height, in memory.
 //! - [`Store::seal`] attaches the block that the state belongs to, once its hash is known (the hash
 //!   covers the root). Only then the next height can be committed.
-//! - [`Store::flush`] writes all up to a height in one transaction: after a crash the file is at one
+//! - [`Store::flush`] writes all up to a height in one batch: after a crash the files are at one
 //!   flushed height, and executing the same blocks again gives the same roots.
 //!
-//! Invariants: `oldest ≤ flushed ≤ newest`; only the newest height may be unsealed; the file's rows
+//! Invariants: `oldest ≤ flushed ≤ newest`; only the newest height may be unsealed; the files' rows
 //! are the leaves of a trie with the stored root, checked whenever it is opened; the trie is at the
-//! newest height, or about to be.
+//! newest height, or about to be; a part of it that is not in memory was not written since the flushed
+//! height.
 //!
 //! One caller commits and seals, and one (perhaps another) flushes; readers of values wait for
 //! neither, readers of proofs for the commit that is going on. The lock over the chain of heights is
-//! never held across I/O or hashing. A failed write poisons the
-//! store for further writes: nothing in the file is lost, and reads go on.
+//! never held across I/O or hashing. A failed write poisons the store for further writes: nothing in the
+//! files is lost, and reads go on.
 //!
-//! Limits: every account and slot is in memory; `history_blocks` heights are kept below the newest,
-//! and every unflushed one, so whoever flushes bounds those.
+//! Limits: every account and slot is in memory; so are `memory_blocks` heights below the newest, and
+//! every unflushed one, so whoever flushes bounds those.
 
+mod back;
+mod batch;
 mod chain;
 mod error;
+pub(crate) mod files;
+mod import;
+mod marker;
 mod open;
-mod tables;
+mod resident;
+pub(crate) mod rows;
+mod served;
 
 pub use error::{Corruption, StoreError, UnknownHeight};
+pub use import::{EmptyStore, Import, ImportState, ImportTarget};
+pub use served::Served;
 
 use crate::diff::StateDiff;
 use crate::disk::MemoryDisk;
@@ -39,15 +51,19 @@ use crate::genesis::GenesisState;
 use crate::reader::ReadFault;
 use crate::record::{BlockRecord, TransactionLocation};
 use crate::root::StateRoot;
+use crate::runs::{Runs, RunsError, View};
 use crate::snapshot::{AccountProof, ProofError, Snapshot, StateAt};
 use crate::sparse::witness::{Touched, Witness};
-use crate::sparse::{Changes, Lanes, SparseTrie};
+use crate::sparse::{Changes, Lanes, Missing, SparseTrie};
 use crate::versions::Versions;
-use alloy_primitives::{Address, B256, Bytes, U256};
-use chain::Chain;
-use redb::Database;
+use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+use chain::{Chain, StorageRoots};
+use marker::Marker;
+use rayon::{ThreadPool, ThreadPoolBuilder};
+use resident::TrieAt;
 use std::collections::BTreeMap;
 use std::fmt::{Debug, Formatter};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -57,10 +73,10 @@ pub struct Store {
     inner: Arc<Inner>,
 }
 
-/// Where the store keeps its file.
+/// Where the store keeps its files.
 #[derive(Clone, Debug)]
 pub enum Location {
-    /// `state.redb` in this directory, which is created if missing, for this user only.
+    /// In `state` in this directory, which is created if missing, for this user only.
     Directory(PathBuf),
     /// A disk in memory.
     Memory(MemoryDisk),
@@ -69,46 +85,53 @@ pub enum Location {
 /// The store's limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoreConfig {
-    /// How many heights below the newest keep their state.
-    pub history_blocks: u64,
-    /// Bytes of the file cached in memory.
-    pub cache_bytes: usize,
+    /// How many heights below the newest can be read from memory.
+    pub memory_blocks: u64,
+    /// How many heights below the flushed one can be read from the files; `None` for all.
+    pub history_blocks: Option<u64>,
+    /// The state at multiples of so many heights is offered to nodes that join; 0 for none.
+    pub served_blocks: u64,
+    /// Threads that commit one block; with one, the caller's own.
+    pub commit_workers: NonZeroUsize,
+    /// Bytes of the trie in memory at most, but for what was written since the last flush; `None` for all.
+    pub trie_bytes_max: Option<usize>,
+}
+
+impl StoreConfig {
+    /// Heights below the flushed one that can be read from the files unless told otherwise.
+    pub const HISTORY_BLOCKS: u64 = 10_000;
 }
 
 impl Default for StoreConfig {
     fn default() -> Self {
         Self {
-            history_blocks: 256,
-            cache_bytes: 64 << 20,
+            memory_blocks: 256,
+            history_blocks: Some(Self::HISTORY_BLOCKS),
+            served_blocks: 0,
+            commit_workers: NonZeroUsize::MIN,
+            trie_bytes_max: None,
         }
     }
 }
 
 pub(crate) struct Inner {
-    database: Database,
-    history_blocks: u64,
+    runs: Runs,
+    config: StoreConfig,
+    /// Hash of the block at height 0.
+    genesis: B256,
     chain: RwLock<Chain>,
     pub(crate) versions: Versions,
     trie: RwLock<TrieAt>,
+    served: RwLock<Option<Served>>,
+    /// Threads that commit, if several do.
+    pool: Option<ThreadPool>,
     /// Held by whoever proves an older height.
     proving: Mutex<()>,
     /// Held by whoever makes a new height or seals one.
     committing: Mutex<()>,
-    /// Held by whoever writes the file.
+    /// Held by whoever writes the files.
     flushing: Mutex<()>,
 }
-
-/// The trie, and whose state it is.
-pub(crate) struct TrieAt {
-    pub(crate) height: u64,
-    pub(crate) trie: SparseTrie,
-}
-
-/// Writes that are taken back at most for the proof at an older height. Commits wait for some 40 ms then,
-/// and the copied part of the trie is some 10 MB.
-const PROOF_WRITES_MAX: usize = if cfg!(test) { 64 } else { 10_000 };
-
-const WHOLE: &str = "the whole state is in memory";
 
 impl Store {
     /// Opens the store, or creates it with the genesis state.
@@ -117,17 +140,21 @@ impl Store {
         genesis: &GenesisState,
         config: StoreConfig,
     ) -> Result<Self, StoreError> {
-        let opened = open::open(location, genesis, config.cache_bytes)?;
-        let (height, root) = (opened.height, opened.trie.root());
+        let pool = pool(config.commit_workers)?;
+        let opened = open::open(location, genesis, config.trie_bytes_max)?;
+        let (height, root) = (opened.marker.height, opened.trie.root());
+        let state = StateAt { height, root };
+        let is_offered = height.checked_rem(config.served_blocks) == Some(0);
+        let served = Served::new(opened.view.clone(), opened.marker);
         let inner = Inner {
-            database: opened.database,
-            history_blocks: config.history_blocks,
-            chain: RwLock::new(Chain::new((StateAt { height, root }, opened.hash))),
+            runs: opened.runs,
+            config,
+            genesis: genesis.hash,
+            chain: RwLock::new(Chain::new(state, opened.marker.hash, opened.view)),
             versions: opened.versions,
-            trie: RwLock::new(TrieAt {
-                height,
-                trie: opened.trie,
-            }),
+            trie: RwLock::new(TrieAt::new(height, opened.trie, config.trie_bytes_max)),
+            served: RwLock::new(is_offered.then_some(served)),
+            pool,
             proving: Mutex::new(()),
             committing: Mutex::new(()),
             flushing: Mutex::new(()),
@@ -142,22 +169,27 @@ impl Store {
         let _committing = exclusive(&self.inner.committing);
         self.inner.chain().check_next(height)?;
         let changes = Changes::of(&diff, Lanes::Widest);
-        self.inner.versions.insert(height, &diff);
+        let ((), view) = self.inner.look(|_| ());
         let mut at = self.inner.trie_mut();
-        let root = at.trie.apply(&changes, None).expect(WHOLE);
-        at.height = height;
+        let root = at.apply(height, &changes, &view, self.inner.pool.as_ref())?;
+        self.inner.versions.insert(height, &diff);
+        let with_storage = diff.accounts.keys();
+        let with_storage = with_storage.filter(|address| self.inner.versions.has_slots(address));
+        let storage_roots = storage_roots(&at.trie, with_storage);
         let state = StateAt { height, root };
         // While the trie is held, so that whoever finds it at a height finds the writes up to there.
-        self.inner.chain_mut().push(state, Arc::new(diff));
+        self.inner.chain_mut().push(state, diff, storage_roots);
+        // What has to stay until the next flush is over the limit until then.
+        at.shrink(self.flushed_height()).ok();
         drop(at);
         self.forget();
         Ok(root)
     }
 
-    /// Forgets the heights that the history does not reach to.
+    /// Forgets the heights that are not kept in memory.
     fn forget(&self) {
-        let history_blocks = self.inner.history_blocks;
-        let next = || self.inner.chain_mut().trim(history_blocks);
+        let memory_blocks = self.inner.config.memory_blocks;
+        let next = || self.inner.chain_mut().trim(memory_blocks);
         while let Some((oldest, diff)) = next() {
             self.inner.versions.forget(oldest, &diff);
         }
@@ -170,24 +202,34 @@ impl Store {
         self.inner.chain_mut().seal(sealed)
     }
 
-    /// Makes all up to `height` durable, in one transaction.
+    /// Makes all up to `height` durable, in one batch; in two where a height that is offered lies between.
     pub fn flush(&self, height: u64) -> Result<(), StoreError> {
         let _flushing = exclusive(&self.inner.flushing);
-        let Some(batch) = self.inner.chain().batch(height)? else {
-            return Ok(());
-        };
-        if let Err(error) = tables::write(&self.inner.database, &batch) {
-            self.inner.chain_mut().poison();
-            return Err(StoreError::Disk(Box::new(error)));
+        let every = self.inner.config.served_blocks;
+        let served = height.checked_rem(every).map(|beyond| height - beyond);
+        let served = served.filter(|served| *served > self.flushed_height());
+        if let Some(served) = served {
+            let offer = self.inner.flush(served)?;
+            *self.inner.served_mut() = offer;
         }
-        let dropped = self.inner.chain_mut().flushed(height);
-        drop(dropped);
+        self.inner.flush(height)?;
         Ok(())
     }
 
-    /// The height the file is at.
+    /// The state that is offered to nodes that join; `None` until a height comes that is offered.
+    pub fn served(&self) -> Option<Served> {
+        let served = self.inner.served.read();
+        served.expect("nothing panics while it writes it").clone()
+    }
+
+    /// The height the files are at.
     pub fn flushed_height(&self) -> u64 {
         self.inner.chain().flushed_height()
+    }
+
+    /// Accounts and slots written up to a height that are not in the files.
+    pub fn unflushed_writes(&self, height: u64) -> usize {
+        self.inner.chain().unflushed_writes(height)
     }
 
     /// The last committed height.
@@ -201,45 +243,63 @@ impl Store {
     }
 
     /// The state at a height, for reading.
-    pub fn snapshot(&self, height: u64) -> Result<Snapshot, UnknownHeight> {
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownHeight`] names the heights that are kept.
+    pub fn snapshot(&self, height: u64) -> Result<Snapshot, StoreError> {
         let chain = self.inner.chain();
-        let entry = chain.get(height).ok_or_else(|| UnknownHeight {
+        if let Some(entry) = chain.get(height) {
+            return Ok(Snapshot {
+                inner: Arc::clone(&self.inner),
+                state: Arc::clone(&entry.state),
+                hash: entry.hash,
+                files: None,
+            });
+        }
+        let unknown = UnknownHeight {
             asked: height,
             oldest: chain.oldest_height(),
             newest: chain.newest_height(),
-        })?;
+        };
+        let view = chain.view().clone();
+        drop(chain);
+        if !(unknown.oldest..unknown.newest).contains(&height) {
+            return Err(unknown.into());
+        }
+        let (hash, root) = files::hashes(&view, height)?.ok_or(unknown)?;
+        let root = StateRoot::computed(root);
         Ok(Snapshot {
             inner: Arc::clone(&self.inner),
-            state: Arc::clone(&entry.state),
-            hash: entry.hash,
+            state: Arc::new(StateAt { height, root }),
+            hash: Some(hash),
+            files: Some(view),
         })
     }
 
     /// The sealed block at a height.
     pub fn record(&self, height: u64) -> Result<Option<Arc<BlockRecord>>, StoreError> {
-        let unflushed = self.inner.chain().record(height);
-        if unflushed.is_some() {
-            return Ok(unflushed);
+        let (unflushed, view) = self.inner.look(|chain| chain.record(height));
+        match unflushed {
+            Some(record) => Ok(Some(record)),
+            None => Ok(files::record(&view, height)?.map(Arc::new)),
         }
-        let record = tables::record(&self.inner.database, height).map_err(Box::new)?;
-        Ok(record.map(Arc::new))
     }
 
     /// The encoded access list of the block at a height; empty where there is none.
     pub fn access_list(&self, height: u64) -> Result<Bytes, StoreError> {
-        let unflushed = self.inner.chain().record(height);
+        let (unflushed, view) = self.inner.look(|chain| chain.record(height));
         match unflushed {
             Some(record) => Ok(record.access_list.clone()),
-            None => Ok(tables::access_list(&self.inner.database, height).map_err(Box::new)?),
+            None => files::access_list(&view, height),
         }
     }
 
     /// The height of the block with this Ethereum header hash.
     pub fn height_of_block(&self, hash: &B256) -> Result<Option<u64>, StoreError> {
-        let retained = self.inner.chain().height_of_block(hash);
+        let (retained, view) = self.inner.look(|chain| chain.height_of_block(hash));
         match retained {
             Some(height) => Ok(Some(height)),
-            None => Ok(tables::height_of_block(&self.inner.database, hash).map_err(Box::new)?),
+            None => files::height_of_block(&view, hash),
         }
     }
 
@@ -248,10 +308,10 @@ impl Store {
         &self,
         hash: &B256,
     ) -> Result<Option<TransactionLocation>, StoreError> {
-        let unflushed = self.inner.chain().transaction_location(hash);
+        let (unflushed, view) = self.inner.look(|chain| chain.transaction_location(hash));
         match unflushed {
             Some(location) => Ok(Some(location)),
-            None => Ok(tables::transaction_location(&self.inner.database, hash).map_err(Box::new)?),
+            None => files::transaction_location(&view, hash),
         }
     }
 }
@@ -264,21 +324,48 @@ impl Debug for Store {
 }
 
 impl Inner {
+    /// Writes what the files lack, up to a height, in one batch; the state that is in them then.
+    fn flush(&self, height: u64) -> Result<Option<Served>, StoreError> {
+        let Some(batch) = self.chain().batch(height)? else {
+            return Ok(None);
+        };
+        let Some(last) = batch.blocks.last() else {
+            return Ok(None);
+        };
+        let marker = Marker::new(height, last.root, last.record.hash, self.genesis);
+        let written = batch::rows(&batch, &marker, &self.versions, self.config.history_blocks)
+            .map_err(RunsError::from)
+            .and_then(|rows| self.runs.commit(&rows));
+        if let Err(error) = written {
+            self.chain_mut().poison();
+            return Err(error.into());
+        }
+        let view = self.runs.view();
+        let dropped = self.chain_mut().flushed(height, view.clone());
+        drop(dropped);
+        Ok(Some(Served::new(view, marker)))
+    }
+
     pub(crate) fn code(&self, code_hash: &B256) -> Result<Option<Bytes>, ReadFault> {
-        // Memory first: what leaves it is in the file by then.
-        let unflushed = self.chain().code(code_hash);
+        let (unflushed, view) = self.look(|chain| chain.code(code_hash));
         match unflushed {
             Some(code) => Ok(Some(code)),
-            None => Ok(tables::code(&self.database, code_hash).map_err(Box::new)?),
+            None => Ok(files::code(&view, code_hash).map_err(Box::new)?),
         }
     }
 
     pub(crate) fn block_hash(&self, height: u64) -> Result<Option<B256>, ReadFault> {
-        let retained = self.chain().get(height).and_then(|entry| entry.hash);
+        let (retained, view) = self.look(|chain| chain.get(height).and_then(|entry| entry.hash));
         match retained {
             Some(hash) => Ok(Some(hash)),
-            None => Ok(tables::block_hash(&self.database, height).map_err(Box::new)?),
+            None => Ok(files::block_hash(&view, height).map_err(Box::new)?),
         }
+    }
+
+    /// What memory knows, and the files for what it does not.
+    fn look<T>(&self, look: impl FnOnce(&Chain) -> T) -> (T, View) {
+        let chain = self.chain();
+        (look(&chain), chain.view().clone())
     }
 
     /// Proofs over the state at a height. For an older one than the trie's, the part of the trie that
@@ -290,11 +377,9 @@ impl Inner {
         address: &Address,
         slots: &[B256],
     ) -> Result<AccountProof, ProofError> {
-        let at = self.trie_at();
-        if at.height == state.height {
-            return Ok(at.trie.proof(address, slots).expect(WHOLE));
+        if let Some(proof) = self.read_trie(state.height, |trie| trie.proof(address, slots))? {
+            return Ok(proof);
         }
-        drop(at);
         let _proving = exclusive(&self.proving);
         let mut touched = Touched::default();
         touched.account(address);
@@ -302,17 +387,14 @@ impl Inner {
             touched.slot(address, &U256::from_be_bytes(slot.0));
         }
         loop {
-            let (newest, back) = self.back_to(state.height)?;
-            let back = Changes::of(&back, Lanes::Widest);
-            let at = self.trie_at();
-            // A commit came in between.
-            if at.height != newest {
-                continue;
-            }
-            let root = *at.trie.root();
-            let part = at.trie.witness(touched, &back, &[]).expect(WHOLE);
-            drop(at);
-            let mut part = Witness::decode(&part, root, BTreeMap::new())?;
+            let since = self.chain().since(state.height);
+            let back = back::changes(&since, state.height, &self.versions)?;
+            let part = self.read_trie(since.newest, |trie| {
+                Ok((trie.witness(touched.clone(), &back, &[])?, trie.root()))
+            })?;
+            // Otherwise a commit came in between.
+            let Some((part, root)) = part else { continue };
+            let mut part = Witness::decode(&part, *root, BTreeMap::new())?;
             let older = part.apply_changes(&back, None)?;
             assert_eq!(
                 older, state.root,
@@ -322,20 +404,26 @@ impl Inner {
         }
     }
 
-    /// The newest height, and what takes its state back to an older one.
-    fn back_to(&self, height: u64) -> Result<(u64, StateDiff), ProofError> {
-        let (newest, diffs) = self.chain().diffs_above(height);
-        let writes = diffs.iter().flat_map(|diff| diff.accounts.values());
-        let writes: usize = writes.map(|change| 1 + change.storage.len()).sum();
-        if writes > PROOF_WRITES_MAX {
-            return Err(ProofError::TooManyWrites {
-                writes,
-                most: PROOF_WRITES_MAX,
-            });
+    /// Reads the trie if it is at this height, after bringing back the parts that it takes.
+    fn read_trie<T>(
+        &self,
+        height: u64,
+        read: impl Fn(&SparseTrie) -> Result<T, Missing>,
+    ) -> Result<Option<T>, StoreError> {
+        let at = self.trie_at();
+        if at.height != height {
+            return Ok(None);
         }
-        let mut since = StateDiff::default();
-        diffs.iter().for_each(|diff| since.merge(diff));
-        Ok((newest, self.versions.as_it_was(height, &since)))
+        if let Ok(found) = read(&at.trie) {
+            return Ok(Some(found));
+        }
+        drop(at);
+        let mut at = self.trie_mut();
+        let ((), view) = self.look(|_| ());
+        match at.height == height {
+            true => at.read(&view, read).map(Some),
+            false => Ok(None),
+        }
     }
 
     fn trie_at(&self) -> RwLockReadGuard<'_, TrieAt> {
@@ -348,6 +436,11 @@ impl Inner {
         trie.expect("nothing panics while it writes the trie")
     }
 
+    fn served_mut(&self) -> RwLockWriteGuard<'_, Option<Served>> {
+        let served = self.served.write();
+        served.expect("nothing panics while it writes it")
+    }
+
     fn chain(&self) -> RwLockReadGuard<'_, Chain> {
         let chain = self.chain.read();
         chain.expect("nothing panics while it writes the chain")
@@ -357,6 +450,30 @@ impl Inner {
         let chain = self.chain.write();
         chain.expect("nothing panics while it writes the chain")
     }
+}
+
+fn pool(workers: NonZeroUsize) -> Result<Option<ThreadPool>, StoreError> {
+    if workers.get() == 1 {
+        return Ok(None);
+    }
+    let pool = ThreadPoolBuilder::new()
+        .num_threads(workers.get())
+        .thread_name(|index| format!("commit-{index}"));
+    pool.build()
+        .map(Some)
+        .map_err(|problem| StoreError::Workers {
+            workers,
+            problem: problem.to_string(),
+        })
+}
+
+/// The roots of the storage of these accounts, where they have any.
+fn storage_roots<'a>(
+    trie: &SparseTrie,
+    accounts: impl Iterator<Item = &'a Address>,
+) -> StorageRoots {
+    let with_root = |address: &Address| Some((*address, trie.storage_root(&keccak256(address))?));
+    accounts.filter_map(with_root).collect()
 }
 
 fn exclusive(turn: &Mutex<()>) -> MutexGuard<'_, ()> {

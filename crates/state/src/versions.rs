@@ -84,6 +84,32 @@ impl Versions {
         }
     }
 
+    /// Whether the account has slots at any height that is kept.
+    pub(crate) fn has_slots(&self, address: &Address) -> bool {
+        let accounts = self.accounts.read(address);
+        accounts.get(address).is_some_and(|owner| owner.slots > 0)
+    }
+
+    /// Adds an account with its slots, none of them zero, to a state that lacks it.
+    pub(crate) fn load(
+        &self,
+        height: u64,
+        address: Address,
+        account: Account,
+        slots: &[(U256, U256)],
+    ) {
+        for (slot, value) in slots {
+            let key = (address, *slot);
+            let mut map = self.slots.write(&key);
+            map.insert(key, History::One(height, *value));
+        }
+        let owner = Owner {
+            values: History::One(height, Some(account)),
+            slots: slots.len() as u64,
+        };
+        self.accounts.write(&address).insert(address, owner);
+    }
+
     /// Adds the writes of the next height. For one caller at a time; nobody asks for the height yet.
     pub(crate) fn insert(&self, height: u64, diff: &StateDiff) {
         for (address, change) in &diff.accounts {
@@ -237,7 +263,7 @@ impl Versions {
     }
 
     /// All slots of an account at a height. Looks at every slot of all accounts.
-    fn slots_at(&self, height: u64, address: &Address) -> BTreeMap<U256, U256> {
+    pub(crate) fn slots_at(&self, height: u64, address: &Address) -> BTreeMap<U256, U256> {
         let mut found = BTreeMap::new();
         for shard in &self.slots.shards {
             let shard = shard.read().unwrap_or_else(PoisonError::into_inner);

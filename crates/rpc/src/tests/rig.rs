@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 use state::{Location, MemoryDisk, Store, StoreConfig};
 use std::{
     future::Future,
+    num::NonZeroUsize,
     sync::{
         Arc, LazyLock, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -40,6 +41,14 @@ const EMITTER_CODE: [u8; 69] = hex!(
 
 /// How many accounts are funded.
 const ACCOUNTS: u32 = 4;
+/// A history short enough to reach its end in a test.
+pub(super) const STORE: StoreConfig = StoreConfig {
+    memory_blocks: 8,
+    history_blocks: Some(32),
+    served_blocks: 0,
+    commit_workers: NonZeroUsize::MIN,
+    trie_bytes_max: None,
+};
 
 /// The n-th funded account.
 pub(super) fn account(index: u32) -> PrivateKeySigner {
@@ -150,7 +159,7 @@ impl Rig {
         let genesis = genesis(options.dev);
         let (state, block) = pipeline::genesis(&genesis);
         let disk = Location::Memory(MemoryDisk::new());
-        let store = Store::open(disk, &state, StoreConfig::default()).unwrap();
+        let store = Store::open(disk, &state, STORE).unwrap();
         let foundation = Foundation {
             chain: genesis.chain,
             limits: BlockLimits {

@@ -230,7 +230,7 @@ pub(super) fn residency(setting: Setting) {
     for round in 0..3 {
         let clock = Clock::start();
         let bytes = trie
-            .shrink(full / 4)
+            .shrink(full / 4, u32::MAX)
             .expect("a quarter is enough for the upper levels");
         let (shrink, _) = clock.stop();
         trie.advance_epoch();

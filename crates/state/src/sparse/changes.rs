@@ -69,6 +69,11 @@ impl Changes {
     }
 
     /// The writes, by key.
+    pub fn into_accounts(self) -> Vec<AccountChange> {
+        self.accounts
+    }
+
+    /// The writes, by key.
     pub fn accounts(&self) -> &[AccountChange] {
         &self.accounts
     }

@@ -84,9 +84,9 @@ impl SparseTrie {
         splits.map(Split::held_bytes).sum()
     }
 
-    /// Drops what was not written for longest until at most `limit_bytes` are held. Returns how many
-    /// bytes are held after it.
-    pub fn shrink(&mut self, limit_bytes: usize) -> Result<usize, LimitTooLow> {
+    /// Drops what was not written for longest, and not after `epoch`, until at most `limit_bytes` are held.
+    /// Returns how many bytes are held after it.
+    pub fn shrink(&mut self, limit_bytes: usize, epoch: u32) -> Result<usize, LimitTooLow> {
         for unit in [UNIT_BYTES_MAX, usize::MAX] {
             let bytes = self.bytes();
             if bytes <= limit_bytes {
@@ -97,7 +97,8 @@ impl SparseTrie {
                 let held = part.arena.held_bytes();
                 // Each part gives its share; a little more, for what growing arenas reserve.
                 let keep = (held as u128 * limit_bytes as u128 / bytes.max(1) as u128) * 7 / 8;
-                part.shrink(usize::try_from(keep).unwrap_or(usize::MAX), unit);
+                let keep = usize::try_from(keep).unwrap_or(usize::MAX);
+                part.shrink(Cold { epoch, keep, unit });
             }
             self.forget_unheld();
         }
@@ -242,29 +243,23 @@ impl Split {
 }
 
 impl Part {
-    /// Drops cold subtries of at most `unit` bytes until at most `keep` bytes are live.
-    fn shrink(&mut self, keep: usize, unit: usize) {
+    /// Drops cold subtries, the coldest first.
+    fn shrink(&mut self, cold: Cold) {
         let live = self.arena.live_bytes();
-        if self.root == NONE || live <= keep {
+        if self.root == NONE || live <= cold.keep {
             return;
         }
         let mut by_epoch = BTreeMap::new();
         self.arena
             .survey(self.root, self.arena.epoch, &mut by_epoch);
         let mut sum = 0;
-        let cold = by_epoch.iter().find(|(_, bytes)| {
+        let enough = by_epoch.iter().find(|(_, bytes)| {
             sum += **bytes;
-            sum >= live - keep
+            sum >= live - cold.keep
         });
-        let cold = cold.map_or(u32::MAX, |(epoch, _)| *epoch);
-        self.arena.drop_cold(
-            self.root,
-            Cold {
-                epoch: cold,
-                keep,
-                unit,
-            },
-        );
+        let epoch = enough.map_or(u32::MAX, |(epoch, _)| *epoch);
+        let epoch = epoch.min(cold.epoch);
+        self.arena.drop_cold(self.root, Cold { epoch, ..cold });
         self.root = self.arena.compact(self.root);
     }
 

@@ -44,11 +44,21 @@ impl SparseTrie {
         Self::over(Split::wide(), lanes)
     }
 
-    /// The root of the state with these accounts and slots alone.
-    pub(crate) fn root_of(changes: &Changes) -> StateRoot {
+    /// The state with these accounts and slots alone.
+    pub(crate) fn of(changes: &Changes) -> Self {
         let mut trie = Self::new(Lanes::Widest);
         let root = trie.apply(changes, None);
-        root.expect("nothing is missing of the empty state")
+        root.expect("nothing is missing of the empty state");
+        trie
+    }
+
+    /// The root of an account's storage trie; `None` when there is no such account, or when it is not in
+    /// memory.
+    pub fn storage_root(&self, account: &B256) -> Option<B256> {
+        match self.accounts.find(account) {
+            (arena, Found::Leaf(leaf)) => Some(arena.stored(leaf).root),
+            _ => None,
+        }
     }
 
     /// The root of the newest state.
@@ -56,9 +66,11 @@ impl SparseTrie {
         StateRoot::computed(self.accounts.root())
     }
 
-    /// Begins a new span of time: residency tells old writes from new ones by it.
-    pub fn advance_epoch(&mut self) {
+    /// Begins a new span of time: residency tells old writes from new ones by it. Returns its number; there
+    /// are 2^24 of them.
+    pub fn advance_epoch(&mut self) -> u32 {
         self.epoch += 1;
+        self.epoch
     }
 
     /// Applies a block's writes on the threads of `pool`, or on this one; the new root. On an error

@@ -1,22 +1,25 @@
 //! The heights in memory: pure bookkeeping, no I/O, no hashing.
 //!
 //! Contiguous from the oldest to the newest; never empty. An entry above the flushed height also
-//! holds what the file lacks.
+//! holds what the files lack.
 
 use super::error::StoreError;
 use crate::diff::StateDiff;
 use crate::record::{BlockRecord, TransactionLocation};
 use crate::root::StateRoot;
+use crate::runs::View;
 use crate::snapshot::StateAt;
 use alloy_primitives::map::B256Map;
-use alloy_primitives::{B256, Bytes};
-use std::collections::VecDeque;
+use alloy_primitives::{Address, B256, Bytes};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// The heights from the oldest to the newest.
 pub(super) struct Chain {
     entries: VecDeque<Entry>,
     flushed: u64,
+    /// The files, at the flushed height.
+    view: View,
     poisoned: bool,
 }
 
@@ -25,12 +28,16 @@ pub(super) struct Entry {
     pub(super) state: Arc<StateAt>,
     /// What it wrote; empty for the one that was opened.
     pub(super) diff: Arc<StateDiff>,
+    /// How many accounts and slots are in `diff`.
+    writes: usize,
+    /// Of the accounts in `diff` that have storage.
+    storage_roots: Arc<StorageRoots>,
     /// Hash of the header, once sealed.
     pub(super) hash: Option<B256>,
     unflushed: Option<Unflushed>,
 }
 
-/// What the file does not have yet.
+/// What the files do not have yet.
 pub(super) struct Unflushed {
     sealed: Option<Arc<Sealed>>,
 }
@@ -41,16 +48,31 @@ pub(super) struct Sealed {
     indices: B256Map<u32>,
 }
 
-/// What a block leaves behind.
-type Block = (Arc<StateDiff>, Arc<BlockRecord>);
+/// Roots of storage tries, by account.
+pub(super) type StorageRoots = BTreeMap<Address, B256>;
 
-/// What one flush writes.
-pub(super) struct Batch {
-    /// The height the file will be at.
-    pub(super) height: u64,
+/// What a block leaves behind.
+pub(super) struct Written {
+    pub(super) diff: Arc<StateDiff>,
+    pub(super) storage_roots: Arc<StorageRoots>,
     pub(super) root: StateRoot,
+    pub(super) record: Arc<BlockRecord>,
+}
+
+/// What one flush writes: one block or more, oldest first.
+pub(super) struct Batch {
+    pub(super) blocks: Vec<Written>,
+}
+
+/// What has been written since a height.
+pub(super) struct Since {
+    /// The height: the one asked for, or the flushed one if that is not in memory any more.
+    pub(super) from: Arc<StateAt>,
+    pub(super) newest: u64,
     /// Oldest first.
-    pub(super) blocks: Vec<Block>,
+    pub(super) diffs: Vec<Arc<StateDiff>>,
+    /// The files, at `from` if the height asked for is older.
+    pub(super) view: View,
 }
 
 impl Sealed {
@@ -67,18 +89,26 @@ impl Sealed {
 }
 
 impl Chain {
-    /// Starts from what the file holds.
-    pub(super) fn new((state, hash): (StateAt, B256)) -> Self {
+    /// Starts from what the files hold.
+    pub(super) fn new(state: StateAt, hash: B256, view: View) -> Self {
         Self {
             flushed: state.height,
+            view,
             entries: VecDeque::from([Entry {
                 state: Arc::new(state),
                 diff: Arc::default(),
+                writes: 0,
+                storage_roots: Arc::default(),
                 hash: Some(hash),
                 unflushed: None,
             }]),
             poisoned: false,
         }
+    }
+
+    /// The files, at the flushed height.
+    pub(super) fn view(&self) -> &View {
+        &self.view
     }
 
     pub(super) fn flushed_height(&self) -> u64 {
@@ -89,13 +119,19 @@ impl Chain {
         self.newest().state.height
     }
 
+    /// The oldest height in memory.
+    fn first_height(&self) -> u64 {
+        let first = self.entries.front().expect("the chain is never empty");
+        first.state.height
+    }
+
+    /// The oldest height whose state can be read, from memory or from the files.
     pub(super) fn oldest_height(&self) -> u64 {
-        let oldest = self.entries.front().expect("the chain is never empty");
-        oldest.state.height
+        self.first_height().min(self.view.oldest_history())
     }
 
     pub(super) fn get(&self, height: u64) -> Option<&Entry> {
-        let index = height.checked_sub(self.oldest_height())?;
+        let index = height.checked_sub(self.first_height())?;
         self.entries.get(usize::try_from(index).ok()?)
     }
 
@@ -119,10 +155,12 @@ impl Chain {
     }
 
     /// Adds the next height.
-    pub(super) fn push(&mut self, state: StateAt, diff: Arc<StateDiff>) {
+    pub(super) fn push(&mut self, state: StateAt, diff: StateDiff, storage_roots: StorageRoots) {
         self.entries.push_back(Entry {
             state: Arc::new(state),
-            diff,
+            writes: diff.len(),
+            diff: Arc::new(diff),
+            storage_roots: Arc::new(storage_roots),
             hash: None,
             unflushed: Some(Unflushed { sealed: None }),
         });
@@ -143,18 +181,18 @@ impl Chain {
         Ok(())
     }
 
-    /// What a flush up to `height` writes; `None` when the file has it already.
+    /// What a flush up to `height` writes; `None` when the files have it already.
     pub(super) fn batch(&self, height: u64) -> Result<Option<Batch>, StoreError> {
         self.check_writable()?;
         if height <= self.flushed {
             return Ok(None);
         }
-        let Some(last) = self.get(height) else {
+        if height > self.newest_height() {
             return Err(StoreError::UnexpectedHeight {
                 given: height,
                 expected: self.newest_height(),
             });
-        };
+        }
         let mut blocks = Vec::new();
         for entry in self
             .unflushed()
@@ -166,21 +204,30 @@ impl Chain {
                     height: entry.state.height,
                 });
             };
-            blocks.push((Arc::clone(&entry.diff), Arc::clone(&sealed.record)));
+            blocks.push(Written {
+                diff: Arc::clone(&entry.diff),
+                storage_roots: Arc::clone(&entry.storage_roots),
+                root: entry.state.root,
+                record: Arc::clone(&sealed.record),
+            });
         }
-        Ok(Some(Batch {
-            height,
-            root: last.state.root,
-            blocks,
-        }))
+        Ok(Some(Batch { blocks }))
     }
 
-    /// Notes that the file is at `height` now.
-    pub(super) fn flushed(&mut self, height: u64) -> Vec<Unflushed> {
+    /// Notes that the files are at `height` now.
+    pub(super) fn flushed(&mut self, height: u64, view: View) -> Vec<Unflushed> {
         self.flushed = height;
+        self.view = view;
         let written = self.entries.iter_mut();
         let written = written.take_while(|entry| entry.state.height <= height);
         written.filter_map(|entry| entry.unflushed.take()).collect()
+    }
+
+    /// Accounts and slots written up to a height that are not in the files.
+    pub(super) fn unflushed_writes(&self, height: u64) -> usize {
+        let unflushed = self.unflushed().map(|(entry, _)| entry);
+        let unflushed = unflushed.filter(|entry| entry.state.height <= height);
+        unflushed.map(|entry| entry.writes).sum()
     }
 
     pub(super) fn poison(&mut self) {
@@ -201,7 +248,7 @@ impl Chain {
         Some(entry.state.height)
     }
 
-    /// The last one, should a hash have occurred twice, as in the file.
+    /// The last one, should a hash have occurred twice, as in the files.
     pub(super) fn transaction_location(&self, hash: &B256) -> Option<TransactionLocation> {
         self.unflushed().rev().find_map(|(entry, unflushed)| {
             let index = unflushed.sealed.as_ref()?.indices.get(hash)?;
@@ -231,18 +278,24 @@ impl Chain {
         }
     }
 
-    /// The newest height, and what was written above another one, oldest first.
-    pub(super) fn diffs_above(&self, height: u64) -> (u64, Vec<Arc<StateDiff>>) {
-        let entries = self.entries.iter();
-        let above = entries.filter(|entry| entry.state.height > height);
-        let diffs = above.map(|entry| Arc::clone(&entry.diff)).collect();
-        (self.newest_height(), diffs)
+    /// What has been written since a height.
+    pub(super) fn since(&self, height: u64) -> Since {
+        let from = self.get(height).or_else(|| self.get(self.flushed));
+        let from = from.expect("the flushed height is in memory");
+        let later = self.entries.iter();
+        let later = later.filter(|entry| entry.state.height > from.state.height);
+        Since {
+            from: Arc::clone(&from.state),
+            newest: self.newest_height(),
+            diffs: later.map(|entry| Arc::clone(&entry.diff)).collect(),
+            view: self.view.clone(),
+        }
     }
 
     /// Drops the oldest height if it is older than the history reaches and nobody reads it; the one
     /// that is the oldest then, and what it wrote.
-    pub(super) fn trim(&mut self, history_blocks: u64) -> Option<(u64, Arc<StateDiff>)> {
-        let keep_from = self.newest_height().saturating_sub(history_blocks);
+    pub(super) fn trim(&mut self, memory_blocks: u64) -> Option<(u64, Arc<StateDiff>)> {
+        let keep_from = self.newest_height().saturating_sub(memory_blocks);
         let keep_from = keep_from.min(self.flushed);
         let oldest = self.entries.front()?;
         let is_read = Arc::strong_count(&oldest.state) > 1;

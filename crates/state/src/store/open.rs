@@ -1,241 +1,224 @@
-//! Opening: from a file, or nothing, to a state in memory that is known to be right.
+//! Opening: from files, or nothing, to a state in memory that is known to be right.
 //!
 //! ```text
-//!   file ─lock─▶ checksums ─▶ genesis matches ─▶ rows ─▶ trie ─▶ root equals the stored one
+//!   files ─lock─▶ checksums ─▶ genesis matches ─▶ rows ─▶ trie ─▶ root equals the stored one
 //!     └─ empty: write the genesis first
 //! ```
 //!
-//! A damaged file is an error, never a panic and never a wrong answer. Cost: one pass over the
-//! file, and hashing every account and slot.
+//! A damaged file is an error, never a panic and never a wrong answer. Cost: one pass over the rows of
+//! the state, with the values read on one thread and the trie built on another.
 
-use super::WHOLE;
+use super::Location;
+use super::batch;
+use super::chain::{Batch, Written};
 use super::error::{Corruption, StoreError};
-use super::tables::{self, FORMAT, Flushed};
-use super::{Location, chain::Batch};
-use crate::diff::{AccountDiff, StateDiff};
+use super::files::{bad_row, decode_account};
+use super::marker::Marker;
+use super::rows::{ACCOUNTS, SLOTS, StateKey, decode_slot};
+use crate::disk::Disk;
 use crate::genesis::{GenesisState, genesis_root};
-use crate::sparse::{Changes, Lanes, SparseTrie};
+use crate::runs::{Config, Family, Merge, Runs, RunsError, View};
+use crate::sparse::{AccountChange, Changes, Lanes, SlotWrite, SparseTrie};
 use crate::versions::Versions;
-use alloy_primitives::{Address, B256, U256};
-use redb::{Builder, Database, DatabaseError};
-use std::fs::{DirBuilder, File};
-use std::os::unix::fs::DirBuilderExt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use alloy_primitives::{B256, U256};
+use std::iter::Peekable;
 use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
 
-/// The file of a store in its directory.
-const FILE_NAME: &str = "state.redb";
-/// Its name until the genesis is in it.
-const DRAFT_NAME: &str = "state.redb.new";
+/// The folder of a store in its directory.
+const FOLDER_NAME: &str = "state";
+/// What earlier builds kept the state in.
+const EARLIER_FILE_NAME: &str = "state.redb";
+/// Accounts and slots that are put into the trie at once.
+const BATCH_LEAVES: usize = 1 << 16;
+/// Such batches that may wait for the trie.
+const BATCHES_WAITING: usize = 4;
 
-/// Accounts that are put into the trie at once.
-const BATCH_ACCOUNTS: usize = 1 << 16;
-
-/// The open file, and the state at its height.
+/// The open files, and the state at their height.
 pub(super) struct Opened {
-    pub(super) database: Database,
-    pub(super) height: u64,
-    /// Of the block at the height.
-    pub(super) hash: B256,
+    pub(super) runs: Runs,
+    pub(super) view: View,
+    pub(super) marker: Marker,
     pub(super) versions: Versions,
     pub(super) trie: SparseTrie,
 }
 
-/// Opens the file, after making it if there is none.
+/// Opens the files, after making them if there are none.
 pub(super) fn open(
     location: Location,
     genesis: &GenesisState,
-    cache_bytes: usize,
+    trie_bytes_max: Option<usize>,
 ) -> Result<Opened, StoreError> {
-    match location {
-        Location::Directory(directory) => open_directory(&directory, genesis, cache_bytes),
-        Location::Memory(disk) => {
-            let backend = disk.attach().ok_or(StoreError::Locked)?;
-            let builder = builder_with(cache_bytes);
-            checked(|| builder.create_with_backend(backend), genesis)
+    let (runs, view) = runs(location)?;
+    let (view, marker) = match view.marker() {
+        [] => {
+            let marker = write_genesis(&runs, genesis)?;
+            (runs.view(), marker)
         }
-    }
-}
-
-fn open_directory(
-    directory: &Path,
-    genesis: &GenesisState,
-    cache_bytes: usize,
-) -> Result<Opened, StoreError> {
-    let mut maker = DirBuilder::new();
-    maker.recursive(true).mode(0o700).create(directory)?;
-    let (path, draft) = (directory.join(FILE_NAME), directory.join(DRAFT_NAME));
-    let builder = builder_with(cache_bytes);
-    if path.try_exists()? {
-        return checked(|| builder.open(&path), genesis);
-    }
-    // Only a whole file gets the real name; what a death in between left behind is of no value.
-    let opened = match checked(|| builder.create(&draft), genesis) {
-        Err(StoreError::Corrupt(_) | StoreError::WrongGenesis { .. }) => {
-            std::fs::remove_file(&draft)?;
-            checked(|| builder.create(&draft), genesis)?
+        stored => {
+            let marker = Marker::decode(stored)?;
+            (view, marker)
         }
-        opened => opened?,
     };
-    // The draft is ours, so its name is; but another process may just have been here.
-    if path.try_exists()? {
-        return Err(StoreError::Locked);
+    marker.require(genesis.hash)?;
+    if marker.is_importing {
+        return Err(StoreError::Importing);
     }
-    std::fs::rename(&draft, &path)?;
-    File::open(directory)?.sync_all()?;
-    Ok(opened)
-}
-
-/// Opens a file and loads it. The key-value store checks what it reads, but perhaps not against
-/// every kind of damage, so that a panic in there counts as damage; nothing survives it.
-fn checked(
-    open: impl FnOnce() -> Result<Database, DatabaseError>,
-    genesis: &GenesisState,
-) -> Result<Opened, StoreError> {
-    let attempt = AssertUnwindSafe(|| {
-        let database = open().map_err(explain)?;
-        load(database, genesis)
-    });
-    catch_unwind(attempt).unwrap_or(Err(StoreError::Corrupt(Corruption::Structure)))
-}
-
-fn builder_with(cache_bytes: usize) -> Builder {
-    let mut builder = Builder::new();
-    builder
-        .set_cache_size(cache_bytes)
-        .set_check_integrity_on_open(true);
-    builder
-}
-
-/// Checks the file against the genesis and its own root.
-fn load(database: Database, genesis: &GenesisState) -> Result<Opened, StoreError> {
-    let flushed = match tables::flushed(&database).map_err(corrupt)? {
-        Some(flushed) => flushed,
-        None => write_genesis(&database, genesis)?,
-    };
-    if flushed.format != FORMAT {
-        return Err(StoreError::WrongFormat {
-            stored: flushed.format,
-            supported: FORMAT,
-        });
-    }
-    let stored = tables::block_hash(&database, 0).map_err(corrupt)?;
-    let stored = stored.ok_or(Corruption::NoGenesis)?;
-    if stored != genesis.hash {
-        return Err(StoreError::WrongGenesis {
-            stored,
-            given: genesis.hash,
-        });
-    }
-    let (height, hash) = (flushed.height, flushed.hash);
-    let (versions, trie) = build(&database, height)?;
+    let (versions, trie) = build(&view, marker.height, trie_bytes_max)?;
     let root = trie.root();
-    if *root != flushed.root {
+    if *root != marker.root {
         return Err(StoreError::Corrupt(Corruption::Root {
-            height: flushed.height,
-            stored: flushed.root,
+            height: marker.height,
+            stored: marker.root,
             computed: *root,
         }));
     }
     Ok(Opened {
-        database,
-        height,
-        hash,
+        runs,
+        view,
+        marker,
         versions,
         trie,
     })
 }
 
-fn write_genesis(database: &Database, genesis: &GenesisState) -> Result<Flushed, StoreError> {
-    let batch = Batch {
-        height: 0,
-        root: genesis_root(&genesis.alloc),
-        blocks: vec![(Arc::new(genesis.diff()), Arc::new(genesis.record()))],
+/// Opens the files themselves, whatever is in them.
+pub(super) fn runs(location: Location) -> Result<(Runs, View), StoreError> {
+    let (disk, merge) = match location {
+        Location::Directory(directory) => {
+            let earlier = directory.join(EARLIER_FILE_NAME);
+            if earlier.try_exists()? {
+                return Err(StoreError::EarlierFormat { file: earlier });
+            }
+            let disk = Disk::directory(&directory.join(FOLDER_NAME))?;
+            (disk, Merge::Background)
+        }
+        Location::Memory(disk) => (Disk::memory(&disk), Merge::Inline),
     };
-    tables::write(database, &batch).map_err(Box::new)?;
-    Ok(Flushed {
-        format: FORMAT,
-        height: 0,
-        root: *batch.root,
-        hash: genesis.hash,
+    let disk = disk.ok_or(StoreError::Locked)?;
+    Ok(Runs::open(disk, Config::new(merge))?)
+}
+
+fn write_genesis(runs: &Runs, genesis: &GenesisState) -> Result<Marker, StoreError> {
+    let (diff, root) = (genesis.diff(), genesis_root(&genesis.alloc));
+    let trie = SparseTrie::of(&Changes::of(&diff, Lanes::Widest));
+    let storage_roots = super::storage_roots(&trie, diff.accounts.keys());
+    let batch = Batch {
+        blocks: vec![Written {
+            diff: Arc::new(diff),
+            storage_roots: Arc::new(storage_roots),
+            root,
+            record: Arc::new(genesis.record()),
+        }],
+    };
+    let marker = Marker::new(0, root, genesis.hash, genesis.hash);
+    let rows = batch::rows(&batch, &marker, &Versions::new(), None).map_err(RunsError::from)?;
+    runs.commit(&rows)?;
+    Ok(marker)
+}
+
+/// The values of all rows, and the trie over them, or as much of it as may be in memory.
+fn build(
+    view: &View,
+    height: u64,
+    trie_bytes_max: Option<usize>,
+) -> Result<(Versions, SparseTrie), StoreError> {
+    let versions = Versions::new();
+    let (batches, received) = sync_channel::<Vec<AccountChange>>(BATCHES_WAITING);
+    std::thread::scope(|scope| {
+        let built = scope.spawn(|| {
+            let mut trie = SparseTrie::new(Lanes::Widest);
+            for batch in received {
+                let epoch = trie.advance_epoch();
+                let applied = trie.apply(&Changes::new(batch), None);
+                applied.expect("keys come in order, and what the last ones needed stays");
+                if let Some(most) = trie_bytes_max.filter(|most| trie.bytes() > *most) {
+                    // The next keys go below nodes that were written last; too much of those goes in the end.
+                    trie.shrink(most - most / 8, epoch.saturating_sub(1)).ok();
+                }
+            }
+            if let Some(most) = trie_bytes_max {
+                trie.shrink(most, u32::MAX)?;
+            }
+            Ok(trie)
+        });
+        let read = read(view, height, &versions, batches);
+        let trie = built.join();
+        let trie = trie.expect("building a trie from rows does not panic");
+        read?;
+        trie.map(|trie| (versions, trie))
     })
 }
 
-/// The values of all rows, and the trie over them.
-fn build(database: &Database, height: u64) -> Result<(Versions, SparseTrie), StoreError> {
-    let rows = tables::Rows::open(database).map_err(corrupt)?;
-    let mut slots = rows.storage().map_err(corrupt)?.peekable();
-    let (versions, mut trie) = (Versions::new(), SparseTrie::new(Lanes::Widest));
-    let mut batch = StateDiff::default();
-    let mut put = |batch: &mut StateDiff| {
-        let batch = std::mem::take(batch);
-        versions.insert(height, &batch);
-        trie.apply(&Changes::of(&batch, Lanes::Widest), None)
-            .expect(WHOLE);
-    };
-    for row in rows.accounts().map_err(corrupt)? {
-        let (address, account) = row.map_err(corrupt)?;
-        let storage = slots_of(address, &mut slots)?.into_iter().collect();
-        let change = AccountDiff {
-            account: Some(account),
-            storage_wiped: false,
-            storage,
+/// Reads every account with its slots into `versions`, and gives them on in batches.
+fn read(
+    view: &View,
+    height: u64,
+    versions: &Versions,
+    batches: SyncSender<Vec<AccountChange>>,
+) -> Result<(), StoreError> {
+    let mut slots = rows_of(view, SLOTS).peekable();
+    let (mut batch, mut leaves) = (Vec::new(), 0);
+    for row in rows_of(view, ACCOUNTS) {
+        let (key, value) = row?;
+        let Some(StateKey::Account(key)) = StateKey::parse(&key) else {
+            return Err(bad_row("account key"));
         };
-        batch.accounts.insert(address, change);
-        if batch.accounts.len() >= BATCH_ACCOUNTS {
-            put(&mut batch);
+        let value = decode_account(&value)?;
+        let (writes, own) = slots_of(key, &mut slots)?;
+        versions.load(height, value.address, value.account, &own);
+        leaves += 1 + writes.len();
+        batch.push(AccountChange {
+            key,
+            account: Some(value.account),
+            storage_wiped: false,
+            slots: writes,
+        });
+        if leaves >= BATCH_LEAVES {
+            leaves = 0;
+            // The other end lives until this one is dropped.
+            drop(batches.send(std::mem::take(&mut batch)));
         }
     }
-    put(&mut batch);
+    drop(batches.send(batch));
     match slots.next() {
-        Some(row) => {
-            let (address, ..) = row.map_err(corrupt)?;
-            Err(Corruption::OrphanStorage { address }.into())
-        }
-        None => Ok((versions, trie)),
+        Some(row) => match StateKey::parse(&row?.0) {
+            Some(StateKey::Slot(account, _)) => Err(Corruption::OrphanStorage { account }.into()),
+            Some(StateKey::Account(_)) | None => Err(bad_row("slot key")),
+        },
+        None => Ok(()),
     }
 }
 
-type SlotRow = Result<tables::SlotOf, redb::Error>;
-type Slots = Vec<(U256, U256)>;
+type Row = Result<(Vec<u8>, Vec<u8>), RunsError>;
+/// Slots for a trie, and for values.
+type Slots = (Vec<SlotWrite>, Vec<(U256, U256)>);
+
+fn rows_of(view: &View, (first, end): (&[u8], &[u8])) -> impl Iterator<Item = Row> + use<> {
+    view.range(Family::State, first, Some(end))
+}
 
 /// Takes the slots of one account off the sorted rows.
 fn slots_of(
-    address: Address,
-    rows: &mut std::iter::Peekable<impl Iterator<Item = SlotRow>>,
+    owner: B256,
+    rows: &mut Peekable<impl Iterator<Item = Row>>,
 ) -> Result<Slots, StoreError> {
-    let mut slots = Vec::new();
-    let mine = |row: &SlotRow| row.as_ref().map_or(true, |(owner, ..)| *owner <= address);
-    while let Some(row) = rows.next_if(mine) {
-        let (owner, slot, value) = row.map_err(corrupt)?;
-        if owner != address {
-            return Err(Corruption::OrphanStorage { address: owner }.into());
-        }
-        slots.push((slot, value));
-    }
-    Ok(slots)
-}
-
-fn explain(error: DatabaseError) -> StoreError {
-    match error {
-        DatabaseError::DatabaseAlreadyOpen => StoreError::Locked,
-        other => corrupt(other.into()),
-    }
-}
-
-/// An error met while opening, told apart from a failing disk.
-fn corrupt(error: redb::Error) -> StoreError {
-    let damaged = match &error {
-        redb::Error::Io(io) => matches!(
-            io.kind(),
-            std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof
-        ),
-        redb::Error::PreviousIo => false,
-        _ => true,
+    let (mut writes, mut values) = (Vec::new(), Vec::new());
+    let mine = |row: &Row| match row.as_ref().map(|(key, _)| StateKey::parse(key)) {
+        Ok(Some(StateKey::Slot(account, _))) => account <= owner,
+        Ok(Some(StateKey::Account(_)) | None) | Err(_) => true,
     };
-    match damaged {
-        true => StoreError::Corrupt(Corruption::File(Box::new(error))),
-        false => StoreError::Disk(Box::new(error)),
+    while let Some(row) = rows.next_if(mine) {
+        let (key, value) = row?;
+        let Some(StateKey::Slot(account, key)) = StateKey::parse(&key) else {
+            return Err(bad_row("slot key"));
+        };
+        if account != owner {
+            return Err(Corruption::OrphanStorage { account }.into());
+        }
+        let (slot, value) = decode_slot(&value).ok_or_else(|| bad_row("slot"))?;
+        writes.push(SlotWrite { key, value });
+        values.push((slot, value));
     }
+    Ok((writes, values))
 }

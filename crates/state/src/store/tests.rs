@@ -7,9 +7,11 @@ use crate::genesis::{GenesisAccount, GenesisAlloc, GenesisState, genesis_root};
 use crate::memory::MemoryState;
 use crate::reader::{Account, StateReader};
 use crate::record::BlockRecord;
+use crate::snapshot::ProofError;
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy_trie::Nibbles;
 use alloy_trie::proof::verify_proof;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 mod crash;
@@ -18,8 +20,11 @@ mod model;
 
 /// A history long enough for the short chains of these tests.
 const CONFIG: StoreConfig = StoreConfig {
-    history_blocks: 6,
-    cache_bytes: 1 << 20,
+    memory_blocks: 6,
+    history_blocks: None,
+    served_blocks: 0,
+    commit_workers: NonZeroUsize::MIN,
+    trie_bytes_max: None,
 };
 
 fn address(index: u8) -> Address {
@@ -45,8 +50,12 @@ fn genesis() -> GenesisState {
 }
 
 fn open(disk: &MemoryDisk) -> Store {
+    open_with(disk, CONFIG)
+}
+
+fn open_with(disk: &MemoryDisk, config: StoreConfig) -> Store {
     let location = Location::Memory(disk.clone());
-    Store::open(location, &genesis(), CONFIG).expect("the disk holds this chain or nothing")
+    Store::open(location, &genesis(), config).expect("the disk holds this chain or nothing")
 }
 
 /// A diff that writes a bit of everything.
@@ -222,18 +231,79 @@ fn finds_blocks_and_transactions_before_and_after_flush() {
 
 #[test]
 fn keeps_history_and_everything_unflushed() {
-    let store = open(&MemoryDisk::new());
-    for seed in 1..=10 {
+    let config = StoreConfig {
+        history_blocks: Some(4),
+        ..CONFIG
+    };
+    let store = open_with(&MemoryDisk::new(), config);
+    for seed in 1..=20 {
         add_block(&store, diff(seed));
     }
     assert_eq!(store.oldest_height(), 0, "nothing was flushed");
-    store.flush(10).expect("sealed");
-    add_block(&store, diff(11));
-    assert_eq!(store.oldest_height(), 11 - CONFIG.history_blocks);
-    let error = store.snapshot(4).expect_err("too old");
-    assert_eq!((error.asked, error.oldest, error.newest), (4, 5, 11));
-    assert!(store.snapshot(12).is_err());
-    assert!(store.snapshot(5).is_ok());
+    store.flush(19).expect("sealed");
+    assert_eq!(
+        store.oldest_height(),
+        0,
+        "of one flush, all stays or nothing"
+    );
+    for seed in 21..=40 {
+        add_block(&store, diff(seed));
+        store.flush(seed).expect("sealed");
+    }
+    let oldest = store.oldest_height();
+    assert!((19..=36).contains(&oldest), "oldest={oldest}");
+    let error = store.snapshot(oldest - 1).expect_err("too old");
+    let StoreError::UnknownHeight(error) = error else {
+        panic!("{error:?}");
+    };
+    let expected = (oldest - 1, oldest, 40);
+    assert_eq!((error.asked, error.oldest, error.newest), expected);
+    assert!(store.snapshot(41).is_err());
+    assert!(store.snapshot(oldest).is_ok());
+}
+
+#[test]
+fn an_old_state_is_read_while_newer_ones_are_written() {
+    let disk = MemoryDisk::new();
+    let store = open(&disk);
+    for seed in 1..=30 {
+        add_block(&store, diff(seed));
+        store.flush(seed).expect("sealed");
+    }
+    let old = store.snapshot(3).expect("in the history");
+    let look = |old: &crate::Snapshot| {
+        let accounts = (0..9).map(|index| old.account(&address(index)).expect("readable"));
+        let slots = (0..9).map(|index| {
+            let slot = old.storage(&address(index), &U256::from(index));
+            slot.expect("readable")
+        });
+        (accounts.collect::<Vec<_>>(), slots.collect::<Vec<_>>())
+    };
+    let before = look(&old);
+    std::thread::scope(|scope| {
+        scope.spawn(|| (0..200).for_each(|_| assert_eq!(look(&old), before)));
+        scope.spawn(|| {
+            for seed in 31..=90 {
+                add_block(&store, diff(seed));
+                store.flush(seed).expect("sealed");
+            }
+        });
+    });
+    let proof = old.proof(&address(1), &[]);
+    assert!(matches!(proof, Err(ProofError::TooManyWrites { .. })));
+}
+
+#[test]
+fn a_trie_that_does_not_fit_is_refused() {
+    let disk = MemoryDisk::new();
+    drop(open(&disk));
+    let config = StoreConfig {
+        trie_bytes_max: Some(1),
+        ..CONFIG
+    };
+    let error = Store::open(Location::Memory(disk), &genesis(), config).expect_err("one byte");
+    assert!(matches!(error, StoreError::TrieLimit(_)), "{error:?}");
+    assert!(error.to_string().contains("limit_bytes=1"), "{error}");
 }
 
 #[test]
@@ -323,16 +393,14 @@ fn persists_in_a_directory() {
     let root = store.snapshot(1).expect("kept").root();
     drop(store);
     let store = open().expect("closed before");
-    assert_eq!((store.oldest_height(), store.newest_height()), (1, 1));
+    assert_eq!((store.oldest_height(), store.newest_height()), (0, 1));
     assert_eq!(store.snapshot(1).expect("flushed").root(), root);
     drop(store);
-    let file = directory.0.join("inner/state.redb");
-    std::fs::write(&file, b"").expect("writable");
+    let files = std::fs::read_dir(directory.0.join("inner/state")).expect("a folder");
+    let files = files.map(|file| file.expect("readable").path());
+    let largest = files.max_by_key(|path| std::fs::metadata(path).expect("there").len());
+    std::fs::write(largest.expect("some"), b"").expect("writable");
     assert!(matches!(open(), Err(StoreError::Corrupt(_))));
-    // A draft that a death left behind is no obstacle.
-    std::fs::rename(&file, directory.0.join("inner/state.redb.new")).expect("writable");
-    std::fs::write(directory.0.join("inner/state.redb.new"), [0; 5000]).expect("writable");
-    drop(open().expect("a new file"));
     let location = Location::Directory("/dev/null/state".into());
     let error = Store::open(location, &genesis(), CONFIG).expect_err("not a directory");
     assert!(matches!(error, StoreError::Directory(_)));

@@ -12,7 +12,7 @@ use node::{
 };
 use pipeline::{Chain, PipelineConfig};
 use primitives::{Genesis, Heads, crypto::PrivateKey};
-use state::{Location, MemoryDisk};
+use state::{Location, MemoryDisk, StoreConfig};
 use std::{fmt, sync::Arc, time::Duration};
 
 /// One validator of a network.
@@ -63,6 +63,7 @@ impl Validator {
             key: self.key.clone(),
             fee_recipient: Address::left_padding_from(&fee_recipient.to_be_bytes()),
             location: Location::Memory(self.disk.clone()),
+            store: StoreConfig::default(),
             partition: format!("validator{}", self.index),
             pipeline: PipelineConfig {
                 execution_delay: self.execution_delay,

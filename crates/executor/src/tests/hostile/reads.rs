@@ -7,7 +7,7 @@ use crate::{
 };
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256};
 use primitives::RecoveredTransaction;
-use state::{Account, ReadFault, StateReader};
+use state::{Account, ReadFault, StateReader, StoreError};
 use std::{
     collections::BTreeSet,
     io,
@@ -47,7 +47,10 @@ impl<'s, S: StateReader, F: Fn(usize, Read) -> bool> Watched<'s, S, F> {
         let number = self.reads.fetch_add(1, Ordering::Relaxed);
         match (self.works)(number, read) {
             true => Ok(()),
-            false => Err(ReadFault::Disk(Box::new(io::Error::other("broken").into()))),
+            false => {
+                let broken = StoreError::Disk(io::Error::other("broken"));
+                Err(ReadFault::Store(Box::new(broken)))
+            }
         }
     }
 }

@@ -135,7 +135,7 @@ proptest! {
             drop_some(&mut trie, &model, &drops);
             if shrink {
                 let limit = trie.bytes() * 3 / 4;
-                let shrunk = trie.shrink(limit);
+                let shrunk = trie.shrink(limit, u32::MAX);
                 let holds = match shrunk {
                     Ok(bytes) => bytes <= limit && trie.bytes() == bytes,
                     Err(LimitTooLow { floor_bytes, .. }) => floor_bytes > limit,
