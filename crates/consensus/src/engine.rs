@@ -20,6 +20,7 @@ use crate::{
     network::{Link, Network, Wires},
     offer::Order,
     results::ResultGossip,
+    sync::{Server, StoreSource},
     transactions::TransactionGossip,
 };
 use commonware_broadcast::buffered;
@@ -108,7 +109,7 @@ pub enum EngineFault {
     },
     /// There is a place to begin at, but not the state there.
     #[error(
-        "the state stands at height={executed} but this node begins at height={anchor}; its state was not fetched to the end: run `headway node` with `sync = \"state\"` again"
+        "the state stands at height={executed} but this node begins at height={anchor}; its state was not fetched to the end: start it with --sync state again"
     )]
     StateMissing {
         /// Height of the state.
@@ -126,7 +127,7 @@ pub enum EngineFault {
     },
     /// A validator without a journal of its votes.
     #[error(
-        "this key is a validator's and the journal of its votes is not here, so it may have voted before and must not vote again; restore the folder `consensus` of the data directory, follow with another key, or, if the key has never voted, say so with `never_voted = true`"
+        "this key is a validator's and the journal of its votes is not here, so it may have voted before and must not vote again; restore the folder `consensus` of the data directory, follow with another key, or, if the key has never voted, start it once with --never-voted"
     )]
     MayHaveVoted,
     /// The state is there, but the order it was computed from is not.
@@ -168,6 +169,7 @@ impl Engine {
             blocks,
             results,
             transactions,
+            sync,
             blocker,
             peers,
         } = wires;
@@ -190,6 +192,18 @@ impl Engine {
             retry: parts.config.result_retry,
         };
         handles.push(("results", gossip.start(results)));
+        let server = Server {
+            runtime: runtime.child("sync"),
+            blocker: blocker.clone(),
+            source: StoreSource {
+                chain: ordering.pipeline.chain().clone(),
+                order: order.clone(),
+            },
+            limits: parts.limits,
+            config: parts.config.sync,
+        };
+        let serving = server.start(sync);
+        handles.extend(serving.map(|handle| ("sync", handle)));
         let gossip = TransactionGossip {
             runtime: runtime.child("transactions"),
             chain: ordering.pipeline.chain().clone(),

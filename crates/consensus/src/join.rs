@@ -25,6 +25,7 @@ use commonware_utils::sequence::U64;
 use primitives::{
     BlockLimits,
     anchor::{Anchor, SyncAnchor, Trust},
+    crypto::Scheme,
 };
 
 /// Where in its partition the anchor is.
@@ -102,13 +103,26 @@ pub(crate) async fn begin<E: Runtime>(
         let height = result.height;
         return Err(EngineFault::OtherState { height });
     }
-    let votes = parts.scheme.me().is_some();
-    if votes && !parts.config.never_voted && !remembers_votes(runtime, &parts.config).await {
-        return Err(EngineFault::MayHaveVoted);
-    }
+    require_votes(runtime, &parts.scheme, &parts.config).await?;
     archives
         .put(anchor.finalized(), anchor.finalization())
         .await
+}
+
+/// Refuses a validator that cannot know what it has voted for.
+///
+/// # Errors
+/// [`EngineFault::MayHaveVoted`]
+pub async fn require_votes<E: Runtime>(
+    runtime: &E,
+    scheme: &Scheme,
+    config: &ConsensusConfig,
+) -> Result<(), EngineFault> {
+    let votes = scheme.me().is_some();
+    if votes && !config.never_voted && !remembers_votes(runtime, config).await {
+        return Err(EngineFault::MayHaveVoted);
+    }
+    Ok(())
 }
 
 /// Whether there is a journal of this node's votes.

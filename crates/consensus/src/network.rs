@@ -102,10 +102,5 @@ pub fn message_bytes_max(limits: &BlockLimits) -> u32 {
     let votes = simplex::max_payload_size::<Scheme, BlockDigest>(limits.validators);
     let blocks = marshal::max_payload_size::<Standard<Block>, Scheme>(limits.validators, limits);
     let gossip = TRANSACTIONS_BYTES_MAX + primitives::limits::TRANSACTION_BYTES_MAX;
-    commonware_p2p::max_message_size(&[
-        votes,
-        blocks,
-        gossip,
-        sync::message_bytes_max(limits),
-    ])
+    commonware_p2p::max_message_size(&[votes, blocks, gossip, sync::message_bytes_max(limits)])
 }

@@ -26,11 +26,16 @@ mod queue;
 mod seam;
 mod server;
 mod shelf;
+mod store;
 
-pub use client::{Blamed, Client, ClientConfig, SyncFault, SyncParts, SyncProgress};
+pub use client::{
+    Blamed, Client, ClientConfig, Report, SyncEvent, SyncFault, SyncParts, SyncProgress,
+};
 pub use message::{Answer, Message, Want};
-pub use seam::{Importer, Served, Source, Unfinished};
+pub use seam::{Importer, ServedState, Source, Unfinished};
 pub use server::{Server, ServerConfig};
+pub(crate) use store::StoreSource;
+pub use store::{ImportFault, StoreImporter};
 
 use primitives::{BlockLimits, anchor};
 use state::sync::{CHUNK_BYTES_MAX, CODE_BYTES_MAX, CODES_BYTES};
@@ -60,6 +65,8 @@ pub const SERVED_BYTES_PER_SECOND: u64 = 64 << 20;
 #[must_use]
 pub fn message_bytes_max(limits: &BlockLimits) -> usize {
     let block = <primitives::Block as commonware_consensus::BoundedBlock>::max_encode_size(limits);
-    let carried = ANSWER_BYTES_MAX.max(anchor::head_bytes_max(limits)).max(block);
+    let carried = ANSWER_BYTES_MAX
+        .max(anchor::head_bytes_max(limits))
+        .max(block);
     carried.saturating_add(MESSAGE_FIXED_BYTES)
 }

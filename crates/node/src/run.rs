@@ -4,7 +4,10 @@
 //! genesis, store ─▶ pipeline ─▶ mempool ─▶ ordering ─▶ consensus engine
 //! ```
 
-use crate::error::NodeError;
+use crate::{
+    error::NodeError,
+    sync::{self, StateSync},
+};
 use alloy_primitives::Address;
 use commonware_cryptography::Signer as _;
 use commonware_runtime::Handle;
@@ -13,10 +16,12 @@ use consensus::{
     ConsensusConfig, Engine, EngineFault, EngineParts, Order, Ordering, OrderingParts, Runtime,
     join, mempool_observer,
     network::{Network, Wires},
+    sync::ServerConfig,
 };
 use mempool::Mempool;
 use pipeline::{
     Actor, Chain, DevControl, Foundation, PipelineConfig, PipelineFault, genesis, genesis_digest,
+    genesis_record,
 };
 use primitives::{
     Anchor, BlockLimits, Genesis,
@@ -51,8 +56,12 @@ pub struct NodeParts {
     pub pipeline: PipelineConfig,
     /// Requests of a development chain.
     pub control: Option<DevControl>,
-    /// Where it begins, if its state has just come from peers.
+    /// Where it begins, if its state did not come from its own execution.
     pub anchor: Option<Anchor>,
+    /// Take the state from peers if there is none.
+    pub sync: Option<StateSync>,
+    /// How it gives its own to others.
+    pub serving: ServerConfig,
     /// The operator says that the key has never voted.
     pub never_voted: bool,
 }
@@ -125,8 +134,8 @@ pub fn identity(genesis: &Genesis, key: &PrivateKey) -> Identity {
 /// When its state cannot be opened or read.
 pub async fn assemble<E: Runtime, N: Network>(
     runtime: &E,
-    parts: NodeParts,
-    wires: Wires<N>,
+    mut parts: NodeParts,
+    mut wires: Wires<N>,
 ) -> Result<Node, NodeError> {
     if parts.genesis.validators.is_empty() {
         return Err(NodeError::NoValidators);
@@ -134,15 +143,21 @@ pub async fn assemble<E: Runtime, N: Network>(
     let identity = identity(&parts.genesis, &parts.key);
     let (state, block) = genesis(&parts.genesis);
     let chain_config = parts.genesis.chain.clone();
-    let partition = parts.partition;
-    let anchor = begin_at(runtime, parts.anchor, &partition, &identity).await?;
+    let consensus_config = consensus_config(&parts);
+    sync::take(
+        runtime,
+        &mut parts,
+        &consensus_config,
+        &identity,
+        &mut wires,
+    )
+    .await?;
+    let partition = &consensus_config.partition;
+    let anchor = begin_at(runtime, parts.anchor, partition, &identity).await?;
     let store = Store::open(parts.location, &state, parts.store)?;
     let base_fee = next_base_fee(block.header(), &chain_config);
     let mempool = Mempool::new(mempool::Config::new(chain_config.clone()), base_fee);
     let observer = mempool_observer(mempool.clone(), store.clone(), chain_config.clone());
-    let mut consensus_config =
-        ConsensusConfig::new(partition, &chain_config.protocol, PENDING_ACKS_MAX);
-    consensus_config.never_voted = parts.never_voted;
     let pipeline_config = PipelineConfig {
         queue_blocks_max: PENDING_ACKS_MAX.get().saturating_add(1),
         ..parts.pipeline
@@ -150,7 +165,7 @@ pub async fn assemble<E: Runtime, N: Network>(
     let foundation = Foundation {
         chain: chain_config,
         limits: identity.limits,
-        genesis: block.clone(),
+        genesis: genesis_record(&state, &block),
         store,
         first_height: first_height(anchor.as_ref()),
     };
@@ -196,6 +211,15 @@ pub async fn assemble<E: Runtime, N: Network>(
         executor,
         engine,
     })
+}
+
+fn consensus_config(parts: &NodeParts) -> ConsensusConfig {
+    let protocol = &parts.genesis.chain.protocol;
+    ConsensusConfig {
+        never_voted: parts.never_voted,
+        sync: parts.serving,
+        ..ConsensusConfig::new(parts.partition.clone(), protocol, PENDING_ACKS_MAX)
+    }
 }
 
 /// The lowest height that the node executes.

@@ -27,7 +27,7 @@ use alloy_primitives::{B256, Bytes};
 use commonware_runtime::{Clock, Handle, Metrics as RuntimeMetrics, Spawner};
 use commonware_utils::Acknowledgement as _;
 use executor::{Engine, ExecutedBlock, ExecutionFault, ExecutionInput, NoWorkers, Roots};
-use primitives::{Block, BlockLimits, ChainConfig, ExecutionResult, FinalizedBlock};
+use primitives::{BlockLimits, ChainConfig, ExecutionResult, FinalizedBlock};
 use state::{StateReader as _, Store, StoreError};
 use std::{
     fmt,
@@ -76,8 +76,8 @@ pub struct Foundation {
     pub chain: ChainConfig,
     /// Bounds for decoding stored blocks.
     pub limits: BlockLimits,
-    /// The ordering block at height 0.
-    pub genesis: Block,
+    /// The block at height 0.
+    pub genesis: ExecutedRecord,
     /// The state.
     pub store: Store,
     /// The lowest height executed here, genesis aside: 1, or the one above a state that came from peers.
@@ -129,7 +129,6 @@ impl<E: Clock + Spawner + RuntimeMetrics> Actor<E> {
         let chain = Chain::new(ChainParts {
             config: foundation.chain,
             limits: foundation.limits,
-            genesis_hash: foundation.genesis.header().executed.block_hash,
             genesis: foundation.genesis,
             store: foundation.store,
             ledger,
@@ -418,7 +417,7 @@ impl<E: Clock + Spawner + RuntimeMetrics> Actor<E> {
 /// validators signed. So it begins as the newest certified result, whether or not this node has the block.
 fn restore_ledger(store: &Store) -> Result<Ledger, PipelineFault> {
     let height = store.newest_height();
-    let snapshot = store.snapshot(height).map_err(ChainError::State)?;
+    let snapshot = store.snapshot(height)?;
     let hash = snapshot.block_hash(height).map_err(ChainError::Read)?;
     let result = ExecutionResult {
         height,

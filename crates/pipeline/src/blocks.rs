@@ -13,9 +13,16 @@ use crate::{
 use alloy_consensus::Header;
 use alloy_primitives::B256;
 use alloy_rlp::Decodable as _;
+use state::Served;
 use std::sync::Arc;
 
 impl Chain {
+    /// The durable state that is offered to nodes that have none, if there is one.
+    #[must_use]
+    pub fn served(&self) -> Option<Served> {
+        self.shared.store.served()
+    }
+
     /// The executed block at a height; none above `latest`.
     ///
     /// # Errors
@@ -36,6 +43,9 @@ impl Chain {
         self.check_not_pruned(height)?;
         if height > self.heads().executed_height {
             return Ok(None);
+        }
+        if height == 0 {
+            return Ok(Some(self.shared.genesis.header.clone()));
         }
         let Some(stored) = self.shared.store.record(height)? else {
             return Ok(None);
@@ -69,6 +79,9 @@ impl Chain {
         if height > self.heads().executed_height {
             return Ok(None);
         }
+        if height == 0 {
+            return Ok(Some(Arc::clone(&self.shared.genesis)));
+        }
         if let Some(record) = lock(&self.shared.recent).get(&height) {
             return Ok(Some(Arc::clone(record)));
         }
@@ -87,10 +100,12 @@ impl Chain {
     /// When the store fails or is damaged.
     pub fn latest(&self) -> Result<Arc<ExecutedRecord>, ChainError> {
         let height = self.heads().executed_height;
-        self.record(height)?.ok_or(ChainError::Record(RecordError {
-            height,
-            part: "record",
-        }))
+        self.check_not_diverged(height)?;
+        self.own_record(height)?
+            .ok_or(ChainError::Record(RecordError {
+                height,
+                part: "record",
+            }))
     }
 
     /// Height of the executed block with this hash.
@@ -98,6 +113,9 @@ impl Chain {
     /// # Errors
     /// When the store fails.
     pub fn height_of_block(&self, hash: &B256) -> Result<Option<u64>, ChainError> {
+        if *hash == self.shared.genesis.hash {
+            return Ok(Some(0));
+        }
         Ok(self.shared.store.height_of_block(hash)?)
     }
 

@@ -102,8 +102,7 @@ impl From<StoreError> for ChainError {
 pub(crate) struct Shared {
     pub(crate) config: ChainConfig,
     pub(crate) limits: BlockLimits,
-    pub(crate) genesis: Block,
-    pub(crate) genesis_hash: B256,
+    pub(crate) genesis: Arc<ExecutedRecord>,
     pub(crate) store: Store,
     pub(crate) first_height: u64,
     pub(crate) progress: ProgressSender,
@@ -129,10 +128,8 @@ pub(crate) struct ChainParts {
     pub config: ChainConfig,
     /// Bounds for decoding stored blocks.
     pub limits: BlockLimits,
-    /// The ordering block at height 0.
-    pub genesis: Block,
-    /// Hash of the Ethereum header at height 0.
-    pub genesis_hash: B256,
+    /// The block at height 0.
+    pub genesis: ExecutedRecord,
     /// The state.
     pub store: Store,
     /// The ledger, at the state's height.
@@ -161,8 +158,7 @@ impl Chain {
             shared: Arc::new(Shared {
                 config: parts.config,
                 limits: parts.limits,
-                genesis: parts.genesis,
-                genesis_hash: parts.genesis_hash,
+                genesis: Arc::new(parts.genesis),
                 store: parts.store,
                 first_height: parts.first_height,
                 progress: ProgressSender::new(progress),
@@ -188,13 +184,13 @@ impl Chain {
     /// Hash of the Ethereum header at height 0.
     #[must_use]
     pub fn genesis_hash(&self) -> B256 {
-        self.shared.genesis_hash
+        self.shared.genesis.hash
     }
 
     /// The ordering block at height 0.
     #[must_use]
     pub fn genesis_block(&self) -> &Block {
-        &self.shared.genesis
+        &self.shared.genesis.block
     }
 
     /// The three heads.

@@ -16,9 +16,13 @@
 mod join;
 mod liar;
 mod network;
+mod state_liar;
+mod sync;
 mod validator;
 
 pub use liar::Lie;
+pub use state_liar::{STATE_LIES, StateLie};
+pub use sync::Seen;
 
 use crate::faults;
 use alloy_primitives::{Address, B256, U256};
@@ -77,6 +81,8 @@ pub struct ClusterConfig {
     pub gas_limit: u64,
     /// Accounts at height 0: balance and code.
     pub accounts: BTreeMap<Address, alloy_genesis::GenesisAccount>,
+    /// The state at multiples of so many heights is given to nodes that have none.
+    pub served_blocks: u64,
     /// Validators that execute slowly: added to each of their non-empty blocks.
     pub execution_delays: BTreeMap<usize, Duration>,
 }
@@ -93,6 +99,7 @@ impl ClusterConfig {
             protocol: Protocol::default(),
             gas_limit: 30_000_000,
             accounts: BTreeMap::new(),
+            served_blocks: 0,
             execution_delays: BTreeMap::new(),
         }
     }
@@ -175,7 +182,7 @@ impl Cluster {
         let links = network::start(&runtime, &peers, &limits).await;
         let validators = keys.into_iter().enumerate().map(|(index, key)| {
             let delay = config.execution_delays.get(&index).copied();
-            Validator::new(index, key, delay.unwrap_or_default())
+            Validator::new(index, key, delay.unwrap_or_default(), config.served_blocks)
         });
         let cluster = Self {
             runtime,
@@ -288,14 +295,20 @@ impl Cluster {
         index: usize,
         change: impl FnOnce(&mut NodeParts),
     ) -> Result<(), NodeError> {
+        self.begin(index, change).await;
+        self.validators[index].begun().await
+    }
+
+    /// Lets a validator begin to start.
+    async fn begin(&mut self, index: usize, change: impl FnOnce(&mut NodeParts)) {
         let validator = &mut self.validators[index];
-        let wires = network::wires(&self.links, &validator.key.public_key()).await;
+        let limits = run::identity(&self.genesis, &validator.key).limits;
+        let lie = validator.lie.map(|lie| (lie, limits));
+        let wires = network::wires(&self.links, &validator.key.public_key(), lie).await;
         let mut parts = validator.parts(&self.genesis);
         change(&mut parts);
         let violations = Arc::clone(&self.violations);
-        validator
-            .start(&self.runtime, parts, wires, violations)
-            .await
+        validator.begin(&self.runtime, parts, wires, violations);
     }
 
     /// Cuts a validator's power.

@@ -15,6 +15,7 @@ mod late_joiner;
 mod lossy;
 mod partition;
 mod slow_executor;
+mod state_sync;
 
 use std::time::Duration;
 use testkit::{

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::network::{Network, Wires};
 use alloy_primitives::{B256, Bytes};
-use commonware_codec::{Decode as _, Encode as _};
+use commonware_codec::Decode as _;
 use commonware_runtime::Clock;
 use primitives::{
     Anchor, Block, BlockLimits, SyncAnchor,
@@ -56,7 +56,7 @@ impl Default for ClientConfig {
         Self {
             offers_for: Duration::from_secs(2),
             offers_every: Duration::from_secs(10),
-            starved_for: Duration::from_secs(60),
+            starved_for: Duration::from_secs(20),
             limits: Limits::default(),
         }
     }
@@ -75,6 +75,9 @@ pub struct SyncProgress {
     pub bytes: (u64, u64),
 }
 
+/// Who is told what happens.
+pub type Report = dyn FnMut(SyncEvent) + Send;
+
 /// A peer that lied, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Blamed {
@@ -82,6 +85,15 @@ pub struct Blamed {
     pub peer: PublicKey,
     /// What was wrong with what it sent.
     pub reason: String,
+}
+
+/// What happens while a state is taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SyncEvent {
+    /// How far it is.
+    Progress(SyncProgress),
+    /// A peer has lied and is banned.
+    Blamed(Blamed),
 }
 
 /// Why no state is taken.
@@ -119,7 +131,7 @@ impl<N: Network, I> Debug for SyncParts<'_, N, I> {
 pub struct Client<'a, E, N: Network, I> {
     runtime: E,
     parts: SyncParts<'a, N, I>,
-    report: Box<dyn FnMut(SyncProgress) + Send + 'a>,
+    report: &'a mut Report,
     offers: Offers<PublicKey>,
     /// Number of the newest question for offers, and who has answered it.
     asked: (u64, BTreeSet<PublicKey>),
@@ -154,11 +166,7 @@ where
     I: Importer,
 {
     /// A client that tells how far it is.
-    pub fn new(
-        runtime: E,
-        parts: SyncParts<'a, N, I>,
-        report: Box<dyn FnMut(SyncProgress) + Send + 'a>,
-    ) -> Self {
+    pub fn new(runtime: E, parts: SyncParts<'a, N, I>, report: &'a mut Report) -> Self {
         Self {
             runtime,
             parts,
@@ -198,7 +206,7 @@ where
         let Some(unfinished) = self.parts.importer.unfinished().map_err(fault)? else {
             return Ok(None);
         };
-        let stored = SyncAnchor::decode_cfg(unfinished.anchor.as_ref(), &self.parts.limits);
+        let stored = SyncAnchor::decode_cfg(unfinished.anchor.0, &self.parts.limits);
         let anchor = stored
             .map_err(fault)?
             .verify(&self.parts.trust, &mut self.runtime)
@@ -216,7 +224,7 @@ where
     /// Begins the state that most peers offer.
     async fn begin(&mut self) -> Result<Taking, SyncFault> {
         loop {
-            (self.report)(SyncProgress::default());
+            (self.report)(SyncEvent::Progress(SyncProgress::default()));
             self.offers.clear();
             self.ask_offers();
             let until = self.runtime.current() + self.parts.config.offers_for;
@@ -240,6 +248,7 @@ where
             draft,
             manifest,
             manifest_bytes,
+            ..
         }) = self.offers.get(peer).cloned()
         else {
             return Ok(None);
@@ -257,8 +266,7 @@ where
                 return Ok(None);
             }
         };
-        let evidence = Bytes::from(anchor.whole().encode());
-        let begun = self.parts.importer.begin(&evidence, &manifest);
+        let begun = self.parts.importer.begin(&anchor, &manifest);
         begun.map_err(fault)?;
         Ok(Some(Taking {
             anchor,
@@ -278,7 +286,7 @@ where
             let Some(bytes) = self.ask(peer, Want::Block(digest)).await? else {
                 return Ok(None);
             };
-            let block = Block::decode_cfg(bytes, &self.parts.limits);
+            let block = Block::decode_cfg(bytes.0, &self.parts.limits);
             let added = match block {
                 Ok(block) => draft.add(block).map_err(|error| error.to_string()),
                 Err(error) => Err(error.to_string()),
@@ -314,7 +322,10 @@ where
                 return Ok(None);
             };
             if answer.len() != expected {
-                self.blame(peer, format!("bad manifest: page={page} has another length"));
+                self.blame(
+                    peer,
+                    format!("bad manifest: page={page} has another length"),
+                );
                 return Ok(None);
             }
             bytes.extend_from_slice(&answer);
@@ -329,6 +340,7 @@ where
             head,
             manifest,
             manifest_bytes,
+            older,
         } = answer
         else {
             return;
@@ -348,6 +360,7 @@ where
                     draft,
                     manifest,
                     manifest_bytes,
+                    older,
                 };
                 self.offers.insert(peer.clone(), offer);
             }

@@ -1,7 +1,8 @@
 //! What travels on the channel. An answer says nothing about itself: only who asked knows what the bytes
 //! have to be.
 
-use super::message_bytes_max;
+use super::{STATES_MAX, message_bytes_max};
+use alloy_primitives::B256;
 use bytes::{BufMut, Bytes};
 use commonware_codec::{Buf, EncodeSize, Error, FixedSize, RangeCfg, Read, ReadExt, Write};
 use primitives::{
@@ -10,7 +11,6 @@ use primitives::{
     codec::{WORD_SIZE, read_b256, write_b256},
     crypto::BlockDigest,
 };
-use alloy_primitives::B256;
 use state::sync::CODES_MAX;
 
 /// What a peer is asked for.
@@ -41,6 +41,8 @@ pub enum Answer {
         manifest: B256,
         /// Length of the manifest, in bytes.
         manifest_bytes: u32,
+        /// Digests of the manifests of older states that it still serves.
+        older: Vec<B256>,
     },
     /// What was asked for.
     Bytes(Bytes),
@@ -68,10 +70,7 @@ impl Write for Want {
             Self::Codes(manifest, hashes) => {
                 4_u8.write(buf);
                 write_b256(manifest, buf);
-                hashes.len().write(buf);
-                for hash in hashes {
-                    write_b256(hash, buf);
-                }
+                write_hashes(hashes, buf);
             }
         }
     }
@@ -83,15 +82,29 @@ fn write_place(tag: u8, manifest: &B256, place: u32, buf: &mut impl BufMut) {
     place.write(buf);
 }
 
+fn write_hashes(hashes: &[B256], buf: &mut impl BufMut) {
+    hashes.len().write(buf);
+    for hash in hashes {
+        write_b256(hash, buf);
+    }
+}
+
+fn hashes_size(hashes: &[B256]) -> usize {
+    hashes.len().encode_size() + hashes.len() * WORD_SIZE
+}
+
+fn read_hashes(buf: &mut impl Buf, count: RangeCfg<usize>) -> Result<Vec<B256>, Error> {
+    let count = usize::read_cfg(buf, &count)?;
+    (0..count).map(|_| read_b256(buf)).collect()
+}
+
 impl EncodeSize for Want {
     fn encode_size(&self) -> usize {
         let fields = match self {
             Self::Offer => 0,
             Self::Block(_) => BlockDigest::SIZE,
             Self::Page(..) | Self::Chunk(..) => WORD_SIZE + u32::SIZE,
-            Self::Codes(_, hashes) => {
-                WORD_SIZE + hashes.len().encode_size() + hashes.len() * WORD_SIZE
-            }
+            Self::Codes(_, hashes) => WORD_SIZE + hashes_size(hashes),
         };
         u8::SIZE + fields
     }
@@ -107,8 +120,7 @@ impl Read for Want {
             3 => Ok(Self::Chunk(read_b256(buf)?, u32::read(buf)?)),
             4 => {
                 let manifest = read_b256(buf)?;
-                let count = usize::read_cfg(buf, &RangeCfg::new(1..=CODES_MAX))?;
-                let hashes = (0..count).map(|_| read_b256(buf)).collect::<Result<_, _>>()?;
+                let hashes = read_hashes(buf, RangeCfg::new(1..=CODES_MAX))?;
                 Ok(Self::Codes(manifest, hashes))
             }
             other => Err(Error::InvalidEnum(other)),
@@ -124,11 +136,13 @@ impl Write for Answer {
                 head,
                 manifest,
                 manifest_bytes,
+                older,
             } => {
                 1_u8.write(buf);
                 head.write(buf);
                 write_b256(manifest, buf);
                 manifest_bytes.write(buf);
+                write_hashes(older, buf);
             }
             Self::Bytes(bytes) => {
                 2_u8.write(buf);
@@ -142,7 +156,9 @@ impl EncodeSize for Answer {
     fn encode_size(&self) -> usize {
         let fields = match self {
             Self::Gone => 0,
-            Self::Offer { head, .. } => head.encode_size() + WORD_SIZE + u32::SIZE,
+            Self::Offer { head, older, .. } => {
+                head.encode_size() + WORD_SIZE + u32::SIZE + hashes_size(older)
+            }
             Self::Bytes(bytes) => bytes.encode_size(),
         };
         u8::SIZE + fields
@@ -158,6 +174,7 @@ impl Read for Answer {
                 head: Box::new(AnchorHead::read_cfg(buf, limits)?),
                 manifest: read_b256(buf)?,
                 manifest_bytes: u32::read(buf)?,
+                older: read_hashes(buf, RangeCfg::new(0..STATES_MAX))?,
             }),
             2 => {
                 let range = RangeCfg::new(0..=message_bytes_max(limits));

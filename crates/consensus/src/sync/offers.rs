@@ -14,6 +14,8 @@ pub(crate) struct Offer {
     pub(crate) draft: AnchorDraft,
     pub(crate) manifest: B256,
     pub(crate) manifest_bytes: usize,
+    /// Digests of the manifests of older states that the peer still serves.
+    pub(crate) older: Vec<B256>,
 }
 
 /// Which state: equal states have equal manifests.
@@ -22,6 +24,11 @@ pub(crate) type Target = (u64, B256);
 impl Offer {
     pub(crate) fn target(&self) -> Target {
         (self.draft.height(), self.manifest)
+    }
+
+    /// Whether the peer serves a state, offered or older.
+    pub(crate) fn serves(&self, (_, manifest): Target) -> bool {
+        self.manifest == manifest || self.older.contains(&manifest)
     }
 }
 
@@ -65,13 +72,22 @@ impl<P: Ord + Clone> Offers<P> {
         same.map(|(peer, _)| peer.clone()).collect()
     }
 
+    /// Who serves a state, whether or not they would offer it now.
+    pub(crate) fn servers_of(&self, target: Target) -> Vec<P> {
+        let offers = self.by_peer.iter();
+        let serving = offers.filter(|(_, offer)| offer.serves(target));
+        serving.map(|(peer, _)| peer.clone()).collect()
+    }
+
     /// The state to take.
     pub(crate) fn best(&self) -> Option<Target> {
         let mut counts: BTreeMap<Target, usize> = BTreeMap::new();
         for offer in self.by_peer.values() {
             *counts.entry(offer.target()).or_default() += 1;
         }
-        let best = counts.into_iter().max_by_key(|(target, count)| (*count, *target));
+        let best = counts
+            .into_iter()
+            .max_by_key(|(target, count)| (*count, *target));
         best.map(|(target, _)| target)
     }
 }

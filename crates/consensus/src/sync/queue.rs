@@ -3,7 +3,7 @@
 //! A peer that asks a lot waits behind itself and nobody else. Bounded by
 //! [`REQUESTS_PER_PEER_MAX`](super::REQUESTS_PER_PEER_MAX) for each peer; the network bounds the peers.
 
-use super::{Want, REQUESTS_PER_PEER_MAX};
+use super::{REQUESTS_PER_PEER_MAX, Want};
 use std::collections::{BTreeMap, VecDeque};
 
 /// Requests that wait.

@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, error::Error};
 
 /// One durable state, which does not change while somebody holds it.
 #[derive(Clone, Debug)]
-pub struct Served<L> {
+pub struct ServedState<L> {
     /// Its height.
     pub height: u64,
     /// Its root.
@@ -17,12 +17,12 @@ pub struct Served<L> {
 }
 
 /// Where states come from that are served.
-pub trait Source: Send + 'static {
+pub trait Source: Send + Sync + 'static {
     /// The leaves of one of them.
     type Leaves: LeafScan + Send + Sync + 'static;
 
     /// The newest one, if there is any.
-    fn newest(&self) -> Option<Served<Self::Leaves>>;
+    fn newest(&self) -> Option<ServedState<Self::Leaves>>;
 
     /// The evidence for a height; none while there is not enough of it.
     fn anchor(&self, height: u64) -> impl Future<Output = Option<SyncAnchor>> + Send;
@@ -31,7 +31,7 @@ pub trait Source: Send + 'static {
 /// A state that was taken in part, in an earlier life of the node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unfinished {
-    /// The evidence, as it was given to [`Importer::begin`].
+    /// The evidence that was given to [`Importer::begin`], encoded.
     pub anchor: Bytes,
     /// The manifest.
     pub manifest: Bytes,
@@ -56,7 +56,7 @@ pub trait Importer: Send {
     ///
     /// # Errors
     /// When it cannot be written.
-    fn begin(&mut self, anchor: &Bytes, manifest: &Manifest) -> Result<(), Self::Error>;
+    fn begin(&mut self, anchor: &Anchor, manifest: &Manifest) -> Result<(), Self::Error>;
 
     /// Takes a chunk. Code that it needs and that is not there is needed from now on.
     ///

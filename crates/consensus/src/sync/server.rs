@@ -1,14 +1,14 @@
 //! Gives states to nodes that have none.
 //!
 //! ```text
-//!  prepare   every so often: a newer durable state? ─▶ evidence ─▶ manifest (reads the whole state) ─▶ shelf
+//!  prepare   somebody has asked, and there is a newer state ─▶ evidence ─▶ manifest (reads all of it) ─▶ shelf
 //!  serve     requests ─▶ queue, in turn ─▶ answer, not faster than the limit
 //! ```
-//! Both have a thread of their own: reading a state takes time that consensus must not wait for. A state that
+//! Whoever asks first waits until the state is ready, and nobody reads states that nobody wants. Both have a thread of their own: reading a state takes time that consensus must not wait for. A state that
 //! cannot be read is not offered; whoever was taking it finds another one or another peer.
 
 use super::{
-    Answer, Message, SERVED_BYTES_PER_SECOND, Served, Source, Want, message_bytes_max,
+    Answer, Message, SERVED_BYTES_PER_SECOND, ServedState, Source, Want, message_bytes_max,
     queue::Queue,
     shelf::{Prepared, Shelf},
 };
@@ -18,7 +18,10 @@ use commonware_runtime::{Clock, Handle, IoBuf, Spawner};
 use primitives::{BlockLimits, crypto::PublicKey};
 use state::sync::{CHUNK_BYTES_MAX, Manifest};
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::{Duration, SystemTime},
 };
 
@@ -37,7 +40,7 @@ impl Default for ServerConfig {
     fn default() -> Self {
         Self {
             look_every: Duration::from_secs(1),
-            idle_for: Duration::from_secs(120),
+            idle_for: Duration::from_secs(10 * 60),
             chunk_bytes_max: CHUNK_BYTES_MAX,
         }
     }
@@ -80,59 +83,77 @@ where
             config,
         } = self;
         let shelf = Arc::new(Shelf::new());
+        let wanted = Arc::new(AtomicBool::new(false));
         let serving = Serving {
             shelf: Arc::clone(&shelf),
+            wanted: Arc::clone(&wanted),
             queue: Queue::new(),
             blocker,
             limits,
             next_at: runtime.current(),
         };
         let threads = runtime.child("prepare").dedicated();
-        let preparing = threads.spawn(move |runtime| prepare(runtime, source, shelf, config));
+        let preparing = Preparing {
+            source,
+            shelf,
+            wanted,
+            config,
+        };
+        let preparing = threads.spawn(move |runtime| preparing.run(runtime));
         let threads = runtime.child("serve").dedicated();
         let serving = threads.spawn(move |runtime| serving.run(runtime, sender, receiver));
         [preparing, serving]
     }
 }
 
-/// Puts every newer state on the shelf.
-async fn prepare<E: Clock, S: Source>(
-    runtime: E,
+struct Preparing<S: Source> {
     source: S,
     shelf: Arc<Shelf<S::Leaves>>,
+    /// Whether somebody has asked for an offer since the last look.
+    wanted: Arc<AtomicBool>,
     config: ServerConfig,
-) {
-    loop {
-        runtime.sleep(config.look_every).await;
-        let Some(served) = source.newest() else {
-            continue;
-        };
-        if Some(served.height) <= shelf.newest_height() {
-            continue;
+}
+
+impl<S: Source> Preparing<S> {
+    async fn run(self, runtime: impl Clock) {
+        loop {
+            runtime.sleep(self.config.look_every).await;
+            if !self.wanted.load(Relaxed) {
+                continue;
+            }
+            if let Some(state) = self.newer().await {
+                tracing::info!(height = state.height, "offering the state");
+                let now = runtime.current();
+                self.shelf.put(state, now, self.config.idle_for);
+            }
+            self.wanted.store(false, Relaxed);
         }
-        // Later there may be evidence.
-        let Some(anchor) = source.anchor(served.height).await else {
-            continue;
-        };
-        let Served {
+    }
+
+    /// The newest state, if it is not on the shelf and there is evidence for it.
+    async fn newer(&self) -> Option<Prepared<S::Leaves>> {
+        let ServedState {
             height,
             root,
             leaves,
-        } = served;
-        match Manifest::scan(&leaves, root, config.chunk_bytes_max) {
-            Ok(manifest) => {
-                let (head, order) = anchor.into_parts();
-                let state = Prepared {
-                    height,
-                    head,
-                    order,
-                    manifest,
-                    leaves,
-                };
-                shelf.put(state, runtime.current(), config.idle_for);
-                tracing::info!(height, "offering the state");
+        } = self.source.newest()?;
+        if Some(height) <= self.shelf.newest_height() {
+            return None;
+        }
+        let anchor = self.source.anchor(height).await?;
+        let (head, order) = anchor.into_parts();
+        match Manifest::scan(&leaves, root, self.config.chunk_bytes_max) {
+            Ok(manifest) => Some(Prepared {
+                height,
+                head,
+                order,
+                manifest,
+                leaves,
+            }),
+            Err(fault) => {
+                tracing::error!(height, %fault, "the state cannot be offered");
+                None
             }
-            Err(fault) => tracing::error!(height, %fault, "the state cannot be offered"),
         }
     }
 }
@@ -144,6 +165,7 @@ const fn pause_after(bytes: u64) -> Duration {
 
 struct Serving<L, B> {
     shelf: Arc<Shelf<L>>,
+    wanted: Arc<AtomicBool>,
     queue: Queue<PublicKey>,
     blocker: B,
     limits: BlockLimits,
@@ -214,17 +236,12 @@ where
     }
 
     fn answer(&self, want: &Want, now: SystemTime) -> Answer {
-        let Some(state) = self.shelf.find(want, now) else {
-            return Answer::Gone;
-        };
-        match state.answer(want) {
-            Ok(answer) => answer,
-            Err(fault) => {
-                let height = state.height;
-                tracing::error!(height, %fault, "an offered state cannot be read");
-                self.shelf.drop_state(height);
-                Answer::Gone
-            }
+        if matches!(want, Want::Offer) {
+            self.wanted.store(true, Relaxed);
         }
+        self.shelf.answer(want, now).unwrap_or_else(|fault| {
+            tracing::error!(%fault, "an offered state cannot be read");
+            Answer::Gone
+        })
     }
 }

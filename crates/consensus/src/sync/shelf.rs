@@ -38,13 +38,14 @@ impl<L: LeafScan> Prepared<L> {
     }
 
     /// What is asked for; `Gone` for what no honest client asks for.
-    pub(crate) fn answer(&self, want: &Want) -> Result<Answer, ServeError> {
+    fn answer(&self, want: &Want, older: Vec<B256>) -> Result<Answer, ServeError> {
         let bytes = match want {
             Want::Offer => {
                 return Ok(Answer::Offer {
                     head: Box::new(self.head.clone()),
                     manifest: self.manifest.digest(),
                     manifest_bytes: u32::try_from(self.manifest.bytes().len()).unwrap_or(u32::MAX),
+                    older,
                 });
             }
             Want::Block(digest) => {
@@ -107,11 +108,10 @@ impl<L: LeafScan> Shelf<L> {
     /// Puts the newest state there, and drops those that nobody has asked for since `idle_since`.
     pub(crate) fn put(&self, state: Prepared<L>, now: SystemTime, idle_for: Duration) {
         let mut kept = self.lock();
-        let is_used = |kept: &Kept<L>| {
+        kept.retain(|kept| {
             let idle = now.duration_since(kept.asked_at).unwrap_or_default();
             idle < idle_for
-        };
-        kept.retain(is_used);
+        });
         while kept.len() >= STATES_MAX {
             kept.pop_front();
         }
@@ -121,17 +121,28 @@ impl<L: LeafScan> Shelf<L> {
         });
     }
 
-    /// The newest state that has an answer.
-    pub(crate) fn find(&self, want: &Want, now: SystemTime) -> Option<Arc<Prepared<L>>> {
+    /// The answer to a question; `Gone` where there is none.
+    ///
+    /// # Errors
+    /// When a state cannot be read; it is served no more.
+    pub(crate) fn answer(&self, want: &Want, now: SystemTime) -> Result<Answer, ServeError> {
         let mut kept = self.lock();
-        let mut newest_first = kept.iter_mut().rev();
-        let found = newest_first.find(|kept| kept.state.serves(want))?;
+        let place = kept.iter().rposition(|kept| kept.state.serves(want));
+        let Some(place) = place else {
+            return Ok(Answer::Gone);
+        };
+        let older = kept.range(..place);
+        let older = older.map(|kept| kept.state.manifest.digest()).collect();
+        let Some(found) = kept.get_mut(place) else {
+            return Ok(Answer::Gone);
+        };
         found.asked_at = now;
-        Some(Arc::clone(&found.state))
-    }
-
-    /// Drops a state that cannot be read.
-    pub(crate) fn drop_state(&self, height: u64) {
-        self.lock().retain(|kept| kept.state.height != height);
+        let state = Arc::clone(&found.state);
+        drop(kept);
+        let answer = state.answer(want, older);
+        if answer.is_err() {
+            self.lock().retain(|kept| kept.state.height != state.height);
+        }
+        answer
     }
 }

@@ -166,7 +166,7 @@ impl Rig {
                 body_bytes_max: 1 << 21,
                 validators: 1,
             },
-            genesis: block.clone(),
+            genesis: pipeline::genesis_record(&state, &block),
             store,
             first_height: 1,
         };

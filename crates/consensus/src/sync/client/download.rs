@@ -1,6 +1,6 @@
 //! The chunks and codes of one state, from everybody who has it.
 
-use super::{Client, SyncFault, SyncProgress, Taking, fault};
+use super::{Client, SyncEvent, SyncFault, SyncProgress, Taking, fault};
 use crate::{
     application::unix_ms,
     network::Network,
@@ -44,7 +44,7 @@ where
             offers_at: self.runtime.current(),
             starved_at: None,
         };
-        for peer in self.offers.peers_of(target) {
+        for peer in self.offers.servers_of(target) {
             run.download.add_peer(peer);
         }
         loop {
@@ -112,8 +112,8 @@ where
             }
             (None, answer) => {
                 self.take_offer(peer, id, answer);
-                let offered = self.offers.get(peer).map(super::Offer::target);
-                if offered == Some(run.target) {
+                let offer = self.offers.get(peer);
+                if offer.is_some_and(|offer| offer.serves(run.target)) {
                     run.download.add_peer(peer.clone());
                 }
                 return Ok(());
@@ -140,15 +140,15 @@ where
 
     fn tell(&mut self, run: &Run) {
         let done = run.download.progress();
-        (self.report)(SyncProgress {
+        (self.report)(SyncEvent::Progress(SyncProgress {
             height: run.target.0,
-            peers: self.offers.peers_of(run.target).len(),
+            peers: self.offers.servers_of(run.target).len(),
             pieces: (
                 done.chunks_done.saturating_add(done.codes_done),
                 done.chunks.saturating_add(done.codes),
             ),
             bytes: (done.bytes_done, done.bytes),
-        });
+        }));
     }
 }
 

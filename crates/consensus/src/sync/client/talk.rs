@@ -2,14 +2,14 @@
 //!
 //! Even numbers are questions of which one is open at a time, odd ones those of a download.
 
-use super::{Blamed, Client, SyncFault};
+use super::{Blamed, Client, SyncEvent, SyncFault};
 use crate::{
     network::Network,
     sync::{Answer, Importer, Message, Want},
 };
 use alloy_primitives::Bytes;
 use commonware_codec::{Decode as _, Encode as _};
-use commonware_p2p::{Receiver as _, Recipients, Sender as _};
+use commonware_p2p::{Blocker as _, Receiver as _, Recipients, Sender as _};
 use commonware_runtime::Clock;
 use primitives::crypto::PublicKey;
 use rand_core::CryptoRng;
@@ -96,9 +96,11 @@ where
         self.offers.remove(peer);
         let blocker = &mut self.parts.wires.blocker;
         commonware_p2p::block!(blocker, peer.clone(), "lied about the state");
-        self.blamed.push(Blamed {
+        let blamed = Blamed {
             peer: peer.clone(),
             reason,
-        });
+        };
+        (self.report)(SyncEvent::Blamed(blamed.clone()));
+        self.blamed.push(blamed);
     }
 }
