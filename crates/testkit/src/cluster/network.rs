@@ -57,7 +57,7 @@ pub(crate) async fn wires(
         blocks: link(&control, network::BLOCKS).await,
         results: link(&control, network::RESULTS).await,
         transactions: link(&control, network::TRANSACTIONS).await,
-        sync: (MaybeLying { lie, ..sender }, receiver),
+        sync: (sender.lying(lie), receiver),
         blocker: control,
         peers: links.manager(),
     }

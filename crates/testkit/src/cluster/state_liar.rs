@@ -95,12 +95,16 @@ fn flipped(bytes: &Bytes, place: usize) -> Bytes {
 #[derive(Clone, Debug)]
 pub(crate) struct MaybeLying {
     inner: Sender<PublicKey, Context>,
-    pub(crate) lie: Option<(StateLie, BlockLimits)>,
+    lie: Option<(StateLie, BlockLimits)>,
 }
 
 impl MaybeLying {
     pub(crate) const fn honest(inner: Sender<PublicKey, Context>) -> Self {
         Self { inner, lie: None }
+    }
+
+    pub(crate) fn lying(self, lie: Option<(StateLie, BlockLimits)>) -> Self {
+        Self { lie, ..self }
     }
 }
 
