@@ -159,27 +159,22 @@ impl Import {
         &self.chunks
     }
 
-    /// Which of these codes are durable.
+    /// Hashes of the code that durable accounts have and that is not durable itself.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn has_code(&self, hash: &B256) -> Result<bool, StoreError> {
-        Ok(files::code(&self.runs.view(), hash)?.is_some())
-    }
-
-    /// Calls `each` with the code hash of every account that is durable.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub fn code_hashes(&self, mut each: impl FnMut(B256)) -> Result<(), StoreError> {
+    pub fn missing_codes(&self) -> Result<BTreeSet<B256>, StoreError> {
+        let view = self.runs.view();
         let (first, end) = rows::ACCOUNTS;
-        for row in self.runs.view().range(Family::State, first, Some(end)) {
-            let value = files::decode_account(&row?.1)?;
-            if value.account.has_code() {
-                each(value.account.code_hash);
+        let mut accounts = view.range(Family::State, first, Some(end));
+        let mut missing = BTreeSet::new();
+        while let Some((_, value)) = accounts.next_row()? {
+            let account = files::decode_account(value)?.account;
+            if account.has_code() && files::code(&view, &account.code_hash)?.is_none() {
+                missing.insert(account.code_hash);
             }
         }
-        Ok(())
+        Ok(missing)
     }
 
     /// Makes a chunk durable.
@@ -201,7 +196,7 @@ impl Import {
     ///
     /// # Errors
     /// When they cannot be written; then nothing more is.
-    pub fn put_codes(&mut self, codes: &[Bytes]) -> Result<(), StoreError> {
+    pub fn put_codes(&self, codes: &[Bytes]) -> Result<(), StoreError> {
         let mut batch = self.batch(true);
         let mut hashed: Vec<(B256, &Bytes)> =
             codes.iter().map(|code| (keccak256(code), code)).collect();

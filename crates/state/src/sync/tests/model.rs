@@ -58,14 +58,15 @@ pub(super) fn any_limit() -> impl Strategy<Value = usize> {
 
 /// Keys that share long prefixes.
 pub(super) fn any_keys() -> impl Strategy<Value = Vec<B256>> {
-    let key = (vec(0u8..3, 64), 0usize..64, any::<[u8; 32]>()).prop_map(|(nibbles, shared, rest)| {
-        let mut key = B256::from(rest);
-        for (index, nibble) in nibbles.iter().enumerate().take(shared) {
-            let shift = 4 * (1 - index % 2);
-            key[index / 2] = key[index / 2] & !(0x0f << shift) | (nibble / 2) << shift;
-        }
-        key
-    });
+    let key =
+        (vec(0u8..3, 64), 0usize..64, any::<[u8; 32]>()).prop_map(|(nibbles, shared, rest)| {
+            let mut key = B256::from(rest);
+            for (index, nibble) in nibbles.iter().enumerate().take(shared) {
+                let shift = 4 * (1 - index % 2);
+                key[index / 2] = key[index / 2] & !(0x0f << shift) | (nibble / 2) << shift;
+            }
+            key
+        });
     vec(key, 1..150)
 }
 
@@ -153,7 +154,7 @@ impl TestState {
     pub(super) fn root(&self) -> B256 {
         let changes = self.accounts.iter();
         let changes = changes.map(|(key, (leaf, slots))| change(*key, leaf.account, slots));
-        *SparseTrie::root_of(&Changes::new(changes.collect()))
+        *SparseTrie::of(&Changes::new(changes.collect())).root()
     }
 
     /// Takes what was downloaded.
