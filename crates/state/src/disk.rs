@@ -1,217 +1,140 @@
-//! A disk in memory, for the deterministic simulator and for crash tests.
-//!
-//! The bytes outlive the store that wrote them; a clone is the same disk. What was written since
-//! the last sync can be lost, all of it or any part, as in a power failure:
+//! The few operations on files that the store needs, on a real directory or in memory.
 //!
 //! ```text
-//!   write, write, sync, write, write ──▶ crash ──▶ as after the sync (or any subset of the rest)
+//!   create ─▶ append… ─▶ sync ─┐
+//!                              ├─▶ sync_directory: the names are durable too
+//!   rename, delete ────────────┘
 //! ```
 //!
-//! A crash also cuts off whoever still holds the disk open, so a store that died in the simulation
-//! can't write to its successor's file. Limit: it all lives in memory.
+//! Files are written once, from front to back, and read at any place. Names and contents become
+//! durable apart from each other: [`File::sync`] for a file's bytes, [`Disk::sync_directory`] for
+//! all names. Until then a crash may lose any of them and keep the others. A file that is open stays
+//! readable when its name is gone.
+//!
+//! Limit: one directory without folders in it; one user at a time, until the [`Disk`] is dropped.
 
-use redb::StorageBackend;
-use std::fmt::{Debug, Formatter};
+mod directory;
+pub(crate) mod memory;
+mod sectors;
+
+pub use sectors::MemoryDisk;
+
+use directory::Directory;
+use memory::{MemoryFile, Mount};
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::path::Path;
 
-/// Length of what the key-value store begins a file with.
-const MARK_BYTES: usize = 9;
-
-/// A disk in memory that can fail and crash.
-#[derive(Clone, Default)]
-pub struct MemoryDisk {
-    sectors: Arc<Mutex<Sectors>>,
-}
-
-#[derive(Default)]
-struct Sectors {
-    bytes: Vec<u8>,
-    /// Changes since the last sync, oldest first.
-    unsynced: Vec<Change>,
-    /// Number of crashes so far; a handle from before the last one is dead.
-    incarnation: u64,
-    in_use: bool,
-    /// How many more changes and syncs succeed; `None` for all.
-    lifetime: Option<u64>,
-}
-
-/// What the bytes from `offset` on were, and what they became.
-struct Change {
-    offset: usize,
-    old: Vec<u8>,
-    new: Vec<u8>,
-    /// Whether the change was one of the length: then `old` or `new` reaches to the end.
-    resized: bool,
-}
-
-impl MemoryDisk {
-    /// An empty disk.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Loses all that was not synced, and cuts off the store that has the disk open.
-    pub fn crash(&self) {
-        self.crash_keeping(|_| false);
-    }
-
-    /// Like [`MemoryDisk::crash`], but the unsynced changes for which `keep` says so had reached
-    /// the disk. They are counted from 0, oldest first.
-    pub fn crash_keeping(&self, mut keep: impl FnMut(usize) -> bool) {
-        let mut sectors = self.lock();
-        let unsynced = std::mem::take(&mut sectors.unsynced);
-        for change in unsynced.iter().rev() {
-            put(&mut sectors.bytes, change, &change.old);
-        }
-        for (index, change) in unsynced.iter().enumerate() {
-            if keep(index) {
-                put(&mut sectors.bytes, change, &change.new);
-            }
-        }
-        sectors.incarnation += 1;
-        sectors.in_use = false;
-        sectors.lifetime = None;
-    }
-
-    /// Lets `operations` more changes and syncs succeed; from then on they fail until a crash.
-    pub fn fail_after(&self, operations: u64) {
-        self.lock().lifetime = Some(operations);
-    }
-
-    /// A backend for the key-value store; `None` while another has the disk open.
-    pub(crate) fn attach(&self) -> Option<Attached> {
-        let mut sectors = self.lock();
-        let free = !std::mem::replace(&mut sectors.in_use, true);
-        // The key-value store marks a new file last: without the mark there is nothing in it.
-        if free && sectors.bytes.iter().take(MARK_BYTES).all(|byte| *byte == 0) {
-            sectors.bytes.clear();
-            sectors.unsynced.clear();
-        }
-        free.then(|| Attached {
-            disk: self.clone(),
-            incarnation: sectors.incarnation,
-        })
-    }
-
-    /// Changes what is on the disk behind everybody's back.
-    #[cfg(test)]
-    pub(crate) fn tamper<T>(&self, change: impl FnOnce(&mut Vec<u8>) -> T) -> T {
-        change(&mut self.lock().bytes)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Sectors> {
-        let sectors = self.sectors.lock();
-        sectors.expect("nothing panics while it holds the disk")
-    }
-}
-
-impl Debug for MemoryDisk {
-    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
-        write!(f, "MemoryDisk({} bytes)", self.lock().bytes.len())
-    }
-}
-
-/// An open disk, until the next crash.
+/// A flat folder of files, in use by its holder alone.
 #[derive(Debug)]
-pub(crate) struct Attached {
-    disk: MemoryDisk,
-    incarnation: u64,
+pub(crate) enum Disk {
+    /// A directory of the file system.
+    Directory(Directory),
+    /// A disk in memory.
+    Memory(Mount),
 }
 
-impl Attached {
-    fn lock(&self) -> io::Result<MutexGuard<'_, Sectors>> {
-        let sectors = self.disk.lock();
-        if sectors.incarnation == self.incarnation {
-            Ok(sectors)
-        } else {
-            Err(io::Error::other("the disk crashed"))
+/// A file, open for reading, and for appending if it was created by the holder.
+#[derive(Debug)]
+pub(crate) enum File {
+    /// A file of the file system.
+    Real(std::fs::File),
+    /// A file of a disk in memory.
+    Memory(MemoryFile),
+}
+
+impl Disk {
+    /// A directory, made if missing, for this user only. `WouldBlock` while another holds it.
+    pub(crate) fn directory(path: &Path) -> io::Result<Self> {
+        Directory::open(path).map(Self::Directory)
+    }
+
+    /// A disk in memory. `WouldBlock` while another holds it.
+    pub(crate) fn memory(disk: &memory::MemoryDisk) -> io::Result<Self> {
+        disk.mount().map(Self::Memory)
+    }
+
+    /// Makes an empty file, in place of one of this name.
+    pub(crate) fn create(&self, name: &str) -> io::Result<File> {
+        match self {
+            Self::Directory(directory) => directory.create(name).map(File::Real),
+            Self::Memory(mount) => mount.create(name).map(File::Memory),
         }
     }
 
-    fn lock_for_change(&self) -> io::Result<MutexGuard<'_, Sectors>> {
-        let mut sectors = self.lock()?;
-        if let Some(left) = &mut sectors.lifetime {
-            *left = left
-                .checked_sub(1)
-                .ok_or_else(|| io::Error::other("the disk failed"))?;
+    /// Opens a file for reading.
+    pub(crate) fn open(&self, name: &str) -> io::Result<File> {
+        match self {
+            Self::Directory(directory) => directory.open_file(name).map(File::Real),
+            Self::Memory(mount) => mount.open(name).map(File::Memory),
         }
-        Ok(sectors)
+    }
+
+    /// Renames a file; one that has the new name already is replaced.
+    pub(crate) fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        match self {
+            Self::Directory(directory) => directory.rename(from, to),
+            Self::Memory(mount) => mount.rename(from, to),
+        }
+    }
+
+    /// Takes away a file's name. Whoever has it open goes on reading it.
+    pub(crate) fn delete(&self, name: &str) -> io::Result<()> {
+        match self {
+            Self::Directory(directory) => directory.delete(name),
+            Self::Memory(mount) => mount.delete(name),
+        }
+    }
+
+    /// The names of all files, sorted.
+    pub(crate) fn list(&self) -> io::Result<Vec<String>> {
+        match self {
+            Self::Directory(directory) => directory.list(),
+            Self::Memory(mount) => mount.list(),
+        }
+    }
+
+    /// Makes all names durable: what was created, renamed and deleted.
+    pub(crate) fn sync_directory(&self) -> io::Result<()> {
+        match self {
+            Self::Directory(directory) => directory.sync(),
+            Self::Memory(mount) => mount.sync_directory(),
+        }
     }
 }
 
-impl StorageBackend for Attached {
-    fn len(&self) -> io::Result<u64> {
-        u64::try_from(self.lock()?.bytes.len()).map_err(io::Error::other)
+impl File {
+    /// Adds bytes at the end.
+    pub(crate) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Real(file) => io::Write::write_all(file, bytes),
+            Self::Memory(file) => file.append(bytes),
+        }
     }
 
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        let sectors = self.lock()?;
-        let start = position(offset)?;
-        let bytes = sectors.bytes.get(start..start + out.len());
-        out.copy_from_slice(bytes.ok_or_else(past_end)?);
-        Ok(())
+    /// Makes the bytes durable, not the name.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        match self {
+            Self::Real(file) => file.sync_data(),
+            Self::Memory(file) => file.sync(),
+        }
     }
 
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        let mut sectors = self.lock_for_change()?;
-        let len = position(len)?;
-        let offset = len.min(sectors.bytes.len());
-        let change = Change {
-            offset,
-            old: sectors.bytes[offset..].to_vec(),
-            new: vec![0; len - offset],
-            resized: true,
-        };
-        sectors.bytes.resize(len, 0);
-        sectors.unsynced.push(change);
-        Ok(())
+    /// Length in bytes.
+    pub(crate) fn len(&self) -> io::Result<u64> {
+        match self {
+            Self::Real(file) => Ok(file.metadata()?.len()),
+            Self::Memory(file) => file.len(),
+        }
     }
 
-    fn sync_data(&self) -> io::Result<()> {
-        self.lock_for_change()?.unsynced.clear();
-        Ok(())
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        let mut sectors = self.lock_for_change()?;
-        let offset = position(offset)?;
-        let target = sectors.bytes.get_mut(offset..offset + data.len());
-        let target = target.ok_or_else(past_end)?;
-        let change = Change {
-            offset,
-            old: target.to_vec(),
-            new: data.to_vec(),
-            resized: false,
-        };
-        target.copy_from_slice(data);
-        sectors.unsynced.push(change);
-        Ok(())
-    }
-
-    fn close(&self) -> io::Result<()> {
-        self.lock()?.in_use = false;
-        Ok(())
+    /// Fills the buffer with the bytes from `offset` on; `UnexpectedEof` if there are too few.
+    pub(crate) fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        match self {
+            Self::Real(file) => std::os::unix::fs::FileExt::read_exact_at(file, buffer, offset),
+            Self::Memory(file) => file.read_at(offset, buffer),
+        }
     }
 }
 
-/// Puts `new` where another version of the same bytes was. A write past the end, because the resize
-/// before it was lost, is lost too.
-fn put(bytes: &mut Vec<u8>, change: &Change, new: &[u8]) {
-    if change.resized {
-        bytes.resize(change.offset, 0);
-        bytes.extend_from_slice(new);
-        return;
-    }
-    let start = change.offset.min(bytes.len());
-    let end = (change.offset + new.len()).min(bytes.len());
-    bytes[start..end].copy_from_slice(&new[..end - start]);
-}
-
-fn position(offset: u64) -> io::Result<usize> {
-    usize::try_from(offset).map_err(io::Error::other)
-}
-
-fn past_end() -> io::Error {
-    io::Error::new(io::ErrorKind::UnexpectedEof, "past the end of the disk")
-}
+#[cfg(test)]
+mod tests;
