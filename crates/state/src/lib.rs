@@ -1,12 +1,15 @@
 #![doc = include_str!("../README.md")]
 
 mod diff;
+#[cfg_attr(not(test), expect(dead_code, reason = "the store does not use it yet"))]
 mod disk;
 mod genesis;
 mod memory;
 mod reader;
 mod record;
 mod root;
+#[cfg_attr(not(test), expect(dead_code, reason = "the store does not use it yet"))]
+mod runs;
 mod snapshot;
 pub mod sparse;
 mod store;
