@@ -1,6 +1,7 @@
 //! The trie against three others: alloy-trie's builder and verifier, the persistent trie of this crate
 //! and the published vectors.
 
+mod hostile;
 mod model;
 mod partial;
 mod state;
