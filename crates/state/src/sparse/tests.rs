@@ -4,6 +4,7 @@
 mod hostile;
 mod model;
 mod partial;
+mod published;
 mod state;
 
 use super::changes::{AccountChange, Changes};
