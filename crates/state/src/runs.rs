@@ -37,15 +37,10 @@ mod shared;
 mod view;
 mod writer;
 
-pub(crate) use error::RunsError;
+pub(crate) use error::{RowsError, RunsError};
 pub(crate) use policy::Policy;
-pub(crate) use rows::Batch;
+pub(crate) use rows::{Batch, Family, Heights, Rows};
 pub(crate) use view::View;
-#[cfg(test)]
-pub(crate) use {
-    error::RowsError,
-    rows::{Family, Heights, Rows},
-};
 
 use crate::disk::Disk;
 use shared::Shared;

@@ -24,7 +24,7 @@ const SECTOR_BYTES: usize = if cfg!(test) { 64 } else { 512 };
 
 /// A disk in memory that can fail and crash.
 #[derive(Clone, Default)]
-pub(crate) struct MemoryDisk {
+pub struct MemoryDisk {
     platter: Arc<Mutex<Platter>>,
 }
 
@@ -67,18 +67,18 @@ enum Change {
 
 impl MemoryDisk {
     /// An empty disk.
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         Self::default()
     }
 
     /// Loses all that was not synced, and cuts off the store that has the disk open.
-    pub(crate) fn crash(&self) {
+    pub fn crash(&self) {
         self.crash_keeping(|_| false);
     }
 
     /// Like [`MemoryDisk::crash`], but the unsynced changes for which `keep` says so had reached
     /// the disk. They are counted from 0, oldest first.
-    pub(crate) fn crash_keeping(&self, mut keep: impl FnMut(usize) -> bool) {
+    pub fn crash_keeping(&self, mut keep: impl FnMut(usize) -> bool) {
         let mut platter = self.lock();
         let unsynced = std::mem::take(&mut platter.unsynced);
         let written: Vec<Vec<u8>> = unsynced.iter().map(Change::bytes).collect();
@@ -100,7 +100,7 @@ impl MemoryDisk {
     }
 
     /// Lets `operations` more changes and syncs succeed; from then on they fail until a crash.
-    pub(crate) fn fail_after(&self, operations: u64) {
+    pub fn fail_after(&self, operations: u64) {
         self.lock().lifetime = Some(operations);
     }
 

@@ -223,36 +223,27 @@ impl Import {
         if self.chunks.len() != manifest.chunks().len() {
             return Err(StoreError::Importing);
         }
-        let ImportTarget { height, .. } = self.target;
+        let ImportTarget { height, root, .. } = self.target;
         let mut batch = self.batch(false);
         batch.set_history(Heights {
             low: height,
             high: height,
         });
-        self.put_rest(&mut batch, manifest, (&record, ancestors))
+        self.put_rest(&mut batch, manifest)
+            .and_then(|()| put_blocks(&mut batch, &record, ancestors, &root))
+            .and_then(|()| self.delete_progress(batch.rows(Family::Index)))
             .map_err(RunsError::from)?;
         Ok(self.runs.commit(&batch)?)
     }
 
-    fn put_rest(
-        &self,
-        batch: &mut Batch,
-        manifest: &Manifest,
-        (record, ancestors): (&BlockRecord, &[(u64, B256)]),
-    ) -> Result<(), RowsError> {
+    /// Puts the accounts that are in no chunk.
+    fn put_rest(&self, batch: &mut Batch, manifest: &Manifest) -> Result<(), RowsError> {
         let state = batch.rows(Family::State);
-        for leaf in manifest.accounts() {
-            put_account(state, leaf)?;
-        }
-        let blocks = batch.rows(Family::Blocks);
-        let mut ancestors = ancestors.to_vec();
-        ancestors.sort_unstable();
-        for (height, hash) in ancestors {
-            batch::put_hash(blocks, height, hash)?;
-        }
-        batch::put_record(blocks, record, &self.target.root)?;
-        let index = batch.rows(Family::Index);
-        batch::put_index(index, &[(record, &BTreeMap::new())])?;
+        let mut accounts = manifest.accounts().iter();
+        accounts.try_for_each(|leaf| put_account(state, leaf))
+    }
+
+    fn delete_progress(&self, index: &mut Rows) -> Result<(), RowsError> {
         index.delete(&[rows::IMPORT_MANIFEST])?;
         index.delete(&[rows::IMPORT_EVIDENCE])?;
         let mut chunks = self.chunks.iter();
@@ -269,6 +260,23 @@ impl Import {
         };
         Batch::new(marker.encode())
     }
+}
+
+/// Puts the block at the target's height, and the hashes of older ones.
+fn put_blocks(
+    batch: &mut Batch,
+    record: &BlockRecord,
+    ancestors: &[(u64, B256)],
+    root: &B256,
+) -> Result<(), RowsError> {
+    let blocks = batch.rows(Family::Blocks);
+    let mut ancestors = ancestors.to_vec();
+    ancestors.sort_unstable();
+    for (height, hash) in ancestors {
+        batch::put_hash(blocks, height, hash)?;
+    }
+    batch::put_record(blocks, record, root)?;
+    batch::put_index(batch.rows(Family::Index), &[(record, &BTreeMap::new())])
 }
 
 fn put_chunk(state: &mut Rows, chunk: &CheckedChunk) -> Result<(), RowsError> {
