@@ -256,3 +256,34 @@ def scaling_lines(curves, words, foot):
     entries = [(lambda x, y: line("one", x - 7, y, x + 7, y), words["ideal"])]
     chart = {**words, "foot": foot, "legend": entries, "drawing": "".join(parts)}
     return page(bottom + 50 + FOOT, chart)
+
+
+def panels_over_time(panels, words, foot):
+    """Panels above each other over the same seconds. A panel has a `unit`, a name and `curves`; a curve a name and
+    `points`, pairs of seconds and values."""
+    high, gap, top = 150, 46, TOP + 14
+    seconds = max(second for panel in panels for curve in panel["curves"] for second, _ in curve["points"])
+    across = Axis(seconds, LEFT, WIDTH - RIGHT)
+    names, parts = [], []
+    for panel in panels:
+        bottom = top + high
+        up = Axis(max(value for curve in panel["curves"] for _, value in curve["points"]) * 1.08, bottom, top)
+        parts += [text(LEFT, top - 8, panel["name"], "strong"), grid_along(up, panel["unit"])]
+        for curve in panel["curves"]:
+            if curve["name"] not in names:
+                names.append(curve["name"])
+            number = names.index(curve["name"])
+            shape = " ".join(f"{across.at(second):.1f},{up.at(value):.1f}" for second, value in curve["points"])
+            kind, dash = "abcde"[number % 5], DASHES[number % len(DASHES)]
+            parts.append(f'<polyline class="line {kind}" stroke-dasharray="{dash}" points="{shape}"/>\n')
+        top = bottom + gap
+    for value in across.ticks():
+        parts.append(text(across.at(value), top - gap + 18, short(value) + " s", "", "middle"))
+
+    def stroke(number):
+        kind, dash = "abcde"[number % 5], DASHES[number % len(DASHES)]
+        return lambda x, y: line(f"line {kind}", x - 8, y, x + 8, y, f' stroke-dasharray="{dash}"')
+
+    entries = [(stroke(number), name) for number, name in enumerate(names)]
+    chart = {**words, "foot": foot, "legend": entries, "drawing": "".join(parts)}
+    return page(top - gap + 30 + FOOT, chart)

@@ -46,6 +46,7 @@ impl Flusher {
                 let now = runtime.current();
                 let elapsed = now.duration_since(started).unwrap_or_default();
                 metrics.flushed(height, height.saturating_sub(before), elapsed);
+                metrics.used(chain.shared.store.usage());
                 chain.durable(height, now);
                 reached.send_replace(height);
             }

@@ -10,6 +10,7 @@ use commonware_runtime::{
 };
 use executor::Way;
 use primitives::Heads;
+use state::StoreUsage;
 use std::time::Duration;
 
 const FLUSH_BLOCKS: [f64; 8] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0];
@@ -130,6 +131,8 @@ pub(crate) struct FlushMetrics {
     durable_height: Gauge,
     flush_seconds: Histogram,
     flush_blocks: Histogram,
+    disk_bytes: Gauge,
+    files: Gauge,
 }
 
 impl FlushMetrics {
@@ -146,7 +149,14 @@ impl FlushMetrics {
                 "Blocks made durable at once",
                 FLUSH_BLOCKS,
             ),
+            disk_bytes: runtime.gauge("state_disk_bytes", "Bytes of the state's files"),
+            files: runtime.gauge("state_files", "Files of the state"),
         }
+    }
+
+    pub(crate) fn used(&self, usage: StoreUsage) {
+        set(&self.disk_bytes, usage.disk_bytes);
+        set(&self.files, usage.files as u64);
     }
 
     pub(crate) fn flushed(&self, height: u64, blocks: u64, elapsed: Duration) {

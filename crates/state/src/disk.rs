@@ -42,13 +42,13 @@ pub(crate) enum File {
 }
 
 impl Disk {
-    /// A directory, made if missing, for this user only. `None` while another holds it.
-    pub(crate) fn directory(path: &Path) -> io::Result<Option<Self>> {
-        Ok(Directory::open(path)?.map(Self::Directory))
+    /// A directory, made if missing, for this user only. `WouldBlock` while another holds it.
+    pub(crate) fn directory(path: &Path) -> io::Result<Self> {
+        Directory::open(path).map(Self::Directory)
     }
 
-    /// A disk in memory. `None` while another holds it.
-    pub(crate) fn memory(disk: &memory::MemoryDisk) -> Option<Self> {
+    /// A disk in memory. `WouldBlock` while another holds it.
+    pub(crate) fn memory(disk: &memory::MemoryDisk) -> io::Result<Self> {
         disk.mount().map(Self::Memory)
     }
 

@@ -27,6 +27,6 @@ pub use root::StateRoot;
 pub use snapshot::{AccountProof, ProofError, Snapshot, StorageProof};
 pub use store::{
     Corruption, EmptyStore, Import, ImportState, ImportTarget, Location, Served, Store,
-    StoreConfig, StoreError, UnknownHeight,
+    StoreConfig, StoreError, StoreUsage, UnknownHeight,
 };
 pub use view::account_view;

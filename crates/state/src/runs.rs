@@ -40,7 +40,7 @@ mod writer;
 pub(crate) use error::{RowsError, RunsError};
 pub(crate) use policy::Policy;
 pub(crate) use rows::{Batch, Family, Heights, Rows};
-pub(crate) use view::{HistoryRow, HistoryRows, Range, View};
+pub(crate) use view::View;
 
 use crate::disk::Disk;
 use shared::Shared;

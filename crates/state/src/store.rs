@@ -32,6 +32,7 @@
 mod back;
 mod batch;
 mod chain;
+mod config;
 mod error;
 pub(crate) mod files;
 mod import;
@@ -41,17 +42,17 @@ mod resident;
 pub(crate) mod rows;
 mod served;
 
+pub use config::{Location, StoreConfig, StoreUsage};
 pub use error::{Corruption, StoreError, UnknownHeight};
 pub use import::{EmptyStore, Import, ImportState, ImportTarget};
 pub use served::Served;
 
 use crate::diff::StateDiff;
-use crate::disk::MemoryDisk;
 use crate::genesis::GenesisState;
 use crate::reader::ReadFault;
 use crate::record::{BlockRecord, TransactionLocation};
 use crate::root::StateRoot;
-use crate::runs::{Runs, RunsError, View};
+use crate::runs::{Family, Runs, RunsError, View};
 use crate::snapshot::{AccountProof, ProofError, Snapshot, StateAt};
 use crate::sparse::witness::{Touched, Witness};
 use crate::sparse::{Changes, Lanes, Missing, SparseTrie};
@@ -64,54 +65,12 @@ use resident::TrieAt;
 use std::collections::BTreeMap;
 use std::fmt::{Debug, Formatter};
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// A handle on the store; a clone is the same store.
 #[derive(Clone)]
 pub struct Store {
     inner: Arc<Inner>,
-}
-
-/// Where the store keeps its files.
-#[derive(Clone, Debug)]
-pub enum Location {
-    /// In `state` in this directory, which is created if missing, for this user only.
-    Directory(PathBuf),
-    /// A disk in memory.
-    Memory(MemoryDisk),
-}
-
-/// The store's limits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StoreConfig {
-    /// How many heights below the newest can be read from memory.
-    pub memory_blocks: u64,
-    /// How many heights below the flushed one can be read from the files; `None` for all.
-    pub history_blocks: Option<u64>,
-    /// The state at multiples of so many heights is offered to nodes that join; 0 for none.
-    pub served_blocks: u64,
-    /// Threads that commit one block; with one, the caller's own.
-    pub commit_workers: NonZeroUsize,
-    /// Bytes of the trie in memory at most, but for what was written since the last flush; `None` for all.
-    pub trie_bytes_max: Option<usize>,
-}
-
-impl StoreConfig {
-    /// Heights below the flushed one that can be read from the files unless told otherwise.
-    pub const HISTORY_BLOCKS: u64 = 10_000;
-}
-
-impl Default for StoreConfig {
-    fn default() -> Self {
-        Self {
-            memory_blocks: 256,
-            history_blocks: Some(Self::HISTORY_BLOCKS),
-            served_blocks: 0,
-            commit_workers: NonZeroUsize::MIN,
-            trie_bytes_max: None,
-        }
-    }
 }
 
 pub(crate) struct Inner {
@@ -220,6 +179,16 @@ impl Store {
     pub fn served(&self) -> Option<Served> {
         let served = self.inner.served.read();
         served.expect("nothing panics while it writes it").clone()
+    }
+
+    /// What the files take.
+    pub fn usage(&self) -> StoreUsage {
+        let ((), view) = self.inner.look(|_| ());
+        StoreUsage {
+            disk_bytes: view.disk_bytes(),
+            index_bytes: view.memory_bytes(),
+            files: Family::ALL.iter().map(|family| view.runs(*family)).sum(),
+        }
     }
 
     /// The height the files are at.

@@ -2,7 +2,7 @@
 //!
 //! Permissions: the directory and its files are for this user only.
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -19,18 +19,15 @@ pub(crate) struct Directory {
 }
 
 impl Directory {
-    /// Makes the directory if missing and locks it; `None` while another holds it.
-    pub(super) fn open(path: &Path) -> io::Result<Option<Self>> {
+    /// Makes the directory if missing and locks it; `WouldBlock` while another holds it.
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
         DirBuilder::new().recursive(true).mode(0o700).create(path)?;
         let lock = writable(false).open(path.join(LOCK))?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Some(Self {
-                path: path.to_owned(),
-                _lock: lock,
-            })),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(error),
-        }
+        lock.try_lock()?;
+        Ok(Self {
+            path: path.to_owned(),
+            _lock: lock,
+        })
     }
 
     pub(super) fn create(&self, name: &str) -> io::Result<File> {

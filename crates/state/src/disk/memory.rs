@@ -130,11 +130,13 @@ impl MemoryDisk {
         answer
     }
 
-    /// The disk for its only user; `None` while it has one.
-    pub(super) fn mount(&self) -> Option<Mount> {
+    /// The disk for its only user; `WouldBlock` while it has one.
+    pub(super) fn mount(&self) -> io::Result<Mount> {
         let mut platter = self.lock();
-        let free = !std::mem::replace(&mut platter.in_use, true);
-        free.then(|| Mount {
+        if std::mem::replace(&mut platter.in_use, true) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        Ok(Mount {
             disk: self.clone(),
             incarnation: platter.incarnation,
         })

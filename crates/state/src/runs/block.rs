@@ -102,15 +102,23 @@ fn put_varint(bytes: &mut Vec<u8>, mut number: u32) {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Place {
     /// Where the next row begins.
-    pub(super) next: usize,
+    next: usize,
     /// Where the rows end.
-    pub(super) end: usize,
+    end: usize,
     pub(super) key: Vec<u8>,
     /// Where the row's value is in the block; `None` if it is deleted.
     pub(super) value: Option<Range<usize>>,
 }
 
 impl Place {
+    /// In no block yet, but not after a key.
+    pub(super) fn before(key: Vec<u8>) -> Self {
+        Self {
+            key,
+            ..Self::default()
+        }
+    }
+
     /// Goes before the first row of a block.
     pub(super) fn enter(&mut self, block: &[u8]) -> Result<(), Malformed> {
         let (end, _) = parts(block)?;
@@ -168,8 +176,10 @@ impl Place {
     }
 }
 
+type Parts<'a> = (usize, &'a [[u8; 4]]);
+
 /// Where the rows of a block end, and its restarts, of which there is one at least.
-fn parts(block: &[u8]) -> Result<(usize, &[[u8; 4]]), Malformed> {
+fn parts(block: &[u8]) -> Result<Parts<'_>, Malformed> {
     let (rest, count) = block.split_last_chunk::<TRAILER_BYTES>().ok_or(Malformed)?;
     let count = narrow(u32::from_le_bytes(*count).into());
     let bytes = count.checked_mul(4).filter(|bytes| *bytes > 0);
@@ -184,8 +194,10 @@ struct Row {
     end: usize,
 }
 
+type Read<'a, T> = Result<(T, &'a [u8]), Malformed>;
+
 /// The row that begins at `start`, and the bytes of its key that it does not share.
-fn read_row(rows: &[u8], start: usize) -> Result<(Row, &[u8]), Malformed> {
+fn read_row(rows: &[u8], start: usize) -> Read<'_, Row> {
     let bytes = rows.get(start..).ok_or(Malformed)?;
     let (&[shared, further], after) = bytes.split_first_chunk().ok_or(Malformed)?;
     let (tag, after) = read_varint(after)?;
@@ -206,7 +218,8 @@ fn read_row(rows: &[u8], start: usize) -> Result<(Row, &[u8]), Malformed> {
     Ok((row, key))
 }
 
-fn read_varint(bytes: &[u8]) -> Result<(usize, &[u8]), Malformed> {
+/// A number, and the bytes after it.
+fn read_varint(bytes: &[u8]) -> Read<'_, usize> {
     let mut number = 0;
     for (place, byte) in bytes.iter().enumerate().take(5) {
         number |= usize::from(byte & 0x7f) << (7 * place);
@@ -227,7 +240,7 @@ mod tests {
         let row = |number: u32| {
             let key = [b"account/", &number.to_be_bytes()[..]].concat();
             let value = vec![7; usize::try_from(number % 300).expect("small")];
-            (key, (number % 5 != 0).then_some(value))
+            (key, (!number.is_multiple_of(5)).then_some(value))
         };
         (0..count).map(|number| row(number * 2)).collect()
     }
@@ -283,17 +296,19 @@ mod tests {
     fn nonsense_is_an_error_and_no_panic() {
         let block = build(&some_rows(40));
         let mut place = Place::default();
+        let mut results = Vec::new();
         for at in 0..block.len() {
             for flip in [1, 0x80, 0xff] {
                 let mut damaged = block.clone();
                 damaged[at] ^= flip;
-                drop(walk(&damaged));
-                drop(place.seek(&damaged, Order::Bytes, b"account/\0\0\0\x20"));
-                drop(place.seek(&damaged, Order::KeyThenHeight, b""));
+                let found = place.seek(&damaged, Order::Bytes, b"account/\0\0\0\x20");
+                let other = place.seek(&damaged, Order::KeyThenHeight, b"");
+                results.push((walk(&damaged).map(|_| true), found, other));
             }
-            drop(walk(&block[..at]));
-            drop(place.seek(&block[..at], Order::Bytes, b"b"));
+            let found = place.seek(&block[..at], Order::Bytes, b"b");
+            results.push((walk(&block[..at]).map(|_| true), found, found));
         }
+        assert!(results.iter().any(|(walk, ..)| walk.is_err()));
         assert_eq!(walk(&[]), Err(Malformed));
         assert_eq!(walk(&[0; 4]), Err(Malformed));
     }

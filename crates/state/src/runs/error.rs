@@ -98,6 +98,7 @@ impl From<io::Error> for RunsError {
     fn from(error: io::Error) -> Self {
         match error.kind() {
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Self::Full,
+            ErrorKind::WouldBlock => Self::Locked,
             _ => Self::Disk(error),
         }
     }

@@ -5,7 +5,7 @@ use super::codec::wide;
 use super::error::RunsError;
 use super::merged::{Merged, READ_BYTES_MAX};
 use super::policy::heights;
-use super::rows::Family;
+use super::rows::{Family, Rows};
 use super::run::{Run, RunEntry, file_name};
 use super::writer::RunWriter;
 use crate::disk::Disk;
@@ -117,7 +117,7 @@ pub(super) fn write(
     disk: &Disk,
     config: &Config,
     id: u64,
-    rows: &super::Rows,
+    rows: &Rows,
 ) -> Result<RunWriter, RunsError> {
     let family = rows.family();
     let mut writer = create(disk, config, (id, family), wide(rows.len()))?;

@@ -12,7 +12,7 @@
 use super::block::{Malformed, Place};
 use super::codec::narrow;
 use super::error::RunsError;
-use super::rows::Order;
+use super::rows::{Order, Row};
 use super::run::Run;
 use std::cmp::Ordering;
 use std::ops::Range;
@@ -21,15 +21,10 @@ use std::sync::Arc;
 /// Bytes read at once by a long walk.
 pub(super) const READ_BYTES_MAX: u64 = 256 << 10;
 
-/// A row: the key, and the value or none if it is deleted.
-pub(super) type Row<'a> = (&'a [u8], Option<&'a [u8]>);
-
 /// A place in a run.
 #[derive(Debug)]
 struct Cursor {
     run: Arc<Run>,
-    /// A greater one is of a newer run.
-    age: usize,
     /// Whether the place is at a row; if not, its key is one that no row to come is before.
     started: bool,
     place: Place,
@@ -45,17 +40,13 @@ struct Cursor {
 }
 
 impl Cursor {
-    fn new(run: Arc<Run>, age: usize, from: &[u8], ahead_bytes: u64) -> Self {
+    fn new(run: Arc<Run>, from: &[u8], ahead_bytes: u64) -> Self {
         let first = run.first();
         let before = run.order().compare(first, from).is_lt();
         let key = if before { from } else { first }.to_vec();
         Self {
-            age,
             started: false,
-            place: Place {
-                key,
-                ..Place::default()
-            },
+            place: Place::before(key),
             block: 0,
             block_range: 0..0,
             window: Vec::new(),
@@ -134,10 +125,20 @@ impl Cursor {
 #[derive(Debug)]
 pub(super) struct Merged {
     order: Order,
+    /// From the oldest run's to the newest one's.
+    cursors: Vec<Cursor>,
     /// Those that have rows left, by their next key; of the same key, the newest first.
-    cursors: Vec<Box<Cursor>>,
+    turns: Vec<Turn>,
     /// Whether the first cursor's row is one that was gone to.
     seen: bool,
+}
+
+/// A cursor that has rows left.
+#[derive(Clone, Copy, Debug)]
+struct Turn {
+    /// Of the cursor's key; most comparisons need no more.
+    prefix: u64,
+    cursor: usize,
 }
 
 impl Merged {
@@ -148,30 +149,34 @@ impl Merged {
         from: &[u8],
         ahead_bytes: u64,
     ) -> Self {
-        let cursor = |(age, run): (usize, &Arc<Run>)| {
-            let rest = order.compare(run.last(), from).is_ge();
-            rest.then(|| Box::new(Cursor::new(Arc::clone(run), age, from, ahead_bytes)))
-        };
-        let cursors = runs.into_iter().enumerate().filter_map(cursor).collect();
+        let runs = runs.into_iter();
+        let runs = runs.filter(|run| order.compare(run.last(), from).is_ge());
+        let cursors = runs.map(|run| Cursor::new(Arc::clone(run), from, ahead_bytes));
         let mut merged = Self {
             order,
-            cursors,
+            cursors: cursors.collect(),
+            turns: Vec::new(),
             seen: false,
         };
-        merged.cursors.sort_by(|a, b| compare(order, a, b));
+        let mut turns: Vec<_> = (0..merged.cursors.len())
+            .map(|cursor| merged.turn(cursor))
+            .collect();
+        turns.sort_by(|a, b| merged.compare(a, b));
+        merged.turns = turns;
         merged
     }
 
     /// The row that was gone to; `None` at the end.
     pub(super) fn row(&self) -> Option<Row<'_>> {
-        self.cursors.first().map(|cursor| cursor.row())
+        let turn = self.turns.first()?;
+        Some(self.cursors[turn.cursor].row())
     }
 
     /// Goes to the next row, also if it is deleted. After an error there are no more.
     pub(super) fn pass(&mut self) -> Result<(), RunsError> {
         let gone = self.go_on();
         if gone.is_err() {
-            self.cursors.clear();
+            self.turns.clear();
         }
         gone
     }
@@ -186,14 +191,16 @@ impl Merged {
     }
 
     fn go_on(&mut self) -> Result<(), RunsError> {
-        if self.cursors.is_empty() {
+        if self.turns.is_empty() {
             return Ok(());
         }
         if std::mem::replace(&mut self.seen, true) {
             self.pass_overridden()?;
             self.advance(0)?;
         }
-        while self.cursors.first().is_some_and(|cursor| !cursor.started) {
+        while let Some(first) = self.turns.first()
+            && !self.cursors[first.cursor].started
+        {
             self.advance(0)?;
         }
         Ok(())
@@ -201,8 +208,9 @@ impl Merged {
 
     /// Passes the rows of older runs that the first cursor's row overrides.
     fn pass_overridden(&mut self) -> Result<(), RunsError> {
-        while let [first, second, ..] = &self.cursors[..]
-            && first.place.key == second.place.key
+        while let [first, second, ..] = self.turns[..]
+            && first.prefix == second.prefix
+            && self.key(first) == self.key(second)
         {
             self.advance(1)?;
         }
@@ -211,28 +219,47 @@ impl Merged {
 
     /// Lets a cursor go to its next row, and puts it where it belongs among those after it.
     fn advance(&mut self, index: usize) -> Result<(), RunsError> {
-        let cursor = &mut self.cursors[index];
+        let number = self.turns[index].cursor;
+        let cursor = &mut self.cursors[number];
         let more = if cursor.started {
             cursor.advance()?
         } else {
             cursor.start()?
         };
         if !more {
-            self.cursors.remove(index);
+            cursor.window = Vec::new();
+            self.turns.remove(index);
             return Ok(());
         }
+        let turn = self.turn(number);
         let mut at = index;
-        while let Some([a, b]) = self.cursors.get_mut(at..at + 2)
-            && compare(self.order, a, b).is_gt()
+        while let Some(next) = self.turns.get(at + 1).copied()
+            && self.compare(&turn, &next).is_gt()
         {
-            std::mem::swap(a, b);
+            self.turns[at] = next;
             at += 1;
         }
+        self.turns[at] = turn;
         Ok(())
     }
-}
 
-fn compare(order: Order, a: &Cursor, b: &Cursor) -> Ordering {
-    let keys = order.compare(&a.place.key, &b.place.key);
-    keys.then_with(|| b.age.cmp(&a.age))
+    fn turn(&self, cursor: usize) -> Turn {
+        let key = &self.cursors[cursor].place.key;
+        Turn {
+            prefix: self.order.prefix(key),
+            cursor,
+        }
+    }
+
+    fn key(&self, turn: Turn) -> &[u8] {
+        &self.cursors[turn.cursor].place.key
+    }
+
+    fn compare(&self, a: &Turn, b: &Turn) -> Ordering {
+        let prefixes = a.prefix.cmp(&b.prefix);
+        prefixes.then_with(|| {
+            let keys = self.order.compare(self.key(*a), self.key(*b));
+            keys.then(b.cursor.cmp(&a.cursor))
+        })
+    }
 }

@@ -63,12 +63,10 @@ impl Policy {
         let mut end = runs.len();
         for tier in runs.chunk_by(|a, b| a.tier == b.tier).rev() {
             let start = end - tier.len();
-            let mut most = tier.len().min(self.fan_in * 4);
-            while most >= self.fan_in {
-                if may(&tier[..most]) {
-                    return Some(choice(runs, start..start + most));
-                }
-                most -= 1;
+            let most = tier.len().min(self.fan_in * 4);
+            let mut counts = (self.fan_in..=most).rev();
+            if let Some(count) = counts.find(|count| may(&tier[..*count])) {
+                return Some(choice(runs, start..start + count));
             }
             end = start;
         }

@@ -77,6 +77,17 @@ impl Order {
         }
     }
 
+    /// A number that is not greater than a later key's. Where two are equal the keys are to be compared.
+    pub(super) fn prefix(self, key: &[u8]) -> u64 {
+        let subject = self.subject(key);
+        let bytes = subject.first_chunk::<8>().copied();
+        u64::from_be_bytes(bytes.unwrap_or_else(|| {
+            let mut bytes = [0; 8];
+            bytes[..subject.len()].copy_from_slice(subject);
+            bytes
+        }))
+    }
+
     /// The part of a key that is looked for: what the filters know.
     pub(super) fn subject(self, key: &[u8]) -> &[u8] {
         match self {
@@ -95,6 +106,9 @@ pub(super) fn split_height(row_key: &[u8]) -> (&[u8], &[u8]) {
 pub(super) fn with_height(key: &[u8], height: u64) -> Vec<u8> {
     [key, &height.to_be_bytes()].concat()
 }
+
+/// A row: the key, and the value or none if it is deleted.
+pub(super) type Row<'a> = (&'a [u8], Option<&'a [u8]>);
 
 /// A batch's rows of one family, each after the one before.
 #[derive(Clone, Debug)]
@@ -207,7 +221,7 @@ impl Rows {
         Some(self.row(last).0)
     }
 
-    fn row(&self, index: usize) -> (&[u8], Option<&[u8]>) {
+    fn row(&self, index: usize) -> Row<'_> {
         let start = index.checked_sub(1).map_or(0, |before| self.ends[before]);
         let row = &self.bytes[start..self.ends[index]];
         let (key, value) = row[2..].split_at(usize::from(row[0]));
@@ -215,7 +229,7 @@ impl Rows {
     }
 
     /// The rows in order: the key, and the value or none if it is deleted.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = Row<'_>> {
         (0..self.len()).map(|index| self.row(index))
     }
 }

@@ -3,7 +3,6 @@
 //! The lock over the writing of manifests is held while one is written, never while runs are
 //! written or merged. Views are taken without it.
 
-use super::codec::wide;
 use super::error::{RowsError, RunsError};
 use super::manifest::{self, Lists, MARKER_BYTES_MAX};
 use super::merge::{self, Job, Outcome};
@@ -216,7 +215,9 @@ impl Shared {
     pub(super) fn merge_all(&self, wait: bool) {
         while let Some(job) = self.next_job(wait) {
             let merged = self.merge(&job);
+            // A commit may be waiting for the end of this merge, and for nothing else.
             self.writer().merging = None;
+            self.changed.notify_all();
             if let Err(error) = merged {
                 self.poison(Health::Failed(error));
             }

@@ -145,9 +145,12 @@ pub(crate) struct Range {
     to: Option<Vec<u8>>,
 }
 
+/// A key and its value.
+pub(crate) type PresentRow<'a> = (&'a [u8], &'a [u8]);
+
 impl Range {
     /// The next row, in place.
-    pub(crate) fn next_row(&mut self) -> Result<Option<(&[u8], &[u8])>, RunsError> {
+    pub(crate) fn next_row(&mut self) -> Result<Option<PresentRow<'_>>, RunsError> {
         self.rows.pass_deleted()?;
         let Some((key, Some(value))) = self.rows.row() else {
             return Ok(None);

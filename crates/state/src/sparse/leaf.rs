@@ -6,7 +6,8 @@
 //!   flags    1: has code   2: has storage   4 bits: length of the nonce
 //! ```
 //!
-//! What an account without code and storage has by definition is not stored.
+//! What an account without code and storage has by definition is not stored. In tests a slot may hold
+//! any value as it is: those of the published tries are no numbers.
 
 use super::arena::{Arena, NONE, Ptr};
 use super::node::{ACCOUNT, KEY_NIBBLES, Kind, SLOT};
@@ -21,6 +22,8 @@ const STORAGE_AT: usize = 35;
 const STORAGE_BYTES: usize = 40;
 const HAS_CODE: u8 = 1;
 const HAS_STORAGE: u8 = 2;
+/// Beside [`SLOT`], in tests: the value is no number, and stands in the trie as it is.
+pub(super) const RAW: u8 = 0x40;
 /// The place of a storage trie that has parts of its own.
 const LARGE: u32 = 1 << 31;
 
@@ -167,7 +170,7 @@ impl Arena {
     pub(super) fn leaf_size(&self, node: Ptr) -> usize {
         let block = &self.bytes()[self.at(node)..];
         if block[0] & SLOT != 0 {
-            return SLOT_VALUE_AT + usize::from(block[0] & !SLOT);
+            return SLOT_VALUE_AT + usize::from(block[0] & !(SLOT | RAW));
         }
         code_at(block[33])
             + 32 * usize::from(block[33] & HAS_CODE)
@@ -250,7 +253,7 @@ impl Arena {
         at += put_path(&mut out[at..], self.key(leaf), depth);
         let block = self.leaf_block(leaf);
         match self.kind(leaf) {
-            Kind::Slot => encode_slot(&block[SLOT_VALUE_AT..], &mut out[at..]),
+            Kind::Slot => encode_slot(block, &mut out[at..]),
             _ => encode_account(block, &mut out[at..]),
         }
     }
@@ -261,11 +264,16 @@ impl Arena {
         match self.kind(leaf) {
             Kind::Slot => match &block[SLOT_VALUE_AT..] {
                 [0..0x80] => 1,
+                value if is_raw(block) => value.len() + 1,
                 value => value.len() + 2,
             },
             _ => account_payload(block) + 4,
         }
     }
+}
+
+fn is_raw(block: &[u8]) -> bool {
+    cfg!(test) && block[0] & RAW != 0
 }
 
 fn code_at(flags: u8) -> usize {
@@ -302,9 +310,11 @@ fn put_number(out: &mut [u8], number: &[u8]) -> usize {
 }
 
 /// The string of the encoding of a value of at most 32 bytes.
-fn encode_slot(value: &[u8], out: &mut [u8]) {
+fn encode_slot(block: &[u8], out: &mut [u8]) {
+    let value = &block[SLOT_VALUE_AT..];
     let at = match value {
         [0..0x80] => 0,
+        _ if is_raw(block) => 0,
         value => put_header(out, 0x80, value.len() + 1),
     };
     put_number(&mut out[at..], value);

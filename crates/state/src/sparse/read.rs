@@ -41,16 +41,39 @@ impl SparseTrie {
                 proof: self.storage_proof(&key, &slot_key)?,
             })
         });
+        Ok(AccountProof {
+            account: leaf.map(|(arena, leaf)| arena.account(leaf)),
+            storage_root: stored.map_or(EMPTY_ROOT_HASH, |stored| stored.root),
+            proof: self.account_proof(&key)?,
+            storage: storage.collect::<Result<_, Missing>>()?,
+        })
+    }
+
+    /// The proof of an account, or of its absence, by its key.
+    pub fn account_proof(&self, key: &B256) -> Result<Vec<Bytes>, Missing> {
         let missing = |path| Missing {
             account: None,
             path,
         };
-        Ok(AccountProof {
-            account: leaf.map(|(arena, leaf)| arena.account(leaf)),
-            storage_root: stored.map_or(EMPTY_ROOT_HASH, |stored| stored.root),
-            proof: self.accounts.proof(&key).map_err(missing)?,
-            storage: storage.collect::<Result<_, Missing>>()?,
-        })
+        self.accounts.proof(key).map_err(missing)
+    }
+
+    /// The proof of a slot, or of its absence, by its key and that of its account: against the root of
+    /// the account's storage.
+    pub fn storage_proof(&self, account: &B256, key: &B256) -> Result<Vec<Bytes>, Missing> {
+        let Some((arena, leaf)) = self.account_leaf(account)? else {
+            return Ok(Vec::new());
+        };
+        let mut proof = Vec::new();
+        let walked = match arena.stored(leaf).place {
+            Place::Empty => Ok(()),
+            Place::Unresolved => Err(prefix(key, 0)),
+            Place::Small(root) => arena.prove(root, 0, key, &mut proof),
+            Place::Large => self.large[account].proof(key).map(|nodes| proof = nodes),
+        };
+        let account = Some(*account);
+        walked.map_err(|path| Missing { account, path })?;
+        Ok(proof)
     }
 
     pub(super) fn account_leaf(&self, key: &B256) -> Result<Option<InArena<'_>>, Missing> {
@@ -82,22 +105,6 @@ impl SparseTrie {
                 path: prefix(key, depth),
             }),
         }
-    }
-
-    pub(super) fn storage_proof(&self, account: &B256, key: &B256) -> Result<Vec<Bytes>, Missing> {
-        let Some((arena, leaf)) = self.account_leaf(account)? else {
-            return Ok(Vec::new());
-        };
-        let mut proof = Vec::new();
-        let walked = match arena.stored(leaf).place {
-            Place::Empty => Ok(()),
-            Place::Unresolved => Err(prefix(key, 0)),
-            Place::Small(root) => arena.prove(root, 0, key, &mut proof),
-            Place::Large => self.large[account].proof(key).map(|nodes| proof = nodes),
-        };
-        let account = Some(*account);
-        walked.map_err(|path| Missing { account, path })?;
-        Ok(proof)
     }
 }
 

@@ -18,6 +18,8 @@ use std::fmt::{Debug, Formatter};
 /// Messages of one length that are hashed together: enough to fill the lanes several times, few
 /// enough to stay in the first-level cache.
 const QUEUE_LENGTH: usize = 32;
+/// What the work takes for each stale node: its place in a level, which grows by doubling.
+pub(super) const JOB_BYTES: usize = 2 * size_of::<Job>();
 /// In place of a nibble: the child of an extension, and a root.
 const BELOW_EXTENSION: u8 = 0xfe;
 const ROOT: u8 = 0xff;

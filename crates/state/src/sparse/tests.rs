@@ -1,8 +1,10 @@
 //! The trie against three others: alloy-trie's builder and verifier, the persistent trie of this crate
 //! and the published vectors.
 
+mod hostile;
 mod model;
 mod partial;
+mod published;
 mod state;
 
 use super::changes::{AccountChange, Changes};

@@ -17,7 +17,8 @@
 //! Decoding rebuilds the trie and computes the hash of every node from the leaves up: what arrives at
 //! the trusted root is, node by node, what that root was made of. Integers are little-endian.
 //!
-//! Limits: [`WITNESS_BYTES_MAX`]; decoding takes at most [`MEMORY_FACTOR_MAX`] times the length.
+//! Limits: [`WITNESS_BYTES_MAX`] of length, and [`memory_bytes_max`] of memory while decoding, which no
+//! witness of hashed keys comes near: its leaves show most of their keys.
 
 mod decode;
 mod encode;
@@ -27,10 +28,18 @@ pub use encode::Touched;
 
 /// The longest witness that is decoded.
 pub const WITNESS_BYTES_MAX: usize = 32 << 20;
-/// How many bytes of memory one byte of a witness can take, by count: at the full depth of a trie the
-/// shortest leaf is three bytes, and takes a block, a reference in its parent and places in the queues of
-/// the hash; twice that while an arena grows.
-pub const MEMORY_FACTOR_MAX: usize = 64;
+/// How many bytes of memory one byte of a witness may take. A leaf that shares twenty nibbles with its
+/// neighbour, which is more than anybody can search for, takes 9; one at the full depth of a trie, of
+/// three bytes, would take 35.
+const MEMORY_FACTOR_MAX: usize = 16;
+/// What any witness may take.
+const MEMORY_BYTES_MIN: usize = 1 << 20;
+
+/// How much memory decoding so long a witness may take: for its nodes, its codes and the places where hashes
+/// are computed; and as much again for a moment, while any of these grows.
+pub const fn memory_bytes_max(length: usize) -> usize {
+    MEMORY_BYTES_MIN + MEMORY_FACTOR_MAX * length
+}
 
 const VERSION: u8 = 1;
 const HASH: u8 = 0;

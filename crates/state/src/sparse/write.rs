@@ -11,7 +11,7 @@ use super::arena::{Arena, NONE, Ptr};
 use super::changes::AccountChange;
 use super::check::Found;
 use super::keccak::Lanes;
-use super::leaf::{AccountWrite, Place, SlotWrite, Stored};
+use super::leaf::{AccountWrite, Place, SlotWrite, Stored, Write};
 use super::node::{Kind, Reference};
 use super::rehash::{Rehash, RootJob};
 use super::split::{Part, Split, Task, rehash_parts};
@@ -67,7 +67,7 @@ pub(super) fn run<T: Send, R: Send>(
 }
 
 /// Writes slots into the parts of one storage trie.
-pub(super) fn write_slots(task: &mut Task<'_, SlotWrite>, epoch: u32, rehash: &mut Rehash) {
+pub(super) fn write_slots<W: Write>(task: &mut Task<'_, W>, epoch: u32, rehash: &mut Rehash) {
     let mut changed = Vec::with_capacity(task.parts.len());
     for (number, writes) in task.by_part() {
         let part = &mut task.parts[number];

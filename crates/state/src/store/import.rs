@@ -171,27 +171,22 @@ impl Import {
         &self.chunks
     }
 
-    /// Which of these codes are durable.
+    /// Hashes of the code that durable accounts have and that is not durable itself.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn has_code(&self, hash: &B256) -> Result<bool, StoreError> {
-        Ok(files::code(&self.runs.view(), hash)?.is_some())
-    }
-
-    /// Calls `each` with the code hash of every account that is durable.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub fn code_hashes(&self, mut each: impl FnMut(B256)) -> Result<(), StoreError> {
+    pub fn missing_codes(&self) -> Result<BTreeSet<B256>, StoreError> {
+        let view = self.runs.view();
         let (first, end) = rows::ACCOUNTS;
-        for row in self.runs.view().range(Family::State, first, Some(end)) {
-            let value = files::decode_account(&row?.1)?;
-            if value.account.has_code() {
-                each(value.account.code_hash);
+        let mut accounts = view.range(Family::State, first, Some(end));
+        let mut missing = BTreeSet::new();
+        while let Some((_, value)) = accounts.next_row()? {
+            let account = files::decode_account(value)?.account;
+            if account.has_code() && files::code(&view, &account.code_hash)?.is_none() {
+                missing.insert(account.code_hash);
             }
         }
-        Ok(())
+        Ok(missing)
     }
 
     /// Makes a chunk durable.
@@ -213,7 +208,7 @@ impl Import {
     ///
     /// # Errors
     /// When they cannot be written; then nothing more is.
-    pub fn put_codes(&mut self, codes: &[Bytes]) -> Result<(), StoreError> {
+    pub fn put_codes(&self, codes: &[Bytes]) -> Result<(), StoreError> {
         let mut batch = self.batch(true);
         let mut hashed: Vec<(B256, &Bytes)> =
             codes.iter().map(|code| (keccak256(code), code)).collect();
@@ -240,36 +235,27 @@ impl Import {
         if self.chunks.len() != manifest.chunks().len() {
             return Err(StoreError::Importing);
         }
-        let ImportTarget { height, .. } = self.target;
+        let ImportTarget { height, root, .. } = self.target;
         let mut batch = self.batch(false);
         batch.set_history(Heights {
             low: height,
             high: height,
         });
-        self.put_rest(&mut batch, manifest, (&record, ancestors))
+        self.put_rest(&mut batch, manifest)
+            .and_then(|()| put_blocks(&mut batch, &record, ancestors, &root))
+            .and_then(|()| self.delete_progress(batch.rows(Family::Index)))
             .map_err(RunsError::from)?;
         Ok(self.runs.commit(&batch)?)
     }
 
-    fn put_rest(
-        &self,
-        batch: &mut Batch,
-        manifest: &Manifest,
-        (record, ancestors): (&BlockRecord, &[(u64, B256)]),
-    ) -> Result<(), RowsError> {
+    /// Puts the accounts that are in no chunk.
+    fn put_rest(&self, batch: &mut Batch, manifest: &Manifest) -> Result<(), RowsError> {
         let state = batch.rows(Family::State);
-        for leaf in manifest.accounts() {
-            put_account(state, leaf)?;
-        }
-        let blocks = batch.rows(Family::Blocks);
-        let mut ancestors = ancestors.to_vec();
-        ancestors.sort_unstable();
-        for (height, hash) in ancestors {
-            batch::put_hash(blocks, height, hash)?;
-        }
-        batch::put_record(blocks, record, &self.target.root)?;
-        let index = batch.rows(Family::Index);
-        batch::put_index(index, &[(record, &BTreeMap::new())])?;
+        let mut accounts = manifest.accounts().iter();
+        accounts.try_for_each(|leaf| put_account(state, leaf))
+    }
+
+    fn delete_progress(&self, index: &mut Rows) -> Result<(), RowsError> {
         index.delete(&[rows::IMPORT_MANIFEST])?;
         index.delete(&[rows::IMPORT_EVIDENCE])?;
         let mut chunks = self.chunks.iter();
@@ -286,6 +272,23 @@ impl Import {
         };
         Batch::new(marker.encode())
     }
+}
+
+/// Puts the block at the target's height, and the hashes of older ones.
+fn put_blocks(
+    batch: &mut Batch,
+    record: &BlockRecord,
+    ancestors: &[(u64, B256)],
+    root: &B256,
+) -> Result<(), RowsError> {
+    let blocks = batch.rows(Family::Blocks);
+    let mut ancestors = ancestors.to_vec();
+    ancestors.sort_unstable();
+    for (height, hash) in ancestors {
+        batch::put_hash(blocks, height, hash)?;
+    }
+    batch::put_record(blocks, record, root)?;
+    batch::put_index(batch.rows(Family::Index), &[(record, &BTreeMap::new())])
 }
 
 fn put_chunk(state: &mut Rows, chunk: &CheckedChunk) -> Result<(), RowsError> {

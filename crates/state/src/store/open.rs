@@ -21,9 +21,10 @@ use crate::runs::{Config, Family, Merge, Runs, RunsError, View};
 use crate::sparse::{AccountChange, Changes, Lanes, SlotWrite, SparseTrie};
 use crate::versions::Versions;
 use alloy_primitives::{B256, U256};
+use std::io::ErrorKind;
 use std::iter::Peekable;
 use std::sync::Arc;
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 /// The folder of a store in its directory.
 const FOLDER_NAME: &str = "state";
@@ -101,12 +102,16 @@ fn disk(location: Location) -> Result<(Disk, Config), StoreError> {
             if earlier.try_exists()? {
                 return Err(StoreError::EarlierFormat { file: earlier });
             }
-            let disk = Disk::directory(&directory.join(FOLDER_NAME))?;
+            let disk = Disk::directory(&directory.join(FOLDER_NAME));
             (disk, Merge::Background)
         }
         Location::Memory(disk) => (Disk::memory(&disk), Merge::Inline),
     };
-    Ok((disk.ok_or(StoreError::Locked)?, Config::new(merge)))
+    let disk = disk.map_err(|error| match error.kind() {
+        ErrorKind::WouldBlock => StoreError::Locked,
+        _ => StoreError::Directory(error),
+    })?;
+    Ok((disk, Config::new(merge)))
 }
 
 fn write_genesis(runs: &Runs, genesis: &GenesisState) -> Result<Marker, StoreError> {
@@ -136,28 +141,34 @@ fn build(
     let versions = Versions::new();
     let (batches, received) = sync_channel::<Vec<AccountChange>>(BATCHES_WAITING);
     std::thread::scope(|scope| {
-        let built = scope.spawn(|| {
-            let mut trie = SparseTrie::new(Lanes::Widest);
-            for batch in received {
-                let epoch = trie.advance_epoch();
-                let applied = trie.apply(&Changes::new(batch), None);
-                applied.expect("keys come in order, and what the last ones needed stays");
-                if let Some(most) = trie_bytes_max.filter(|most| trie.bytes() > *most) {
-                    // The next keys go below nodes that were written last; too much of those goes in the end.
-                    trie.shrink(most - most / 8, epoch.saturating_sub(1)).ok();
-                }
-            }
-            if let Some(most) = trie_bytes_max {
-                trie.shrink(most, u32::MAX)?;
-            }
-            Ok(trie)
-        });
+        let built = scope.spawn(|| build_trie(received, trie_bytes_max));
         let read = read(view, height, &versions, batches);
         let trie = built.join();
         let trie = trie.expect("building a trie from rows does not panic");
         read?;
         trie.map(|trie| (versions, trie))
     })
+}
+
+/// The trie over the accounts of these batches, which come in the order of their keys.
+fn build_trie(
+    batches: Receiver<Vec<AccountChange>>,
+    bytes_max: Option<usize>,
+) -> Result<SparseTrie, StoreError> {
+    let mut trie = SparseTrie::new(Lanes::Widest);
+    for batch in batches {
+        let epoch = trie.advance_epoch();
+        let applied = trie.apply(&Changes::new(batch), None);
+        applied.expect("keys come in order, and what the last ones needed stays");
+        if let Some(most) = bytes_max.filter(|most| trie.bytes() > *most) {
+            // The next keys go below nodes that were written last; too much of those goes in the end.
+            trie.shrink(most - most / 8, epoch.saturating_sub(1)).ok();
+        }
+    }
+    if let Some(most) = bytes_max {
+        trie.shrink(most, u32::MAX)?;
+    }
+    Ok(trie)
 }
 
 /// Reads every account with its slots into `versions`, and gives them on in batches.

@@ -116,7 +116,7 @@ impl AccountValue {
         let has_code = self.account.has_code();
         let has_storage = self.storage_root != EMPTY_ROOT_HASH;
         out.extend_from_slice(self.address.as_slice());
-        out.push(u8::from(has_code) * HAS_CODE | u8::from(has_storage) * HAS_STORAGE);
+        out.push((u8::from(has_code) * HAS_CODE) | (u8::from(has_storage) * HAS_STORAGE));
         put_number(out, &U256::from(self.account.nonce));
         put_number(out, &self.account.balance);
         if has_code {

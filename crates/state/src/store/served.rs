@@ -41,13 +41,17 @@ impl Served {
         &self,
         from: StateKey,
         end: &[u8],
-    ) -> impl Iterator<Item = Result<(StateKey, Vec<u8>), ReadFault>> + use<> {
+    ) -> impl Iterator<Item = Result<Row, ReadFault>> + use<> {
         let rows = from.with_bytes(|from| self.view.range(Family::State, from, Some(end)));
         rows.map(parse)
     }
 }
 
-fn parse(row: Result<(Vec<u8>, Vec<u8>), RunsError>) -> Result<(StateKey, Vec<u8>), ReadFault> {
+/// A row as the files have it.
+type Raw = Result<(Vec<u8>, Vec<u8>), RunsError>;
+type Row = (StateKey, Vec<u8>);
+
+fn parse(row: Raw) -> Result<Row, ReadFault> {
     let (key, value) = row.map_err(|error| fault(error.into()))?;
     let key = StateKey::parse(&key).ok_or_else(|| fault(bad_row("state key")))?;
     Ok((key, value))

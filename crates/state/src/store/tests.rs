@@ -16,6 +16,7 @@ use std::path::PathBuf;
 
 mod crash;
 mod damage;
+mod import;
 mod model;
 
 /// A history long enough for the short chains of these tests.

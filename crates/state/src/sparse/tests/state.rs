@@ -1,4 +1,4 @@
-//! Whole states: diffs of blocks, and the public test vectors.
+//! Whole states: diffs of blocks.
 
 use super::{Changes, SparseTrie};
 use crate::memory::MemoryState;

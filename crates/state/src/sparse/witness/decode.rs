@@ -2,7 +2,7 @@
 
 use super::{
     ACCOUNT, BRANCH, EMPTY, EXTENSION, HAS_CODE, HAS_STORAGE, HASH, SLOT, VERSION,
-    WITNESS_BYTES_MAX,
+    WITNESS_BYTES_MAX, memory_bytes_max,
 };
 use crate::diff::StateDiff;
 use crate::reader::{Account, ReadFault, StateReader};
@@ -13,13 +13,16 @@ use crate::sparse::changes::Changes;
 use crate::sparse::keccak::Lanes;
 use crate::sparse::leaf::{AccountWrite, LEAF_BYTES_MAX, Place, SlotWrite, Stored, Write};
 use crate::sparse::node::{KEY_NIBBLES, Kind, Path, Reference, nibble_at};
-use crate::sparse::rehash::{Rehash, RootJob};
+use crate::sparse::rehash::{JOB_BYTES, Rehash, RootJob};
 use crate::sparse::split::Split;
 use crate::sparse::trie::{Missing, SparseTrie};
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256, map::B256Map};
 use alloy_trie::{EMPTY_ROOT_HASH, KECCAK_EMPTY};
 use rayon::ThreadPool;
 use std::collections::BTreeMap;
+
+/// What a short code takes beside its bytes: a block of its own, and a place in a map that grows by doubling.
+const CODE_BYTES: usize = 256;
 
 /// Part of the state with a trusted root.
 #[derive(Debug)]
@@ -41,6 +44,14 @@ pub enum WitnessError {
     /// Not a sequence of nodes and codes.
     #[error("malformed witness at byte={0}")]
     Malformed(usize),
+    /// Of more nodes or codes than so short a witness should have.
+    #[error("witness takes too much memory: bytes={taken} bytes_max={max}")]
+    TooMuchMemory {
+        /// What was taken when decoding stopped.
+        taken: usize,
+        /// What a witness of this length may take.
+        max: usize,
+    },
     /// A sequence of nodes with another root.
     #[error("witness of root={found}, not of root={trusted}")]
     Root {
@@ -79,6 +90,7 @@ impl Witness {
         let mut reader = Reader {
             bytes,
             at: 0,
+            beside: 0,
             arena: Arena::default(),
             rehash: Rehash::new(Lanes::Widest),
         };
@@ -184,6 +196,8 @@ impl StateReader for Witness {
 struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
+    /// Bytes of memory taken outside the arena.
+    beside: usize,
     arena: Arena,
     rehash: Rehash,
 }
@@ -234,7 +248,19 @@ impl<'a> Reader<'a> {
             ACCOUNT if !spot.storage => self.account(spot)?,
             _ => return Err(WitnessError::Malformed(at)),
         };
+        self.take_memory(JOB_BYTES)?;
         Ok((node, Reference::Stale))
+    }
+
+    /// Counts memory outside the arena, and what the arena holds by now.
+    fn take_memory(&mut self, bytes: usize) -> Result<(), WitnessError> {
+        self.beside += bytes;
+        let taken = self.beside + self.arena.held_bytes();
+        let max = memory_bytes_max(self.bytes.len());
+        match taken <= max {
+            true => Ok(()),
+            false => Err(WitnessError::TooMuchMemory { taken, max }),
+        }
     }
 
     fn branch(&mut self, spot: Spot) -> Result<Ptr, WitnessError> {
@@ -356,6 +382,7 @@ impl<'a> Reader<'a> {
         for _ in 0..count {
             let length = u32::from_le_bytes(self.array()?);
             let code = self.take(length as usize)?;
+            self.take_memory(CODE_BYTES + code.len())?;
             codes.insert(keccak256(code), Bytes::copy_from_slice(code));
         }
         self.ensure(self.at == self.bytes.len())?;

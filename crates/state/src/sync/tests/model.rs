@@ -154,7 +154,7 @@ impl TestState {
     pub(super) fn root(&self) -> B256 {
         let changes = self.accounts.iter();
         let changes = changes.map(|(key, (leaf, slots))| change(*key, leaf.account, slots));
-        *SparseTrie::root_of(&Changes::new(changes.collect()))
+        *SparseTrie::of(&Changes::new(changes.collect())).root()
     }
 
     /// Takes what was downloaded.
