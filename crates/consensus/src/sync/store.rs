@@ -9,7 +9,6 @@ use state::{
     EmptyStore, Import, ImportState, ImportTarget, Location, Served, StoreError,
     sync::{CheckedChunk, Manifest},
 };
-use std::collections::BTreeSet;
 
 /// Offers what a running node has.
 #[derive(Clone, Debug)]
@@ -118,21 +117,11 @@ impl Importer for StoreImporter {
         let Filling::Begun(import) = &self.filling else {
             return Ok(None);
         };
-        let mut codes = BTreeSet::new();
-        import.code_hashes(|hash| {
-            codes.insert(hash);
-        })?;
-        let mut missing = BTreeSet::new();
-        for hash in codes {
-            if !import.has_code(&hash)? {
-                missing.insert(hash);
-            }
-        }
         Ok(Some(Unfinished {
             anchor: import.evidence().clone(),
             manifest: import.manifest().clone(),
             chunks: import.chunks().clone(),
-            codes: missing,
+            codes: import.missing_codes()?,
         }))
     }
 
