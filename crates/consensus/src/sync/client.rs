@@ -245,7 +245,7 @@ where
     /// Takes what one peer has to say before the chunks; none if it does not, or lies.
     async fn begin_with(&mut self, peer: &PublicKey) -> Result<Option<Taking>, SyncFault> {
         let Some(Offer {
-            draft,
+            draft: Some(draft),
             manifest,
             manifest_bytes,
             ..
@@ -357,7 +357,8 @@ where
         match head.verify(&self.parts.trust, &mut self.runtime) {
             Ok(draft) => {
                 let offer = Offer {
-                    draft,
+                    height: draft.height(),
+                    draft: Some(draft),
                     manifest,
                     manifest_bytes,
                     older,

@@ -11,7 +11,9 @@ use std::collections::BTreeMap;
 /// One peer's offer, with verified evidence.
 #[derive(Clone, Debug)]
 pub(crate) struct Offer {
-    pub(crate) draft: AnchorDraft,
+    pub(crate) height: u64,
+    /// None where there is no peer, in tests.
+    pub(crate) draft: Option<AnchorDraft>,
     pub(crate) manifest: B256,
     pub(crate) manifest_bytes: usize,
     /// Digests of the manifests of older states that the peer still serves.
@@ -23,7 +25,7 @@ pub(crate) type Target = (u64, B256);
 
 impl Offer {
     pub(crate) fn target(&self) -> Target {
-        (self.draft.height(), self.manifest)
+        (self.height, self.manifest)
     }
 
     /// Whether the peer serves a state, offered or older.
@@ -89,5 +91,47 @@ impl<P: Ord + Clone> Offers<P> {
             .into_iter()
             .max_by_key(|(target, count)| (*count, *target));
         best.map(|(target, _)| target)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn offers(offers: &[(char, u64, u8)]) -> Offers<char> {
+        let mut known = Offers::new();
+        for (peer, height, manifest) in offers {
+            let offer = Offer {
+                height: *height,
+                draft: None,
+                manifest: B256::repeat_byte(*manifest),
+                manifest_bytes: 1,
+                older: vec![B256::repeat_byte(manifest - 1)],
+            };
+            known.insert(*peer, offer);
+        }
+        known
+    }
+
+    #[test]
+    fn what_most_offer_is_taken_and_of_those_the_highest() {
+        let state = |height, manifest| Some((height, B256::repeat_byte(manifest)));
+        assert_eq!(offers(&[]).best(), None);
+        assert_eq!(offers(&[('a', 8, 3)]).best(), state(8, 3));
+        let most = offers(&[('a', 99, 9), ('b', 8, 3), ('c', 8, 3), ('d', 16, 4)]);
+        assert_eq!(most.best(), state(8, 3));
+        let equal = offers(&[('a', 16, 4), ('b', 8, 3), ('c', 8, 3), ('d', 16, 4)]);
+        assert_eq!(equal.best(), state(16, 4));
+    }
+
+    #[test]
+    fn older_states_are_served_and_not_offered() {
+        let mut known = offers(&[('a', 16, 4), ('b', 8, 3)]);
+        let older = (8, B256::repeat_byte(3));
+        assert_eq!(known.peers_of(older), ['b']);
+        assert_eq!(known.servers_of(older), ['a', 'b']);
+        known.remove(&'b');
+        assert_eq!(known.servers_of(older), ['a']);
+        assert!(!known.is_empty());
     }
 }

@@ -49,7 +49,10 @@ where
         }
         loop {
             match run.download.is_finished() {
-                Ok(true) => return Ok(Some(anchor)),
+                Ok(true) => {
+                    self.tell(&run);
+                    return Ok(Some(anchor));
+                }
                 Ok(false) => run.starved_at = None,
                 Err(_) if self.is_hopeless(&mut run) => return Ok(None),
                 Err(_) => {}

@@ -72,10 +72,11 @@ where
         until: SystemTime,
     ) -> Result<Option<(PublicKey, u64, Answer)>, SyncFault> {
         loop {
+            // Time first: nobody holds this up by sending a lot.
             let received = tokio::select! {
                 biased;
-                received = self.parts.wires.sync.1.recv() => received,
                 () = self.runtime.sleep_until(until) => return Ok(None),
+                received = self.parts.wires.sync.1.recv() => received,
             };
             let (peer, message) = received.map_err(|_| SyncFault::Network)?;
             if self.blamed.iter().any(|blamed| blamed.peer == peer) {
