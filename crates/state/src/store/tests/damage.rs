@@ -99,8 +99,6 @@ fn refuses_a_file_that_is_none() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
-
     #[test]
     fn survives_truncation(part in 0.0f64..1.0) {
         let (disk, roots) = written();
