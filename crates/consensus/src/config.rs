@@ -1,5 +1,6 @@
 //! What one node may choose about its consensus; the chain's rules are in `ChainConfig`.
 
+use crate::sync::ServerConfig;
 use primitives::chain::Protocol;
 use std::{num::NonZeroUsize, time::Duration};
 
@@ -43,6 +44,10 @@ pub struct ConsensusConfig {
     pub result_retry: Duration,
     /// How often transactions that are not in a block yet are sent again.
     pub transaction_retry: Duration,
+    /// How states are given to nodes that have none.
+    pub sync: ServerConfig,
+    /// The operator says that this node's key has never voted.
+    pub never_voted: bool,
 }
 
 impl ConsensusConfig {
@@ -65,6 +70,8 @@ impl ConsensusConfig {
             pending_acks_max,
             result_retry: Duration::from_millis(500),
             transaction_retry: Duration::from_secs(2),
+            sync: ServerConfig::default(),
+            never_voted: false,
         }
     }
 }

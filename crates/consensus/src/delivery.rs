@@ -16,7 +16,7 @@ use commonware_utils::acknowledgement::Exact;
 use mempool::Mempool;
 use pipeline::{Observer, Pipeline};
 use primitives::{
-    Block, ChainConfig, Directive, FinalizedBlock, base_fee::next_base_fee, crypto::Scheme,
+    Anchor, Block, ChainConfig, Directive, FinalizedBlock, base_fee::next_base_fee, crypto::Scheme,
 };
 use state::Store;
 use tokio::sync::mpsc;
@@ -52,6 +52,8 @@ pub(crate) struct Delivery {
     pub(crate) recent: RecentBlocks,
     /// Serves the blocks that were acknowledged and have to be executed again.
     pub(crate) archive: MarshalMailbox<Scheme, Standard<Block>>,
+    /// Where this node began, if not at genesis: the blocks up to its finalized one are in there.
+    pub(crate) anchor: Option<Anchor>,
     /// Height up to which consensus has delivered before this start.
     pub(crate) processed_height: u64,
     pub(crate) pending_max: usize,
@@ -62,32 +64,16 @@ pub(crate) fn start<E: Clock + Spawner>(
     runtime: E,
     delivery: Delivery,
 ) -> (DeliveryReporter, Handle<()>) {
-    let Delivery {
-        pipeline,
-        recent,
-        archive,
-        processed_height,
-        pending_max,
-    } = delivery;
-    let (delivered, mut queue) = mpsc::channel::<Delivered>(pending_max);
+    let (delivered, mut queue) = mpsc::channel::<Delivered>(delivery.pending_max);
     let handle = runtime.dedicated().spawn(move |runtime| async move {
-        let durable_height = pipeline.chain().heads().executed_height;
-        for height in durable_height.saturating_add(1)..=processed_height {
-            let Some(block) = archive.get_block(Height::new(height)).await else {
-                tracing::error!(
-                    height,
-                    "the archive lacks a block that has to be executed again"
-                );
-                return;
-            };
-            let Some(finalized) = recover(&recent, &block) else {
-                return;
-            };
-            pipeline.room().await;
-            pipeline.replayed(finalized, unix_ms(runtime.current()));
+        if !delivery.replay(&runtime).await {
+            return;
         }
+        let Delivery {
+            pipeline, recent, ..
+        } = delivery;
         while let Some((block, acknowledgement)) = queue.recv().await {
-            let Some(finalized) = recover(&recent, &block) else {
+            let Some(finalized) = recover(&recent, block.inner()) else {
                 return;
             };
             pipeline.room().await;
@@ -98,8 +84,44 @@ pub(crate) fn start<E: Clock + Spawner>(
     (DeliveryReporter { delivered }, handle)
 }
 
-fn recover(recent: &RecentBlocks, block: &Digested<Block>) -> Option<FinalizedBlock> {
-    match recent.recover(block.inner()) {
+impl Delivery {
+    /// Executes again what was delivered before and is not durable; false when that cannot be.
+    async fn replay(&self, clock: &impl Clock) -> bool {
+        let durable_height = self.pipeline.chain().heads().executed_height;
+        let anchored_height = self.anchor.as_ref().map_or(0, |anchor| {
+            // Marshal delivers the newest one itself.
+            anchor.finalized().header().height.saturating_sub(1)
+        });
+        let last = self.processed_height.max(anchored_height);
+        for height in durable_height.saturating_add(1)..=last {
+            let Some(block) = self.block(height).await else {
+                tracing::error!(
+                    height,
+                    "the archive lacks a block that has to be executed again"
+                );
+                return false;
+            };
+            let Some(finalized) = recover(&self.recent, &block) else {
+                return false;
+            };
+            self.pipeline.room().await;
+            self.pipeline.replayed(finalized, unix_ms(clock.current()));
+        }
+        true
+    }
+
+    async fn block(&self, height: u64) -> Option<Block> {
+        let mut anchored = self.anchor.iter().flat_map(Anchor::order);
+        if let Some(block) = anchored.find(|block| block.header().height == height) {
+            return Some(block.clone());
+        }
+        let archived = self.archive.get_block(Height::new(height)).await?;
+        Some(archived.inner().clone())
+    }
+}
+
+fn recover(recent: &RecentBlocks, block: &Block) -> Option<FinalizedBlock> {
+    match recent.recover(block) {
         Ok(recovered) => Some(FinalizedBlock::delivered(recovered)),
         Err(error) => {
             tracing::error!(%error, "a finalized block holds a bad signature: more than f validators are faulty");

@@ -10,13 +10,17 @@
 use crate::{
     activity::ActivityReporter,
     application::Ordering,
+    archive::Archives,
     config::{
         ARCHIVE_SECTION_ITEMS, BROADCAST_BLOCKS_MAX, ConsensusConfig, JOURNAL_BUFFER_BYTES,
         MAILBOX_MESSAGES_MAX, PAGE_BYTES, PAGES_MAX, REPAIR_BLOCKS_MAX, VIEWS_RETAINED,
     },
     delivery::{self, Delivery},
+    join,
     network::{Link, Network, Wires},
+    offer::Order,
     results::ResultGossip,
+    sync::{Server, StoreSource},
     transactions::TransactionGossip,
 };
 use commonware_broadcast::buffered;
@@ -31,26 +35,18 @@ use commonware_consensus::{
     simplex::{self, ForwardPolicy, SkipBudget, SkipPolicy, config::Floor, elector::RoundRobin},
     types::{Epoch, FixedEpocher, ViewDelta},
 };
-use commonware_cryptography::{
-    Digested,
-    certificate::{ConstantProvider, Verifier as _},
-};
+use commonware_cryptography::{Digested, certificate::ConstantProvider};
 use commonware_parallel::Sequential;
 use commonware_runtime::{Clock, Handle, Metrics, Spawner, Storage, buffer::paged::CacheRef};
-use commonware_storage::{
-    archive::{Archive as _, prunable},
-    translator::EightCap,
-};
 use commonware_utils::NonZeroDuration;
 use primitives::{
-    Block, BlockLimits,
-    crypto::{BlockDigest, BlockHasher, Finalization, PublicKey, Scheme},
+    Anchor, Block, BlockLimits,
+    crypto::{BlockDigest, BlockHasher, PublicKey, Scheme},
 };
 use rand_core::CryptoRng;
 use std::{
     fmt,
     num::{NonZeroU16, NonZeroU64, NonZeroUsize},
-    sync::Arc,
     time::Duration,
 };
 
@@ -59,7 +55,7 @@ const BUFFER: NonZeroUsize = nonzero(JOURNAL_BUFFER_BYTES);
 /// One epoch for ever: the validators of a chain are fixed until epochs exist.
 const EPOCH_BLOCKS: NonZeroU64 = NonZeroU64::MAX;
 
-const fn nonzero(value: usize) -> NonZeroUsize {
+pub(crate) const fn nonzero(value: usize) -> NonZeroUsize {
     NonZeroUsize::new(value).expect("a named limit is not zero")
 }
 
@@ -76,6 +72,8 @@ pub struct EngineParts {
     pub scheme: Scheme,
     /// The block at height 0.
     pub genesis: Block,
+    /// Where to begin instead, for a node whose state came from peers.
+    pub anchor: Option<Anchor>,
     /// Bounds for decoding blocks.
     pub limits: BlockLimits,
     /// Our rules.
@@ -86,6 +84,7 @@ pub struct EngineParts {
 
 /// The running parts; they stop with the task that started them.
 pub struct Engine {
+    order: Order,
     handles: Vec<(&'static str, Handle<()>)>,
 }
 
@@ -108,6 +107,29 @@ pub enum EngineFault {
         /// Why.
         error: String,
     },
+    /// There is a place to begin at, but not the state there.
+    #[error(
+        "the state stands at height={executed} but this node begins at height={anchor}; its state was not fetched to the end: start it with --sync state again"
+    )]
+    StateMissing {
+        /// Height of the state.
+        executed: u64,
+        /// Height at which the node begins.
+        anchor: u64,
+    },
+    /// The state is not the one that the validators signed.
+    #[error(
+        "the state at height={height} is not the one that this node begins at; start again with an empty data directory"
+    )]
+    OtherState {
+        /// The height.
+        height: u64,
+    },
+    /// A validator without a journal of its votes.
+    #[error(
+        "this key is a validator's and the journal of its votes is not here, so it may have voted before and must not vote again; restore the folder `consensus` of the data directory, follow with another key, or, if the key has never voted, start it once with --never-voted"
+    )]
+    MayHaveVoted,
     /// The state is there, but the order it was computed from is not.
     #[error(
         "the state stands at height={executed} but the stored order ends at height={ordered}; restore the folder `consensus` of the data directory, or start again with an empty data directory and a new key"
@@ -128,7 +150,6 @@ impl fmt::Debug for Engine {
 }
 
 type Provider = ConstantProvider<Scheme, Epoch>;
-type Archive<E, V> = prunable::Archive<EightCap, E, BlockDigest, V>;
 
 impl Engine {
     /// Opens what is stored and starts every part.
@@ -148,6 +169,7 @@ impl Engine {
             blocks,
             results,
             transactions,
+            sync,
             blocker,
             peers,
         } = wires;
@@ -158,6 +180,7 @@ impl Engine {
             peers,
         };
         let (marshal, mut handles) = start_marshal(&runtime, &parts, links).await?;
+        let order = Order::new(marshal.clone());
         let simplex = start_simplex(&runtime, &parts, marshal, blocker.clone());
         handles.push(("simplex", simplex.start(votes, certificates, resolver)));
         let ordering = parts.ordering.parts();
@@ -169,6 +192,18 @@ impl Engine {
             retry: parts.config.result_retry,
         };
         handles.push(("results", gossip.start(results)));
+        let server = Server {
+            runtime: runtime.child("sync"),
+            blocker: blocker.clone(),
+            source: StoreSource {
+                chain: ordering.pipeline.chain().clone(),
+                order: order.clone(),
+            },
+            limits: parts.limits,
+            config: parts.config.sync,
+        };
+        let serving = server.start(sync);
+        handles.extend(serving.map(|handle| ("sync", handle)));
         let gossip = TransactionGossip {
             runtime: runtime.child("transactions"),
             chain: ordering.pipeline.chain().clone(),
@@ -178,7 +213,13 @@ impl Engine {
             retry: parts.config.transaction_retry,
         };
         handles.push(("transactions", gossip.start(transactions)));
-        Ok(Self { handles })
+        Ok(Self { order, handles })
+    }
+
+    /// Reads what is finalized.
+    #[must_use]
+    pub const fn order(&self) -> &Order {
+        &self.order
     }
 
     /// Resolves when the first part ends, which no part does while the node is healthy.
@@ -202,7 +243,6 @@ type Started = (
     MarshalMailbox<Scheme, Standard<Block>>,
     Vec<(&'static str, Handle<()>)>,
 );
-type Archives<E> = (Archive<E, Finalization>, Archive<E, Arc<Block>>);
 
 struct MarshalLinks<N: Network> {
     backfill: Link<N>,
@@ -218,12 +258,15 @@ async fn start_marshal<E: Runtime, N: Network>(
 ) -> Result<Started, EngineFault> {
     let config = &parts.config;
     let cache = CacheRef::new(PAGE_SIZE, nonzero(PAGES_MAX));
-    let (finalizations, blocks) = open_archives(runtime, parts, &cache).await?;
-    require_order(parts, blocks.last_index().unwrap_or_default())?;
+    let mut archives = Archives::open(runtime, config, parts.limits, &cache).await?;
+    if let Some(anchor) = &parts.anchor {
+        archives = join::begin(runtime, parts, anchor, archives).await?;
+    }
+    require_order(parts, archives.ordered_height())?;
     let (marshal, mailbox, floor) = Marshal::<_, Standard<Block>, _, _, _, _, _>::init(
         runtime.child("marshal"),
-        finalizations,
-        blocks,
+        archives.finalizations,
+        archives.blocks,
         marshal_config(parts, cache),
     )
     .await;
@@ -253,6 +296,7 @@ async fn start_marshal<E: Runtime, N: Network>(
             pipeline: ordering.pipeline.clone(),
             recent: parts.ordering.recent().clone(),
             archive: mailbox.clone(),
+            anchor: parts.anchor.clone(),
             processed_height: floor
                 .processed()
                 .map_or(0, |processed| processed.height().get()),
@@ -262,6 +306,11 @@ async fn start_marshal<E: Runtime, N: Network>(
     let marshal = marshal.start(reporter, buffer, resolver);
     if let Some((tip, _)) = mailbox.get_info(Identifier::Latest).await {
         ordering.pipeline.sync_target(tip.get());
+    }
+    if let Some(anchor) = &parts.anchor {
+        // Until then there is a state, but no block to answer with.
+        let first_block = anchor.height().saturating_add(1);
+        ordering.pipeline.sync_target(first_block);
     }
     let handles = vec![
         ("broadcast", broadcast),
@@ -304,66 +353,10 @@ fn require_order(parts: &EngineParts, ordered: u64) -> Result<(), EngineFault> {
     Ok(())
 }
 
-/// What marshal keeps for ever, so that it can serve peers that start later.
-async fn open_archives<E: Runtime>(
-    runtime: &E,
-    parts: &EngineParts,
-    cache: &CacheRef,
-) -> Result<Archives<E>, EngineFault> {
-    let config = &parts.config;
-    let finalizations: Archive<E, Finalization> = prunable::Archive::init(
-        runtime.child("finalizations"),
-        archive(
-            config,
-            "finalizations",
-            cache,
-            Scheme::certificate_codec_config_unbounded(),
-        ),
-    )
-    .await
-    .map_err(|error| unopened("finalizations", &error))?;
-    let blocks: Archive<E, Arc<Block>> = prunable::Archive::init(
-        runtime.child("blocks"),
-        archive(config, "blocks", cache, parts.limits),
-    )
-    .await
-    .map_err(|error| unopened("blocks", &error))?;
-    Ok((finalizations, blocks))
-}
-
-fn unopened(archive: &'static str, error: &impl fmt::Display) -> EngineFault {
-    EngineFault::Archive {
-        archive,
-        error: error.to_string(),
-    }
-}
-
 const PAGE_SIZE: NonZeroU16 = NonZeroU16::new(PAGE_BYTES).expect("a page is not empty");
 
 fn nonzero_duration(duration: Duration) -> NonZeroDuration {
     NonZeroDuration::new(duration).unwrap_or(NonZeroDuration::new_panic(Duration::from_secs(1)))
-}
-
-fn archive<C>(
-    config: &ConsensusConfig,
-    name: &str,
-    cache: &CacheRef,
-    codec_config: C,
-) -> prunable::Config<EightCap, C> {
-    let partition = &config.partition;
-    prunable::Config {
-        translator: EightCap,
-        metadata_partition: format!("{partition}-{name}-metadata"),
-        key_partition: format!("{partition}-{name}-keys"),
-        key_page_cache: cache.clone(),
-        value_partition: format!("{partition}-{name}-values"),
-        compression: None,
-        codec_config,
-        items_per_section: NonZeroU64::new(ARCHIVE_SECTION_ITEMS).expect("a section is not empty"),
-        key_write_buffer: BUFFER,
-        value_write_buffer: BUFFER,
-        replay_buffer: BUFFER,
-    }
 }
 
 fn marshal_config(
@@ -373,10 +366,13 @@ fn marshal_config(
     marshal::Config {
         provider: ConstantProvider::new(parts.scheme.clone()),
         epocher: FixedEpocher::new(EPOCH_BLOCKS),
-        start: Start::Genesis(Digested::precomputed(
-            parts.genesis.clone(),
-            parts.genesis.digest(),
-        )),
+        start: match &parts.anchor {
+            Some(anchor) => Start::Floor(anchor.finalization().clone()),
+            None => Start::Genesis(Digested::precomputed(
+                parts.genesis.clone(),
+                parts.genesis.digest(),
+            )),
+        },
         partition_prefix: format!("{}-marshal", parts.config.partition),
         mailbox_size: MAILBOX,
         view_retention: ViewDelta::new(VIEWS_RETAINED),
@@ -434,10 +430,13 @@ fn start_simplex<E: Runtime, B: commonware_p2p::Blocker<PublicKey = PublicKey>>(
             relay: deferred.clone(),
             reporter: Reporters::from((Some(deferred), Some(activity))),
             strategy: Sequential,
-            partition: format!("{}-simplex", config.partition),
+            partition: join::votes_partition(config),
             mailbox_size: MAILBOX,
             epoch: Epoch::zero(),
-            floor: Floor::Genesis(parts.genesis.digest()),
+            floor: match &parts.anchor {
+                Some(anchor) => Floor::Finalized(anchor.finalization().clone()),
+                None => Floor::Genesis(parts.genesis.digest()),
+            },
             replay_buffer: BUFFER,
             write_buffer: BUFFER,
             page_cache: CacheRef::new(PAGE_SIZE, nonzero(PAGES_MAX)),

@@ -3,12 +3,16 @@
 mod activity;
 mod ancestry;
 mod application;
+mod archive;
 mod config;
 mod delivery;
 mod engine;
+pub mod join;
 pub mod network;
+mod offer;
 mod propose;
 mod results;
+pub mod sync;
 mod transactions;
 mod verify;
 
@@ -16,4 +20,5 @@ pub use application::{Ordering, OrderingParts};
 pub use config::ConsensusConfig;
 pub use delivery::mempool_observer;
 pub use engine::{Engine, EngineFault, EngineParts, Runtime};
+pub use offer::Order;
 pub use verify::Rejection;

@@ -1,5 +1,6 @@
 //! The p2p channels of the base chain and the sizes of what travels on them.
 
+use crate::sync;
 use commonware_consensus::{
     marshal::{self, standard::Standard},
     simplex,
@@ -40,6 +41,8 @@ pub struct Wires<N: Network> {
     pub results: Link<N>,
     /// See [`TRANSACTIONS`].
     pub transactions: Link<N>,
+    /// See [`SYNC`].
+    pub sync: Link<N>,
     /// Bans peers.
     pub blocker: N::Blocker,
     /// Knows the peers.
@@ -66,8 +69,10 @@ pub const BLOCKS: u64 = 4;
 pub const RESULTS: u64 = 5;
 /// Transactions on their way to the leaders.
 pub const TRANSACTIONS: u64 = 6;
+/// States, for nodes that have none.
+pub const SYNC: u64 = 7;
 /// All of them.
-pub const ALL: [u64; 7] = [
+pub const ALL: [u64; 8] = [
     VOTES,
     CERTIFICATES,
     RESOLVER,
@@ -75,6 +80,7 @@ pub const ALL: [u64; 7] = [
     BLOCKS,
     RESULTS,
     TRANSACTIONS,
+    SYNC,
 ];
 
 /// Messages a second that one peer may send on one channel.
@@ -96,5 +102,5 @@ pub fn message_bytes_max(limits: &BlockLimits) -> u32 {
     let votes = simplex::max_payload_size::<Scheme, BlockDigest>(limits.validators);
     let blocks = marshal::max_payload_size::<Standard<Block>, Scheme>(limits.validators, limits);
     let gossip = TRANSACTIONS_BYTES_MAX + primitives::limits::TRANSACTION_BYTES_MAX;
-    commonware_p2p::max_message_size(&[votes, blocks, gossip])
+    commonware_p2p::max_message_size(&[votes, blocks, gossip, sync::message_bytes_max(limits)])
 }

@@ -8,12 +8,16 @@
 mod bench;
 mod load;
 mod replay;
+pub(crate) mod sync;
 
 use crate::{
+    config::StateFrom,
     dev::{self, DevOptions, MNEMONIC},
     error::NodeError,
     init::{self, InitOptions},
-    keys, member, workers,
+    keys,
+    member::{self, MemberOptions},
+    workers,
 };
 use alloy_primitives::{Address, hex};
 use alloy_signer_local::PrivateKeySigner;
@@ -145,6 +149,7 @@ struct InitArgs {
 #[command(after_help = "Example:
   headway node --config network/node0/headway.toml
   headway node --config network/node0/headway.toml --archive
+  headway node --config follower/headway.toml --sync state
 
 The config file says all a node may choose, for example on how many threads it executes a block:
   workers = 8")]
@@ -155,6 +160,13 @@ struct NodeArgs {
     /// Keep the state of every block from now on, instead of the config file's history_blocks
     #[arg(long)]
     archive: bool,
+    /// Where the state of a node without one comes from, instead of the config file's sync: executing
+    /// every block since genesis, or peers, at a recent height
+    #[arg(long, value_enum)]
+    sync: Option<StateFrom>,
+    /// This node's key is a validator's, has never voted, and may begin with a state from peers
+    #[arg(long)]
+    never_voted: bool,
 }
 
 fn parse_seconds(text: &str) -> Result<Duration, String> {
@@ -208,7 +220,14 @@ fn run(command: Command) -> Result<(), NodeError> {
     match command {
         Command::Dev(args) => dev::run(&args.into()),
         Command::Init(args) => init(args),
-        Command::Node(args) => member::run(&args.config, args.archive),
+        Command::Node(args) => {
+            let options = MemberOptions {
+                archive: args.archive,
+                sync: args.sync,
+                never_voted: args.never_voted,
+            };
+            member::run(&args.config, options)
+        }
         Command::Load(args) => load::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Replay(args) => replay::run(args),

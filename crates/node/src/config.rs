@@ -33,6 +33,9 @@ pub struct NodeConfig {
     /// Threads that execute one block; without it as many as there are cores.
     #[serde(default = "default_workers")]
     pub workers: NonZeroUsize,
+    /// Where the state of a node without one comes from.
+    #[serde(default)]
+    pub sync: StateFrom,
     /// The state that is kept.
     #[serde(default)]
     pub state: StateSection,
@@ -40,6 +43,17 @@ pub struct NodeConfig {
     pub network: NetworkSection,
     /// JSON-RPC.
     pub rpc: RpcSection,
+}
+
+/// Where the state of a node without one comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum StateFrom {
+    /// From executing every block since genesis.
+    #[default]
+    Genesis,
+    /// From peers, at a recent height, checked against what 2f+1 validators signed.
+    State,
 }
 
 /// The state that is kept.
@@ -52,9 +66,21 @@ pub struct StateSection {
     /// Whether to keep the state of every block instead.
     #[serde(default)]
     pub archive: bool,
+    /// The state at multiples of so many blocks is offered to nodes that join; 0 for none. The same on all
+    /// nodes of a network: a state is taken from those that offer the same one.
+    #[serde(default = "default_served_blocks")]
+    pub served_blocks: u64,
     /// MiB of the state's trie in memory at most; without it all of it, which reads nothing from disk.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trie_mib: Option<usize>,
+}
+
+/// Not more often than a joining node needs to take a large state, nor so rarely that it has to execute much
+/// then.
+const SERVED_BLOCKS: u64 = 4_096;
+
+fn default_served_blocks() -> u64 {
+    SERVED_BLOCKS
 }
 
 fn default_history_blocks() -> u64 {
@@ -66,6 +92,7 @@ impl Default for StateSection {
         Self {
             history_blocks: default_history_blocks(),
             archive: false,
+            served_blocks: default_served_blocks(),
             trie_mib: None,
         }
     }
@@ -77,6 +104,7 @@ impl StateSection {
     pub fn store_config(&self, workers: NonZeroUsize) -> StoreConfig {
         StoreConfig {
             commit_workers: workers,
+            served_blocks: self.served_blocks,
             history_blocks: (!self.archive).then_some(self.history_blocks),
             trie_bytes_max: self.trie_mib.map(|mib| mib.saturating_mul(1 << 20)),
             ..StoreConfig::default()

@@ -14,6 +14,7 @@ use alloy_primitives::{Address, U256};
 use alloy_signer_local::{MnemonicBuilder, PrivateKeySigner, coins_bip39::English};
 use commonware_cryptography::Signer as _;
 use commonware_runtime::{Runner as _, Supervisor as _, tokio};
+use consensus::sync::ServerConfig;
 use pipeline::{DevControl, PipelineConfig};
 use primitives::{Genesis, chain::Protocol, crypto::PrivateKey};
 use rpc::RpcConfig;
@@ -254,6 +255,10 @@ async fn start_nodes(
                 ..PipelineConfig::default()
             },
             control: Some(control.clone()),
+            anchor: None,
+            sync: None,
+            serving: ServerConfig::default(),
+            never_voted: false,
         };
         nodes.push(Box::pin(run::assemble(&runtime, parts, wires)).await?);
     }

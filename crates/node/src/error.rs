@@ -93,6 +93,12 @@ pub enum NodeError {
     /// Consensus stopped.
     #[error(transparent)]
     Consensus(#[from] consensus::EngineFault),
+    /// The state could not be taken from peers.
+    #[error("the state could not be taken from peers: {0}")]
+    Sync(#[from] consensus::sync::SyncFault),
+    /// What was taken could not be made the node's own.
+    #[error("the state that peers gave could not be stored: {0}")]
+    Import(consensus::sync::ImportFault),
     /// RPC could not be served.
     #[error(transparent)]
     Rpc(#[from] rpc::ServeError),
@@ -146,6 +152,8 @@ impl NodeError {
             Self::Store(_)
             | Self::Pipeline(_)
             | Self::Consensus(_)
+            | Self::Sync(_)
+            | Self::Import(_)
             | Self::Rpc(_)
             | Self::Bench(_)
             | Self::Part { .. } => 1,

@@ -6,7 +6,7 @@
 //! ```
 
 use crate::{
-    config::{NetworkSection, NodeConfig, PeerSection, RpcSection, StateSection},
+    config::{NetworkSection, NodeConfig, PeerSection, RpcSection, StateFrom, StateSection},
     error::NodeError,
     keys,
     workers::default_workers,
@@ -190,6 +190,7 @@ fn write_node(
         data_dir: PathBuf::from("data"),
         fee_recipient: options.funded.first().copied().unwrap_or_default(),
         workers: default_workers(),
+        sync: StateFrom::default(),
         state: StateSection::default(),
         network: NetworkSection {
             listen: SocketAddr::new(options.host, port("--p2p-port", options.p2p_port, index)?),

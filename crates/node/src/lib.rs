@@ -13,4 +13,5 @@ pub mod network;
 pub mod process;
 pub mod replay;
 pub mod run;
+pub mod sync;
 pub mod workers;

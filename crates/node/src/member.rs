@@ -5,14 +5,16 @@
 
 use crate::{
     cli,
-    config::{NodeConfig, Peers, RpcSection},
+    config::{NodeConfig, Peers, RpcSection, StateFrom},
     error::NodeError,
     init, keys,
     network::{self, NetworkParts},
     process::{self, DataDirectory, RpcParts},
     run::{self, NodeParts},
+    sync::StateSync,
 };
 use commonware_runtime::{Runner as _, Supervisor as _, tokio};
+use consensus::sync::{ClientConfig, ServerConfig};
 use pipeline::PipelineConfig;
 use primitives::{Genesis, crypto::PrivateKey, genesis::GenesisError};
 use rpc::{Cors, RpcConfig};
@@ -26,15 +28,29 @@ struct Prepared {
     genesis: Genesis,
     key: PrivateKey,
     directory: DataDirectory,
+    never_voted: bool,
 }
 
-/// Runs the node of a config file until a signal; with `archive` it keeps the state of every block.
+/// What the command line says besides the config file.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MemberOptions {
+    /// Keep the state of every block.
+    pub archive: bool,
+    /// Where the state comes from, if not from where the file says.
+    pub sync: Option<StateFrom>,
+    /// The operator says that the node's key has never voted.
+    pub never_voted: bool,
+}
+
+/// Runs the node of a config file until a signal.
 ///
 /// # Errors
 /// When a file is wrong, an address is taken, or the node cannot go on.
-pub fn run(path: &Path, archive: bool) -> Result<(), NodeError> {
+pub fn run(path: &Path, options: MemberOptions) -> Result<(), NodeError> {
     let mut prepared = prepare(path)?;
-    prepared.config.state.archive |= archive;
+    prepared.config.state.archive |= options.archive;
+    prepared.config.sync = options.sync.unwrap_or(prepared.config.sync);
+    prepared.never_voted = options.never_voted;
     let runtime = tokio::Config::new().with_storage_directory(prepared.directory.consensus());
     tokio::Runner::new(runtime).start(|runtime| start(runtime, prepared))
 }
@@ -59,6 +75,7 @@ fn prepare(path: &Path) -> Result<Prepared, NodeError> {
         genesis,
         key,
         directory,
+        never_voted: false,
     })
 }
 
@@ -81,6 +98,7 @@ async fn start(runtime: tokio::Context, prepared: Prepared) -> Result<(), NodeEr
         genesis,
         key,
         directory,
+        never_voted,
     } = prepared;
     let identity = run::identity(&genesis, &key);
     let peers_max = peers.validators.len().saturating_add(peers.followers.len());
@@ -108,6 +126,13 @@ async fn start(runtime: tokio::Context, prepared: Prepared) -> Result<(), NodeEr
             ..PipelineConfig::default()
         },
         control: None,
+        anchor: None,
+        sync: (config.sync == StateFrom::State).then(|| StateSync {
+            config: ClientConfig::default(),
+            report: cli::sync::report(),
+        }),
+        serving: ServerConfig::default(),
+        never_voted,
     };
     let node = Box::pin(run::assemble(&runtime.child("node"), parts, wires)).await?;
     let rpc = RpcParts {

@@ -107,6 +107,7 @@ pub fn connect(runtime: &Context, parts: NetworkParts) -> (Wires<Authenticated>,
         blocks: link(network::BLOCKS),
         results: link(network::RESULTS),
         transactions: link(network::TRANSACTIONS),
+        sync: link(network::SYNC),
         blocker: oracle.clone(),
         peers: oracle,
     };

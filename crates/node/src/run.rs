@@ -4,21 +4,28 @@
 //! genesis, store ─▶ pipeline ─▶ mempool ─▶ ordering ─▶ consensus engine
 //! ```
 
-use crate::error::NodeError;
+use crate::{
+    error::NodeError,
+    sync::{self, StateSync},
+};
 use alloy_primitives::Address;
 use commonware_cryptography::Signer as _;
 use commonware_runtime::Handle;
 use commonware_utils::ordered::Set;
 use consensus::{
-    ConsensusConfig, Engine, EngineParts, Ordering, OrderingParts, Runtime, mempool_observer,
+    ConsensusConfig, Engine, EngineFault, EngineParts, Order, Ordering, OrderingParts, Runtime,
+    join, mempool_observer,
     network::{Network, Wires},
+    sync::ServerConfig,
 };
 use mempool::Mempool;
 use pipeline::{
     Actor, Chain, DevControl, Foundation, PipelineConfig, PipelineFault, genesis, genesis_digest,
+    genesis_record,
 };
 use primitives::{
-    BlockLimits, Genesis,
+    Anchor, BlockLimits, Genesis,
+    anchor::Trust,
     base_fee::next_base_fee,
     certificate::{consensus_namespace, result_scheme},
     crypto::{PrivateKey, PublicKey, Scheme},
@@ -49,6 +56,14 @@ pub struct NodeParts {
     pub pipeline: PipelineConfig,
     /// Requests of a development chain.
     pub control: Option<DevControl>,
+    /// Where it begins, if its state did not come from its own execution.
+    pub anchor: Option<Anchor>,
+    /// Take the state from peers if there is none.
+    pub sync: Option<StateSync>,
+    /// How it gives its own to others.
+    pub serving: ServerConfig,
+    /// The operator says that the key has never voted.
+    pub never_voted: bool,
 }
 
 /// What signs and identifies on one chain.
@@ -62,6 +77,8 @@ pub struct Identity {
     pub scheme: Scheme,
     /// Who this node is.
     pub public_key: PublicKey,
+    /// What follows from the genesis alone.
+    pub trust: Trust,
 }
 
 /// A running node.
@@ -95,9 +112,15 @@ pub fn identity(genesis: &Genesis, key: &PrivateKey) -> Identity {
         body_bytes_max: genesis.chain.protocol.block_bytes_max,
         validators: u32::try_from(validators.len()).unwrap_or(u32::MAX),
     };
+    let trust = Trust::new(
+        block.header().executed.block_hash,
+        &genesis_digest(&block),
+        validators.clone(),
+    );
     let scheme = Scheme::signer(&namespace, validators.clone(), key.clone())
         .unwrap_or_else(|| Scheme::verifier(&namespace, validators));
     Identity {
+        trust,
         namespace,
         limits,
         scheme,
@@ -111,8 +134,8 @@ pub fn identity(genesis: &Genesis, key: &PrivateKey) -> Identity {
 /// When its state cannot be opened or read.
 pub async fn assemble<E: Runtime, N: Network>(
     runtime: &E,
-    parts: NodeParts,
-    wires: Wires<N>,
+    mut parts: NodeParts,
+    mut wires: Wires<N>,
 ) -> Result<Node, NodeError> {
     if parts.genesis.validators.is_empty() {
         return Err(NodeError::NoValidators);
@@ -120,12 +143,21 @@ pub async fn assemble<E: Runtime, N: Network>(
     let identity = identity(&parts.genesis, &parts.key);
     let (state, block) = genesis(&parts.genesis);
     let chain_config = parts.genesis.chain.clone();
+    let consensus_config = consensus_config(&parts);
+    sync::take(
+        runtime,
+        &mut parts,
+        &consensus_config,
+        &identity,
+        &mut wires,
+    )
+    .await?;
+    let partition = &consensus_config.partition;
+    let anchor = begin_at(runtime, parts.anchor, partition, &identity).await?;
     let store = Store::open(parts.location, &state, parts.store)?;
     let base_fee = next_base_fee(block.header(), &chain_config);
     let mempool = Mempool::new(mempool::Config::new(chain_config.clone()), base_fee);
     let observer = mempool_observer(mempool.clone(), store.clone(), chain_config.clone());
-    let consensus_config =
-        ConsensusConfig::new(parts.partition, &chain_config.protocol, PENDING_ACKS_MAX);
     let pipeline_config = PipelineConfig {
         queue_blocks_max: PENDING_ACKS_MAX.get().saturating_add(1),
         ..parts.pipeline
@@ -133,8 +165,9 @@ pub async fn assemble<E: Runtime, N: Network>(
     let foundation = Foundation {
         chain: chain_config,
         limits: identity.limits,
-        genesis: block.clone(),
+        genesis: genesis_record(&state, &block),
         store,
+        first_height: first_height(anchor.as_ref()),
     };
     let (actor, pipeline) = Actor::new(
         runtime.child("pipeline"),
@@ -163,6 +196,7 @@ pub async fn assemble<E: Runtime, N: Network>(
             public_key: identity.public_key,
             scheme: identity.scheme,
             genesis: block,
+            anchor,
             limits: identity.limits,
             ordering,
             config: consensus_config,
@@ -179,7 +213,44 @@ pub async fn assemble<E: Runtime, N: Network>(
     })
 }
 
+fn consensus_config(parts: &NodeParts) -> ConsensusConfig {
+    let protocol = &parts.genesis.chain.protocol;
+    ConsensusConfig {
+        never_voted: parts.never_voted,
+        sync: parts.serving,
+        ..ConsensusConfig::new(parts.partition.clone(), protocol, PENDING_ACKS_MAX)
+    }
+}
+
+/// The lowest height that the node executes.
+fn first_height(anchor: Option<&Anchor>) -> u64 {
+    anchor.map_or(0, Anchor::height).saturating_add(1)
+}
+
+/// Where the node begins: at the anchor it was given, at the one it began at before, or at genesis.
+async fn begin_at<E: Runtime>(
+    runtime: &E,
+    given: Option<Anchor>,
+    partition: &str,
+    identity: &Identity,
+) -> Result<Option<Anchor>, EngineFault> {
+    let runtime = runtime.child("anchor");
+    match given {
+        Some(anchor) => {
+            join::remember(runtime, partition, identity.limits, &anchor).await?;
+            Ok(Some(anchor))
+        }
+        None => join::recall(runtime, partition, identity.limits, &identity.trust).await,
+    }
+}
+
 impl Node {
+    /// Reads what is finalized.
+    #[must_use]
+    pub const fn order(&self) -> &Order {
+        self.engine.order()
+    }
+
     /// Resolves when the node cannot go on, with the reason.
     pub async fn failed(self) -> NodeError {
         let executor = Box::pin(self.executor.0);

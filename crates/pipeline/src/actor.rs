@@ -27,8 +27,8 @@ use alloy_primitives::{B256, Bytes};
 use commonware_runtime::{Clock, Handle, Metrics as RuntimeMetrics, Spawner};
 use commonware_utils::Acknowledgement as _;
 use executor::{Engine, ExecutedBlock, ExecutionFault, ExecutionInput, NoWorkers, Roots};
-use primitives::{Block, BlockLimits, ChainConfig, ExecutionResult, FinalizedBlock};
-use state::{Store, StoreError};
+use primitives::{BlockLimits, ChainConfig, ExecutionResult, FinalizedBlock};
+use state::{StateReader as _, Store, StoreError};
 use std::{
     fmt,
     sync::{Arc, atomic::Ordering::Relaxed},
@@ -76,10 +76,12 @@ pub struct Foundation {
     pub chain: ChainConfig,
     /// Bounds for decoding stored blocks.
     pub limits: BlockLimits,
-    /// The ordering block at height 0.
-    pub genesis: Block,
+    /// The block at height 0.
+    pub genesis: ExecutedRecord,
     /// The state.
     pub store: Store,
+    /// The lowest height executed here, genesis aside: 1, or the one above a state that came from peers.
+    pub first_height: u64,
 }
 
 /// What follows from a block's execution, without what the execution took.
@@ -116,21 +118,21 @@ impl<E: Clock + Spawner + RuntimeMetrics> Actor<E> {
     /// A pipeline that goes on where its store stands.
     ///
     /// # Errors
-    /// When the newest stored block does not read back.
+    /// When the state cannot be read.
     pub fn new(
         runtime: E,
         foundation: Foundation,
         config: PipelineConfig,
         observers: Vec<Observer>,
     ) -> Result<(Self, Pipeline), PipelineFault> {
-        let ledger = restore_ledger(&foundation)?;
+        let ledger = restore_ledger(&foundation.store)?;
         let chain = Chain::new(ChainParts {
             config: foundation.chain,
             limits: foundation.limits,
-            genesis_hash: foundation.genesis.header().executed.block_hash,
             genesis: foundation.genesis,
             store: foundation.store,
             ledger,
+            first_height: foundation.first_height,
             recent_records_max: config.recent_records_max,
         });
         let (sender, jobs) = mpsc::channel(config.queue_blocks_max.max(1));
@@ -410,32 +412,21 @@ impl<E: Clock + Spawner + RuntimeMetrics> Actor<E> {
 }
 
 /// The ledger of a node that starts, or starts again.
-fn restore_ledger(foundation: &Foundation) -> Result<Ledger, PipelineFault> {
-    let height = foundation.store.newest_height();
-    let genesis = ExecutionResult {
-        height: 0,
-        block_hash: foundation.genesis.header().executed.block_hash,
-    };
-    if height == 0 {
-        return Ok(Ledger::new(genesis, genesis));
-    }
-    let missing = ChainError::Record(RecordError {
+///
+/// What is durable was verified: nothing else is flushed, and a state that came from peers is one that 2f+1
+/// validators signed. So it begins as the newest certified result, whether or not this node has the block.
+fn restore_ledger(store: &Store) -> Result<Ledger, PipelineFault> {
+    let height = store.newest_height();
+    let snapshot = store.snapshot(height)?;
+    let hash = snapshot.block_hash(height).map_err(ChainError::Read)?;
+    let result = ExecutionResult {
         height,
-        part: "record",
-    });
-    let stored = foundation.store.record(height)?.ok_or(missing)?;
-    let record =
-        ExecutedRecord::from_stored(&stored, &foundation.limits).map_err(ChainError::Record)?;
-    let executed = ExecutionResult {
-        height,
-        block_hash: record.hash,
+        block_hash: hash.ok_or(ChainError::Record(RecordError {
+            height,
+            part: "hash",
+        }))?,
     };
-    let carried = &record.block.header().executed;
-    let carried = ExecutionResult {
-        height: carried.height,
-        block_hash: carried.block_hash,
-    };
-    Ok(Ledger::new(executed, carried))
+    Ok(Ledger::new(result, result))
 }
 
 pub(crate) fn unix_ms(time: SystemTime) -> u64 {

@@ -76,6 +76,14 @@ pub enum ChainError {
     /// Reading the state failed.
     #[error(transparent)]
     Read(#[from] ReadFault),
+    /// The block is older than this node's history, which began with a state from peers.
+    #[error("pruned history unavailable: height={height} first={first}")]
+    Pruned {
+        /// The block.
+        height: u64,
+        /// The lowest height there is, genesis aside.
+        first: u64,
+    },
     /// The block was computed by a node that had diverged.
     #[error("not served: this node {0}")]
     Diverged(Box<DivergenceReport>),
@@ -94,22 +102,22 @@ impl From<StoreError> for ChainError {
 pub(crate) struct Shared {
     pub(crate) config: ChainConfig,
     pub(crate) limits: BlockLimits,
-    pub(crate) genesis: Block,
-    pub(crate) genesis_hash: B256,
+    pub(crate) genesis: Arc<ExecutedRecord>,
     pub(crate) store: Store,
+    pub(crate) first_height: u64,
     pub(crate) progress: ProgressSender,
     pub(crate) events: broadcast::Sender<ChainEvent>,
     pub(crate) recent_records_max: usize,
     pub(crate) executions: Executions,
     starting_height: u64,
     ledger: Mutex<Ledger>,
-    recent: Mutex<BTreeMap<u64, Arc<ExecutedRecord>>>,
+    pub(crate) recent: Mutex<BTreeMap<u64, Arc<ExecutedRecord>>>,
     halted: Mutex<Option<String>>,
     pub(crate) inclusion_faults: AtomicU64,
     sync_target: Mutex<u64>,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -120,14 +128,14 @@ pub(crate) struct ChainParts {
     pub config: ChainConfig,
     /// Bounds for decoding stored blocks.
     pub limits: BlockLimits,
-    /// The ordering block at height 0.
-    pub genesis: Block,
-    /// Hash of the Ethereum header at height 0.
-    pub genesis_hash: B256,
+    /// The block at height 0.
+    pub genesis: ExecutedRecord,
     /// The state.
     pub store: Store,
     /// The ledger, at the state's height.
     pub ledger: Ledger,
+    /// The lowest height executed here, genesis aside.
+    pub first_height: u64,
     /// Decoded blocks kept for readers.
     pub recent_records_max: usize,
 }
@@ -150,9 +158,9 @@ impl Chain {
             shared: Arc::new(Shared {
                 config: parts.config,
                 limits: parts.limits,
-                genesis: parts.genesis,
-                genesis_hash: parts.genesis_hash,
+                genesis: Arc::new(parts.genesis),
                 store: parts.store,
+                first_height: parts.first_height,
                 progress: ProgressSender::new(progress),
                 events: broadcast::Sender::new(EVENTS_MAX),
                 recent_records_max: parts.recent_records_max,
@@ -176,13 +184,13 @@ impl Chain {
     /// Hash of the Ethereum header at height 0.
     #[must_use]
     pub fn genesis_hash(&self) -> B256 {
-        self.shared.genesis_hash
+        self.shared.genesis.hash
     }
 
     /// The ordering block at height 0.
     #[must_use]
     pub fn genesis_block(&self) -> &Block {
-        &self.shared.genesis
+        &self.shared.genesis.block
     }
 
     /// The three heads.
@@ -212,6 +220,12 @@ impl Chain {
     pub(crate) fn set_sync_target(&self, height: u64) {
         let mut target = lock(&self.shared.sync_target);
         *target = height.max(*target);
+    }
+
+    /// The lowest height whose block is here, genesis aside: 1, unless the state came from peers.
+    #[must_use]
+    pub fn first_height(&self) -> u64 {
+        self.shared.first_height
     }
 
     /// When a block reached its stages; none for heights that were not seen or long ago.
@@ -263,75 +277,6 @@ impl Chain {
     #[must_use]
     pub fn diverged(&self) -> Option<DivergenceReport> {
         self.with_ledger(|ledger| ledger.diverged().cloned())
-    }
-
-    /// The executed block at a height; none above `latest`.
-    ///
-    /// # Errors
-    /// When the store fails or is damaged, and for what this node computed after it diverged.
-    pub fn record(&self, height: u64) -> Result<Option<Arc<ExecutedRecord>>, ChainError> {
-        self.check_not_diverged(height)?;
-        self.own_record(height)
-    }
-
-    pub(crate) fn check_not_diverged(&self, height: u64) -> Result<(), ChainError> {
-        match self.diverged() {
-            Some(report) if height > report.last_equal_height => {
-                Err(ChainError::Diverged(Box::new(report)))
-            }
-            Some(_) | None => Ok(()),
-        }
-    }
-
-    pub(crate) fn own_record(
-        &self,
-        height: u64,
-    ) -> Result<Option<Arc<ExecutedRecord>>, ChainError> {
-        if height > self.heads().executed_height {
-            return Ok(None);
-        }
-        if let Some(record) = lock(&self.shared.recent).get(&height) {
-            return Ok(Some(Arc::clone(record)));
-        }
-        match self.shared.store.record(height)? {
-            Some(stored) => {
-                let record = ExecutedRecord::from_stored(&stored, &self.shared.limits)?;
-                Ok(Some(Arc::new(record)))
-            }
-            None => Ok(None),
-        }
-    }
-
-    /// `latest`: the newest executed block.
-    ///
-    /// # Errors
-    /// When the store fails or is damaged.
-    pub fn latest(&self) -> Result<Arc<ExecutedRecord>, ChainError> {
-        let height = self.heads().executed_height;
-        self.record(height)?.ok_or(ChainError::Record(RecordError {
-            height,
-            part: "record",
-        }))
-    }
-
-    /// Height of the executed block with this hash.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub fn height_of_block(&self, hash: &B256) -> Result<Option<u64>, ChainError> {
-        Ok(self.shared.store.height_of_block(hash)?)
-    }
-
-    /// The executed block that holds a transaction, and the transaction's index in it.
-    ///
-    /// # Errors
-    /// When the store fails or is damaged.
-    pub fn transaction(&self, hash: &B256) -> Result<Option<Located>, ChainError> {
-        let Some((height, index)) = self.shared.store.transaction_location(hash)? else {
-            return Ok(None);
-        };
-        let index = usize::try_from(index).unwrap_or(usize::MAX);
-        Ok(self.record(height)?.map(|record| (record, index)))
     }
 
     /// The state after the block at a height.

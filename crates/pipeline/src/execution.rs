@@ -165,6 +165,7 @@ impl Chain {
     /// When the store fails, and for what this node computed after it diverged.
     pub fn access_list(&self, height: u64) -> Result<Option<Bytes>, ChainError> {
         self.check_not_diverged(height)?;
+        self.check_not_pruned(height)?;
         if height > self.heads().executed_height {
             return Ok(None);
         }

@@ -2,7 +2,9 @@
 //! ordering block at height 0.
 
 use crate::ExecutedRecord;
+use alloy_consensus::Header;
 use alloy_primitives::{B256, Bytes, keccak256};
+use alloy_rlp::Decodable as _;
 use primitives::{Block, Genesis, crypto::genesis_context, genesis::account_storage};
 use state::{GenesisAccount, GenesisAlloc, GenesisState, genesis_root};
 
@@ -30,6 +32,22 @@ pub fn genesis(genesis: &Genesis) -> (GenesisState, Block) {
         },
         block,
     )
+}
+
+/// The block at height 0 as if it had been executed.
+///
+/// # Panics
+/// Never: the header of a genesis reads back.
+#[must_use]
+pub fn genesis_record(state: &GenesisState, block: &Block) -> ExecutedRecord {
+    let header = Header::decode(&mut state.header.as_ref());
+    ExecutedRecord {
+        header: header.expect("the header of a genesis was encoded by us"),
+        hash: state.hash,
+        block: block.clone(),
+        transactions: Vec::new(),
+        receipts: Vec::new(),
+    }
 }
 
 /// Identifies the chain to whoever signs for it: its genesis state and its rules.

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod actor;
+mod blocks;
 mod chain;
 mod config;
 mod control;
@@ -23,7 +24,7 @@ pub use divergence::{DivergenceReport, TransactionOutcome};
 pub use execution::{
     BlockConflict, BlockExecution, CONFLICT_TRANSACTIONS_MAX, CONFLICTS_MAX, SPANS_MAX, StageTimes,
 };
-pub use genesis::{genesis, genesis_digest};
+pub use genesis::{genesis, genesis_digest, genesis_record};
 pub use ledger::{Effect, Ledger};
 pub use mailbox::Pipeline;
 pub use progress::{Progress, ProgressWatch};

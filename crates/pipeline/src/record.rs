@@ -64,9 +64,17 @@ impl ExecutedRecord {
             hash: self.hash,
             header: header.into(),
             body: body.into(),
-            receipts: Receipt::encode_all(&self.receipts).into(),
+            receipts: self.encoded_receipts(),
             access_list,
             transaction_hashes: self.transactions.iter().map(|tx| tx.hash()).collect(),
+        }
+    }
+
+    fn encoded_receipts(&self) -> Bytes {
+        let is_executed = self.receipts.len() == self.transactions.len();
+        match is_executed {
+            true => Receipt::encode_all(&self.receipts).into(),
+            false => Bytes::new(),
         }
     }
 
@@ -81,12 +89,12 @@ impl ExecutedRecord {
         };
         let header = Header::decode(&mut stored.header.as_ref()).map_err(|_| damaged("header"))?;
         let (block, senders) = read_body(&stored.body, limits).ok_or_else(|| damaged("body"))?;
+        // None of what this node has not executed: genesis, and the block of a state from peers.
         let receipts = match stored.receipts.is_empty() {
-            // Genesis executed nothing.
             true => Vec::new(),
             false => Receipt::decode_all(&stored.receipts).map_err(|_| damaged("receipts"))?,
         };
-        if receipts.len() != senders.len() {
+        if !stored.receipts.is_empty() && receipts.len() != senders.len() {
             return Err(damaged("receipts"));
         }
         let transactions = block

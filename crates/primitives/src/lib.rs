@@ -10,6 +10,7 @@
 )]
 
 pub mod affordability;
+pub mod anchor;
 pub mod base_fee;
 pub mod block;
 pub mod certificate;
@@ -25,6 +26,7 @@ pub mod stage;
 pub mod static_check;
 pub mod transaction;
 
+pub use anchor::{Anchor, AnchorError, SyncAnchor};
 pub use block::{
     Block, BlockLimits, Directive, ExecutedRef, FinalizedBlock, Header, RecoveredBlock,
 };

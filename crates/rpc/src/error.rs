@@ -8,6 +8,7 @@
 //! | -32005 | more than this node answers at once |
 //! | -32001 | known, but without what was asked for |
 //! | -32000 | everything else: no such block, transaction refused, execution failed, syncing |
+//! | 4444 | older than this node's history (EIP-4444) |
 //! | 3 | the call reverted; its output is in `data` |
 //! | 4 | EIP-7966: sent, but no receipt in time; the hash is in `data` |
 
@@ -25,6 +26,7 @@ use state::{ProofError, ReadFault, UnknownHeight};
 const CALL_FAILED_CODE: i32 = -32000;
 const LIMIT_EXCEEDED_CODE: i32 = -32005;
 const RESOURCE_NOT_FOUND_CODE: i32 = -32001;
+const PRUNED_CODE: i32 = 4444;
 const REVERTED_CODE: i32 = 3;
 const RECEIPT_TIMEOUT_CODE: i32 = 4;
 
@@ -109,6 +111,14 @@ pub enum RpcError {
         /// Oldest height whose state is kept.
         oldest: u64,
     },
+    /// The block is older than what this node has: its history began with a state from peers.
+    #[error("pruned history unavailable: block {asked} is not kept, oldest is {first}")]
+    Pruned {
+        /// Height asked for.
+        asked: u64,
+        /// The lowest height there is, genesis aside.
+        first: u64,
+    },
     /// An executed block of which no access list was stored.
     #[error(
         "resource not found: block {0} was stored without an access list, by an earlier version of this node"
@@ -169,6 +179,7 @@ impl RpcError {
             Self::OnlyInDev(_) => METHOD_NOT_FOUND_CODE,
             Self::LimitExceeded(_) | Self::Busy(_) => LIMIT_EXCEEDED_CODE,
             Self::AccessListUnavailable(_) => RESOURCE_NOT_FOUND_CODE,
+            Self::Pruned { .. } => PRUNED_CODE,
             Self::Reverted(_) => REVERTED_CODE,
             Self::ReceiptTimeout { .. } => RECEIPT_TIMEOUT_CODE,
             Self::Internal(_) => INTERNAL_ERROR_CODE,
@@ -235,6 +246,10 @@ impl From<ChainError> for RpcError {
         match error {
             ChainError::State(unknown) => unknown.into(),
             ChainError::Diverged(_) => Self::Stopped(error.to_string()),
+            ChainError::Pruned { height, first } => Self::Pruned {
+                asked: height,
+                first,
+            },
             ChainError::Store(_) | ChainError::Record(_) | ChainError::Read(_) => {
                 Self::Internal(error.to_string())
             }

@@ -132,6 +132,12 @@ impl Runs {
         Ok((runs, view))
     }
 
+    /// Opens the store on a disk as an empty one, whatever was in it.
+    pub(crate) fn erase(disk: Disk, config: Config) -> Result<(Self, View), RunsError> {
+        manifest::forget(&disk)?;
+        Self::open(disk, config)
+    }
+
     /// Writes a batch, durably, all or nothing.
     ///
     /// After an error of the disk, here or in a merge, no more batches are taken. A batch whose

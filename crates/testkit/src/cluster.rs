@@ -13,11 +13,16 @@
 //! Limits: time is simulated and advances a millisecond for every round of tasks, so that CPU time
 //! costs nothing; `PipelineConfig::execution_delay` stands for slow execution.
 
+mod join;
 mod liar;
 mod network;
+mod state_liar;
+mod sync;
 mod validator;
 
 pub use liar::Lie;
+pub use state_liar::{STATE_LIES, StateLie};
+pub use sync::Seen;
 
 use crate::faults;
 use alloy_primitives::{Address, B256, U256};
@@ -30,8 +35,9 @@ use commonware_runtime::{
 use mempool::Mempool;
 use network::Links;
 use node::{
+    error::NodeError,
     init::{GenesisOptions, genesis_file},
-    run,
+    run::{self, NodeParts},
 };
 use pipeline::Chain;
 use primitives::{
@@ -65,6 +71,8 @@ pub struct ClusterConfig {
     pub seed: u64,
     /// How many validators.
     pub validators: u8,
+    /// How many nodes that only follow; their indices come after the validators'.
+    pub followers: u8,
     /// Every link at first.
     pub link: Link,
     /// Rules of the chain.
@@ -73,6 +81,8 @@ pub struct ClusterConfig {
     pub gas_limit: u64,
     /// Accounts at height 0: balance and code.
     pub accounts: BTreeMap<Address, alloy_genesis::GenesisAccount>,
+    /// The state at multiples of so many heights is given to nodes that have none.
+    pub served_blocks: u64,
     /// Validators that execute slowly: added to each of their non-empty blocks.
     pub execution_delays: BTreeMap<usize, Duration>,
 }
@@ -84,10 +94,12 @@ impl ClusterConfig {
         Self {
             seed,
             validators: 4,
+            followers: 0,
             link: faults::good_link(),
             protocol: Protocol::default(),
             gas_limit: 30_000_000,
             accounts: BTreeMap::new(),
+            served_blocks: 0,
             execution_delays: BTreeMap::new(),
         }
     }
@@ -157,10 +169,11 @@ impl fmt::Debug for Cluster {
 
 impl Cluster {
     async fn new(runtime: Context, config: ClusterConfig) -> Self {
-        let keys: Vec<PrivateKey> = (0..config.validators)
+        let nodes = config.validators.saturating_add(config.followers);
+        let keys: Vec<PrivateKey> = (0..nodes)
             .map(|index| PrivateKey::from_seed(u64::from(index)))
             .collect();
-        let genesis = genesis(&config, &keys);
+        let genesis = genesis(&config, &keys[..usize::from(config.validators)]);
         let peers: Vec<PublicKey> = keys.iter().map(PrivateKey::public_key).collect();
         let limits = keys
             .first()
@@ -169,7 +182,7 @@ impl Cluster {
         let links = network::start(&runtime, &peers, &limits).await;
         let validators = keys.into_iter().enumerate().map(|(index, key)| {
             let delay = config.execution_delays.get(&index).copied();
-            Validator::new(index, key, delay.unwrap_or_default())
+            Validator::new(index, key, delay.unwrap_or_default(), config.served_blocks)
         });
         let cluster = Self {
             runtime,
@@ -185,7 +198,7 @@ impl Cluster {
         cluster
     }
 
-    /// Every validator of the network, running or not.
+    /// Every node of the network, running or not.
     pub fn indices(&self) -> impl Iterator<Item = usize> + use<> {
         0..self.validators.len()
     }
@@ -266,13 +279,36 @@ impl Cluster {
     /// # Panics
     /// If it runs, or if it cannot start.
     pub async fn start(&mut self, index: usize) {
+        let started = self.try_start(index, |_| {}).await;
+        started.unwrap_or_else(|error| panic!("validator {index}: {error}"));
+    }
+
+    /// Starts a validator on other parts than the usual ones.
+    ///
+    /// # Errors
+    /// Why it cannot start.
+    ///
+    /// # Panics
+    /// If it runs.
+    pub async fn try_start(
+        &mut self,
+        index: usize,
+        change: impl FnOnce(&mut NodeParts),
+    ) -> Result<(), NodeError> {
+        self.begin(index, change).await;
+        self.validators[index].begun().await
+    }
+
+    /// Lets a validator begin to start.
+    async fn begin(&mut self, index: usize, change: impl FnOnce(&mut NodeParts)) {
         let validator = &mut self.validators[index];
-        let wires = network::wires(&self.links, &validator.key.public_key()).await;
-        let parts = validator.parts(&self.genesis);
+        let limits = run::identity(&self.genesis, &validator.key).limits;
+        let lie = validator.lie.map(|lie| (lie, limits));
+        let wires = network::wires(&self.links, &validator.key.public_key(), lie).await;
+        let mut parts = validator.parts(&self.genesis);
+        change(&mut parts);
         let violations = Arc::clone(&self.violations);
-        validator
-            .start(&self.runtime, parts, wires, violations)
-            .await;
+        validator.begin(&self.runtime, parts, wires, violations);
     }
 
     /// Cuts a validator's power.
@@ -347,12 +383,20 @@ impl Cluster {
         self.until(&what, limit, settled).await;
     }
 
+    /// A node whose history begins above a transaction need not know it.
     fn settled(&self, transaction: &B256) -> bool {
-        self.chains().all(|(_, chain)| {
+        let located = self.chains().map(|(_, chain)| {
             let location = chain.transaction(transaction);
             let location = location.expect("a simulated disk reads");
-            let verified_height = chain.heads().verified_height;
-            location.is_some_and(|(record, _)| record.height() <= verified_height)
+            (chain, location.map(|(record, _)| record.height()))
+        });
+        let located: Vec<_> = located.collect();
+        let Some(height) = located.iter().find_map(|(_, height)| *height) else {
+            return false;
+        };
+        located.iter().all(|(chain, known)| {
+            let expected = height >= chain.first_height();
+            chain.heads().verified_height >= height && known.is_some() == expected
         })
     }
 

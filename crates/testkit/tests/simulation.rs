@@ -9,11 +9,13 @@ mod crash;
 mod determinism;
 mod divergence;
 mod happy;
+mod joining;
 mod lag;
 mod late_joiner;
 mod lossy;
 mod partition;
 mod slow_executor;
+mod state_sync;
 
 use std::time::Duration;
 use testkit::{

@@ -67,7 +67,8 @@ fn blob_base_fee(_: &Backend, args: &Args) -> Result<U64, RpcError> {
 /// The next block's base fee and a priority fee that gets into it, in wei.
 pub(crate) fn suggested(backend: &Backend) -> Result<(u64, u128), RpcError> {
     let latest = backend.latest_height()?;
-    let oldest = latest.saturating_sub(SAMPLE_BLOCKS - 1);
+    let first = backend.chain.first_height();
+    let oldest = latest.saturating_sub(SAMPLE_BLOCKS - 1).max(first);
     let mut samples = Vec::new();
     for height in oldest..=latest {
         if let Some(record) = backend.chain.record(height)? {
@@ -100,7 +101,7 @@ fn fee_history(backend: &Backend, args: &Args) -> Result<FeeHistory, RpcError> {
     let count = count
         .to::<u64>()
         .min(FEE_HISTORY_BLOCKS_MAX)
-        .min(newest.saturating_add(1));
+        .min(history_blocks(backend, newest));
     let mut history = FeeHistory {
         oldest_block: (newest + 1).saturating_sub(count),
         reward: (!percentiles.is_empty()).then(Vec::new),
@@ -126,6 +127,15 @@ fn fee_history(backend: &Backend, args: &Args) -> Result<FeeHistory, RpcError> {
         .base_fee_per_blob_gas
         .push(u128::from(BLOB_BASE_FEE));
     Ok(history)
+}
+
+/// How many blocks there are up to a height.
+fn history_blocks(backend: &Backend, newest: u64) -> u64 {
+    match backend.chain.first_height() {
+        // The genesis counts.
+        1 => newest.saturating_add(1),
+        first => newest.saturating_add(1).saturating_sub(first),
+    }
 }
 
 fn newest_height(backend: &Backend, newest: BlockNumberOrTag) -> Result<u64, RpcError> {

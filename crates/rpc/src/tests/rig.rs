@@ -166,8 +166,9 @@ impl Rig {
                 body_bytes_max: 1 << 21,
                 validators: 1,
             },
-            genesis: block.clone(),
+            genesis: pipeline::genesis_record(&state, &block),
             store,
+            first_height: 1,
         };
         let timer = Arc::new(runtime.child("timer"));
         let (actor, pipeline) =

@@ -105,6 +105,12 @@ pub(super) fn store(disk: &Disk, lists: &Lists, next_id: u64) -> Result<(), Runs
     Ok(())
 }
 
+/// Makes the store one of nothing, durably; no id is given again. The files go when it is opened next.
+pub(super) fn forget(disk: &Disk) -> Result<(), RunsError> {
+    let (_, next_id) = load(disk)?;
+    store(disk, &Lists::default(), next_id)
+}
+
 /// What the manifest says, and the first id that no run ever had.
 pub(super) fn load(disk: &Disk) -> Result<(Lists, u64), RunsError> {
     let names = disk.list()?;

@@ -139,6 +139,18 @@ impl EmptyStore {
 }
 
 impl Import {
+    /// Forgets all that is here, at this location, so that another state can be put there.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn abandon(self, location: Location) -> Result<EmptyStore, StoreError> {
+        let genesis = self.genesis;
+        // Nobody else may have the files open.
+        drop(self);
+        let (runs, _) = open::erase(location)?;
+        Ok(EmptyStore { runs, genesis })
+    }
+
     /// Which state it is filled with.
     pub fn target(&self) -> ImportTarget {
         self.target

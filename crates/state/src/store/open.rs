@@ -85,6 +85,17 @@ pub(super) fn open(
 
 /// Opens the files themselves, whatever is in them.
 pub(super) fn runs(location: Location) -> Result<(Runs, View), StoreError> {
+    let (disk, config) = disk(location)?;
+    Ok(Runs::open(disk, config)?)
+}
+
+/// Opens the files as if there were none.
+pub(super) fn erase(location: Location) -> Result<(Runs, View), StoreError> {
+    let (disk, config) = disk(location)?;
+    Ok(Runs::erase(disk, config)?)
+}
+
+fn disk(location: Location) -> Result<(Disk, Config), StoreError> {
     let (disk, merge) = match location {
         Location::Directory(directory) => {
             let earlier = directory.join(EARLIER_FILE_NAME);
@@ -100,7 +111,7 @@ pub(super) fn runs(location: Location) -> Result<(Runs, View), StoreError> {
         ErrorKind::WouldBlock => StoreError::Locked,
         _ => StoreError::Directory(error),
     })?;
-    Ok(Runs::open(disk, Config::new(merge))?)
+    Ok((disk, Config::new(merge)))
 }
 
 fn write_genesis(runs: &Runs, genesis: &GenesisState) -> Result<Marker, StoreError> {

@@ -79,7 +79,7 @@ impl Cluster {
         let validator = &self.validators[index];
         assert!(validator.running.is_none(), "validator {index} is honest");
         let liar = Liar {
-            wires: network::wires(&self.links, &validator.key.public_key()).await,
+            wires: network::wires(&self.links, &validator.key.public_key(), None).await,
             identity: run::identity(&self.genesis, &validator.key),
             genesis: self.genesis.clone(),
             blocks: BTreeMap::new(),

@@ -3,10 +3,11 @@
 //! The messages, the channels and their rate limits are those of a real node; only the wire is a
 //! model: a latency, a jitter and a chance of loss for each direction of each pair.
 
-use super::Cluster;
-use commonware_p2p::simulated::{
-    self, Config, Control, Manager, Network, Oracle, Receiver, Sender,
+use super::{
+    Cluster,
+    state_liar::{MaybeLying, StateLie},
 };
+use commonware_p2p::simulated::{self, Config, Control, Manager, Network, Oracle, Receiver};
 use commonware_runtime::{Supervisor as _, deterministic::Context};
 use consensus::network::{self, Link, Wires};
 use primitives::{BlockLimits, crypto::PublicKey};
@@ -20,7 +21,7 @@ pub(crate) type Links = Oracle<PublicKey, Context>;
 pub(crate) struct Simulated;
 
 impl network::Network for Simulated {
-    type Sender = Sender<PublicKey, Context>;
+    type Sender = MaybeLying;
     type Receiver = Receiver<PublicKey>;
     type Blocker = Control<PublicKey, Context>;
     type Peers = Manager<PublicKey, Context>;
@@ -40,9 +41,14 @@ pub(crate) async fn start(runtime: &Context, peers: &[PublicKey], limits: &Block
     links
 }
 
-/// The ends of one validator; those it had before a crash fall silent.
-pub(crate) async fn wires(links: &Links, validator: &PublicKey) -> Wires<Simulated> {
+/// The ends of one validator; those it had before a crash fall silent. It may lie about states.
+pub(crate) async fn wires(
+    links: &Links,
+    validator: &PublicKey,
+    lie: Option<(StateLie, BlockLimits)>,
+) -> Wires<Simulated> {
     let control = links.control(validator.clone());
+    let (sender, receiver) = link(&control, network::SYNC).await;
     Wires {
         votes: link(&control, network::VOTES).await,
         certificates: link(&control, network::CERTIFICATES).await,
@@ -51,16 +57,16 @@ pub(crate) async fn wires(links: &Links, validator: &PublicKey) -> Wires<Simulat
         blocks: link(&control, network::BLOCKS).await,
         results: link(&control, network::RESULTS).await,
         transactions: link(&control, network::TRANSACTIONS).await,
+        sync: (sender.lying(lie), receiver),
         blocker: control,
         peers: links.manager(),
     }
 }
 
 async fn link(control: &Control<PublicKey, Context>, channel: u64) -> Link<Simulated> {
-    control
-        .register(channel, network::quota())
-        .await
-        .expect("the network runs as long as the simulation")
+    let registered = control.register(channel, network::quota()).await;
+    let (sender, receiver) = registered.expect("the network runs as long as the simulation");
+    (MaybeLying::honest(sender), receiver)
 }
 
 impl Cluster {

@@ -1,16 +1,22 @@
 //! One validator: what outlives a crash, and its life if it has one.
 
-use super::{Violations, lock, network::Simulated};
+use super::{Violations, lock, network::Simulated, state_liar::StateLie};
 use alloy_primitives::Address;
 use commonware_runtime::{Handle, Spawner as _, Supervisor as _, deterministic::Context};
-use consensus::network::Wires;
+use consensus::{Order, network::Wires, sync::ServerConfig};
 use futures::channel::oneshot;
 use mempool::Mempool;
-use node::run::{self, NodeParts};
+use node::{
+    error::NodeError,
+    run::{self, NodeParts},
+};
 use pipeline::{Chain, PipelineConfig};
 use primitives::{Genesis, Heads, crypto::PrivateKey};
 use state::{Location, MemoryDisk, StoreConfig};
 use std::{fmt, sync::Arc, time::Duration};
+
+/// Bytes of a chunk of a state: small, so that small states have many.
+const CHUNK_BYTES: usize = 512;
 
 /// One validator of a network.
 pub(crate) struct Validator {
@@ -18,14 +24,28 @@ pub(crate) struct Validator {
     pub(crate) key: PrivateKey,
     pub(crate) disk: MemoryDisk,
     pub(crate) running: Option<Running>,
+    /// What it says that is wrong about its state to nodes that have none.
+    pub(crate) lie: Option<StateLie>,
+    starting: Option<Starting>,
+    served_blocks: u64,
     execution_delay: Duration,
     lives: u32,
+}
+
+/// What a started node lets others read.
+type Started = Result<(Chain, Mempool, Order), NodeError>;
+
+/// A life that begins.
+struct Starting {
+    task: Handle<()>,
+    started: oneshot::Receiver<Started>,
 }
 
 /// One life.
 pub(crate) struct Running {
     pub(crate) chain: Chain,
     pub(crate) mempool: Mempool,
+    pub(crate) order: Order,
     task: Handle<()>,
 }
 
@@ -41,12 +61,20 @@ impl fmt::Debug for Validator {
 }
 
 impl Validator {
-    pub(crate) fn new(index: usize, key: PrivateKey, execution_delay: Duration) -> Self {
+    pub(crate) fn new(
+        index: usize,
+        key: PrivateKey,
+        execution_delay: Duration,
+        served_blocks: u64,
+    ) -> Self {
         Self {
             index,
             key,
             disk: MemoryDisk::new(),
             running: None,
+            lie: None,
+            starting: None,
+            served_blocks,
             execution_delay,
             lives: 0,
         }
@@ -59,18 +87,28 @@ impl Validator {
             key: self.key.clone(),
             fee_recipient: Address::left_padding_from(&fee_recipient.to_be_bytes()),
             location: Location::Memory(self.disk.clone()),
-            store: StoreConfig::default(),
+            store: StoreConfig {
+                served_blocks: self.served_blocks,
+                ..StoreConfig::default()
+            },
             partition: format!("validator{}", self.index),
             pipeline: PipelineConfig {
                 execution_delay: self.execution_delay,
                 ..PipelineConfig::default()
             },
             control: None,
+            anchor: None,
+            sync: None,
+            serving: ServerConfig {
+                chunk_bytes_max: CHUNK_BYTES,
+                ..ServerConfig::default()
+            },
+            never_voted: false,
         }
     }
 
     /// Begins a life, on what the last one left behind.
-    pub(crate) async fn start(
+    pub(crate) fn begin(
         &mut self,
         runtime: &Context,
         parts: NodeParts,
@@ -86,32 +124,55 @@ impl Validator {
         self.lives += 1;
         let (started, waiting) = oneshot::channel();
         let task = runtime.spawn(move |runtime| async move {
-            let node = Box::pin(run::assemble(&runtime, parts, wires)).await;
-            let node = node.unwrap_or_else(|error| panic!("validator {index}: {error}"));
+            let node = match Box::pin(run::assemble(&runtime, parts, wires)).await {
+                Ok(node) => node,
+                Err(error) => return drop(started.send(Err(error))),
+            };
             let (chain, watched) = (node.chain.clone(), Arc::clone(&violations));
             let _ends_with_its_parent = runtime
                 .child("watch")
                 .spawn(move |_| watch_heads(index, chain, watched));
-            drop(started.send((node.chain.clone(), node.mempool.clone())));
+            let parts = (
+                node.chain.clone(),
+                node.mempool.clone(),
+                node.order().clone(),
+            );
+            drop(started.send(Ok(parts)));
             let error = node.failed().await;
             lock(&violations).push(format!("validator {index} failed: {error}"));
         });
-        let started = waiting.await;
-        let (chain, mempool) = started.expect("a starting validator panics or reports");
+        self.starting = Some(Starting {
+            task,
+            started: waiting,
+        });
+    }
+
+    /// Resolves once a life that was begun has started, or why it could not.
+    pub(crate) async fn begun(&mut self) -> Result<(), NodeError> {
+        let starting = self.starting.as_mut();
+        let starting = starting.expect("a scenario waits for what it has begun");
+        let started = (&mut starting.started).await;
+        let started = started.expect("a starting validator reports");
+        let starting = self.starting.take().expect("it was there just now");
+        let (chain, mempool, order) = started?;
         self.running = Some(Running {
             chain,
             mempool,
-            task,
+            order,
+            task: starting.task,
         });
+        Ok(())
     }
 
     /// Ends a life where it is. Resolves when its main task is gone.
     pub(crate) fn crash(&mut self, mut keeps: impl FnMut() -> bool) -> impl Future<Output = ()> {
-        let running = self.running.take();
-        let running = running.expect("a scenario crashes validators that run");
-        running.task.abort();
+        let running = self.running.take().map(|running| running.task);
+        let starting = || self.starting.take().map(|starting| starting.task);
+        let task = running.or_else(starting);
+        let task = task.expect("a scenario crashes validators that run");
+        task.abort();
         self.disk.crash_keeping(|_| keeps());
-        async move { drop(running.task.await) }
+        async move { drop(task.await) }
     }
 }
 

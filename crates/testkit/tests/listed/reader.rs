@@ -25,7 +25,7 @@ impl<'s, S: StateReader> FailingReader<'s, S> {
         let left = self
             .left
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
-        let broken = |_| ReadFault::Disk(Box::new(io::Error::other("broken").into()));
+        let broken = |_| ReadFault::Store(Box::new(io::Error::other("broken").into()));
         left.map(drop).map_err(broken)
     }
 }

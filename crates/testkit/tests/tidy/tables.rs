@@ -117,7 +117,14 @@ pub(crate) const FOREIGN: &[Home] = &[
     ("commonware-glue", &["testkit", "node"], NONE),
     (
         "commonware-actor",
-        &["mempool", "pipeline", "shards", "consensus", "node"],
+        &[
+            "mempool",
+            "pipeline",
+            "shards",
+            "consensus",
+            "node",
+            "testkit",
+        ],
         NONE,
     ),
     ("commonware-math", DISTRIBUTED, NONE),
