@@ -11,8 +11,8 @@ use super::writer::RunWriter;
 use crate::disk::Disk;
 use std::sync::Arc;
 
-/// Rows between two questions whether to stop.
-const ROWS_AT_ONCE: u32 = 1 << 10;
+/// Bytes of rows between two questions whether to go on: some milliseconds.
+const BYTES_AT_ONCE: usize = 1 << 20;
 
 /// Runs to merge, decided and not begun.
 #[derive(Debug)]
@@ -40,25 +40,30 @@ pub(super) enum Outcome {
 }
 
 impl Job {
-    /// Writes the output, and makes its bytes durable. Without a run, there is no file either.
+    /// Writes the output, and makes its bytes durable. Without a run, there is no file either. Now
+    /// and then it asks whether to go on, which may take a while.
     pub(super) fn run(
         &self,
         disk: &Disk,
         config: &Config,
-        stop: impl Fn() -> bool,
+        mut go_on: impl FnMut() -> Result<bool, RunsError>,
     ) -> Result<Outcome, RunsError> {
         let mut writer = create(disk, config, (self.id, self.family), self.rows_max())?;
         let order = self.family.order();
         let mut rows = Merged::new(order, &self.inputs, &[], READ_BYTES_MAX);
-        let mut passed = 0_u32;
+        let mut passed_bytes = 0;
         rows.pass()?;
         while let Some((key, value)) = rows.row() {
             if value.is_some() || !self.bottom {
                 writer.push(key, value)?;
             }
+            passed_bytes += key.len() + value.map_or(0, <[u8]>::len);
             rows.pass()?;
-            passed = passed.wrapping_add(1);
-            if passed.is_multiple_of(ROWS_AT_ONCE) && stop() {
+            if passed_bytes < BYTES_AT_ONCE {
+                continue;
+            }
+            passed_bytes = 0;
+            if !go_on()? {
                 disk.delete(&file_name(self.id))?;
                 return Ok(Outcome::Stopped);
             }
@@ -70,6 +75,11 @@ impl Job {
         let entries: Vec<RunEntry> = self.inputs.iter().map(|run| run.entry).collect();
         let run = writer.finish(self.tier, heights(&entries))?;
         Ok(Outcome::Run(Box::new(run)))
+    }
+
+    /// Of all inputs.
+    pub(super) fn bytes(&self) -> u64 {
+        self.inputs.iter().map(|run| run.entry.bytes).sum()
     }
 
     fn rows_max(&self) -> u64 {

@@ -9,17 +9,24 @@
 //!
 //! So a row is rewritten once for each tier it climbs, and in the base as often as the base doubles
 //! or is overwritten. Only what is merged with the oldest run can leave deletions out.
+//!
+//! A piece is of a fixed size until there are many; then of a fixed part of all blocks, so that the
+//! number of files has a limit and a block is rewritten once more each time the chain is eight times
+//! as long.
 
 use super::rows::{Family, Heights};
 use super::run::RunEntry;
 use std::ops::Range;
+
+/// Pieces of blocks that are few enough to be open files.
+const PIECES: u64 = 64;
 
 /// When runs are merged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Policy {
     /// How many runs of a tier become one of the next; at least 2.
     pub(crate) fan_in: usize,
-    /// Runs of blocks that have half as many bytes are not merged any more.
+    /// Runs of blocks that have half as many bytes are not merged any more, as long as there are few.
     pub(crate) piece_bytes_max: u64,
 }
 
@@ -31,31 +38,43 @@ pub(super) struct Choice {
 }
 
 impl Policy {
-    /// What to merge next, if anything.
+    /// What to merge next, if anything. The first `busy` runs are left alone: they, and perhaps
+    /// none, are being merged.
     pub(super) fn choose(
+        &self,
+        family: Family,
+        (runs, busy): (&[RunEntry], usize),
+        kept: Option<Heights>,
+    ) -> Option<Choice> {
+        if busy == 0 && family.overrides() && base_is_due(runs) {
+            return Some(choice(runs, 0..runs.len()));
+        }
+        let first = if family.overrides() {
+            busy.max(1)
+        } else {
+            busy
+        };
+        let choice = self.choose_among(family, runs.get(first..)?, kept)?;
+        Some(Choice {
+            range: choice.range.start + first..choice.range.end + first,
+            tier: choice.tier,
+        })
+    }
+
+    fn choose_among(
         &self,
         family: Family,
         runs: &[RunEntry],
         kept: Option<Heights>,
     ) -> Option<Choice> {
         match family {
-            Family::State | Family::Index => self.choose_base(runs).or_else(|| {
-                let uppers = self.choose_tier(runs.get(1..)?, |_| true)?;
-                Some(uppers.after(1))
-            }),
+            Family::State | Family::Index => self.choose_tier(runs, |_| true),
             Family::Blocks => self.choose_piece(runs),
             Family::History => {
                 let span_max = kept.map_or(u64::MAX, |kept| kept.high.saturating_sub(kept.low) / 8);
                 self.choose_tier(runs, |runs| span(runs) <= span_max)
             }
         }
-    }
-
-    /// All runs, if the others are as large as the oldest.
-    fn choose_base(&self, runs: &[RunEntry]) -> Option<Choice> {
-        let (base, uppers) = runs.split_first()?;
-        let due = !uppers.is_empty() && bytes(uppers) >= base.bytes;
-        due.then(|| choice(runs, 0..runs.len()))
     }
 
     /// The oldest neighbours of the lowest tier that has enough of them and that may be merged.
@@ -75,7 +94,7 @@ impl Policy {
 
     /// The oldest neighbours of the lowest tier that are many, or a piece together.
     fn choose_piece(&self, runs: &[RunEntry]) -> Option<Choice> {
-        let whole = self.piece_bytes_max / 2;
+        let whole = self.piece_bytes_max.max(bytes(runs) / PIECES) / 2;
         let mut end = runs.len();
         let alike =
             |a: &RunEntry, b: &RunEntry| a.tier == b.tier && (a.bytes < whole) == (b.bytes < whole);
@@ -93,21 +112,18 @@ impl Policy {
     }
 }
 
-impl Choice {
-    fn after(self, runs: usize) -> Self {
-        Self {
-            range: self.range.start + runs..self.range.end + runs,
-            tier: self.tier,
-        }
-    }
-}
-
 fn choice(runs: &[RunEntry], range: Range<usize>) -> Choice {
     let tier = runs[range.clone()].iter().map(|run| run.tier).max();
     Choice {
         tier: tier.unwrap_or_default().saturating_add(1),
         range,
     }
+}
+
+/// Whether the other runs are as large as the oldest.
+fn base_is_due(runs: &[RunEntry]) -> bool {
+    let base_and_uppers = runs.split_first();
+    base_and_uppers.is_some_and(|(base, uppers)| !uppers.is_empty() && bytes(uppers) >= base.bytes)
 }
 
 fn bytes(runs: &[RunEntry]) -> u64 {

@@ -22,7 +22,7 @@ use std::ops::Range;
 /// What the manifest says of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct RunEntry {
-    /// The file's name; a later run has a greater one.
+    /// What the file is named after; no other ever had it.
     pub(super) id: u64,
     /// How often its rows were merged.
     pub(super) tier: u8,

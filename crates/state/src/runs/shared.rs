@@ -2,6 +2,14 @@
 //!
 //! The lock over the writing of manifests is held while one is written, never while runs are
 //! written or merged. Views are taken without it.
+//!
+//! ```text
+//!   merge of the base ──────┐               ┌───────┐               ┌───── …
+//!   small merges            └ a tier of 8 ──┘       └ a tier of 8 ──┘
+//! ```
+//!
+//! One thread merges. A long merge makes way for much smaller ones of later runs, so that the runs
+//! stay few however large the base is.
 
 use super::error::{RowsError, RunsError};
 use super::manifest::{self, Lists, MARKER_BYTES_MAX};
@@ -14,6 +22,9 @@ use super::{Config, Merge};
 use crate::disk::Disk;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, RwLock};
+
+/// A merge inside of another one has at most such a part of its bytes.
+const INNER_PART: u64 = 4;
 
 #[derive(Debug)]
 pub(super) struct Shared {
@@ -32,8 +43,8 @@ struct Writer {
     /// No run ever had it.
     next_id: u64,
     health: Health,
-    /// The family whose runs are being merged.
-    merging: Option<Family>,
+    /// The families whose runs are being merged: at most one large merge, and a small one inside.
+    merging: Vec<Family>,
 }
 
 #[derive(Debug)]
@@ -54,7 +65,7 @@ impl Shared {
             writer: Mutex::new(Writer {
                 next_id,
                 health: Health::Sound,
-                merging: None,
+                merging: Vec::new(),
             }),
             changed: Condvar::new(),
             closing: AtomicBool::new(false),
@@ -125,10 +136,9 @@ impl Shared {
     fn must_wait(&self, writer: &Writer) -> bool {
         let lists = self.newest();
         let many = |family: &Family| lists.of(*family).len() > self.config.runs_max;
-        Family::ALL
-            .into_iter()
-            .filter(many)
-            .any(|family| writer.merging == Some(family) || self.choose(&lists, family).is_some())
+        Family::ALL.into_iter().filter(many).any(|family| {
+            writer.merging.contains(&family) || self.choose(&lists, family, None).is_some()
+        })
     }
 
     /// Whether the batch's rows fit in.
@@ -213,18 +223,16 @@ impl Shared {
 
     /// Merges what is to be merged; then either waits for more until the store closes, or returns.
     pub(super) fn merge_all(&self, wait: bool) {
-        while let Some(job) = self.next_job(wait) {
-            let merged = self.merge(&job);
-            // A commit may be waiting for the end of this merge, and for nothing else.
-            self.writer().merging = None;
-            self.changed.notify_all();
+        while let Some(job) = self.next_job(wait, None) {
+            let merged = self.merge(&job, None);
             if let Err(error) = merged {
                 self.poison(Health::Failed(error));
             }
         }
     }
 
-    fn next_job(&self, wait: bool) -> Option<Job> {
+    /// The next job; inside of another one, only a much smaller one of other runs.
+    fn next_job(&self, wait: bool, outer: Option<&Job>) -> Option<Job> {
         let mut writer = self.writer();
         loop {
             let sound = matches!(writer.health, Health::Sound);
@@ -232,16 +240,11 @@ impl Shared {
                 return None;
             }
             let lists = self.newest();
-            let choice = |family| Some((family, self.choose(&lists, family)?));
-            if let Some((family, choice)) = Family::ALL.into_iter().find_map(choice) {
-                writer.merging = Some(family);
-                return Some(Job {
-                    family,
-                    inputs: lists.of(family)[choice.range.clone()].to_vec(),
-                    id: take_id(&mut writer),
-                    tier: choice.tier,
-                    bottom: choice.range.start == 0,
-                });
+            let job = |family| self.job(&lists, family, outer);
+            if let Some(mut job) = Family::ALL.into_iter().find_map(job) {
+                job.id = take_id(&mut writer);
+                writer.merging.push(job.family);
+                return Some(job);
             }
             if !wait {
                 return None;
@@ -251,22 +254,58 @@ impl Shared {
         }
     }
 
+    /// The next job of a family, still without an id.
+    fn job(&self, lists: &Lists, family: Family, outer: Option<&Job>) -> Option<Job> {
+        let Choice { range, tier } = self.choose(lists, family, outer)?;
+        let job = Job {
+            family,
+            inputs: lists.of(family)[range.clone()].to_vec(),
+            id: 0,
+            tier,
+            bottom: range.start == 0,
+        };
+        let small = outer.is_none_or(|outer| job.bytes() <= outer.bytes() / INNER_PART);
+        small.then_some(job)
+    }
+
     fn is_closing(&self) -> bool {
         self.closing.load(Ordering::Relaxed)
     }
 
-    fn choose(&self, lists: &Lists, family: Family) -> Option<Choice> {
+    fn choose(&self, lists: &Lists, family: Family, outer: Option<&Job>) -> Option<Choice> {
         let runs: Vec<RunEntry> = lists.of(family).iter().map(|run| run.entry).collect();
         let history = &lists.history;
         let kept = history.drop_below.map(|low| Heights {
             low: low.max(history.heights.low),
             high: history.heights.high,
         });
-        self.config.policy.choose(family, &runs, kept)
+        // All runs up to the last one of the other job: what is older is not merged meanwhile.
+        let outer = outer.filter(|outer| outer.family == family);
+        let busy = outer.map_or(0, |outer| {
+            let is_busy =
+                |run: &RunEntry| outer.inputs.iter().any(|input| input.entry.id == run.id);
+            runs.iter().rposition(is_busy).map_or(0, |last| last + 1)
+        });
+        self.config.policy.choose(family, (&runs, busy), kept)
     }
 
-    fn merge(&self, job: &Job) -> Result<(), RunsError> {
-        let outcome = job.run(&self.disk, &self.config, || self.is_closing())?;
+    fn merge(&self, job: &Job, outer: Option<&Job>) -> Result<(), RunsError> {
+        let merged = self.merge_inside(job, outer);
+        // A commit may be waiting for the end of this merge, and for nothing else.
+        self.writer().merging.pop();
+        self.changed.notify_all();
+        merged
+    }
+
+    fn merge_inside(&self, job: &Job, outer: Option<&Job>) -> Result<(), RunsError> {
+        let makes_way = outer.is_none() && self.config.merge == Merge::Background;
+        let outcome = job.run(&self.disk, &self.config, || {
+            let inner = makes_way.then(|| self.next_job(false, Some(job))).flatten();
+            if let Some(inner) = inner {
+                self.merge(&inner, Some(job))?;
+            }
+            Ok(!self.is_closing())
+        })?;
         let output = match outcome {
             Outcome::Run(run) => Some(*run),
             Outcome::Nothing => None,
@@ -319,3 +358,6 @@ impl Lists {
         gone
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -55,17 +55,22 @@ impl Changes {
 
     /// The writes of a block.
     pub fn of(diff: &StateDiff, lanes: Lanes) -> Self {
-        let addresses: Vec<u8> = diff.accounts.keys().flatten().copied().collect();
-        let keys = hashes::<20>(&addresses, lanes);
+        let (keys, slot_keys) = Self::keys_of(diff, lanes);
+        let mut slot_keys = slot_keys.into_iter();
+        let changes = diff.accounts.values().zip(keys);
+        let changes = changes.map(|(change, key)| account_change(key, change, &mut slot_keys));
+        Self::new(changes.collect())
+    }
+
+    /// The keys of a block's accounts, and those of its slots, in the order of the block's writes.
+    pub(crate) fn keys_of(diff: &StateDiff, lanes: Lanes) -> (Vec<B256>, Vec<B256>) {
+        let addresses: Vec<[u8; 20]> = diff.accounts.keys().map(|address| address.0.0).collect();
         let slots = diff
             .accounts
             .values()
             .flat_map(|change| change.storage.keys());
-        let slots: Vec<u8> = slots.flat_map(|slot| slot.to_be_bytes::<32>()).collect();
-        let mut slot_keys = hashes::<32>(&slots, lanes).into_iter();
-        let changes = diff.accounts.values().zip(keys);
-        let changes = changes.map(|(change, key)| account_change(key, change, &mut slot_keys));
-        Self::new(changes.collect())
+        let slots: Vec<[u8; 32]> = slots.map(|slot| slot.to_be_bytes()).collect();
+        (hashes(&addresses, lanes), hashes(&slots, lanes))
     }
 
     /// The writes, by key.
@@ -101,8 +106,8 @@ fn account_change(
     }
 }
 
-fn hashes<const N: usize>(messages: &[u8], lanes: Lanes) -> Vec<B256> {
-    let mut digests = vec![[0; 32]; messages.len() / N];
-    lanes.hash_many(messages, &mut digests);
+fn hashes<const N: usize>(messages: &[[u8; N]], lanes: Lanes) -> Vec<B256> {
+    let mut digests = vec![[0; 32]; messages.len()];
+    lanes.hash_many(messages.as_flattened(), &mut digests);
     digests.into_iter().map(B256::from).collect()
 }

@@ -32,8 +32,6 @@ pub(super) fn empty(whole: bool) -> SparseTrie {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(192))]
-
     #[test]
     fn roots_and_proofs_equal_others(
         batches in any_batches(),

@@ -17,15 +17,17 @@ use super::rows::{
 use crate::diff::AccountDiff;
 use crate::record::BlockRecord;
 use crate::runs::{self, Family, Heights, Rows, RowsError};
-use crate::sparse::Lanes;
+use crate::sparse::{Changes, Lanes};
 use crate::versions::Versions;
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy_trie::EMPTY_ROOT_HASH;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+/// Bytes of the values of most writes, before and after.
+const WRITE_BYTES: usize = 110;
+
 /// Writes of some blocks to the state, and where their values lie.
-#[derive(Default)]
 struct Writes {
     writes: Vec<Write>,
     values: Vec<u8>,
@@ -71,7 +73,11 @@ pub(super) fn rows(
     versions: &Versions,
     history_kept: Option<u64>,
 ) -> Result<runs::Batch, RowsError> {
-    let mut writes = Writes::default();
+    let count: usize = batch.blocks.iter().map(|block| block.diff.len()).sum();
+    let mut writes = Writes {
+        writes: Vec::with_capacity(count),
+        values: Vec::with_capacity(count.saturating_mul(WRITE_BYTES)),
+    };
     for block in &batch.blocks {
         writes.add_block(block, versions);
     }
@@ -101,18 +107,12 @@ pub(super) fn rows(
 impl Writes {
     fn add_block(&mut self, block: &Written, versions: &Versions) {
         let accounts = &block.diff.accounts;
-        let addresses: Vec<u8> = accounts.keys().flatten().copied().collect();
-        let slots = accounts.values().flat_map(|change| change.storage.keys());
-        let slots: Vec<u8> = slots.flat_map(|slot| slot.to_be_bytes::<32>()).collect();
-        let mut keys = vec![[0; 32]; addresses.len() / 20];
-        let mut slot_keys = vec![[0; 32]; slots.len() / 32];
-        Lanes::Widest.hash_many(&addresses, &mut keys);
-        Lanes::Widest.hash_many(&slots, &mut slot_keys);
+        let (keys, slot_keys) = Changes::keys_of(&block.diff, Lanes::Widest);
         let mut slot_keys = slot_keys.as_slice();
         for ((address, change), key) in accounts.iter().zip(keys) {
             let owner = Owner {
                 address,
-                key: key.into(),
+                key,
                 height: block.record.height,
                 versions,
             };
@@ -123,7 +123,7 @@ impl Writes {
             // The slots that a deleted account wrote go with it.
             if change.account.is_some() {
                 let slots = change.storage.iter().zip(own);
-                slots.for_each(|(slot, key)| self.add_slot(&owner, key.into(), slot));
+                slots.for_each(|(slot, key)| self.add_slot(&owner, *key, slot));
             }
         }
     }

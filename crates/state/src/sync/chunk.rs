@@ -13,7 +13,7 @@ use super::leaf::{
 };
 use super::manifest::{Manifest, Unit};
 use crate::reader::ReadFault;
-use crate::sparse::subtrie::{Reference, Subtries};
+use crate::sparse::subtrie::{self, Reference, Subtries};
 use crate::sparse::{AccountRow, Lanes, SlotWrite};
 use alloy_primitives::{B256, Bytes, U256};
 use alloy_trie::EMPTY_ROOT_HASH;
@@ -82,9 +82,12 @@ pub enum ServeError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckedChunk {
     number: usize,
-    accounts: Vec<(AccountLeaf, Range<usize>)>,
+    accounts: Owners,
     slots: Vec<SlotLeaf>,
 }
+
+/// Accounts, each with its range of the slots.
+type Owners = Vec<(AccountLeaf, Range<usize>)>;
 
 /// An account of a chunk, and slots of it: all of them, or, when its storage has chunks of its own, those
 /// in this one.
@@ -235,22 +238,26 @@ impl Rows {
         let mut rows = Self::default();
         let mut reader = Reader::new(bytes);
         while reader.left() > 0 {
-            if are_slots {
-                rows.slots.push(reader.slot()?);
-                continue;
+            match are_slots {
+                true => rows.slots.push(reader.slot()?),
+                false => rows.read_account(&mut reader)?,
             }
-            let head = reader.account()?;
-            let first = rows.slots.len();
-            if head.has_storage {
-                let count = reader.count()?;
-                reader.ensure(count > 0 && count <= reader.left() / SLOT_BYTES_MIN)?;
-                for _ in 0..count {
-                    rows.slots.push(reader.slot()?);
-                }
-            }
-            rows.accounts.push((head, first..rows.slots.len()));
         }
         Ok(rows)
+    }
+
+    fn read_account(&mut self, reader: &mut Reader<'_>) -> Result<(), Malformed> {
+        let head = reader.account()?;
+        let first = self.slots.len();
+        if head.has_storage {
+            let count = reader.count()?;
+            reader.ensure(count > 0 && count <= reader.left() / SLOT_BYTES_MIN)?;
+            for _ in 0..count {
+                self.slots.push(reader.slot()?);
+            }
+        }
+        self.accounts.push((head, first..self.slots.len()));
+        Ok(())
     }
 
     fn check(
@@ -290,11 +297,7 @@ impl Rows {
     }
 
     /// The accounts with their keys and the roots of their storage.
-    fn accounts(
-        self,
-        subtries: &mut Subtries,
-        writes: &[SlotWrite],
-    ) -> Result<Vec<(AccountLeaf, Range<usize>)>, ChunkError> {
+    fn accounts(self, subtries: &mut Subtries, writes: &[SlotWrite]) -> Result<Owners, ChunkError> {
         let addresses = self.accounts.iter().flat_map(|(head, _)| head.address.0.0);
         let keys = hashes::<20>(&addresses.collect::<Vec<u8>>());
         let tries = self.accounts.iter().map(|(_, slots)| slots.clone());
@@ -356,7 +359,7 @@ fn ascend(keys: impl Iterator<Item = B256>) -> Result<(), ChunkError> {
 fn ranges(
     keys: impl Iterator<Item = B256> + Clone,
     units: &[Unit],
-) -> Result<Vec<(Range<usize>, usize)>, ChunkError> {
+) -> Result<Vec<subtrie::Unit>, ChunkError> {
     ascend(keys.clone())?;
     let mut keys = keys.peekable();
     let mut ranges = Vec::with_capacity(units.len());

@@ -4,7 +4,7 @@ use super::leaf::{AccountLeaf, Malformed, Reader};
 use super::manifest::{
     ACCOUNT, BRANCH, Chunk, EMPTY, EXTENSION, Manifest, UNIT, UNIT_FIRST, Unit, VERSION,
 };
-use super::{CHUNK_BYTES_MAX, CHUNK_BYTES_MIN, MANIFEST_BYTES_MAX};
+use super::{CHUNK_BYTES_MAX, MANIFEST_BYTES_MAX};
 use crate::sparse::subtrie::{self, KEY_NIBBLES, Reference, Subtries};
 use crate::sparse::{AccountRow, Lanes};
 use alloy_primitives::{B256, Bytes, keccak256};
@@ -33,10 +33,7 @@ pub enum ManifestError {
     /// Not the encoding of a top.
     #[error("malformed manifest at byte={0}")]
     Malformed(usize),
-    /// The limit of its chunks is outside of what is allowed.
-    #[error("manifest of chunks of chunk_bytes={0}")]
-    ChunkLimit(usize),
-    /// A chunk that is empty or longer than the manifest's own limit.
+    /// A chunk that is empty or longer than any.
     #[error("chunk={chunk} in manifest has bytes={bytes}")]
     ChunkBytes {
         /// Number of the chunk.
@@ -90,7 +87,6 @@ impl Manifest {
             manifest: Self::new(bytes.clone(), trusted),
             reader: Reader::new(&bytes),
             subtries: Subtries::new(Lanes::Widest),
-            chunk_bytes_max: 0,
             is_continued: false,
         };
         let found = decoder.top()?;
@@ -105,7 +101,6 @@ struct Decoder<'a> {
     manifest: Manifest,
     reader: Reader<'a>,
     subtries: Subtries,
-    chunk_bytes_max: usize,
     /// Whether the next unit may belong to the last chunk.
     is_continued: bool,
 }
@@ -142,10 +137,6 @@ impl Decoder<'_> {
         let version = self.reader.byte()?;
         if version != VERSION {
             return Err(ManifestError::Version(version));
-        }
-        self.chunk_bytes_max = self.reader.count()?;
-        if !(CHUNK_BYTES_MIN..=CHUNK_BYTES_MAX).contains(&self.chunk_bytes_max) {
-            return Err(ManifestError::ChunkLimit(self.chunk_bytes_max));
         }
         let tag = self.reader.byte()?;
         let root = match tag {
@@ -184,7 +175,7 @@ impl Decoder<'_> {
     fn chunk(&mut self, spot: Spot) -> Result<(), ManifestError> {
         let bytes = self.reader.count()?;
         let chunks = &mut self.manifest.chunks;
-        if !(1..=self.chunk_bytes_max).contains(&bytes) {
+        if !(1..=CHUNK_BYTES_MAX).contains(&bytes) {
             let chunk = chunks.len();
             return Err(ManifestError::ChunkBytes { chunk, bytes });
         }

@@ -1,7 +1,7 @@
 //! The manifest: the top of a state's trie, and so its chunks.
 //!
 //! ```text
-//!   manifest  version 1 │ chunk bytes at most 4 │ node
+//!   manifest  version 1 │ node
 //!   node      0: reference                          a unit of the chunk before
 //!             1: chunk length 4 │ reference         a unit that begins a chunk
 //!             2: children 2, one bit each │ node …
@@ -140,10 +140,8 @@ pub(super) enum Node {
 }
 
 /// The encoding of a top, given the lengths of its chunks.
-pub(super) fn encode(top: Option<&Node>, chunk_bytes_max: usize, lengths: &[u32]) -> Vec<u8> {
+pub(super) fn encode(top: Option<&Node>, lengths: &[u32]) -> Vec<u8> {
     let mut out = vec![VERSION];
-    let most = u32::try_from(chunk_bytes_max).expect("chunks are below 4 GiB");
-    out.extend_from_slice(&most.to_le_bytes());
     match top {
         Some(node) => put_node(&mut out, node, lengths),
         None => out.push(EMPTY),

@@ -112,7 +112,7 @@ impl Manifest {
             }
         }
         let top = accounts.finish(&mut scan)?;
-        let bytes = encode(top.as_ref(), chunk_bytes_max, &scan.lengths);
+        let bytes = encode(top.as_ref(), &scan.lengths);
         drop(top);
         let manifest = Self::read(bytes.into(), root).map_err(|error| match error {
             ManifestError::Root { trusted, found } => ScanError::Root {

@@ -24,7 +24,7 @@ fn collect(manifest: &Manifest, state: &TestState) -> TestState {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
     fn chunks_give_the_state(shape in any_shape(), limit in any_limit()) {

@@ -158,8 +158,6 @@ fn check_proofs(batches: &[Changes], absent: &[Vec<u8>]) -> Result<(), TestCaseE
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
-
     #[test]
     fn equals_alloy_on_short_keys(batches in batches(fixed_key(2))) {
         check_batches(&batches, alloy_root)?;
@@ -300,8 +298,6 @@ fn alloy_account(account: &Account, slots: &BTreeMap<U256, U256>) -> TrieAccount
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
-
     #[test]
     fn state_equals_alloy(diffs in vec(any_diff(), 1..10)) {
         let (mut trie, mut model) = (StateTrie::default(), MemoryState::default());

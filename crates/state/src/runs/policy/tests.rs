@@ -29,7 +29,7 @@ fn entries(runs: &[(u8, u64)]) -> Vec<RunEntry> {
 }
 
 fn choose(family: Family, runs: &[(u8, u64)]) -> Option<Choice> {
-    POLICY.choose(family, &entries(runs), None)
+    POLICY.choose(family, (&entries(runs), 0), None)
 }
 
 /// Lets a store of this family take batches of these sizes, and merges as often as is chosen.
@@ -97,7 +97,7 @@ fn history_is_merged_up_to_an_eighth_of_what_is_kept() {
     let runs = entries(&[(0, 10); 40]);
     let choose = |kept| {
         let kept = Heights { low: 0, high: kept };
-        let choice = POLICY.choose(Family::History, &runs, Some(kept));
+        let choice = POLICY.choose(Family::History, (&runs, 0), Some(kept));
         choice.map(|choice| choice.range)
     };
     assert_eq!(choose(400), None);
@@ -105,4 +105,28 @@ fn history_is_merged_up_to_an_eighth_of_what_is_kept() {
     assert_eq!(choose(640), Some(0..8));
     assert_eq!(choose(800), Some(0..10));
     assert_eq!(choose(100_000), Some(0..32));
+}
+
+#[test]
+fn what_is_busy_is_left_alone() {
+    let mut runs = vec![(3, 100), (1, 200), (0, 10), (0, 10)];
+    let choose = |runs: &[(u8, u64)], family, busy| {
+        let choice = POLICY.choose(family, (&entries(runs), busy), None);
+        choice.map(|choice| choice.range)
+    };
+    assert_eq!(choose(&runs, Family::State, 0), Some(0..4));
+    assert_eq!(choose(&runs, Family::State, 2), None);
+    runs.extend([(0, 10); 6]);
+    assert_eq!(choose(&runs, Family::State, 2), Some(2..10));
+    assert_eq!(choose(&runs, Family::History, 2), Some(2..10));
+    assert_eq!(choose(&runs, Family::History, 3), None);
+    assert_eq!(choose(&runs, Family::Blocks, 10), None);
+    assert_eq!(choose(&runs, Family::State, 11), None);
+}
+
+#[test]
+fn pieces_of_a_long_chain_are_few() {
+    let (runs, written) = simulate(Family::Blocks, &[100; 20_000], None);
+    assert!(runs.len() < 200, "{}", runs.len());
+    assert!(written <= 6, "{written}");
 }

@@ -122,8 +122,6 @@ fn drop_some(trie: &mut SparseTrie, model: &Model, drops: &[Drop]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(192))]
-
     #[test]
     fn dropping_and_resolving_changes_no_root(
         batches in any_batches(),

@@ -11,8 +11,6 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
-
     #[test]
     fn diffs_give_what_the_other_trie_gives(diffs in vec(any_diff(), 1..10)) {
         let (mut trie, mut other) = (SparseTrie::new(Lanes::Widest), StateTrie::default());

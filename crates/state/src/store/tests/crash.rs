@@ -68,8 +68,6 @@ fn live(disk: &MemoryDisk, life: &Life, roots: &mut Vec<B256>) -> Vec<u64> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
-
     #[test]
     fn reopens_at_a_flushed_height(lives in vec(any_life(), 1..8)) {
         let disk = MemoryDisk::new();

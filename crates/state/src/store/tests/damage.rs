@@ -164,8 +164,6 @@ fn names_the_file_that_is_damaged() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
-
     #[test]
     fn survives_truncation(which in any::<proptest::sample::Index>(), part in 0.0f64..1.0) {
         let (disk, roots) = written();

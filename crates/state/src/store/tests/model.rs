@@ -58,8 +58,6 @@ fn check_height(store: &Store, model: &MemoryState, height: u64) -> Result<(), T
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
-
     #[test]
     fn answers_as_a_map(
         steps in vec(any_step(), 1..30),

@@ -44,6 +44,8 @@ pub enum FileItem {
     Codes(Vec<(B256, Bytes)>),
 }
 
+type Codes = Vec<(B256, Bytes)>;
+
 impl<R: Read> OpenFile<R> {
     /// Reads the beginning of a snapshot of the chain with this genesis.
     ///
@@ -123,7 +125,7 @@ impl<R: Read> FileReader<R> {
     /// # Errors
     ///
     /// When the file is damaged, lies or ends too early.
-    pub fn next(&mut self) -> Result<Option<FileItem>, FileError> {
+    pub fn next_item(&mut self) -> Result<Option<FileItem>, FileError> {
         if self.is_ended {
             return Ok(None);
         }
@@ -190,7 +192,7 @@ impl<R: Read> FileReader<R> {
     }
 }
 
-fn read_codes(payload: &[u8]) -> Result<Vec<(B256, Bytes)>, CodeError> {
+fn read_codes(payload: &[u8]) -> Result<Codes, CodeError> {
     let mut reader = Reader::new(payload);
     let mut codes = Vec::new();
     while reader.left() > 0 {

@@ -50,6 +50,9 @@ const LIMITS: Limits = Limits {
     timeout_ms: 1000,
 };
 
+/// Who sends it, and whether it is a lie.
+type Answer = (Id, Bytes, bool);
+
 struct Simulation<'a> {
     state: &'a TestState,
     kinds: &'a [Kind],
@@ -58,7 +61,7 @@ struct Simulation<'a> {
     now_ms: u64,
     download: Download<Id>,
     /// By time, then by number of the request.
-    answers: BTreeMap<(u64, u64), (Id, Bytes, bool)>,
+    answers: BTreeMap<(u64, u64), Answer>,
     asked: BTreeMap<u64, Id>,
     blamed: BTreeSet<Id>,
     dropped: BTreeSet<Id>,
@@ -263,7 +266,7 @@ fn any_state() -> impl Strategy<Value = TestState> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
     fn one_honest_peer_is_enough(

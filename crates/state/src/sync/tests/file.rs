@@ -27,22 +27,22 @@ fn read(bytes: &[u8], root: B256) -> Result<TestState, FileError> {
     assert_eq!(file.header().height, 1000);
     let mut file = file.trust(root)?;
     let mut state = TestState::default();
-    while let Some(item) = file.next()? {
+    while let Some(item) = file.next_item()? {
         match item {
             FileItem::Chunk(chunk) => state.take(&chunk),
             FileItem::Codes(codes) => state.codes.extend(codes),
         }
     }
-    assert!(file.next()?.is_none());
+    assert!(file.next_item()?.is_none());
     Ok(state)
 }
 
 fn shape() -> Shape {
     Shape {
         seed: 3,
-        accounts: 40,
+        accounts: 20,
         storages: 5,
-        slots: 40,
+        slots: 20,
         codes: 4,
     }
 }
@@ -61,7 +61,7 @@ fn records(bytes: &[u8]) -> Vec<usize> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn what_is_written_is_read(shape in any_shape(), limit in any_limit()) {
@@ -75,12 +75,13 @@ proptest! {
 #[test]
 fn each_byte_counts_where_it_is() {
     let state = TestState::new(&shape());
+    let root = state.root();
     let bytes = write(&state, 600);
     let starts = records(&bytes);
     for at in 0..bytes.len() {
         let mut bytes = bytes.clone();
         bytes[at] ^= 1 << (at % 8);
-        let error = read(&bytes, state.root()).unwrap_err();
+        let error = read(&bytes, root).unwrap_err();
         let start = starts
             .iter()
             .rev()
@@ -99,13 +100,14 @@ fn each_byte_counts_where_it_is() {
 #[test]
 fn files_end_where_they_end() {
     let state = TestState::new(&shape());
+    let root = state.root();
     let bytes = write(&state, 600);
     for length in 0..bytes.len() {
-        let error = read(&bytes[..length], state.root()).unwrap_err();
+        let error = read(&bytes[..length], root).unwrap_err();
         assert!(matches!(error.problem, Problem::Truncated), "{error}");
     }
     let longer = [&bytes[..], &[0]].concat();
-    let error = read(&longer, state.root()).unwrap_err();
+    let error = read(&longer, root).unwrap_err();
     assert!(matches!(error.problem, Problem::Trailing), "{error}");
     assert_eq!((error.place, error.at), (Place::End, bytes.len() as u64));
 }

@@ -97,17 +97,17 @@ impl TestState {
             };
             if shape.codes > 0 && number % shape.codes == 0 {
                 // Some share their code.
-                let code = random(shape.seed, 2, number % 7).repeat(1 + usize::from(chance[3]));
+                let code =
+                    random(shape.seed, 2, number % 7).repeat(1 + usize::from(chance[3] / 32));
                 account.code_hash = keccak256(&code);
                 state.codes.insert(account.code_hash, code.into());
             }
             let mut slots = Slots::new();
             if shape.storages > 0 && number % shape.storages == 0 {
                 let count = u64::from(chance[4]) * shape.slots / 255 + 1;
-                for slot in 0..count {
-                    let leaf = any_slot(random(shape.seed, number + 3, slot), slot);
-                    slots.insert(leaf.key, leaf);
-                }
+                let leaves =
+                    (0..count).map(|slot| any_slot(random(shape.seed, number + 3, slot), slot));
+                slots.extend(leaves.map(|leaf| (leaf.key, leaf)));
             }
             state.insert(address, account, slots);
         }

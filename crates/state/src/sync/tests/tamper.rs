@@ -8,9 +8,9 @@ use proptest::prelude::*;
 fn state() -> TestState {
     TestState::new(&Shape {
         seed: 5,
-        accounts: 120,
+        accounts: 60,
         storages: 4,
-        slots: 60,
+        slots: 40,
         codes: 9,
     })
 }
@@ -18,33 +18,32 @@ fn state() -> TestState {
 #[test]
 fn each_byte_of_a_manifest_counts() {
     let state = state();
-    let manifest = Manifest::scan(&state, state.root(), 700).unwrap();
-    let chunks: usize = manifest.chunks().len();
-    assert!(chunks > 20 && !manifest.accounts().is_empty());
+    let root = state.root();
+    let manifest = Manifest::scan(&state, root, 700).unwrap();
+    let chunks = 0..manifest.chunks().len();
+    let chunks: Vec<Bytes> = chunks
+        .map(|number| manifest.serve(&state, number).unwrap())
+        .collect();
+    assert!(chunks.len() > 20 && !manifest.accounts().is_empty());
     for at in 0..manifest.bytes().len() {
         for bit in [0x01, 0x80] {
             let mut bytes = manifest.bytes().to_vec();
             bytes[at] ^= bit;
             let bytes = Bytes::from(bytes);
             // As it was offered, by its digest.
-            let error = Manifest::decode(bytes.clone(), state.root(), manifest.digest());
+            let error = Manifest::decode(bytes.clone(), root, manifest.digest());
             assert!(matches!(error, Err(ManifestError::Digest { .. })));
             // Offered by somebody who made it so: what the root does not tell is where chunks begin and
             // how long they are.
             let digest = keccak256(&bytes);
-            let Ok(other) = Manifest::decode(bytes, state.root(), digest) else {
+            let Ok(other) = Manifest::decode(bytes, root, digest) else {
                 continue;
             };
             assert_eq!(other.accounts(), manifest.accounts());
             assert_eq!(other.units, manifest.units);
-            let lies = (0..chunks).filter(|number| {
-                let honest = manifest.serve(&state, *number).unwrap();
-                other.check(*number, &honest).is_err()
-            });
-            assert!(
-                lies.count() > 0 || other.chunks() == manifest.chunks(),
-                "at={at}"
-            );
+            let mut honest = chunks.iter().enumerate();
+            let is_found = honest.any(|(number, bytes)| other.check(number, bytes).is_err());
+            assert!(is_found, "at={at}");
         }
     }
 }
@@ -52,16 +51,17 @@ fn each_byte_of_a_manifest_counts() {
 #[test]
 fn manifests_end_where_they_end() {
     let state = state();
-    let manifest = Manifest::scan(&state, state.root(), 700).unwrap();
+    let root = state.root();
+    let manifest = Manifest::scan(&state, root, 700).unwrap();
     let whole = manifest.bytes();
     for length in 0..whole.len() {
         let bytes = whole.slice(..length);
         let digest = keccak256(&bytes);
-        assert!(Manifest::decode(bytes, state.root(), digest).is_err());
+        assert!(Manifest::decode(bytes, root, digest).is_err());
     }
     let bytes = Bytes::from([&whole[..], &[0]].concat());
     let digest = keccak256(&bytes);
-    assert!(Manifest::decode(bytes, state.root(), digest).is_err());
+    assert!(Manifest::decode(bytes, root, digest).is_err());
 }
 
 #[test]
@@ -201,14 +201,14 @@ proptest! {
     #[test]
     fn random_bytes_are_errors(bytes in proptest::collection::vec(any::<u8>(), 0..300), version: bool) {
         let mut bytes = bytes;
-        if version && bytes.len() > 5 {
-            bytes[..5].copy_from_slice(&[1, 0, 1, 0, 0]);
-            bytes[5] %= 6;
+        if version && bytes.len() > 1 {
+            bytes[0] = 1;
+            bytes[1] %= 6;
         }
         let digest = keccak256(&bytes);
         let decoded = Manifest::decode(bytes.clone().into(), B256::ZERO, digest);
         prop_assert!(decoded.is_err());
-        let state = TestState::new(&Shape { accounts: 10, ..Shape::default() });
+        let state = TestState::new(&Shape { accounts: 3, ..Shape::default() });
         let manifest = Manifest::scan(&state, state.root(), 4096).unwrap();
         prop_assert!(with_length(&manifest, 0, bytes.len()).check(0, &bytes).is_err());
         prop_assert!(check_codes(&[B256::ZERO; 3], &bytes).is_err());
