@@ -11,10 +11,10 @@ use crate::{
     network::{self, NetworkParts},
     process::{self, DataDirectory, RpcParts},
     run::{self, NodeParts},
-    sync::StateSync,
+    sync,
 };
 use commonware_runtime::{Runner as _, Supervisor as _, tokio};
-use consensus::sync::{ClientConfig, ServerConfig};
+use consensus::sync::ServerConfig;
 use pipeline::PipelineConfig;
 use primitives::{Genesis, crypto::PrivateKey, genesis::GenesisError};
 use rpc::{Cors, RpcConfig};
@@ -113,7 +113,36 @@ async fn start(runtime: tokio::Context, prepared: Prepared) -> Result<(), NodeEr
             limits: identity.limits,
         },
     );
-    let parts = NodeParts {
+    let rpc = || RpcParts {
+        listen: config.rpc.listen,
+        config: rpc_config(config.rpc.clone()),
+        dev: None,
+        peers: peers_max.saturating_sub(1),
+    };
+    let mut parts = node_parts(&config, &directory, (genesis, key));
+    parts.never_voted = never_voted;
+    let mut waiting = None;
+    if config.sync == StateFrom::State && sync::is_needed(&parts.location, &identity.trust)? {
+        let (sync, readable) = sync::waiting(&runtime, &parts.genesis, cli::sync::report())?;
+        parts.sync = Some(sync);
+        waiting = Some(process::serve(&runtime, readable, rpc()).await?);
+    }
+    let node = Box::pin(run::assemble(&runtime.child("node"), parts, wires)).await?;
+    if let Some(server) = waiting {
+        server.stop();
+        server.stopped().await;
+    }
+    let server = process::serve(&runtime, &node, rpc()).await?;
+    cli::announce_node(&identity.public_key, server.address());
+    process::until_signal(runtime, vec![node]).await
+}
+
+fn node_parts(
+    config: &NodeConfig,
+    directory: &DataDirectory,
+    (genesis, key): (Genesis, PrivateKey),
+) -> NodeParts {
+    NodeParts {
         genesis,
         key,
         fee_recipient: config.fee_recipient,
@@ -127,23 +156,10 @@ async fn start(runtime: tokio::Context, prepared: Prepared) -> Result<(), NodeEr
         },
         control: None,
         anchor: None,
-        sync: (config.sync == StateFrom::State).then(|| StateSync {
-            config: ClientConfig::default(),
-            report: cli::sync::report(),
-        }),
+        sync: None,
         serving: ServerConfig::default(),
-        never_voted,
-    };
-    let node = Box::pin(run::assemble(&runtime.child("node"), parts, wires)).await?;
-    let rpc = RpcParts {
-        listen: config.rpc.listen,
-        config: rpc_config(config.rpc),
-        dev: None,
-        peers: peers_max.saturating_sub(1),
-    };
-    let server = process::serve(&runtime, &node, rpc).await?;
-    cli::announce_node(&identity.public_key, server.address());
-    process::until_signal(runtime, vec![node]).await
+        never_voted: false,
+    }
 }
 
 fn rpc_config(section: RpcSection) -> RpcConfig {

@@ -2,8 +2,9 @@
 
 use crate::{error::NodeError, run::Node};
 use commonware_runtime::{Clock as _, Metrics as _, Spawner as _, Supervisor as _, tokio::Context};
-use pipeline::DevControl;
-use primitives::Genesis;
+use mempool::Mempool;
+use pipeline::{Chain, DevControl};
+use primitives::{Genesis, recovery::SenderCache};
 use rpc::{Backend, BackendParts, Dev, RpcConfig, RpcServer};
 use std::{
     fs::{self, DirBuilder, File, TryLockError},
@@ -170,22 +171,44 @@ pub struct RpcParts {
     pub peers: usize,
 }
 
+/// What of a node RPC reads.
+#[derive(Clone, Debug)]
+pub struct Readable {
+    /// Blocks, states, progress.
+    pub chain: Chain,
+    /// Waiting transactions.
+    pub mempool: Mempool,
+    /// Senders recovered so far.
+    pub senders: SenderCache,
+}
+
+impl From<&Node> for Readable {
+    fn from(node: &Node) -> Self {
+        Self {
+            chain: node.chain.clone(),
+            mempool: node.mempool.clone(),
+            senders: node.senders.clone(),
+        }
+    }
+}
+
 /// Serves a node's RPC.
 ///
 /// # Errors
 /// When the address cannot be bound.
 pub async fn serve(
     runtime: &Context,
-    node: &Node,
+    node: impl Into<Readable>,
     parts: RpcParts,
 ) -> Result<RpcServer, NodeError> {
+    let node: Readable = node.into();
     let clock = Arc::new(runtime.child("rpc"));
     let sleeper = Arc::clone(&clock);
     let metrics = runtime.child("metrics");
     let backend = Backend::new(BackendParts {
-        chain: node.chain.clone(),
-        mempool: node.mempool.clone(),
-        senders: node.senders.clone(),
+        chain: node.chain,
+        mempool: node.mempool,
+        senders: node.senders,
         dev: parts
             .dev
             .map(|(signers, control)| Dev::new(signers, control)),

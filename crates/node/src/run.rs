@@ -144,15 +144,14 @@ pub async fn assemble<E: Runtime, N: Network>(
     let (state, block) = genesis(&parts.genesis);
     let chain_config = parts.genesis.chain.clone();
     let consensus_config = consensus_config(&parts);
+    let partition = &consensus_config.partition;
     sync::take(
         runtime,
         &mut parts,
-        &consensus_config,
-        &identity,
+        (&consensus_config, &identity),
         &mut wires,
     )
     .await?;
-    let partition = &consensus_config.partition;
     let anchor = begin_at(runtime, parts.anchor, partition, &identity).await?;
     let store = Store::open(parts.location, &state, parts.store)?;
     let base_fee = next_base_fee(block.header(), &chain_config);

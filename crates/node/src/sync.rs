@@ -7,14 +7,22 @@
 
 use crate::{
     error::NodeError,
+    process::Readable,
     run::{Identity, NodeParts},
 };
+use commonware_runtime::{Clock, Metrics, Spawner};
 use consensus::{
     ConsensusConfig, Runtime, join,
     network::{Network, Wires},
-    sync::{Client, ClientConfig, Importer as _, Report, StoreImporter, SyncParts},
+    sync::{Client, ClientConfig, Importer as _, Report, StoreImporter, SyncEvent, SyncParts},
 };
-use primitives::transaction::Impersonation;
+use mempool::Mempool;
+use pipeline::{Actor, Foundation, PipelineConfig, StateProgress};
+use primitives::{
+    BlockLimits, Genesis, anchor::Trust, base_fee::next_base_fee, recovery::SenderCache,
+    transaction::Impersonation,
+};
+use state::{Location, MemoryDisk, Store, StoreConfig};
 use std::fmt;
 
 /// How a state is taken from peers.
@@ -31,6 +39,61 @@ impl fmt::Debug for StateSync {
     }
 }
 
+/// Whether there is no state at a location yet, or a part of one.
+///
+/// # Errors
+/// When what is there is damaged, in use or of another chain.
+pub fn is_needed(location: &Location, trust: &Trust) -> Result<bool, NodeError> {
+    let plain = Impersonation::Refused;
+    let importer = StoreImporter::open(location.clone(), trust.genesis_hash, plain)?;
+    Ok(!importer.is_complete())
+}
+
+/// What a node lets others read while it takes a state, which is how far it is and little else, and how it
+/// keeps that up to date.
+///
+/// # Errors
+/// When the genesis cannot be opened in memory.
+pub fn waiting(
+    runtime: &(impl Clock + Spawner + Metrics),
+    genesis: &Genesis,
+    mut report: Box<Report>,
+) -> Result<(StateSync, Readable), NodeError> {
+    let (state, block) = pipeline::genesis(genesis);
+    let memory = Location::Memory(MemoryDisk::new());
+    let chain = genesis.chain.clone();
+    let base_fee = next_base_fee(block.header(), &chain);
+    let mempool = Mempool::new(mempool::Config::new(chain.clone()), base_fee);
+    let foundation = Foundation {
+        chain,
+        limits: BlockLimits {
+            body_bytes_max: genesis.chain.protocol.block_bytes_max,
+            validators: 0,
+        },
+        genesis: pipeline::genesis_record(&state, &block),
+        store: Store::open(memory, &state, StoreConfig::default())?,
+        first_height: 1,
+    };
+    let config = PipelineConfig::default();
+    let (_never_executes, pipeline) =
+        Actor::new(runtime.child("waiting"), foundation, config, Vec::new())?;
+    pipeline.state_sync(0, StateProgress::default());
+    let readable = Readable {
+        chain: pipeline.chain().clone(),
+        mempool,
+        senders: SenderCache::default(),
+    };
+    let report = Box::new(move |event: SyncEvent| {
+        if let SyncEvent::Progress(progress) = &event {
+            let (bytes_done, bytes) = progress.bytes;
+            pipeline.state_sync(progress.height, StateProgress { bytes_done, bytes });
+        }
+        report(event);
+    });
+    let config = ClientConfig::default();
+    Ok((StateSync { config, report }, readable))
+}
+
 /// Takes a state from peers, unless there is one.
 ///
 /// # Errors
@@ -38,8 +101,7 @@ impl fmt::Debug for StateSync {
 pub(crate) async fn take<E: Runtime, N: Network>(
     runtime: &E,
     parts: &mut NodeParts,
-    consensus: &ConsensusConfig,
-    identity: &Identity,
+    (consensus, identity): (&ConsensusConfig, &Identity),
     wires: &mut Wires<N>,
 ) -> Result<(), NodeError> {
     let Some(mut sync) = parts.sync.take() else {

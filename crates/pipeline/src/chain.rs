@@ -50,7 +50,7 @@ pub enum ChainEvent {
     Executed(Arc<ExecutedRecord>),
 }
 
-/// A node that executes again what it had served before it was restarted.
+/// A node that executes again what it had served before it was restarted, or takes a state from peers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SyncProgress {
     /// Height at which it started.
@@ -59,6 +59,17 @@ pub struct SyncProgress {
     pub current_height: u64,
     /// Height known to be finalized when it started.
     pub target_height: u64,
+    /// How much of the state is here, while it comes from peers.
+    pub state: Option<StateProgress>,
+}
+
+/// How much of a state that comes from peers is here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StateProgress {
+    /// Bytes that are here.
+    pub bytes_done: u64,
+    /// All bytes.
+    pub bytes: u64,
 }
 
 /// Why something stored could not be read.
@@ -115,6 +126,7 @@ pub(crate) struct Shared {
     halted: Mutex<Option<String>>,
     pub(crate) inclusion_faults: AtomicU64,
     sync_target: Mutex<u64>,
+    pub(crate) state_progress: Mutex<Option<StateProgress>>,
 }
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -171,6 +183,7 @@ impl Chain {
                 halted: Mutex::default(),
                 inclusion_faults: AtomicU64::new(0),
                 sync_target: Mutex::new(starting_height),
+                state_progress: Mutex::default(),
             }),
         }
     }
@@ -214,6 +227,7 @@ impl Chain {
             starting_height: self.shared.starting_height,
             current_height,
             target_height,
+            state: *lock(&self.shared.state_progress),
         })
     }
 

@@ -17,7 +17,7 @@ mod record;
 pub mod tally;
 
 pub use actor::{Actor, Foundation, Observer, PipelineFault};
-pub use chain::{Chain, ChainError, ChainEvent, Located, SyncProgress, environment};
+pub use chain::{Chain, ChainError, ChainEvent, Located, StateProgress, SyncProgress, environment};
 pub use config::PipelineConfig;
 pub use control::{DevControl, DevError};
 pub use divergence::{DivergenceReport, TransactionOutcome};

@@ -3,7 +3,10 @@
 //! Finalized blocks are queued, everything else takes effect at once. Whoever delivers blocks waits
 //! for [`Pipeline::room`] before each, so the queue cannot overflow.
 
-use crate::{Chain, ChainEvent, ExecutedRecord};
+use crate::{
+    Chain, ChainEvent, ExecutedRecord,
+    chain::{StateProgress, lock},
+};
 use commonware_utils::{Acknowledgement as _, acknowledgement::Exact};
 use primitives::{ExecutionCertificate, FinalizedBlock, crypto::BlockDigest};
 use std::sync::Arc;
@@ -90,6 +93,14 @@ impl Pipeline {
     /// answers as syncing.
     pub fn sync_target(&self, height: u64) {
         self.chain.set_sync_target(height);
+    }
+}
+
+impl Pipeline {
+    /// How much of the state at a height is here; until it is, nothing is executed.
+    pub fn state_sync(&self, height: u64, progress: StateProgress) {
+        *lock(&self.chain.shared.state_progress) = Some(progress);
+        self.chain.set_sync_target(height.max(1));
     }
 }
 

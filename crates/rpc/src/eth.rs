@@ -46,7 +46,7 @@ fn coinbase(backend: &Backend, args: &Args) -> Result<Address, RpcError> {
 pub(crate) enum Syncing {
     /// Not syncing.
     Done(bool),
-    /// Executing again what was served before.
+    /// Executing again what was served before, or taking a state from peers.
     #[serde(rename_all = "camelCase")]
     Progress {
         /// Height at which it started.
@@ -55,6 +55,12 @@ pub(crate) enum Syncing {
         current_block: U64,
         /// Height it has to reach.
         highest_block: U64,
+        /// Bytes of the state that are here, while it comes from peers.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        synced_state_bytes: Option<U64>,
+        /// All bytes of that state.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        state_bytes: Option<U64>,
     },
 }
 
@@ -65,6 +71,8 @@ impl From<Option<SyncProgress>> for Syncing {
                 starting_block: U64::from(progress.starting_height),
                 current_block: U64::from(progress.current_height),
                 highest_block: U64::from(progress.target_height),
+                synced_state_bytes: progress.state.map(|state| U64::from(state.bytes_done)),
+                state_bytes: progress.state.map(|state| U64::from(state.bytes)),
             },
             None => Self::Done(false),
         }

@@ -231,15 +231,19 @@ where
             while let Some((peer, id, answer)) = self.receive(until).await? {
                 self.take_offer(&peer, id, answer);
             }
-            while let Some(target) = self.offers.best() {
-                for peer in self.offers.peers_of(target) {
-                    if let Some(taking) = self.begin_with(&peer).await? {
-                        return Ok(taking);
-                    }
-                    self.offers.remove(&peer);
+            while let Some(peer) = self.next_offer() {
+                if let Some(taking) = self.begin_with(&peer).await? {
+                    return Ok(taking);
                 }
+                self.offers.remove(&peer);
             }
         }
+    }
+
+    /// Somebody who offers the state to take.
+    fn next_offer(&self) -> Option<PublicKey> {
+        let target = self.offers.best()?;
+        self.offers.peers_of(target).into_iter().next()
     }
 
     /// Takes what one peer has to say before the chunks; none if it does not, or lies.

@@ -6,10 +6,13 @@
 use super::{REQUESTS_PER_PEER_MAX, Want};
 use std::collections::{BTreeMap, VecDeque};
 
+/// Requests of one peer.
+type Waiting = VecDeque<(u64, Want)>;
+
 /// Requests that wait.
 #[derive(Debug)]
 pub(crate) struct Queue<P> {
-    waiting: BTreeMap<P, VecDeque<(u64, Want)>>,
+    waiting: BTreeMap<P, Waiting>,
     /// Peers with requests, in the order of their turns.
     turns: VecDeque<P>,
 }
