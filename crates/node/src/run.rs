@@ -13,8 +13,8 @@ use commonware_cryptography::Signer as _;
 use commonware_runtime::Handle;
 use commonware_utils::ordered::Set;
 use consensus::{
-    ConsensusConfig, Engine, EngineFault, EngineParts, Order, Ordering, OrderingParts, Runtime,
-    join, mempool_observer,
+    ConsensusConfig, Engine, EngineParts, Order, Ordering, OrderingParts, Runtime, join,
+    mempool_observer,
     network::{Network, Wires},
     sync::ServerConfig,
 };
@@ -144,15 +144,8 @@ pub async fn assemble<E: Runtime, N: Network>(
     let (state, block) = genesis(&parts.genesis);
     let chain_config = parts.genesis.chain.clone();
     let consensus_config = consensus_config(&parts);
-    let partition = &consensus_config.partition;
-    sync::take(
-        runtime,
-        &mut parts,
-        (&consensus_config, &identity),
-        &mut wires,
-    )
-    .await?;
-    let anchor = begin_at(runtime, parts.anchor, partition, &identity).await?;
+    let consensus = (&consensus_config, &identity);
+    let anchor = begin_at(runtime, &mut parts, consensus, &mut wires).await?;
     let store = Store::open(parts.location, &state, parts.store)?;
     let base_fee = next_base_fee(block.header(), &chain_config);
     let mempool = Mempool::new(mempool::Config::new(chain_config.clone()), base_fee);
@@ -226,20 +219,23 @@ fn first_height(anchor: Option<&Anchor>) -> u64 {
     anchor.map_or(0, Anchor::height).saturating_add(1)
 }
 
-/// Where the node begins: at the anchor it was given, at the one it began at before, or at genesis.
-async fn begin_at<E: Runtime>(
+/// Where the node begins: at the anchor it was given, at the one it began at before, or at genesis. A node that
+/// has no state and is to take one from peers does so first.
+async fn begin_at<E: Runtime, N: Network>(
     runtime: &E,
-    given: Option<Anchor>,
-    partition: &str,
-    identity: &Identity,
-) -> Result<Option<Anchor>, EngineFault> {
-    let runtime = runtime.child("anchor");
-    match given {
+    parts: &mut NodeParts,
+    (consensus, identity): (&ConsensusConfig, &Identity),
+    wires: &mut Wires<N>,
+) -> Result<Option<Anchor>, NodeError> {
+    sync::take(runtime, parts, (consensus, identity), wires).await?;
+    let (storage, limits) = (runtime.child("anchor"), identity.limits);
+    let partition = &consensus.partition;
+    match parts.anchor.take() {
         Some(anchor) => {
-            join::remember(runtime, partition, identity.limits, &anchor).await?;
+            join::remember(storage, partition, limits, &anchor).await?;
             Ok(Some(anchor))
         }
-        None => join::recall(runtime, partition, identity.limits, &identity.trust).await,
+        None => Ok(join::recall(storage, partition, limits, &identity.trust).await?),
     }
 }
 

@@ -193,7 +193,11 @@ where
         loop {
             let taking = match begun.take() {
                 Some(taking) => taking,
-                None => self.begin().await?,
+                None => {
+                    // What was offered before may be served no more.
+                    self.offers.clear();
+                    self.begin().await?
+                }
             };
             if let Some(anchor) = self.download(taking).await? {
                 return Ok(anchor);
@@ -223,27 +227,30 @@ where
 
     /// Begins the state that most peers offer.
     async fn begin(&mut self) -> Result<Taking, SyncFault> {
+        (self.report)(SyncEvent::Progress(SyncProgress::default()));
         loop {
-            (self.report)(SyncEvent::Progress(SyncProgress::default()));
-            self.offers.clear();
+            let peer = self.next_offer().await?;
+            if let Some(taking) = self.begin_with(&peer).await? {
+                return Ok(taking);
+            }
+            self.offers.remove(&peer);
+        }
+    }
+
+    /// Somebody who offers the state to take. Asks again, once nobody is left.
+    async fn next_offer(&mut self) -> Result<PublicKey, SyncFault> {
+        loop {
+            if let Some(target) = self.offers.best()
+                && let Some(peer) = self.offers.peers_of(target).into_iter().next()
+            {
+                return Ok(peer);
+            }
             self.ask_offers();
             let until = self.runtime.current() + self.parts.config.offers_for;
             while let Some((peer, id, answer)) = self.receive(until).await? {
                 self.take_offer(&peer, id, answer);
             }
-            while let Some(peer) = self.next_offer() {
-                if let Some(taking) = self.begin_with(&peer).await? {
-                    return Ok(taking);
-                }
-                self.offers.remove(&peer);
-            }
         }
-    }
-
-    /// Somebody who offers the state to take.
-    fn next_offer(&self) -> Option<PublicKey> {
-        let target = self.offers.best()?;
-        self.offers.peers_of(target).into_iter().next()
     }
 
     /// Takes what one peer has to say before the chunks; none if it does not, or lies.
