@@ -10,10 +10,11 @@ use crate::{
     init, keys,
     network::{self, NetworkParts},
     process::{self, DataDirectory, RpcParts},
-    run::{self, NodeParts},
+    run::{self, Node, NodeParts},
     sync::StateSync,
 };
-use commonware_runtime::{Runner as _, Supervisor as _, tokio};
+use commonware_cryptography::Signer as _;
+use commonware_runtime::{Handle, Runner as _, Supervisor as _, tokio};
 use consensus::sync::{ClientConfig, ServerConfig};
 use pipeline::PipelineConfig;
 use primitives::{Genesis, crypto::PrivateKey, genesis::GenesisError};
@@ -21,13 +22,16 @@ use rpc::{Cors, RpcConfig};
 use state::Location;
 use std::path::Path;
 
+/// The name of the node in its data directory.
+pub(crate) const PARTITION: &str = "node";
+
 /// What was read and checked before anything starts.
-struct Prepared {
-    config: NodeConfig,
-    peers: Peers,
-    genesis: Genesis,
-    key: PrivateKey,
-    directory: DataDirectory,
+pub(crate) struct Prepared {
+    pub(crate) config: NodeConfig,
+    pub(crate) peers: Peers,
+    pub(crate) genesis: Genesis,
+    pub(crate) key: PrivateKey,
+    pub(crate) directory: DataDirectory,
     never_voted: bool,
 }
 
@@ -55,7 +59,7 @@ pub fn run(path: &Path, options: MemberOptions) -> Result<(), NodeError> {
     tokio::Runner::new(runtime).start(|runtime| start(runtime, prepared))
 }
 
-fn prepare(path: &Path) -> Result<Prepared, NodeError> {
+pub(crate) fn prepare(path: &Path) -> Result<Prepared, NodeError> {
     let config = NodeConfig::read(path)?;
     let peers = config.peers(path)?;
     let text = std::fs::read_to_string(&config.genesis)
@@ -92,6 +96,38 @@ fn parse_genesis(text: &str) -> Result<Genesis, GenesisError> {
 }
 
 async fn start(runtime: tokio::Context, prepared: Prepared) -> Result<(), NodeError> {
+    let (peers, rpc) = (prepared.peers.clone(), prepared.config.rpc.clone());
+    let public_key = prepared.key.public_key();
+    let Assembled {
+        node,
+        network: _network,
+        directory: _directory,
+    } = assemble(&runtime, prepared).await?;
+    let all = peers.validators.len().saturating_add(peers.followers.len());
+    let parts = RpcParts {
+        listen: rpc.listen,
+        config: rpc_config(rpc),
+        dev: None,
+        peers: all.saturating_sub(1),
+    };
+    let server = process::serve(&runtime, &node, parts).await?;
+    cli::announce_node(&public_key, server.address());
+    process::until_signal(runtime, vec![node]).await
+}
+
+/// A node that runs, with what it needs for as long as it does.
+pub(crate) struct Assembled {
+    pub(crate) node: Node,
+    pub(crate) network: Handle<()>,
+    /// Nobody else works in it.
+    pub(crate) directory: DataDirectory,
+}
+
+/// Connects to the peers and starts the node, which takes no requests of users yet.
+pub(crate) async fn assemble(
+    runtime: &tokio::Context,
+    prepared: Prepared,
+) -> Result<Assembled, NodeError> {
     let Prepared {
         config,
         peers,
@@ -101,9 +137,8 @@ async fn start(runtime: tokio::Context, prepared: Prepared) -> Result<(), NodeEr
         never_voted,
     } = prepared;
     let identity = run::identity(&genesis, &key);
-    let peers_max = peers.validators.len().saturating_add(peers.followers.len());
-    let (wires, _network) = network::connect(
-        &runtime,
+    let (wires, network) = network::connect(
+        runtime,
         NetworkParts {
             key: key.clone(),
             namespace: identity.namespace,
@@ -117,9 +152,9 @@ async fn start(runtime: tokio::Context, prepared: Prepared) -> Result<(), NodeEr
         genesis,
         key,
         fee_recipient: config.fee_recipient,
-        location: Location::Directory(directory.state("node")),
+        location: Location::Directory(directory.state(PARTITION)),
         store: config.state.store_config(config.workers),
-        partition: "node".to_owned(),
+        partition: PARTITION.to_owned(),
         pipeline: PipelineConfig {
             workers: config.workers,
             report_directory: Some(directory.path().to_owned()),
@@ -135,15 +170,11 @@ async fn start(runtime: tokio::Context, prepared: Prepared) -> Result<(), NodeEr
         never_voted,
     };
     let node = Box::pin(run::assemble(&runtime.child("node"), parts, wires)).await?;
-    let rpc = RpcParts {
-        listen: config.rpc.listen,
-        config: rpc_config(config.rpc),
-        dev: None,
-        peers: peers_max.saturating_sub(1),
-    };
-    let server = process::serve(&runtime, &node, rpc).await?;
-    cli::announce_node(&identity.public_key, server.address());
-    process::until_signal(runtime, vec![node]).await
+    Ok(Assembled {
+        node,
+        network,
+        directory,
+    })
 }
 
 fn rpc_config(section: RpcSection) -> RpcConfig {
