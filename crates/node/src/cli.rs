@@ -8,6 +8,7 @@
 mod bench;
 mod load;
 mod replay;
+mod snapshot;
 pub(crate) mod sync;
 
 use crate::{
@@ -59,6 +60,8 @@ enum Command {
     Init(InitArgs),
     /// Run one node of a network
     Node(NodeArgs),
+    /// Put a node's state into a file, or begin a node with one
+    Snapshot(snapshot::SnapshotArgs),
     /// Send transactions to a node and count those that are mined
     Load(load::LoadArgs),
     /// Measure a part of the node on this machine
@@ -228,6 +231,7 @@ fn run(command: Command) -> Result<(), NodeError> {
             };
             member::run(&args.config, options)
         }
+        Command::Snapshot(args) => snapshot::run(args),
         Command::Load(args) => load::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Replay(args) => replay::run(args),

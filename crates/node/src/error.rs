@@ -99,6 +99,9 @@ pub enum NodeError {
     /// What was taken could not be made the node's own.
     #[error("the state that peers gave could not be stored: {0}")]
     Import(consensus::sync::ImportFault),
+    /// A snapshot could not be written or taken.
+    #[error(transparent)]
+    Snapshot(#[from] crate::snapshot::SnapshotError),
     /// RPC could not be served.
     #[error(transparent)]
     Rpc(#[from] rpc::ServeError),
@@ -154,6 +157,7 @@ impl NodeError {
             | Self::Consensus(_)
             | Self::Sync(_)
             | Self::Import(_)
+            | Self::Snapshot(_)
             | Self::Rpc(_)
             | Self::Bench(_)
             | Self::Part { .. } => 1,

@@ -13,5 +13,6 @@ pub mod network;
 pub mod process;
 pub mod replay;
 pub mod run;
+pub mod snapshot;
 pub mod sync;
 pub mod workers;

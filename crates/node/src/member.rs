@@ -10,10 +10,11 @@ use crate::{
     init, keys,
     network::{self, NetworkParts},
     process::{self, DataDirectory, RpcParts},
-    run::{self, NodeParts},
-    sync,
+    run::{self, Node, NodeParts},
+    sync::{self, StateSync},
 };
-use commonware_runtime::{Runner as _, Supervisor as _, tokio};
+use commonware_cryptography::Signer as _;
+use commonware_runtime::{Handle, Runner as _, Supervisor as _, tokio};
 use consensus::sync::ServerConfig;
 use pipeline::PipelineConfig;
 use primitives::{Genesis, crypto::PrivateKey, genesis::GenesisError};
@@ -21,13 +22,16 @@ use rpc::{Cors, RpcConfig};
 use state::Location;
 use std::path::Path;
 
+/// The name of the node in its data directory.
+pub(crate) const PARTITION: &str = "node";
+
 /// What was read and checked before anything starts.
-struct Prepared {
-    config: NodeConfig,
-    peers: Peers,
-    genesis: Genesis,
-    key: PrivateKey,
-    directory: DataDirectory,
+pub(crate) struct Prepared {
+    pub(crate) config: NodeConfig,
+    pub(crate) peers: Peers,
+    pub(crate) genesis: Genesis,
+    pub(crate) key: PrivateKey,
+    pub(crate) directory: DataDirectory,
     never_voted: bool,
 }
 
@@ -55,7 +59,7 @@ pub fn run(path: &Path, options: MemberOptions) -> Result<(), NodeError> {
     tokio::Runner::new(runtime).start(|runtime| start(runtime, prepared))
 }
 
-fn prepare(path: &Path) -> Result<Prepared, NodeError> {
+pub(crate) fn prepare(path: &Path) -> Result<Prepared, NodeError> {
     let config = NodeConfig::read(path)?;
     let peers = config.peers(path)?;
     let text = std::fs::read_to_string(&config.genesis)
@@ -92,6 +96,59 @@ fn parse_genesis(text: &str) -> Result<Genesis, GenesisError> {
 }
 
 async fn start(runtime: tokio::Context, prepared: Prepared) -> Result<(), NodeError> {
+    let (peers, rpc) = (prepared.peers.clone(), prepared.config.rpc.clone());
+    let public_key = prepared.key.public_key();
+    let all = peers.validators.len().saturating_add(peers.followers.len());
+    let parts = || RpcParts {
+        listen: rpc.listen,
+        config: rpc_config(rpc.clone()),
+        dev: None,
+        peers: all.saturating_sub(1),
+    };
+    let (mut sync, mut waiting) = (None, None);
+    if prepared.config.sync == StateFrom::State && lacks_state(&prepared)? {
+        let (taking, readable) = sync::waiting(&runtime, &prepared.genesis, cli::sync::report())?;
+        waiting = Some(process::serve(&runtime, readable, parts()).await?);
+        sync = Some(taking);
+    }
+    let Assembled {
+        node,
+        network: _network,
+        directory: _directory,
+    } = assemble(&runtime, prepared, sync).await?;
+    if let Some(server) = waiting {
+        server.stop();
+        server.stopped().await;
+    }
+    let server = process::serve(&runtime, &node, parts()).await?;
+    cli::announce_node(&public_key, server.address());
+    process::until_signal(runtime, vec![node]).await
+}
+
+fn lacks_state(prepared: &Prepared) -> Result<bool, NodeError> {
+    let trust = run::identity(&prepared.genesis, &prepared.key).trust;
+    sync::is_needed(&location(&prepared.directory), &trust)
+}
+
+fn location(directory: &DataDirectory) -> Location {
+    Location::Directory(directory.state(PARTITION))
+}
+
+/// A node that runs, with what it needs for as long as it does.
+pub(crate) struct Assembled {
+    pub(crate) node: Node,
+    pub(crate) network: Handle<()>,
+    /// Nobody else works in it.
+    pub(crate) directory: DataDirectory,
+}
+
+/// Connects to the peers and starts the node, which takes no requests of users yet; with a state from peers
+/// if it has none and is told how to take one.
+pub(crate) async fn assemble(
+    runtime: &tokio::Context,
+    prepared: Prepared,
+    sync: Option<StateSync>,
+) -> Result<Assembled, NodeError> {
     let Prepared {
         config,
         peers,
@@ -101,9 +158,8 @@ async fn start(runtime: tokio::Context, prepared: Prepared) -> Result<(), NodeEr
         never_voted,
     } = prepared;
     let identity = run::identity(&genesis, &key);
-    let peers_max = peers.validators.len().saturating_add(peers.followers.len());
-    let (wires, _network) = network::connect(
-        &runtime,
+    let (wires, network) = network::connect(
+        runtime,
         NetworkParts {
             key: key.clone(),
             namespace: identity.namespace,
@@ -113,42 +169,13 @@ async fn start(runtime: tokio::Context, prepared: Prepared) -> Result<(), NodeEr
             limits: identity.limits,
         },
     );
-    let rpc = || RpcParts {
-        listen: config.rpc.listen,
-        config: rpc_config(config.rpc.clone()),
-        dev: None,
-        peers: peers_max.saturating_sub(1),
-    };
-    let mut parts = node_parts(&config, &directory, (genesis, key));
-    parts.never_voted = never_voted;
-    let mut waiting = None;
-    if config.sync == StateFrom::State && sync::is_needed(&parts.location, &identity.trust)? {
-        let (sync, readable) = sync::waiting(&runtime, &parts.genesis, cli::sync::report())?;
-        parts.sync = Some(sync);
-        waiting = Some(process::serve(&runtime, readable, rpc()).await?);
-    }
-    let node = Box::pin(run::assemble(&runtime.child("node"), parts, wires)).await?;
-    if let Some(server) = waiting {
-        server.stop();
-        server.stopped().await;
-    }
-    let server = process::serve(&runtime, &node, rpc()).await?;
-    cli::announce_node(&identity.public_key, server.address());
-    process::until_signal(runtime, vec![node]).await
-}
-
-fn node_parts(
-    config: &NodeConfig,
-    directory: &DataDirectory,
-    (genesis, key): (Genesis, PrivateKey),
-) -> NodeParts {
-    NodeParts {
+    let parts = NodeParts {
         genesis,
         key,
         fee_recipient: config.fee_recipient,
-        location: Location::Directory(directory.state("node")),
+        location: location(&directory),
         store: config.state.store_config(config.workers),
-        partition: "node".to_owned(),
+        partition: PARTITION.to_owned(),
         pipeline: PipelineConfig {
             workers: config.workers,
             report_directory: Some(directory.path().to_owned()),
@@ -156,10 +183,16 @@ fn node_parts(
         },
         control: None,
         anchor: None,
-        sync: None,
+        sync,
         serving: ServerConfig::default(),
-        never_voted: false,
-    }
+        never_voted,
+    };
+    let node = Box::pin(run::assemble(&runtime.child("node"), parts, wires)).await?;
+    Ok(Assembled {
+        node,
+        network,
+        directory,
+    })
 }
 
 fn rpc_config(section: RpcSection) -> RpcConfig {

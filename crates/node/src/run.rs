@@ -206,11 +206,22 @@ pub async fn assemble<E: Runtime, N: Network>(
 }
 
 fn consensus_config(parts: &NodeParts) -> ConsensusConfig {
-    let protocol = &parts.genesis.chain.protocol;
     ConsensusConfig {
-        never_voted: parts.never_voted,
         sync: parts.serving,
-        ..ConsensusConfig::new(parts.partition.clone(), protocol, PENDING_ACKS_MAX)
+        ..consensus_config_of(&parts.genesis, &parts.partition, parts.never_voted)
+    }
+}
+
+/// What a node's consensus stores, and where.
+pub(crate) fn consensus_config_of(
+    genesis: &Genesis,
+    partition: &str,
+    never_voted: bool,
+) -> ConsensusConfig {
+    let protocol = &genesis.chain.protocol;
+    ConsensusConfig {
+        never_voted,
+        ..ConsensusConfig::new(partition.to_owned(), protocol, PENDING_ACKS_MAX)
     }
 }
 

@@ -23,6 +23,12 @@ impl Chain {
         self.shared.store.served()
     }
 
+    /// The newest durable state.
+    #[must_use]
+    pub fn durable_state(&self) -> Served {
+        self.shared.store.durable_state()
+    }
+
     /// The executed block at a height; none above `latest`.
     ///
     /// # Errors

@@ -175,6 +175,21 @@ impl Store {
         Ok(())
     }
 
+    /// The state at the flushed height, unchanged for as long as somebody holds it.
+    pub fn durable_state(&self) -> Served {
+        let chain = self.inner.chain();
+        let entry = chain.get(chain.flushed_height());
+        let entry = entry.expect("the flushed height is in memory");
+        let hash = entry.hash.unwrap_or_default();
+        let marker = Marker::new(
+            entry.state.height,
+            entry.state.root,
+            hash,
+            self.inner.genesis,
+        );
+        Served::new(chain.view().clone(), marker)
+    }
+
     /// The state that is offered to nodes that join; `None` until a height comes that is offered.
     pub fn served(&self) -> Option<Served> {
         let served = self.inner.served.read();

@@ -11,7 +11,7 @@ mod keys;
 mod report;
 mod stream;
 
-pub use report::{Sample, StateReport};
+pub use report::{Lag, Sample, StateReport};
 
 use crate::{bench::Usage, error::NodeError, replay::Clock};
 use alloy_primitives::{B256, keccak256};

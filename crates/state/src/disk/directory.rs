@@ -21,7 +21,7 @@ pub(crate) struct Directory {
 impl Directory {
     /// Makes the directory if missing and locks it; `WouldBlock` while another holds it.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
-        DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+        make(path)?;
         let lock = writable(false).open(path.join(LOCK))?;
         lock.try_lock()?;
         Ok(Self {
@@ -59,6 +59,20 @@ impl Directory {
 
     pub(super) fn sync(&self) -> io::Result<()> {
         File::open(&self.path)?.sync_all()
+    }
+}
+
+/// Makes a directory and those above it, as far as they are missing, durably.
+fn make(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let above = path.parent().filter(|above| !above.as_os_str().is_empty());
+    let above = above.unwrap_or(Path::new("."));
+    make(above)?;
+    match DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => File::open(above)?.sync_all(),
     }
 }
 

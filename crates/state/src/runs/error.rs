@@ -40,12 +40,12 @@ pub(crate) enum RunsError {
     #[error(transparent)]
     Rows(#[from] RowsError),
     /// The history does not reach back so far.
-    #[error("no history after={asked} oldest={oldest}")]
+    #[error("no history after={asked} oldest={oldest:?}")]
     NoHistory {
         /// Height asked for.
         asked: u64,
-        /// Height that the history begins after.
-        oldest: u64,
+        /// Height that the history begins after, if there is any.
+        oldest: Option<u64>,
     },
 }
 

@@ -269,7 +269,9 @@ impl Batch {
         &mut self.rows[family as usize]
     }
 
-    /// The heights that the history of this batch is complete for. Without them it has none.
+    /// The heights that the history of this batch is complete for. Without them it has none, and
+    /// what it changes is not in the history. Heights that do not follow on those before begin a
+    /// new history.
     pub(crate) fn set_history(&mut self, heights: Heights) {
         self.heights = Some(heights);
     }

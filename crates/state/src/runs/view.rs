@@ -28,9 +28,11 @@ impl View {
         &self.lists.marker
     }
 
-    /// The height that the history begins after: it is complete for those above.
-    pub(crate) fn oldest_history(&self) -> u64 {
-        self.lists.history.heights.low
+    /// The height that the history begins after: it is complete for those above, up to the last
+    /// that a batch had a history for. `None` if none had.
+    pub(crate) fn oldest_history(&self) -> Option<u64> {
+        let history = &self.lists.history;
+        history.begun.then_some(history.heights.low)
     }
 
     /// The value of a key. Rows of the history are found by [`View::history`].
@@ -101,7 +103,7 @@ impl View {
 
     fn check_history(&self, after: u64) -> Result<(), RunsError> {
         let oldest = self.oldest_history();
-        if after < oldest {
+        if oldest.is_none_or(|oldest| after < oldest) {
             return Err(RunsError::NoHistory {
                 asked: after,
                 oldest,

@@ -135,7 +135,6 @@ pub(crate) const FOREIGN: &[Home] = &[
     ("commonware-runtime", ANY, ANY),
     ("commonware-utils", ANY, ANY),
     // One home each: the store, the server, the command line and the config file.
-    ("redb", &["state"], NONE),
     ("jsonrpsee", &["rpc"], NONE),
     ("tower", &["rpc"], NONE),
     // Outside SOCKET_HOMES only its channels and notifications, which need no runtime of its own.

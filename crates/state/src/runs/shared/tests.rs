@@ -93,7 +93,7 @@ fn history_that_is_dropped_during_a_merge_stays_dropped() {
     commit(17, 1);
     shared.merge(&job, None).expect("healthy");
     let view = shared.view();
-    assert_eq!(view.oldest_history(), 1);
+    assert_eq!(view.oldest_history(), Some(1));
     assert_eq!(view.runs(Family::History), 16);
     let rows = view.history_rows(1).expect("known");
     assert_eq!(rows.count(), 16);

@@ -29,7 +29,7 @@ fn read_all(files: BTreeMap<String, Vec<u8>>, model: &Model) -> Result<(), RunsE
             }
         }
     }
-    for after in view.oldest_history()..=model.height {
+    for after in view.oldest_history().expect("some")..=model.height {
         for key in model.state.keys() {
             if let Ok(found) = view.history(key, after) {
                 assert_eq!(found.as_ref(), model.before(key, after));

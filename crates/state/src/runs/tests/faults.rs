@@ -50,7 +50,8 @@ fn a_store_has_one_user() {
 
 #[test]
 fn a_directory_works_as_a_disk_in_memory_does() {
-    let path = std::env::temp_dir().join(format!("runs-test-{}", std::process::id()));
+    let top = std::env::temp_dir().join(format!("runs-test-{}", std::process::id()));
+    let path = top.join("state");
     let config = Config::small(Merge::Background);
     let open = || Runs::open(Disk::directory(&path)?, config);
     let mut chance = Chance(11);
@@ -76,7 +77,7 @@ fn a_directory_works_as_a_disk_in_memory_does() {
     };
     assert_eq!(mode(&path), 0o700);
     assert_eq!(mode(&path.join("MANIFEST")), 0o600);
-    std::fs::remove_dir_all(&path).expect("ours");
+    std::fs::remove_dir_all(&top).expect("ours");
 }
 
 #[test]

@@ -104,7 +104,7 @@ fn history_is_dropped_file_by_file() {
     for height in 1..=100 {
         runs.commit(&history(height, Some(height.saturating_sub(32))))
             .expect("healthy");
-        let oldest = runs.view().oldest_history();
+        let oldest = runs.view().oldest_history().expect("some");
         assert!(oldest <= height.saturating_sub(32), "{oldest}");
         // An eighth more than is needed.
         assert!(height < 40 || oldest >= height - 40, "{oldest} {height}");
@@ -133,16 +133,16 @@ fn a_gap_in_the_history_begins_a_new_one() {
     let disk = MemoryDisk::new();
     let (runs, _) = open(&disk, Config::small(Merge::Inline)).expect("new");
     runs.commit(&history(6, None)).expect("healthy");
-    assert_eq!(runs.view().oldest_history(), 5);
+    assert_eq!(runs.view().oldest_history(), Some(5));
     runs.commit(&history(7, None)).expect("healthy");
     runs.commit(&history(20, None)).expect("healthy");
-    assert_eq!(runs.view().oldest_history(), 19);
+    assert_eq!(runs.view().oldest_history(), Some(19));
     assert_eq!(runs.view().runs(Family::History), 1);
     let mut empty = Batch::new(Vec::new());
     empty.set_history(Heights { low: 20, high: 30 });
     runs.commit(&empty).expect("healthy");
     runs.commit(&history(31, None)).expect("healthy");
-    assert_eq!(runs.view().oldest_history(), 19);
+    assert_eq!(runs.view().oldest_history(), Some(19));
     let before = runs.view().history(b"key", 20).expect("known");
     assert_eq!(before, Some(31_u64.to_be_bytes().to_vec()));
 }
