@@ -127,7 +127,9 @@ impl Chain {
 
     /// The oldest height whose state can be read, from memory or from the files.
     pub(super) fn oldest_height(&self) -> u64 {
-        self.first_height().min(self.view.oldest_history())
+        let first = self.first_height();
+        let history = self.view.oldest_history();
+        history.map_or(first, |oldest| first.min(oldest))
     }
 
     pub(super) fn get(&self, height: u64) -> Option<&Entry> {
