@@ -4,8 +4,8 @@ use super::model::{Shape, TestState};
 use crate::reader::Account;
 use crate::sync::leaf::{AccountHead, Reader, account_bytes, put_account, put_slot};
 use crate::sync::{
-    CHUNK_BYTES_MAX, ChunkError, CodeError, Manifest, ManifestError, SlotLeaf, check_codes,
-    serve_codes,
+    CHUNK_BYTES_MAX, CODE_BYTES_MAX, CODES_BYTES, ChunkError, CodeError, Manifest, ManifestError,
+    SlotLeaf, check_codes, serve_codes,
 };
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy_trie::KECCAK_EMPTY;
@@ -318,6 +318,51 @@ fn chunks_end_at_an_open_account() {
     );
     assert!(matches!(decode(false, true), ManifestError::Malformed(_)));
     assert!(matches!(decode(true, false), ManifestError::Malformed(_)));
+}
+
+#[test]
+fn open_accounts_are_in_their_place_and_have_storage() {
+    let nibble = keccak256(Address::ZERO)[0] >> 4;
+    let unit = [&[1, 9, 0, 0, 0, 32][..], &[7; 32]].concat();
+    let decode = |nibble: u8, has_storage| {
+        let head = AccountHead {
+            address: Address::ZERO,
+            account: Account::default(),
+            has_storage,
+        };
+        let bits = (1u16 | 1 << nibble).to_le_bytes();
+        let mut bytes = [&[1, 2][..], &bits, &unit, &[4]].concat();
+        put_account(&mut bytes, &head);
+        bytes.extend_from_slice(&unit);
+        let digest = keccak256(&bytes);
+        Manifest::decode(bytes.into(), B256::ZERO, digest).unwrap_err()
+    };
+    assert!(
+        matches!(decode(nibble, true), ManifestError::Root { .. }),
+        "it is well-formed"
+    );
+    assert!(matches!(
+        decode(nibble + 1, true),
+        ManifestError::Malformed(_)
+    ));
+    assert!(matches!(decode(nibble, false), ManifestError::Malformed(_)));
+}
+
+#[test]
+fn codes_have_limits() {
+    let mut state = TestState::default();
+    for byte in 0..8 {
+        let code = Bytes::from(vec![byte; CODES_BYTES / 3]);
+        state.codes.insert(keccak256(&code), code);
+    }
+    let hashes: Vec<B256> = state.codes.keys().copied().collect();
+    let answer = serve_codes(&state, &hashes).unwrap();
+    assert_eq!(check_codes(&hashes, &answer).unwrap().len(), 3);
+    let long = vec![1; CODE_BYTES_MAX + 1];
+    let mut bytes = u32::try_from(long.len()).unwrap().to_le_bytes().to_vec();
+    bytes.extend_from_slice(&long);
+    let error = check_codes(&[keccak256(&long)], &bytes).unwrap_err();
+    assert_eq!(error, CodeError::TooLong(CODE_BYTES_MAX + 1));
 }
 
 #[test]
