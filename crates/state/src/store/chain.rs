@@ -127,7 +127,10 @@ impl Chain {
 
     /// The oldest height whose state can be read, from memory or from the files.
     pub(super) fn oldest_height(&self) -> u64 {
-        self.first_height().min(self.view.oldest_history())
+        let first = self.first_height();
+        self.view
+            .oldest_history()
+            .map_or(first, |oldest| oldest.min(first))
     }
 
     pub(super) fn get(&self, height: u64) -> Option<&Entry> {
