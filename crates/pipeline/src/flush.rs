@@ -31,26 +31,17 @@ impl Flusher {
         chain: Chain,
         metrics: FlushMetrics,
     ) -> Self {
-        let (targets, mut requested) = watch::channel(0);
+        let (targets, requested) = watch::channel(0);
         let (reached, flushed) = watch::channel(0);
         let (failed, failures) = mpsc::channel(1);
-        let _ends_with_its_targets = runtime.dedicated().spawn(move |runtime| async move {
-            while requested.changed().await.is_ok() {
-                let height = *requested.borrow_and_update();
-                let before = chain.shared.store.flushed_height();
-                let started = runtime.current();
-                if let Err(error) = chain.shared.store.flush(height) {
-                    drop(failed.try_send(error));
-                    return;
-                }
-                let now = runtime.current();
-                let elapsed = now.duration_since(started).unwrap_or_default();
-                metrics.flushed(height, height.saturating_sub(before), elapsed);
-                metrics.used(chain.shared.store.usage());
-                chain.durable(height, now);
-                reached.send_replace(height);
-            }
-        });
+        let thread = Thread {
+            chain,
+            metrics,
+            requested,
+            reached,
+            failed,
+        };
+        let _ends_with_its_targets = runtime.dedicated().spawn(|runtime| thread.run(runtime));
         Self {
             targets,
             flushed,
@@ -82,5 +73,40 @@ impl Flusher {
             error = self.failures.recv() => Err(error.unwrap_or(StoreError::Poisoned)),
             _ = self.flushed.changed() => Ok(()),
         }
+    }
+}
+
+/// The far end.
+struct Thread {
+    chain: Chain,
+    metrics: FlushMetrics,
+    requested: watch::Receiver<u64>,
+    reached: watch::Sender<u64>,
+    failed: mpsc::Sender<StoreError>,
+}
+
+impl Thread {
+    async fn run(mut self, clock: impl Clock) {
+        while self.requested.changed().await.is_ok() {
+            let height = *self.requested.borrow_and_update();
+            if let Err(error) = self.flush(&clock, height) {
+                drop(self.failed.try_send(error));
+                return;
+            }
+            self.reached.send_replace(height);
+        }
+    }
+
+    fn flush(&self, clock: &impl Clock, height: u64) -> Result<(), StoreError> {
+        let store = &self.chain.shared.store;
+        let (before, started) = (store.flushed_height(), clock.current());
+        store.flush(height)?;
+        let now = clock.current();
+        let elapsed = now.duration_since(started).unwrap_or_default();
+        let blocks = height.saturating_sub(before);
+        self.metrics.flushed(height, blocks, elapsed);
+        self.metrics.used(store.usage());
+        self.chain.durable(height, now);
+        Ok(())
     }
 }

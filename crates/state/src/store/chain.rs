@@ -128,8 +128,9 @@ impl Chain {
     /// The oldest height whose state can be read, from memory or from the files.
     pub(super) fn oldest_height(&self) -> u64 {
         let first = self.first_height();
-        let history = self.view.oldest_history();
-        history.map_or(first, |oldest| first.min(oldest))
+        self.view
+            .oldest_history()
+            .map_or(first, |oldest| oldest.min(first))
     }
 
     pub(super) fn get(&self, height: u64) -> Option<&Entry> {

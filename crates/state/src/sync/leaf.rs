@@ -19,8 +19,6 @@ const HAS_CODE: u8 = 1;
 const HAS_STORAGE: u8 = 2;
 /// The number of slots before them.
 pub(super) const COUNT_BYTES: usize = 4;
-/// The shortest slot: one byte of value, none of the slot's number.
-pub(super) const SLOT_BYTES_MIN: usize = 3;
 
 /// An account of a state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

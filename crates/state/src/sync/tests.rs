@@ -194,3 +194,21 @@ fn scans_begin_at_a_key() {
     let key = *state.accounts.keys().nth(4).unwrap();
     assert_eq!(state.accounts(&key).count(), 5);
 }
+
+#[test]
+fn storage_travels_when_it_just_fits() {
+    let state = TestState::new(&Shape {
+        accounts: 1,
+        storages: 1,
+        slots: 100,
+        ..Shape::default()
+    });
+    let key = *state.accounts.keys().next().unwrap();
+    let bytes = state.account_bytes(&key);
+    for (limit, open) in [(bytes, 0), (bytes - 1, 1)] {
+        let manifest = Manifest::scan(&state, state.root(), limit).unwrap();
+        assert_eq!(manifest.accounts().len(), open);
+        assert_eq!(manifest.chunks()[0].bytes == bytes, open == 0);
+        assert_eq!(collect(&manifest, &state), state);
+    }
+}

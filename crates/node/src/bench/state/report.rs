@@ -55,7 +55,9 @@ pub struct StateReport {
     /// The stream, twice a second.
     pub samples: Vec<Sample>,
     #[serde(skip)]
-    commits: Vec<(f64, f64)>,
+    walls: Vec<f64>,
+    #[serde(skip)]
+    cpus: Vec<f64>,
 }
 
 /// A median and a worst case, in seconds.
@@ -103,10 +105,10 @@ impl StateReport {
     }
 
     pub(super) fn commit(&mut self, wall_s: f64, cpu_s: f64) {
-        self.commits.push((wall_s, cpu_s));
-        let median = |pick: fn(&(f64, f64)) -> f64| quantile(self.commits.iter().map(pick), 0.5);
-        let (wall, cpu) = (median(|round| round.0), median(|round| round.1));
-        (self.commit_wall_s, self.commit_cpu_s) = (wall, cpu);
+        self.walls.push(wall_s);
+        self.cpus.push(cpu_s);
+        self.commit_wall_s = quantile(self.walls.iter().copied(), 0.5);
+        self.commit_cpu_s = quantile(self.cpus.iter().copied(), 0.5);
     }
 
     #[expect(clippy::cast_precision_loss, reason = "figures for people")]

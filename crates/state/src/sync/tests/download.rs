@@ -367,3 +367,32 @@ fn a_withheld_chunk_goes_to_others_first() {
     assert_eq!(other.ask, Ask::Chunk(0));
     assert_eq!((again.peer, again.ask), (0, Ask::Chunk(1)));
 }
+
+#[test]
+fn a_peer_that_is_late_now_and_then_stays() {
+    let state = TestState::new(&Shape {
+        accounts: 1000,
+        ..Shape::default()
+    });
+    let manifest = Arc::new(Manifest::scan(&state, state.root(), 512).unwrap());
+    assert!(manifest.chunks().len() > 60);
+    let mut download = start(&manifest);
+    download.add_peer(0);
+    let mut number = 0;
+    while let Some(request) = download.next(number * 1000) {
+        number += 1;
+        assert_eq!(request.peer, 0);
+        if number % 6 == 0 {
+            // The only peer is asked again.
+            assert!(download.expire(number * 1000).is_empty());
+            continue;
+        }
+        let Ask::Chunk(chunk) = request.ask else {
+            panic!("no code in this state");
+        };
+        let bytes = manifest.serve(&state, chunk).unwrap();
+        let settled = download.answer(request.id, &0, &bytes);
+        assert!(matches!(settled, Settled::Chunk(_)));
+    }
+    assert_eq!(download.is_finished(), Ok(true));
+}

@@ -1,8 +1,10 @@
 //! Snapshot files: what is written is read, and whatever was changed is found where it was changed.
 
 use super::model::{Shape, TestState, any_limit, any_shape};
+use crate::sync::file::tests_write;
 use crate::sync::{
-    FileError, FileHeader, FileItem, Manifest, OpenFile, Place, Problem, WriteError, write_file,
+    CODE_BYTES_MAX, CodeError, EVIDENCE_BYTES_MAX, FileError, FileHeader, FileItem, Manifest,
+    OpenFile, Place, Problem, WriteError, write_file,
 };
 use alloy_primitives::B256;
 use proptest::prelude::*;
@@ -162,18 +164,18 @@ fn lies_with_right_checksums_are_found() {
     let chunks = (0..manifest.chunks().len()).map(|number| manifest.serve(&state, number).unwrap());
     let mut chunks: Vec<_> = chunks.collect();
     chunks.swap(0, 1);
-    let records = super::super::file::tests_write(&header, &manifest, &chunks, &[]);
+    let records = tests_write(&header, &manifest, &chunks, &[]);
     let error = read(&records, state.root()).unwrap_err();
     assert!(matches!(error.problem, Problem::Chunk(_)), "{error}");
     assert_eq!(error.place, Place::Chunk(0));
     chunks.swap(0, 1);
-    let records = super::super::file::tests_write(&header, &manifest, &chunks, &[]);
+    let records = tests_write(&header, &manifest, &chunks, &[]);
     let error = read(&records, state.root()).unwrap_err();
     assert!(matches!(error.problem, Problem::MissingCode(_)), "{error}");
-    let records = super::super::file::tests_write(&header, &manifest, &chunks, &[b"other"]);
+    let records = tests_write(&header, &manifest, &chunks, &[b"other"]);
     let error = read(&records, state.root()).unwrap_err();
     assert!(matches!(error.problem, Problem::NeedlessCode(_)), "{error}");
-    let records = super::super::file::tests_write(&header, &manifest, &chunks[..1], &[]);
+    let records = tests_write(&header, &manifest, &chunks[..1], &[]);
     let error = read(&records, state.root()).unwrap_err();
     assert!(matches!(error.problem, Problem::Kind(5)), "{error}");
 }
@@ -220,4 +222,36 @@ fn what_cannot_be_read_is_not_written() {
         matches!(error, WriteError::Chunk(_) | WriteError::Serve(_)),
         "{error}"
     );
+}
+
+#[test]
+fn records_have_limits() {
+    let state = TestState::new(&shape());
+    let root = state.root();
+    let bytes = write(&state, 600);
+    for start in records(&bytes) {
+        let mut bytes = bytes.clone();
+        bytes[start + 1..start + 5].fill(0xff);
+        let error = read(&bytes, root).unwrap_err();
+        assert!(matches!(error.problem, Problem::TooLong(_)), "{error}");
+        assert_eq!(error.at, start as u64);
+    }
+    let manifest = Manifest::scan(&state, root, 600).unwrap();
+    let header = FileHeader {
+        genesis: GENESIS,
+        height: 1000,
+        root,
+    };
+    let chunks = (0..manifest.chunks().len()).map(|number| manifest.serve(&state, number).unwrap());
+    let chunks: Vec<_> = chunks.collect();
+    let long = vec![1; CODE_BYTES_MAX + 1];
+    let bytes = tests_write(&header, &manifest, &chunks, &[&long]);
+    let error = read(&bytes, root).unwrap_err();
+    assert!(
+        matches!(error.problem, Problem::Codes(CodeError::TooLong(_))),
+        "{error}"
+    );
+    let evidence = vec![0; EVIDENCE_BYTES_MAX + 1];
+    let error = write_file(Vec::new(), &header, &evidence, &manifest, &state).unwrap_err();
+    assert!(matches!(error, WriteError::Evidence(_)));
 }
