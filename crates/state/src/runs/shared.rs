@@ -21,7 +21,7 @@ use super::view::{View, height_of};
 use super::{Config, Merge};
 use crate::disk::Disk;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, RwLock};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 
 /// A merge inside of another one has at most such a part of its bytes.
 const INNER_PART: u64 = 4;
@@ -88,7 +88,8 @@ impl Shared {
 
     /// Lets the merger end.
     pub(super) fn close(&self) {
-        let _writer = self.writer();
+        // The store may end because of a panic, and this is no place for another one.
+        let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         self.closing.store(true, Ordering::Relaxed);
         self.changed.notify_all();
     }
