@@ -92,6 +92,11 @@ pub(crate) struct Inner {
     flushing: Mutex<()>,
 }
 
+/// Times that a proof at an older height begins again because a commit came in between.
+const PROOF_TURNS: usize = 8;
+/// Parts of the trie that are brought back at most at once for such a proof: commits wait meanwhile.
+const PROOF_PARTS_MAX: usize = 1_000;
+
 impl Store {
     /// Opens the store, or creates it with the genesis state.
     pub fn open(
@@ -190,10 +195,19 @@ impl Store {
         Served::new(chain.view().clone(), marker)
     }
 
-    /// The state that is offered to nodes that join; `None` until a height comes that is offered.
+    /// The state that is offered to nodes that join. Until the first height comes that all nodes offer, it is
+    /// the one that was durable when somebody asked first; `None` at genesis, and when none is offered.
     pub fn served(&self) -> Option<Served> {
         let served = self.inner.served.read();
-        served.expect("nothing panics while it writes it").clone()
+        let served = served.expect("nothing panics while it writes it").clone();
+        if served.is_some() || self.inner.config.served_blocks == 0 {
+            return served;
+        }
+        let durable = self.durable_state();
+        if durable.height() == 0 {
+            return None;
+        }
+        Some(self.inner.served_mut().get_or_insert(durable).clone())
     }
 
     /// What the files take.
@@ -266,6 +280,15 @@ impl Store {
         match unflushed {
             Some(record) => Ok(Some(record)),
             None => Ok(files::record(&view, height)?.map(Arc::new)),
+        }
+    }
+
+    /// The encoded header of the block at a height.
+    pub fn header(&self, height: u64) -> Result<Option<Bytes>, StoreError> {
+        let (unflushed, view) = self.inner.look(|chain| chain.record(height));
+        match unflushed {
+            Some(record) => Ok(Some(record.header.clone())),
+            None => files::header(&view, height),
         }
     }
 
@@ -364,15 +387,16 @@ impl Inner {
         if let Some(proof) = self.read_trie(state.height, |trie| trie.proof(address, slots))? {
             return Ok(proof);
         }
-        let _proving = exclusive(&self.proving);
+        let _proving = self.proving.try_lock().map_err(|_| ProofError::Busy)?;
         let mut touched = Touched::default();
         touched.account(address);
         for slot in slots {
             touched.slot(address, &U256::from_be_bytes(slot.0));
         }
-        loop {
+        for _ in 0..PROOF_TURNS {
             let since = self.chain().since(state.height);
             let back = back::changes(&since, state.height, &self.versions)?;
+            self.resolve(since.newest, &back)?;
             let part = self.read_trie(since.newest, |trie| {
                 Ok((trie.witness(touched.clone(), &back, &[])?, trie.root()))
             })?;
@@ -380,12 +404,36 @@ impl Inner {
             let Some((part, root)) = part else { continue };
             let mut part = Witness::decode(&part, *root, BTreeMap::new())?;
             let older = part.apply_changes(&back, None)?;
-            assert_eq!(
-                older, state.root,
-                "taken back, the writes lead to the older root"
-            );
+            if older != state.root {
+                return Err(ProofError::Root {
+                    expected: *state.root,
+                    computed: *older,
+                });
+            }
             return Ok(part.proof(address, slots)?);
         }
+        Err(ProofError::Busy)
+    }
+
+    /// Brings back the parts of the trie that these writes need, not too many of them.
+    fn resolve(&self, height: u64, changes: &Changes) -> Result<(), ProofError> {
+        for _ in 0..PROOF_TURNS {
+            let at = self.trie_at();
+            let missing = at.trie.missing(changes);
+            if missing.is_empty() || at.height != height {
+                return Ok(());
+            }
+            drop(at);
+            if missing.len() > PROOF_PARTS_MAX {
+                return Err(ProofError::TooManyParts {
+                    most: PROOF_PARTS_MAX,
+                });
+            }
+            let mut at = self.trie_mut();
+            let ((), view) = self.look(|_| ());
+            at.resolve(&missing, &view)?;
+        }
+        Ok(())
     }
 
     /// Reads the trie if it is at this height, after bringing back the parts that it takes.

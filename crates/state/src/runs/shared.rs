@@ -137,7 +137,11 @@ impl Shared {
     fn must_wait(&self, writer: &Writer) -> bool {
         let lists = self.newest();
         let many = |family: &Family| lists.of(*family).len() > self.config.runs_max;
-        Family::ALL.into_iter().filter(many).any(|family| {
+        // Pieces of blocks stay as they are, however many there are.
+        let mut merged = Family::ALL
+            .into_iter()
+            .filter(|family| *family != Family::Blocks);
+        merged.by_ref().filter(many).any(|family| {
             writer.merging.contains(&family) || self.choose(&lists, family, None).is_some()
         })
     }
