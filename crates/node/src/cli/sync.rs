@@ -69,8 +69,9 @@ fn line(progress: &SyncProgress) -> String {
     }
     let (done, all) = progress.bytes;
     format!(
-        "state of block {}: {} of {} MiB from {} peers",
+        "state of block {}: {} %, {} of {} MiB, from {} peers",
         progress.height,
+        percent(progress),
         done.div_ceil(MIB),
         all.div_ceil(MIB),
         progress.peers

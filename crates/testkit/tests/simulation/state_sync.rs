@@ -119,6 +119,32 @@ fn killed(seed: u64) -> String {
     })
 }
 
+/// Nobody has the rest of the state any more: another one is begun.
+fn gone(seed: u64) -> String {
+    simulate(serving(seed), |mut cluster| async move {
+        let mut workload = Workload::new(seed);
+        loaded(&mut cluster, &mut workload, Some(StateLie::Stall)).await;
+        let first = cluster.begin_sync(FRESH).await;
+        cluster
+            .until("a part of the state is there", SETTLE_MAX, |_| {
+                first.pieces().0 > 1
+            })
+            .await;
+        for index in [FRESH, 0, 1, 2, 3] {
+            cluster.crash(index).await;
+        }
+        for index in OTHERS {
+            cluster.start(index).await;
+        }
+        load(&cluster, &mut workload, &OTHERS, WHILE).await;
+        let second = cluster.begin_sync(FRESH).await;
+        cluster.synced(FRESH).await.expect("three are honest");
+        let heights = |seen: &Seen| seen.progress().last().map(|progress| progress.height);
+        assert!(heights(&second) > heights(&first), "a later state");
+        check_joined(&mut cluster, &mut workload).await;
+    })
+}
+
 #[test]
 fn from_honest_peers() {
     for seed in SEEDS {
@@ -137,6 +163,13 @@ fn while_one_lies() {
 fn killed_on_the_way() {
     for seed in SEEDS {
         killed(seed);
+    }
+}
+
+#[test]
+fn gone_on_the_way() {
+    for seed in SEEDS {
+        gone(seed);
     }
 }
 

@@ -163,3 +163,48 @@ fn what_is_not_all_there_is_not_finished() {
     let other = ImportState::open(Location::Memory(disk), B256::ZERO);
     assert!(matches!(other, Err(StoreError::WrongGenesis { .. })));
 }
+
+/// A state that nobody has any more is given up for another, whatever of it is there.
+#[test]
+fn what_was_begun_is_abandoned_for_another() {
+    let disk = MemoryDisk::new();
+    let location = || Location::Memory(disk.clone());
+    let (_, first) = served((1..6).map(diff).collect());
+    let (origin, second) = served((3..7).map(diff).collect());
+    let target = |served: &Served| ImportTarget {
+        height: served.height(),
+        root: served.root(),
+        hash: served.block_hash(),
+    };
+    let scan = |served: &Served| {
+        Manifest::scan(served, served.root(), CHUNK_BYTES).expect("a whole state")
+    };
+    let put_all = |import: &mut Import, manifest: &Manifest, served: &Served| {
+        for number in 0..manifest.chunks().len() {
+            let bytes = manifest.serve(served, number).expect("its own state");
+            let chunk = manifest.check(number, &bytes).expect("an honest chunk");
+            import.put_chunk(&chunk).expect("a healthy disk");
+        }
+        put_codes(import, served);
+    };
+    let manifest = scan(&first);
+    let begun_first = empty(&disk).begin(target(&first), &manifest, Bytes::new());
+    let mut import = begun_first.expect("a healthy disk");
+    put_all(&mut import, &manifest, &first);
+    let abandoned = import.abandon(location()).expect("a healthy disk");
+    drop(abandoned);
+    disk.crash();
+
+    let manifest = scan(&second);
+    let begun_second = empty(&disk).begin(target(&second), &manifest, Bytes::new());
+    let mut import = begun_second.expect("a healthy disk");
+    assert!(import.chunks().is_empty());
+    put_all(&mut import, &manifest, &second);
+    let height = second.height();
+    let record = origin.record(height).expect("readable").expect("kept");
+    let finished = import.finish(&manifest, (*record).clone(), &[]);
+    finished.expect("a healthy disk");
+    let store = Store::open(location(), &genesis(), CONFIG).expect("whole");
+    let snapshot = store.snapshot(height).expect("its height");
+    assert_eq!(*snapshot.root(), second.root());
+}
