@@ -69,16 +69,23 @@ impl<E: Runtime> Archives<E> {
         finalization: &Finalization,
     ) -> Result<Self, EngineFault> {
         let (height, digest) = (block.header().height, block.digest());
-        if self.ordered_height() >= height {
-            return Ok(self);
+        let Self {
+            mut finalizations,
+            mut blocks,
+        } = self;
+        // Each by itself: a node can be killed in between.
+        if finalizations.last_index().unwrap_or_default() < height {
+            let put = finalizations.put_sync(height, digest, finalization).await;
+            finalizations = put.map_err(|error| unopened("finalizations", &error))?;
         }
-        let stored = Arc::new(block.clone());
-        let blocks = self.blocks.put_sync(height, digest, &stored).await;
-        let finalizations = self.finalizations;
-        let finalizations = finalizations.put_sync(height, digest, finalization).await;
+        if blocks.last_index().unwrap_or_default() < height {
+            let stored = Arc::new(block.clone());
+            let put = blocks.put_sync(height, digest, &stored).await;
+            blocks = put.map_err(|error| unopened("blocks", &error))?;
+        }
         Ok(Self {
-            finalizations: finalizations.map_err(|error| unopened("finalizations", &error))?,
-            blocks: blocks.map_err(|error| unopened("blocks", &error))?,
+            finalizations,
+            blocks,
         })
     }
 }

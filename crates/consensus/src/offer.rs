@@ -61,6 +61,9 @@ impl Order {
         let Some(certificate) = certificate_above(chain, height)? else {
             return Ok(None);
         };
+        let Some((order, finalization)) = self.order(height).await else {
+            return Ok(None);
+        };
         let mut headers = Vec::new();
         for ancestor in first..=certificate.result.height {
             match chain.header(ancestor)? {
@@ -68,15 +71,13 @@ impl Order {
                 None => return Ok(None),
             }
         }
-        Ok(self.order(height).await.map(|(order, finalization)| {
-            let parts = AnchorParts {
-                height,
-                certificate,
-                headers,
-                finalization,
-            };
-            SyncAnchor::new(parts.into(), order)
-        }))
+        let parts = AnchorParts {
+            height,
+            certificate,
+            headers,
+            finalization,
+        };
+        Ok(Some(SyncAnchor::new(parts.into(), order)))
     }
 
     /// The blocks from a height up to the first that was finalized by itself.

@@ -53,10 +53,10 @@ impl Chain {
         if height == 0 {
             return Ok(Some(self.shared.genesis.header.clone()));
         }
-        let Some(stored) = self.shared.store.record(height)? else {
+        let Some(stored) = self.shared.store.header(height)? else {
             return Ok(None);
         };
-        let header = Header::decode(&mut stored.header.as_ref());
+        let header = Header::decode(&mut stored.as_ref());
         let part = "header";
         Ok(Some(header.map_err(|_| RecordError { height, part })?))
     }

@@ -160,7 +160,8 @@ impl AnchorHead {
             return Err(AnchorError::Range { first, expected });
         }
         let mut hashes: Vec<B256> = Vec::with_capacity(self.headers.len());
-        for (height, header) in (expected..).zip(&self.headers) {
+        // The headers lead: a range up to the last height there is would overflow one step later.
+        for (header, height) in self.headers.iter().zip(expected..) {
             let follows = hashes.last().is_none_or(|hash| *hash == header.parent_hash);
             if header.number != height || !follows {
                 return Err(AnchorError::Link { height });

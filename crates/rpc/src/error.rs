@@ -21,7 +21,7 @@ use jsonrpsee::types::{
 use mempool::AdmissionError;
 use pipeline::{ChainError, DevError};
 use primitives::TransactionError;
-use state::{ProofError, ReadFault, UnknownHeight};
+use state::{ProofError, ReadFault, StoreError, UnknownHeight};
 
 const CALL_FAILED_CODE: i32 = -32000;
 const LIMIT_EXCEEDED_CODE: i32 = -32005;
@@ -272,10 +272,14 @@ impl From<UnknownHeight> for RpcError {
 impl From<ProofError> for RpcError {
     fn from(error: ProofError) -> Self {
         match error {
-            ProofError::TooManyWrites { .. } => Self::LimitExceeded(error.to_string()),
-            ProofError::Store(_) | ProofError::Witness(_) | ProofError::Gap(_) => {
-                Self::Internal(error.to_string())
-            }
+            ProofError::TooManyWrites { .. }
+            | ProofError::TooManyParts { .. }
+            | ProofError::Busy => Self::LimitExceeded(error.to_string()),
+            ProofError::Store(StoreError::UnknownHeight(unknown)) => unknown.into(),
+            ProofError::Store(_)
+            | ProofError::Root { .. }
+            | ProofError::Witness(_)
+            | ProofError::Gap(_) => Self::Internal(error.to_string()),
         }
     }
 }

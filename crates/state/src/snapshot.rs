@@ -66,6 +66,23 @@ pub enum ProofError {
         /// Taken back at most.
         most: usize,
     },
+    /// Another proof at an older height is being made, or commits come too fast for one.
+    #[error("proofs of older states are busy: try again, or prove a newer state")]
+    Busy,
+    /// Too much of the trie is not in memory.
+    #[error("cannot prove a state this old: more than {most} parts of the trie are on disk")]
+    TooManyParts {
+        /// Brought back at most.
+        most: usize,
+    },
+    /// Taken back, the writes lead to another root: a bug of ours.
+    #[error("taken back, the state has another root: expected={expected} computed={computed}")]
+    Root {
+        /// The root of the height.
+        expected: B256,
+        /// What came out.
+        computed: B256,
+    },
     /// The history could not be read.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -38,6 +38,7 @@ pub(crate) mod files;
 mod import;
 mod marker;
 mod open;
+mod prove;
 mod resident;
 pub(crate) mod rows;
 mod served;
@@ -53,16 +54,14 @@ use crate::reader::ReadFault;
 use crate::record::{BlockRecord, TransactionLocation};
 use crate::root::StateRoot;
 use crate::runs::{Family, Runs, RunsError, View};
-use crate::snapshot::{AccountProof, ProofError, Snapshot, StateAt};
-use crate::sparse::witness::{Touched, Witness};
-use crate::sparse::{Changes, Lanes, Missing, SparseTrie};
+use crate::snapshot::{Snapshot, StateAt};
+use crate::sparse::{Changes, Lanes, SparseTrie};
 use crate::versions::Versions;
-use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+use alloy_primitives::{Address, B256, Bytes, keccak256};
 use chain::{Chain, StorageRoots};
 use marker::Marker;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use resident::TrieAt;
-use std::collections::BTreeMap;
 use std::fmt::{Debug, Formatter};
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -190,10 +189,19 @@ impl Store {
         Served::new(chain.view().clone(), marker)
     }
 
-    /// The state that is offered to nodes that join; `None` until a height comes that is offered.
+    /// The state that is offered to nodes that join. Until the first height comes that all nodes offer, it is
+    /// the one that was durable when somebody asked first; `None` at genesis, and when none is offered.
     pub fn served(&self) -> Option<Served> {
         let served = self.inner.served.read();
-        served.expect("nothing panics while it writes it").clone()
+        let served = served.expect("nothing panics while it writes it").clone();
+        if served.is_some() || self.inner.config.served_blocks == 0 {
+            return served;
+        }
+        let durable = self.durable_state();
+        if durable.height() == 0 {
+            return None;
+        }
+        Some(self.inner.served_mut().get_or_insert(durable).clone())
     }
 
     /// What the files take.
@@ -266,6 +274,15 @@ impl Store {
         match unflushed {
             Some(record) => Ok(Some(record)),
             None => Ok(files::record(&view, height)?.map(Arc::new)),
+        }
+    }
+
+    /// The encoded header of the block at a height.
+    pub fn header(&self, height: u64) -> Result<Option<Bytes>, StoreError> {
+        let (unflushed, view) = self.inner.look(|chain| chain.record(height));
+        match unflushed {
+            Some(record) => Ok(Some(record.header.clone())),
+            None => files::header(&view, height),
         }
     }
 
@@ -350,64 +367,6 @@ impl Inner {
     fn look<T>(&self, look: impl FnOnce(&Chain) -> T) -> (T, View) {
         let chain = self.chain();
         (look(&chain), chain.view().clone())
-    }
-
-    /// Proofs over the state at a height. For an older one than the trie's, the part of the trie that
-    /// has changed since is taken back in a copy. One of those at a time, because commits wait while
-    /// the part is copied.
-    pub(crate) fn proof(
-        &self,
-        state: &StateAt,
-        address: &Address,
-        slots: &[B256],
-    ) -> Result<AccountProof, ProofError> {
-        if let Some(proof) = self.read_trie(state.height, |trie| trie.proof(address, slots))? {
-            return Ok(proof);
-        }
-        let _proving = exclusive(&self.proving);
-        let mut touched = Touched::default();
-        touched.account(address);
-        for slot in slots {
-            touched.slot(address, &U256::from_be_bytes(slot.0));
-        }
-        loop {
-            let since = self.chain().since(state.height);
-            let back = back::changes(&since, state.height, &self.versions)?;
-            let part = self.read_trie(since.newest, |trie| {
-                Ok((trie.witness(touched.clone(), &back, &[])?, trie.root()))
-            })?;
-            // Otherwise a commit came in between.
-            let Some((part, root)) = part else { continue };
-            let mut part = Witness::decode(&part, *root, BTreeMap::new())?;
-            let older = part.apply_changes(&back, None)?;
-            assert_eq!(
-                older, state.root,
-                "taken back, the writes lead to the older root"
-            );
-            return Ok(part.proof(address, slots)?);
-        }
-    }
-
-    /// Reads the trie if it is at this height, after bringing back the parts that it takes.
-    fn read_trie<T>(
-        &self,
-        height: u64,
-        read: impl Fn(&SparseTrie) -> Result<T, Missing>,
-    ) -> Result<Option<T>, StoreError> {
-        let at = self.trie_at();
-        if at.height != height {
-            return Ok(None);
-        }
-        if let Ok(found) = read(&at.trie) {
-            return Ok(Some(found));
-        }
-        drop(at);
-        let mut at = self.trie_mut();
-        let ((), view) = self.look(|_| ());
-        match at.height == height {
-            true => at.read(&view, read).map(Some),
-            false => Ok(None),
-        }
     }
 
     fn trie_at(&self) -> RwLockReadGuard<'_, TrieAt> {

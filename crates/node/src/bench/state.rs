@@ -150,7 +150,7 @@ impl Subject<'_> {
         let newest = self.store.snapshot(self.store.newest_height())?;
         let mut times: Vec<Duration> = Vec::new();
         for _ in 0..PROOFS {
-            let (address, slot) = self.keys.slot();
+            let (address, slot) = self.keys.storage_slot();
             let started = (self.clock)();
             let proof = newest.proof(&address, &[slot]);
             times.push((self.clock)() - started);

@@ -474,6 +474,7 @@ fn stages_are_told_in_milliseconds() {
         assert_eq!(
             fields(&stages),
             [
+                "durableMs",
                 "executedMs",
                 "finalizedMs",
                 "height",

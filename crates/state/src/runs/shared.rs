@@ -21,7 +21,7 @@ use super::view::{View, height_of};
 use super::{Config, Merge};
 use crate::disk::Disk;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, RwLock};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 
 /// A merge inside of another one has at most such a part of its bytes.
 const INNER_PART: u64 = 4;
@@ -88,7 +88,8 @@ impl Shared {
 
     /// Lets the merger end.
     pub(super) fn close(&self) {
-        let _writer = self.writer();
+        // The store may end because of a panic, and this is no place for another one.
+        let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         self.closing.store(true, Ordering::Relaxed);
         self.changed.notify_all();
     }
@@ -136,7 +137,11 @@ impl Shared {
     fn must_wait(&self, writer: &Writer) -> bool {
         let lists = self.newest();
         let many = |family: &Family| lists.of(*family).len() > self.config.runs_max;
-        Family::ALL.into_iter().filter(many).any(|family| {
+        // Pieces of blocks stay as they are, however many there are.
+        let mut merged = Family::ALL
+            .into_iter()
+            .filter(|family| *family != Family::Blocks);
+        merged.by_ref().filter(many).any(|family| {
             writer.merging.contains(&family) || self.choose(&lists, family, None).is_some()
         })
     }

@@ -92,6 +92,7 @@ impl View {
         Ok(HistoryRows {
             rows: Merged::new(family.order(), runs, &[], READ_BYTES_MAX),
             after,
+            left: usize::MAX,
         })
     }
 
@@ -177,12 +178,25 @@ impl Iterator for Range {
 pub(crate) struct HistoryRows {
     rows: Merged,
     after: u64,
+    /// How many more may be read, those of other heights among them.
+    left: usize,
 }
 
 /// A row of the history: the key, the height that changed it, and the value before.
 pub(crate) type HistoryRow<'a> = (&'a [u8], u64, &'a [u8]);
 
 impl HistoryRows {
+    /// Ends after so many rows, those of earlier heights among them, which are passed over.
+    pub(crate) fn at_most(mut self, rows: usize) -> Self {
+        self.left = rows;
+        self
+    }
+
+    /// Whether it ended for that reason.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.left == 0
+    }
+
     /// The next row, in place.
     pub(crate) fn next_row(&mut self) -> Result<Option<HistoryRow<'_>>, RunsError> {
         loop {
@@ -190,6 +204,10 @@ impl HistoryRows {
             let Some((row_key, _)) = self.rows.row() else {
                 return Ok(None);
             };
+            self.left = self.left.saturating_sub(1);
+            if self.left == 0 {
+                return Ok(None);
+            }
             if height_of(row_key) > self.after {
                 break;
             }

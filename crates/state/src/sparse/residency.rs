@@ -259,7 +259,7 @@ impl Part {
         });
         let epoch = enough.map_or(u32::MAX, |(epoch, _)| *epoch);
         let epoch = epoch.min(cold.epoch);
-        self.arena.drop_cold(self.root, Cold { epoch, ..cold });
+        self.arena.drop_below(self.root, Cold { epoch, ..cold });
         self.root = self.arena.compact(self.root);
     }
 
@@ -326,6 +326,30 @@ impl Arena {
     /// Drops cold subtries below a node that stays. Returns the bytes below the node and whether all
     /// of it is cold: then it is for the caller to drop.
     fn drop_cold(&mut self, node: Ptr, cold: Cold) -> (usize, bool) {
+        let (bytes, is_cold, units) = self.units_below(node, cold);
+        if is_cold && bytes <= cold.unit {
+            return (bytes, true);
+        }
+        self.drop_units(units, cold);
+        (bytes, is_cold)
+    }
+
+    /// The same for a root, which stays whatever is below it.
+    fn drop_below(&mut self, root: Ptr, cold: Cold) {
+        let (_, _, units) = self.units_below(root, cold);
+        self.drop_units(units, cold);
+    }
+
+    fn drop_units(&mut self, units: Vec<Hook>, cold: Cold) {
+        for hook in units {
+            if self.live_bytes() > cold.keep {
+                self.unhook(hook);
+            }
+        }
+    }
+
+    /// Bytes from a node on, whether all of it is cold, and the cold units right below it.
+    fn units_below(&mut self, node: Ptr, cold: Cold) -> (usize, bool, Vec<Hook>) {
         let mut bytes = self.size(node);
         let mut is_cold = self
             .node_epoch(node)
@@ -341,15 +365,7 @@ impl Arena {
                 units.push(hook);
             }
         }
-        if is_cold && bytes <= cold.unit {
-            return (bytes, true);
-        }
-        for hook in units {
-            if self.live_bytes() > cold.keep {
-                self.unhook(hook);
-            }
-        }
-        (bytes, is_cold)
+        (bytes, is_cold, units)
     }
 
     fn node_epoch(&self, node: Ptr) -> Option<u32> {

@@ -38,7 +38,7 @@ pub enum StoreError {
     },
     /// The files are damaged.
     #[error(
-        "the state is damaged: {0}; remove the folder and the node builds it again from its blocks"
+        "the state is damaged: {0}; remove the folder `state` that holds it, and the node builds it again from its blocks, or takes it from peers with --sync state"
     )]
     Corrupt(#[from] Corruption),
     /// The files are being filled with a state, and not all of it is there.
@@ -108,7 +108,13 @@ impl From<RunsError> for StoreError {
                 Self::Corrupt(Corruption::File { file, offset, what })
             }
             RunsError::Disk(error) => Self::Disk(error),
-            RunsError::Rows(_) | RunsError::NoHistory { .. } => Self::Rows(error.to_string()),
+            // It was dropped since whoever asks looked.
+            RunsError::NoHistory { asked, oldest } => Self::UnknownHeight(UnknownHeight {
+                asked,
+                oldest: oldest.unwrap_or(asked.saturating_add(1)),
+                newest: u64::MAX,
+            }),
+            RunsError::Rows(_) => Self::Rows(error.to_string()),
         }
     }
 }

@@ -132,6 +132,10 @@ pub(super) fn record(view: &View, height: u64) -> Result<Option<BlockRecord>> {
     }))
 }
 
+pub(super) fn header(view: &View, height: u64) -> Result<Option<Bytes>> {
+    part(view, height, Part::Header)
+}
+
 /// Empty where there is none.
 pub(super) fn access_list(view: &View, height: u64) -> Result<Bytes> {
     Ok(part(view, height, Part::AccessList)?.unwrap_or_default())

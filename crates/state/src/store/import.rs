@@ -46,11 +46,11 @@ pub struct Import {
 /// What is at a location.
 #[derive(Debug)]
 pub enum ImportState {
-    /// Nothing.
+    /// Nothing, or the genesis alone, which is removed.
     Empty(EmptyStore),
     /// A store that was begun to be filled.
     Begun(Import),
-    /// A store that opens.
+    /// A store that opens, above the genesis.
     Complete,
 }
 
@@ -67,14 +67,20 @@ impl ImportState {
     /// # Errors
     /// When there is something of another chain, or damaged, or in use.
     pub fn open(location: Location, genesis: B256) -> Result<Self, StoreError> {
-        let (runs, view) = open::runs(location)?;
+        let (runs, view) = open::runs(location.clone())?;
         if view.marker().is_empty() {
             return Ok(Self::Empty(EmptyStore { runs, genesis }));
         }
         let marker = Marker::decode(view.marker())?;
         marker.require(genesis)?;
-        if !marker.is_importing {
+        if !marker.is_importing && marker.height > 0 {
             return Ok(Self::Complete);
+        }
+        if !marker.is_importing {
+            // The genesis, which whoever opens a store puts there, is as good as nothing.
+            drop((runs, view));
+            let (runs, _) = open::erase(location)?;
+            return Ok(Self::Empty(EmptyStore { runs, genesis }));
         }
         let whole = |kind| files::import_part(&view, kind)?.ok_or_else(|| bad_row("import"));
         Ok(Self::Begun(Import {

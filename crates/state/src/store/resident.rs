@@ -19,6 +19,9 @@ use std::collections::VecDeque;
 /// Heights that share an epoch of the trie.
 const EPOCH_BLOCKS: u64 = if cfg!(test) { 1 } else { 16 };
 
+/// Epochs that nodes of the trie can tell apart.
+const EPOCHS_MAX: u32 = (1 << 24) - 1;
+
 /// The trie, and whose state it is.
 pub(crate) struct TrieAt {
     pub(super) height: u64,
@@ -79,6 +82,14 @@ impl TrieAt {
         let Some(bytes_max) = self.bytes_max.filter(|most| self.trie.bytes() > *most) else {
             return Ok(());
         };
+        if self
+            .epochs
+            .back()
+            .is_some_and(|(epoch, _)| *epoch >= EPOCHS_MAX)
+        {
+            // Old and new could not be told apart any more; all stays until the next start.
+            return Ok(());
+        }
         while self
             .epochs
             .front()
@@ -103,7 +114,7 @@ impl TrieAt {
         }
     }
 
-    fn resolve(&mut self, missing: &[Missing], view: &View) -> Result<(), StoreError> {
+    pub(super) fn resolve(&mut self, missing: &[Missing], view: &View) -> Result<(), StoreError> {
         for part in missing {
             let leaves = files::leaves(view, part)?;
             let resolved = self.trie.resolve(part, &leaves);

@@ -52,10 +52,10 @@ impl Keys {
     }
 
     /// A slot that is set.
-    pub(super) fn slot(&mut self) -> (Address, B256) {
+    pub(super) fn storage_slot(&mut self) -> (Address, B256) {
         let slots = self.count().saturating_sub(self.accounts).max(1);
         let number = self.accounts + self.random.random_range(0..slots);
-        let (address, slot) = slot_of(number);
+        let (address, slot) = storage_slot_of(number);
         (address, slot.into())
     }
 
@@ -82,7 +82,7 @@ impl Keys {
             });
             return;
         }
-        let (address, slot) = slot_of(number);
+        let (address, slot) = storage_slot_of(number);
         let change = diff.accounts.entry(address).or_default();
         change.account.get_or_insert_with(Account::default).nonce |= 1;
         let value = U256::from(self.random.random::<u128>() | 1);
@@ -104,7 +104,7 @@ fn address_of(number: u64) -> Address {
 }
 
 /// Slots as those of mappings: anywhere.
-fn slot_of(number: u64) -> (Address, U256) {
+fn storage_slot_of(number: u64) -> (Address, U256) {
     let limbs = [1u64, 2, 3, 4].map(|limb| mix(number.wrapping_mul(5).wrapping_add(limb << 58)));
     (address_of(mix(number) % CONTRACTS), U256::from_limbs(limbs))
 }

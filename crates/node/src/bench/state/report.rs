@@ -77,7 +77,7 @@ pub struct Sample {
     /// Updates offered so far.
     pub offered: u64,
     /// Updates that have their root.
-    pub committed: u64,
+    pub rooted: u64,
     /// Of the newest block with a root.
     pub root_lag_s: f64,
     /// Of the oldest block that is not on disk.
@@ -115,11 +115,11 @@ impl StateReport {
     pub(super) fn streamed(
         &mut self,
         samples: Vec<Sample>,
-        committed: u64,
+        rooted: u64,
         (before, after): (&Usage, &Usage),
     ) {
         let elapsed = samples.last().map_or(1.0, |last| last.t_s).max(0.001);
-        let updates = (committed as f64).max(1.0);
+        let updates = (rooted as f64).max(1.0);
         let lag = |pick: fn(&Sample) -> f64| Lag {
             p50: quantile(samples.iter().map(pick), 0.5),
             max: quantile(samples.iter().map(pick), 1.0),

@@ -40,7 +40,7 @@ struct Offered {
 #[derive(Default)]
 struct Stages {
     offered: AtomicU64,
-    committed: AtomicU64,
+    rooted: AtomicU64,
     ended: AtomicBool,
     /// From when the newest block with a root was due to when it had it.
     root_lag_us: AtomicU64,
@@ -83,7 +83,7 @@ impl Subject<'_> {
             sample.written_mb -= before.written_bytes >> 20;
         }
         let after = Usage::now();
-        report.streamed(samples, stages.committed.into_inner(), (&before, &after));
+        report.streamed(samples, stages.rooted.into_inner(), (&before, &after));
         let failure = stages.failure.into_inner();
         match failure.unwrap_or_else(PoisonError::into_inner) {
             Some(error) => Err(error),
@@ -129,7 +129,7 @@ fn commit_all(store: &Store, queue: &Receiver<Offered>, clock: &Clock, stages: &
             return stages.fail(error);
         }
         stages.due().push((height, due));
-        stages.committed.fetch_add(writes as u64, Relaxed);
+        stages.rooted.fetch_add(writes as u64, Relaxed);
         let lag = u64::try_from((clock() - due).as_micros()).unwrap_or(u64::MAX);
         stages.root_lag_us.store(lag, Relaxed);
     }
@@ -160,7 +160,7 @@ fn sample(started: Duration, store: &Store, stages: &Stages, clock: &Clock) -> S
     Sample {
         t_s: now.as_secs_f64(),
         offered: stages.offered.load(Relaxed),
-        committed: stages.committed.load(Relaxed),
+        rooted: stages.rooted.load(Relaxed),
         root_lag_s: Duration::from_micros(stages.root_lag_us.load(Relaxed)).as_secs_f64(),
         flush_lag_s: oldest.unwrap_or_default().as_secs_f64(),
         unflushed_blocks: store.newest_height() - store.flushed_height(),

@@ -14,7 +14,9 @@ fn live(disk: &MemoryDisk, from: &Model, chance: &mut Chance, batches: usize) ->
     let mut model = from.clone();
     for _ in 0..batches {
         let (batch, next) = next_batch(&model, chance, 10);
-        if runs.commit(&batch).is_err() {
+        if let Err(error) = runs.commit(&batch) {
+            // Also where it was a merge that failed, after the commit before.
+            assert!(matches!(error, RunsError::Disk(_)), "{error}");
             check(&runs.view(), &model, chance);
             let refused = runs.commit(&batch);
             assert!(matches!(refused, Err(RunsError::Poisoned)));

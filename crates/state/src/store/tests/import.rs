@@ -70,7 +70,7 @@ proptest! {
 
     #[test]
     fn an_imported_store_is_the_one_it_came_from(
-        diffs in vec(any_diff(), 0..8),
+        diffs in vec(any_diff(), 1..8),
         deaths in vec(any::<bool>(), 64),
         order in any::<u64>(),
     ) {
@@ -136,6 +136,19 @@ proptest! {
         prop_assert_eq!(origin.record(height + 1).expect("readable").map(|record| record.hash), Some(next.hash));
         store.flush(height + 1).expect("sealed");
     }
+}
+
+#[test]
+fn the_genesis_alone_is_no_state() {
+    let disk = MemoryDisk::new();
+    drop(open(&disk));
+    drop(empty(&disk));
+    let store = open(&disk);
+    add_block(&store, diff(1));
+    store.flush(1).expect("sealed");
+    drop(store);
+    assert!(matches!(look(&disk), ImportState::Complete));
+    assert_eq!(open(&disk).newest_height(), 1, "nothing was removed");
 }
 
 #[test]
