@@ -13,7 +13,9 @@ use commonware_runtime::{Runner, Spawner, deterministic, tokio};
 use commonware_utils::{Acknowledgement, acknowledgement::Exact};
 use jsonrpsee::RpcModule;
 use mempool::Mempool;
-use pipeline::{ChainError, Actor, DevControl, ExecutedRecord, Foundation, Pipeline, PipelineConfig};
+use pipeline::{
+    Actor, ChainError, DevControl, ExecutedRecord, Foundation, Pipeline, PipelineConfig,
+};
 use primitives::{
     Block, BlockLimits, ExecutedRef, FinalizedBlock, Genesis, Header, RecoveredTransaction,
     recovery::SenderCache, transaction::Impersonation,
