@@ -1,8 +1,9 @@
 //! Codes and messages.
 
-use super::rig::{EMITTER, STORE, account, run, sign, signed, word};
+use super::rig::{EMITTER, Options, STORE, account, run, run_with, sign, signed, word};
 use alloy_consensus::TxEip1559;
 use alloy_primitives::{Address, Bytes, TxKind, U256};
+use pipeline::StateProgress;
 use serde_json::json;
 
 #[test]
@@ -244,6 +245,65 @@ fn while_syncing_latest_is_not_served() {
         }
         assert_eq!(rig.call("eth_syncing", json!([])).await, false);
         assert_eq!(rig.call("eth_blockNumber", json!([])).await, "0x5");
+    });
+}
+
+#[test]
+fn what_was_before_a_state_from_peers_is_pruned() {
+    let options = Options {
+        first_height: 3,
+        ..Options::default()
+    };
+    run_with(options, |rig| async move {
+        for _ in 0..4 {
+            rig.mine().await;
+        }
+        let said = |asked: u64| {
+            let said =
+                format!("pruned history unavailable: block {asked} is not kept, oldest is 3");
+            (4444, said)
+        };
+        for (method, params) in [
+            ("eth_getBlockByNumber", json!(["0x1", false])),
+            ("eth_getBlockReceipts", json!(["0x1"])),
+            ("eth_getBlockTransactionCountByNumber", json!(["0x1"])),
+            (
+                "eth_getLogs",
+                json!([{ "fromBlock": "0x0", "toBlock": "latest" }]),
+            ),
+        ] {
+            assert_eq!(rig.error(method, params).await, said(1), "{method}");
+        }
+        let block = async |tag| rig.call("eth_getBlockByNumber", json!([tag, false])).await;
+        assert_eq!(block("earliest").await["number"], "0x0");
+        assert_eq!(block("0x3").await["number"], "0x3");
+        assert_eq!(block("latest").await["number"], "0x4");
+        let fees = rig
+            .call("eth_feeHistory", json!(["0x400", "latest", []]))
+            .await;
+        assert_eq!(fees["oldestBlock"], "0x3");
+        assert_eq!(fees["gasUsedRatio"].as_array().map(Vec::len), Some(2));
+        rig.call("eth_gasPrice", json!([])).await;
+    });
+}
+
+#[test]
+fn a_state_that_comes_from_peers_is_told_in_bytes() {
+    run(|rig| async move {
+        let progress = StateProgress {
+            bytes_done: 16,
+            bytes: 32,
+        };
+        rig.pipeline.state_sync(8, progress);
+        let syncing = rig.call("eth_syncing", json!([])).await;
+        let expected = json!({
+            "startingBlock": "0x0",
+            "currentBlock": "0x0",
+            "highestBlock": "0x8",
+            "syncedStateBytes": "0x10",
+            "stateBytes": "0x20",
+        });
+        assert_eq!(syncing, expected);
     });
 }
 

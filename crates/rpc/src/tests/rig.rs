@@ -13,7 +13,9 @@ use commonware_runtime::{Runner, Spawner, deterministic, tokio};
 use commonware_utils::{Acknowledgement, acknowledgement::Exact};
 use jsonrpsee::RpcModule;
 use mempool::Mempool;
-use pipeline::{Actor, DevControl, ExecutedRecord, Foundation, Pipeline, PipelineConfig};
+use pipeline::{
+    Actor, ChainError, DevControl, ExecutedRecord, Foundation, Pipeline, PipelineConfig,
+};
 use primitives::{
     Block, BlockLimits, ExecutedRef, FinalizedBlock, Genesis, Header, RecoveredTransaction,
     recovery::SenderCache, transaction::Impersonation,
@@ -92,6 +94,8 @@ pub(super) struct Options {
     pub(super) validators: usize,
     pub(super) config: RpcConfig,
     pub(super) pipeline: PipelineConfig,
+    /// The lowest height that was executed here, genesis aside.
+    pub(super) first_height: u64,
 }
 
 impl Default for Options {
@@ -101,6 +105,7 @@ impl Default for Options {
             validators: 1,
             config: RpcConfig::dev(),
             pipeline: PipelineConfig::default(),
+            first_height: 1,
         }
     }
 }
@@ -168,7 +173,7 @@ impl Rig {
             },
             genesis: pipeline::genesis_record(&state, &block),
             store,
-            first_height: 1,
+            first_height: options.first_height,
         };
         let timer = Arc::new(runtime.child("timer"));
         let (actor, pipeline) =
@@ -293,7 +298,10 @@ impl Rig {
         let mut progress = chain.progress();
         let reached = progress.wait_for(|progress| progress.heads.executed_height >= height);
         reached.await;
-        let record = chain.record(height).unwrap().unwrap();
+        let record = match chain.record(height) {
+            Err(ChainError::Pruned { .. }) => chain.latest().unwrap(),
+            found => found.unwrap().unwrap(),
+        };
         let state = chain.snapshot(height).unwrap();
         let base_fee = chain.next_base_fee().unwrap();
         let pool = &self.backend.mempool;
