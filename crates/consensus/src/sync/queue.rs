@@ -1,7 +1,7 @@
 //! Whose turn it is: requests in the order in which they came, one peer after the other. Pure.
 //!
 //! A peer that asks a lot waits behind itself and nobody else. Bounded by
-//! [`REQUESTS_PER_PEER_MAX`](super::REQUESTS_PER_PEER_MAX) for each peer; the network bounds the peers.
+//! [`REQUESTS_PER_PEER_MAX`] for each peer; the network bounds the peers.
 
 use super::{REQUESTS_PER_PEER_MAX, Want};
 use std::collections::{BTreeMap, VecDeque};

@@ -2,7 +2,7 @@
 //!
 //! A state goes on the shelf with everything that is asked of it. It leaves when newer ones push it off, or
 //! when nobody has asked for it for a while and there is a newer one. At most
-//! [`STATES_MAX`](super::STATES_MAX) are there.
+//! [`STATES_MAX`] are there.
 
 use super::{Answer, PAGE_BYTES, STATES_MAX, Want};
 use alloy_primitives::B256;
