@@ -21,4 +21,4 @@ pub use config::ConsensusConfig;
 pub use delivery::mempool_observer;
 pub use engine::{Engine, EngineFault, EngineParts, Runtime};
 pub use offer::Order;
-pub use verify::Rejection;
+pub use verify::{Rejection, check_body};

@@ -186,7 +186,10 @@ pub(crate) fn commitments(
 }
 
 /// Checks the body against the blocks in flight and the state at the certified height.
-pub(crate) fn check_body(
+///
+/// # Errors
+/// The outer one is this node's own: its state cannot be read. The inner one says what is wrong with the block.
+pub fn check_body(
     block: &RecoveredBlock,
     in_flight: &[RecoveredBlock],
     chain: &ChainConfig,

@@ -1,8 +1,9 @@
 //! `headway bench`: how fast the parts of a node are, one at a time.
 
+pub mod e2e;
 pub mod state;
 
-use std::fs;
+use std::{collections::BTreeMap, fs};
 
 /// What the operating system says of this process.
 #[derive(Clone, Copy, Debug, Default)]
@@ -39,6 +40,50 @@ impl Usage {
             written_bytes: number(written),
             rss_bytes: number(statm.split_whitespace().nth(1)).saturating_mul(PAGE_BYTES),
         }
+    }
+}
+
+/// CPU by kind of thread: `executor-0` and `executor-1` are one kind.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Threads {
+    ticks: BTreeMap<String, u64>,
+}
+
+impl Threads {
+    /// As of now; nothing on a system without `/proc`. What has ended is not counted.
+    pub(crate) fn now() -> Self {
+        let mut ticks = BTreeMap::new();
+        let tasks = fs::read_dir("/proc/self/task").into_iter().flatten();
+        for task in tasks.flatten() {
+            let stat = fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+            let Some((_, named)) = stat.split_once('(') else {
+                continue;
+            };
+            let Some((name, fields)) = named.rsplit_once(')') else {
+                continue;
+            };
+            let kind =
+                name.trim_end_matches(|letter: char| letter.is_ascii_digit() || letter == '-');
+            let mut fields = fields.split_whitespace().skip(11);
+            let mut field = || {
+                fields
+                    .next()
+                    .and_then(|text| text.parse().ok())
+                    .unwrap_or(0u64)
+            };
+            let spent = field().saturating_add(field());
+            *ticks.entry(kind.to_owned()).or_insert(0u64) += spent;
+        }
+        Self { ticks }
+    }
+
+    /// Seconds of CPU of each kind since an earlier moment.
+    pub(crate) fn since(&self, earlier: &Self) -> Vec<(String, f64)> {
+        let spent = self.ticks.iter().map(|(name, ticks)| {
+            let before = earlier.ticks.get(name).copied().unwrap_or(0);
+            (name.clone(), seconds(ticks.saturating_sub(before)))
+        });
+        spent.filter(|(_, seconds)| *seconds > 0.0).collect()
     }
 }
 

@@ -212,6 +212,12 @@ impl Chain {
         self.with_ledger(|ledger| ledger.heads())
     }
 
+    /// The height whose state is on this node's disk.
+    #[must_use]
+    pub fn durable_height(&self) -> u64 {
+        self.shared.store.flushed_height()
+    }
+
     /// Follows how far this node is.
     #[must_use]
     pub fn progress(&self) -> ProgressWatch {

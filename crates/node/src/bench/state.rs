@@ -17,7 +17,7 @@ use crate::{bench::Usage, error::NodeError, replay::Clock};
 use alloy_primitives::{B256, keccak256};
 use keys::Keys;
 use state::{BlockRecord, GenesisState, Location, StateDiff, Store, StoreConfig, StoreError};
-use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
+use std::{num::NonZeroUsize, path::PathBuf, thread, time::Duration};
 
 /// Updates of one commit that is timed.
 const COMMIT_UPDATES: usize = 200_000;
@@ -25,6 +25,10 @@ const COMMIT_UPDATES: usize = 200_000;
 const LOAD_KEYS: u64 = 250_000;
 /// Proofs that are timed.
 const PROOFS: u64 = 2_000;
+/// Merges of the files are over when so long takes less than a tenth of it in CPU.
+const REST: Duration = Duration::from_millis(200);
+/// Rests waited for at most before each commit.
+const RESTS_MAX: usize = 300;
 
 /// What to measure.
 #[derive(Clone, Debug)]
@@ -134,9 +138,20 @@ impl Subject<'_> {
         Ok(())
     }
 
+    /// Waits until the merges that earlier flushes left behind are done, or a minute.
+    fn rest(&self) {
+        let is_busy = |_: &usize| {
+            let before = Usage::now().cpu_s;
+            thread::sleep(REST);
+            Usage::now().cpu_s - before > REST.as_secs_f64() / 10.0
+        };
+        let _rests = (0..RESTS_MAX).take_while(is_busy).count();
+    }
+
     /// One commit of so many updates, alone.
     fn time_commit(&mut self, report: &mut StateReport) -> Result<(), StoreError> {
         let diff = self.keys.updates(COMMIT_UPDATES);
+        self.rest();
         let height = self.store.newest_height() + 1;
         let (started, before) = ((self.clock)(), Usage::now());
         let root = self.store.commit(height, diff)?;

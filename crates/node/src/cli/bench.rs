@@ -1,12 +1,17 @@
 //! `headway bench`: its options, its progress bar and what it prints.
 
 use crate::{
-    bench::state::{Progress, StateBench},
+    bench::{
+        e2e::E2eBench,
+        state::{OnProgress, Progress, StateBench},
+    },
     error::NodeError,
+    load::Workload,
     process::TemporaryDirectory,
     replay, workers,
 };
 use clap::{Args, Subcommand};
+use serde::Serialize;
 use std::{
     io::{self, IsTerminal as _, Write as _},
     num::NonZeroUsize,
@@ -26,6 +31,48 @@ pub(super) struct BenchArgs {
 enum Part {
     /// The state: commits, a stream of updates with the store on disk, proofs, opening
     State(StateArgs),
+    /// From end to end: signed transactions in, durable verified state out, and what each step costs
+    E2e(E2eArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  headway bench e2e                                 transfers in bulk, then replayed, then step by step
+  headway bench e2e --rpc --senders 200             the same by standard JSON-RPC batches
+  headway bench e2e --json | jq .stage_us           for a script
+
+The validator, the load and the replay share this machine; use one on which nothing else runs.")]
+struct E2eArgs {
+    /// What the transactions do
+    #[arg(long, default_value = "transfers")]
+    workload: Workload,
+    /// How many
+    #[arg(long, default_value_t = 300_000)]
+    transactions: usize,
+    /// Accounts that send them
+    #[arg(long, default_value_t = 1_000)]
+    senders: usize,
+    /// Transactions in one request
+    #[arg(long, default_value_t = 1_000)]
+    batch: usize,
+    /// Connections that send at the same time
+    #[arg(long, default_value_t = 8)]
+    connections: usize,
+    /// Send by standard JSON-RPC, not in bulk
+    #[arg(long)]
+    rpc: bool,
+    /// How often the blocks are replayed; the median counts
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=100))]
+    rounds: u16,
+    /// Threads that execute and commit one block; without it as many as there are cores
+    #[arg(long, value_parser = workers::parse)]
+    workers: Option<NonZeroUsize>,
+    /// Where to make the stores, which are removed at the end; without it in the directory for temporary files
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -68,14 +115,57 @@ struct StateArgs {
 pub(super) fn run(args: BenchArgs) -> Result<(), NodeError> {
     match args.part {
         Part::State(args) => state(args),
+        Part::E2e(args) => e2e(args),
     }
 }
 
-fn state(args: StateArgs) -> Result<(), NodeError> {
-    let directory = match args.dir {
-        Some(parent) => TemporaryDirectory::create_in(&parent)?,
-        None => TemporaryDirectory::create()?,
+fn e2e(args: E2eArgs) -> Result<(), NodeError> {
+    let directory = temporary(args.dir)?;
+    let bench = E2eBench {
+        workload: args.workload,
+        transactions: args.transactions,
+        senders: args.senders,
+        batch: args.batch,
+        connections: args.connections,
+        bulk: !args.rpc,
+        rounds: args.rounds.into(),
+        workers: args.workers.unwrap_or_else(workers::default_workers),
+        directory: directory.path().to_owned(),
     };
+    let clock = replay::wall_clock();
+    let report = with_bar(|progress| bench.run(&clock, progress))?;
+    print(&report, args.json, report.table());
+    Ok(())
+}
+
+fn temporary(parent: Option<PathBuf>) -> Result<TemporaryDirectory, NodeError> {
+    match parent {
+        Some(parent) => TemporaryDirectory::create_in(&parent),
+        None => TemporaryDirectory::create(),
+    }
+}
+
+/// Runs with a progress bar where there is a terminal to draw it on.
+fn with_bar<T>(run: impl FnOnce(OnProgress<'_>) -> T) -> T {
+    if !io::stderr().is_terminal() {
+        return run(&|_| {});
+    }
+    let outcome = run(&draw);
+    eprint!("\r\x1b[K");
+    outcome
+}
+
+fn print(report: &impl Serialize, json: bool, table: String) {
+    let text = match serde_json::to_string(report) {
+        Ok(text) if json => text + "\n",
+        _ => table,
+    };
+    // Whoever reads only the first lines of it may.
+    io::stdout().write_all(text.as_bytes()).ok();
+}
+
+fn state(args: StateArgs) -> Result<(), NodeError> {
+    let directory = temporary(args.dir)?;
     let bench = StateBench {
         keys: args.keys,
         rate: args.rate,
@@ -87,21 +177,8 @@ fn state(args: StateArgs) -> Result<(), NodeError> {
         trie_bytes_max: args.trie_mib.map(|mib| mib.saturating_mul(1 << 20)),
     };
     let clock = replay::wall_clock();
-    let is_terminal = io::stderr().is_terminal();
-    let outcome = match is_terminal {
-        true => bench.run(&clock, &draw),
-        false => bench.run(&clock, &|_| {}),
-    };
-    if is_terminal {
-        eprint!("\r\x1b[K");
-    }
-    let report = outcome?;
-    let text = match serde_json::to_string(&report) {
-        Ok(text) if args.json => text + "\n",
-        _ => report.table(),
-    };
-    // Whoever reads only the first lines of it may.
-    io::stdout().write_all(text.as_bytes()).ok();
+    let report = with_bar(|progress| bench.run(&clock, progress))?;
+    print(&report, args.json, report.table());
     Ok(())
 }
 
