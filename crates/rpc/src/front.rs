@@ -5,12 +5,13 @@
 //!                                                GET /    page with the live blocks (no WebSocket upgrade)
 //!                                                GET /metrics   Prometheus text
 //!                                                GET /health    JSON; 503 while syncing or stopped
+//!                                                /bulk          signed transactions, many at once
 //!                                                else           JSON-RPC: POST, WebSocket
 //! ```
 //! A browser is the only caller that sends `Origin`; tools do not, and are not asked. A WebSocket has no
 //! preflight, so its `Origin` is checked here or nowhere.
 
-use crate::{backend::Backend, batch::Transport, headway::RpcHeads, page};
+use crate::{backend::Backend, batch::Transport, bulk, headway::RpcHeads, page};
 use alloy_primitives::U64;
 use jsonrpsee::{
     core::BoxError,
@@ -82,6 +83,14 @@ where
             allow(&mut response, origin);
             return Box::pin(async { Ok(response) });
         }
+        if request.uri().path() == bulk::PATH {
+            let backend = Arc::clone(&self.layer.backend);
+            return Box::pin(async move {
+                let mut response = bulk(backend, request).await;
+                allow(&mut response, origin);
+                Ok(response)
+            });
+        }
         prepare(&mut request);
         let answer = self.inner.call(request);
         Box::pin(async move {
@@ -130,6 +139,7 @@ impl FrontLayer {
         match (request.method().as_str(), request.uri().path()) {
             ("OPTIONS", _) => Some(respond(204, TEXT, String::new())),
             ("GET", _) if is_upgrade(request) => None,
+            (_, bulk::PATH) => None,
             ("GET", "/") => Some(respond(200, HTML, page::PAGE.to_owned())),
             ("GET", "/metrics") => Some(respond(200, PROMETHEUS, (backend.metrics)())),
             ("GET", "/health") => Some(health(backend)),
@@ -137,6 +147,18 @@ impl FrontLayer {
             _ => None,
         }
     }
+}
+
+/// Posted bundles; refused ones are said in the form of JSON-RPC's errors.
+async fn bulk(backend: Arc<Backend>, request: HttpRequest) -> HttpResponse {
+    let (status, body) = match bulk::post(backend, request).await {
+        Ok(answer) => (200, json!(answer)),
+        Err(error) => (
+            error.status(),
+            json!({"error": {"message": error.to_string()}}),
+        ),
+    };
+    respond(status, JSON, body.to_string())
 }
 
 fn health(backend: &Backend) -> HttpResponse {

@@ -5,6 +5,7 @@
 use crate::{
     backend::Backend,
     batch::Dispatch,
+    bulk,
     config::{BATCH_PARSE_MAX, UNREAD_MESSAGES_MAX},
     dev, eth,
     front::FrontLayer,
@@ -81,6 +82,7 @@ pub fn module(backend: Arc<Backend>) -> RpcModule<Backend> {
     let mut methods = Registry::new(backend);
     eth::register(&mut methods);
     headway::register(&mut methods);
+    bulk::register(&mut methods);
     net::register(&mut methods);
     subscribe::register(&mut methods);
     txpool::register(&mut methods);

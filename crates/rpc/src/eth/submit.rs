@@ -47,7 +47,7 @@ fn recover(backend: &Backend, raw: Bytes) -> Result<RecoveredTransaction, RpcErr
 }
 
 /// Decodes a transaction that impersonates nobody.
-fn decode(raw: Bytes) -> Result<Transaction, RpcError> {
+pub(crate) fn decode(raw: Bytes) -> Result<Transaction, RpcError> {
     let transaction = Transaction::decode(raw)?;
     if transaction.impersonated_sender().is_some() {
         return Err(primitives::TransactionError::InvalidSignature.into());
@@ -77,28 +77,39 @@ pub(crate) fn send_many(
     backend: &Backend,
     calls: &[Params<'static>],
 ) -> Result<Vec<Sent>, RpcError> {
-    let state = backend.latest_state()?;
-    let mut decoded = Vec::with_capacity(calls.len());
-    let mut answers = Vec::with_capacity(calls.len());
-    for params in calls {
+    let decoded = calls.iter().map(|params| {
         let raw = Args::parse(params).and_then(|args| args.one());
-        let transaction = raw.and_then(decode);
+        raw.and_then(decode)
+    });
+    send_decoded(backend, decoded.collect())
+}
+
+/// Recovers what could be decoded and hands it to the pool; one answer for each.
+pub(crate) fn send_decoded(
+    backend: &Backend,
+    decoded: Vec<Result<Transaction, RpcError>>,
+) -> Result<Vec<Sent>, RpcError> {
+    let state = backend.latest_state()?;
+    let mut transactions = Vec::with_capacity(decoded.len());
+    let mut answers: Vec<Sent> = Vec::with_capacity(decoded.len());
+    for transaction in decoded {
         answers.push(transaction.map(|transaction| {
-            decoded.push(transaction.clone());
-            transaction.hash()
+            let hash = transaction.hash();
+            transactions.push(transaction);
+            hash
         }));
     }
-    let mut senders = backend
+    let senders = backend
         .senders
-        .recover_many(decoded, Impersonation::Refused)
-        .into_iter();
-    let mut recovered = Vec::with_capacity(calls.len());
-    let mut places = Vec::with_capacity(calls.len());
-    for (place, answer) in answers.iter_mut().enumerate() {
-        if answer.is_err() {
-            continue;
-        }
-        match senders.next().expect("one answer for each transaction") {
+        .recover_many(transactions, Impersonation::Refused);
+    let mut recovered = Vec::with_capacity(senders.len());
+    let mut places = Vec::with_capacity(senders.len());
+    let asked = answers
+        .iter_mut()
+        .enumerate()
+        .filter(|(_, sent)| sent.is_ok());
+    for ((place, answer), sender) in asked.zip(senders) {
+        match sender {
             Ok(transaction) => {
                 recovered.push(transaction);
                 places.push(place);

@@ -137,6 +137,8 @@ pub(crate) const FOREIGN: &[Home] = &[
     // One home each: the store, the server, the command line and the config file.
     ("jsonrpsee", &["rpc"], NONE),
     ("tower", &["rpc"], NONE),
+    // The server hands over bodies of this kind.
+    ("http-body-util", &["rpc"], NONE),
     // Outside SOCKET_HOMES only its channels and notifications, which need no runtime of its own.
     ("tokio", &["pipeline", "consensus", "rpc", "node"], NONE),
     ("clap", &["node"], NONE),

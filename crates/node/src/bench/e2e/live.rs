@@ -103,14 +103,19 @@ impl Loaded {
 
 /// Runs the load; its own clock starts after it has signed everything.
 fn send(bench: &E2eBench, url: String, progress: OnProgress<'_>) -> Result<Loaded, NodeError> {
-    let before = Mutex::new(None);
+    let moments = Mutex::new((None, None));
     let hear = |heard: load::Progress| {
-        let mut before = before.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut moments = moments.lock().unwrap_or_else(PoisonError::into_inner);
         match heard.step {
-            "signing" => *before = Some((Usage::now(), Threads::now())),
-            _ => drop(before.get_or_insert_with(|| (Usage::now(), Threads::now()))),
+            "signing" => moments.0 = Some((Usage::now(), Threads::now())),
+            "receipts" => drop(
+                moments
+                    .1
+                    .get_or_insert_with(|| (Usage::now(), Threads::now())),
+            ),
+            _ => {}
         }
-        drop(before);
+        drop(moments);
         progress(crate::bench::state::at(
             heard.step,
             heard.done as u64,
@@ -118,12 +123,11 @@ fn send(bench: &E2eBench, url: String, progress: OnProgress<'_>) -> Result<Loade
         ));
     };
     let report = load::run(&bench.load(url), &hear)?;
-    let after = (Usage::now(), Threads::now());
-    let before = before.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let (before, after) = moments.into_inner().unwrap_or_else(PoisonError::into_inner);
     Ok(Loaded {
         report,
         before: before.unwrap_or_default(),
-        after,
+        after: after.unwrap_or_default(),
     })
 }
 

@@ -1,0 +1,169 @@
+//! Bulk submission: many signed transactions in one request, without JSON around each.
+//!
+//! ```text
+//! POST /bulk   application/octet-stream   Bundle                      ─┐
+//! headway_sendRawTransactions             [[raw, …], [key, …]?]       ─┴▶ decode ─▶ recover ─▶ pool
+//!                                  ◀── {"accepted": n, "errors": [{"index", "code", "message"}, …]}
+//! ```
+//! Each transaction has its own fate; one that is refused does not hold up the others. The keys of senders are
+//! hints, as [`primitives::bundle`] describes them: without them, or with false ones, the result is the same.
+//! A body has to arrive within [`BODY_WAIT`], and is at most [`limits::BUNDLE_BYTES_MAX`] long.
+
+use crate::{
+    args::Args,
+    backend::{Backend, run},
+    error::RpcError,
+    eth::submit::{Sent, decode, send_decoded},
+    registry::Registry,
+};
+use alloy_primitives::Bytes;
+use futures::future::{Either, select};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use jsonrpsee::{
+    core::BoxError,
+    server::{HttpBody, HttpRequest},
+    types::ErrorObjectOwned,
+};
+use primitives::{
+    bundle::{Bundle, BundleError},
+    limits,
+};
+use serde::Serialize;
+use std::{pin::pin, sync::Arc, time::Duration};
+
+/// Where bundles are posted.
+pub(crate) const PATH: &str = "/bulk";
+/// What a bundle's content type is.
+pub(crate) const CONTENT_TYPE: &str = "application/octet-stream";
+/// How long a body may take to arrive.
+pub(crate) const BODY_WAIT: Duration = Duration::from_secs(30);
+
+/// What became of the transactions of one request.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct BulkAnswer {
+    /// How many are in the pool.
+    accepted: usize,
+    /// Why the others are not.
+    errors: Vec<ItemError>,
+}
+
+/// Why one transaction is not in the pool.
+#[derive(Clone, Debug, Serialize)]
+struct ItemError {
+    /// Its place in the request.
+    index: usize,
+    /// As `eth_sendRawTransaction` says it.
+    code: i32,
+    message: String,
+}
+
+/// Why nothing of a request was looked at.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BulkError {
+    /// Another method than POST.
+    #[error("post a bundle to {PATH}")]
+    Method,
+    /// Not announced as a bundle.
+    #[error("the content type of a bundle is {CONTENT_TYPE}")]
+    ContentType,
+    /// Too long.
+    #[error("bundle is too large: max={}", limits::BUNDLE_BYTES_MAX)]
+    TooLarge,
+    /// It did not arrive in time.
+    #[error("the body did not arrive within {} seconds", BODY_WAIT.as_secs())]
+    Slow,
+    /// The connection broke.
+    #[error("the body could not be read: {0}")]
+    Broken(BoxError),
+    /// Not a bundle.
+    #[error(transparent)]
+    Malformed(#[from] BundleError),
+    /// This node can't answer now.
+    #[error(transparent)]
+    Node(#[from] RpcError),
+}
+
+impl BulkError {
+    /// The HTTP status that says so.
+    pub(crate) const fn status(&self) -> u16 {
+        match self {
+            Self::Method => 405,
+            Self::ContentType => 415,
+            Self::TooLarge => 413,
+            Self::Slow => 408,
+            Self::Broken(_) | Self::Malformed(_) => 400,
+            Self::Node(_) => 503,
+        }
+    }
+}
+
+pub(crate) fn register(methods: &mut Registry) {
+    methods.heavy("headway_sendRawTransactions", send_raw_transactions);
+}
+
+/// Takes one posted bundle.
+pub(crate) async fn post(
+    backend: Arc<Backend>,
+    request: HttpRequest,
+) -> Result<BulkAnswer, BulkError> {
+    if request.method() != "POST" {
+        return Err(BulkError::Method);
+    }
+    let content_type = request.headers().get("content-type");
+    if content_type.is_none_or(|kind| kind.as_bytes() != CONTENT_TYPE.as_bytes()) {
+        return Err(BulkError::ContentType);
+    }
+    let bundle = Bundle::decode(read(&backend, request.into_body()).await?)?;
+    Ok(run(backend, move |backend| send_bundle(backend, &bundle)).await?)
+}
+
+/// The whole body, if it is neither too long nor too slow.
+async fn read(backend: &Backend, body: HttpBody) -> Result<bytes::Bytes, BulkError> {
+    let body = pin!(Limited::new(body, limits::BUNDLE_BYTES_MAX).collect());
+    let timer = (backend.clock.sleep)(BODY_WAIT);
+    match select(body, timer).await {
+        Either::Left((Ok(collected), _)) => Ok(collected.to_bytes()),
+        Either::Left((Err(error), _)) if error.is::<LengthLimitError>() => Err(BulkError::TooLarge),
+        Either::Left((Err(error), _)) => Err(BulkError::Broken(error)),
+        Either::Right(_) => Err(BulkError::Slow),
+    }
+}
+
+fn send_bundle(backend: &Backend, bundle: &Bundle) -> Result<BulkAnswer, RpcError> {
+    let decoded = bundle.items().iter().map(|item| decode(item.raw.clone()));
+    let sent = send_decoded(backend, decoded.collect())?;
+    Ok(BulkAnswer::new(sent))
+}
+
+fn send_raw_transactions(backend: &Backend, args: &Args) -> Result<BulkAnswer, RpcError> {
+    args.at_most(2)?;
+    let raw: Vec<Bytes> = args.get(0)?;
+    let max = limits::BUNDLE_TRANSACTIONS_MAX;
+    if raw.len() > max {
+        return Err(RpcError::LimitExceeded(format!(
+            "too many transactions in one call: max={max}"
+        )));
+    }
+    let sent = send_decoded(backend, raw.into_iter().map(decode).collect())?;
+    Ok(BulkAnswer::new(sent))
+}
+
+impl BulkAnswer {
+    fn new(sent: Vec<Sent>) -> Self {
+        let mut answer = Self::default();
+        for (index, sent) in sent.into_iter().enumerate() {
+            match sent {
+                Ok(_) => answer.accepted += 1,
+                Err(error) => {
+                    let error = ErrorObjectOwned::from(error);
+                    answer.errors.push(ItemError {
+                        index,
+                        code: error.code(),
+                        message: error.message().to_owned(),
+                    });
+                }
+            }
+        }
+        answer
+    }
+}
