@@ -1,16 +1,12 @@
 //! What executing a block gives, and the Ethereum header over it.
 
 use crate::{access::AccessLog, input::BlockEnvironment, receipt::Receipt, report::BlockReport};
-use alloy_consensus::{
-    EMPTY_OMMER_ROOT_HASH, Header,
-    constants::EMPTY_WITHDRAWALS,
-    proofs::{calculate_receipt_root, ordered_trie_root_with_encoder},
-};
-use alloy_eips::eip7685::EMPTY_REQUESTS_HASH;
+use alloy_consensus::{EMPTY_OMMER_ROOT_HASH, Header, constants::EMPTY_WITHDRAWALS};
+use alloy_eips::{Encodable2718 as _, eip7685::EMPTY_REQUESTS_HASH};
 use alloy_primitives::{B64, B256, Bloom, U256};
 use primitives::RecoveredTransaction;
 use revm::context_interface::result::InvalidTransaction;
-use state::StateDiff;
+use state::{StateDiff, ordered_root};
 
 /// A block's result; its writes are not in the state yet.
 ///
@@ -151,23 +147,20 @@ impl ExecutedBlock {
     /// The roots that the block's Ethereum header names, given its transactions.
     #[must_use]
     pub fn roots(&self, transactions: &[RecoveredTransaction]) -> BlockRoots {
-        let receipts = self.receipts.iter().map(|receipt| &receipt.envelope);
-        let receipts: Vec<_> = receipts.collect();
+        let receipts = &self.receipts;
         BlockRoots {
-            transactions_root: transactions_root(transactions),
-            receipts_root: calculate_receipt_root(&receipts),
+            transactions_root: ordered_root(transactions.len(), |index, out| {
+                out.extend_from_slice(transactions[index].raw());
+            }),
+            receipts_root: ordered_root(receipts.len(), |index, out| {
+                receipts[index].envelope.encode_2718(out);
+            }),
         }
     }
 }
 
 fn count(length: usize) -> u64 {
     u64::try_from(length).unwrap_or(u64::MAX)
-}
-
-fn transactions_root(transactions: &[RecoveredTransaction]) -> B256 {
-    ordered_trie_root_with_encoder(transactions, |transaction, buf| {
-        buf.extend_from_slice(transaction.raw());
-    })
 }
 
 /// The Ethereum header of an executed block, as RPC users see it and validators sign its hash.
