@@ -3,14 +3,14 @@
 //! The consensus part is Ethereum's envelope; beside it stands what `eth_getTransactionReceipt`
 //! shows and the envelope does not say, so that serving a receipt needs no second execution.
 //!
-//! Stored form: an RLP list of `[EIP-2718 envelope as a string, gas used, price, contract, output]`,
-//! where no contract is the empty string.
+//! Stored form: an RLP list of `[type, status, cumulative gas, logs, gas used, price, contract, output]`,
+//! where no contract is the empty string. The bloom, which would be most of it, is made again from the logs.
 
 use crate::bloom::BloomHasher;
 use alloy_consensus::{
-    Eip658Value, Receipt as LogReceipt, ReceiptEnvelope, ReceiptWithBloom, Transaction as _, TxType,
+    Eip658Value, Receipt as LogReceipt, ReceiptEnvelope, ReceiptWithBloom, Transaction as _,
+    TxReceipt as _, TxType,
 };
-use alloy_eips::{Decodable2718, Encodable2718};
 use alloy_primitives::{Address, Bloom, Bytes, Log};
 use alloy_rlp::{Decodable, Encodable, Header};
 use primitives::RecoveredTransaction;
@@ -40,9 +40,9 @@ pub enum ReceiptDecodeError {
     /// A field has the wrong form.
     #[error("stored receipts are malformed: {0}")]
     Malformed(alloy_rlp::Error),
-    /// The envelope is not a receipt's.
-    #[error("stored receipt has a malformed envelope: {0}")]
-    Envelope(String),
+    /// There are no transactions of its type.
+    #[error("stored receipt is of an unknown type: {0}")]
+    Type(u8),
 }
 
 impl From<alloy_rlp::Error> for ReceiptDecodeError {
@@ -61,11 +61,16 @@ impl Receipt {
     /// Writes the receipts of a block.
     #[must_use]
     pub fn encode_all(receipts: &[Self]) -> Vec<u8> {
-        let mut payload = Vec::new();
+        let lengths = receipts
+            .iter()
+            .map(|receipt| receipt.header().length_with_payload());
+        let header = list(lengths.sum());
+        let mut bytes = Vec::with_capacity(header.length_with_payload());
+        header.encode(&mut bytes);
         for receipt in receipts {
-            receipt.encode(&mut payload);
+            receipt.encode(&mut bytes);
         }
-        with_list_header(&payload)
+        bytes
     }
 
     /// Reads the receipts of a block.
@@ -75,9 +80,10 @@ impl Receipt {
     pub fn decode_all(mut bytes: &[u8]) -> Result<Vec<Self>, ReceiptDecodeError> {
         let mut payload = Header::decode_bytes(&mut bytes, true)?;
         let mut receipts = Vec::new();
+        let mut hasher = BloomHasher::default();
         while !payload.is_empty() {
             let mut fields = Header::decode_bytes(&mut payload, true)?;
-            receipts.push(Self::decode(&mut fields)?);
+            receipts.push(Self::decode(&mut fields, &mut hasher)?);
             if !fields.is_empty() {
                 return Err(alloy_rlp::Error::UnexpectedLength.into());
             }
@@ -88,22 +94,57 @@ impl Receipt {
         }
     }
 
-    fn encode(&self, out: &mut Vec<u8>) {
-        let mut fields = Vec::new();
-        self.envelope.encoded_2718().as_slice().encode(&mut fields);
-        self.gas_used.encode(&mut fields);
-        self.effective_gas_price.encode(&mut fields);
-        let contract: &[u8] = self.contract_address.as_ref().map_or(&[], |a| a.as_slice());
-        contract.encode(&mut fields);
-        self.output.encode(&mut fields);
-        out.extend_from_slice(&with_list_header(&fields));
+    fn kind(&self) -> u8 {
+        self.envelope.tx_type().into()
     }
 
-    fn decode(fields: &mut &[u8]) -> Result<Self, ReceiptDecodeError> {
-        let envelope = Header::decode_bytes(fields, false)?;
+    fn contract(&self) -> &[u8] {
+        self.contract_address.as_ref().map_or(&[], |a| a.as_slice())
+    }
+
+    /// Of its encoding.
+    fn header(&self) -> Header {
+        let envelope = [
+            self.kind().length(),
+            self.envelope.status_or_post_state().length(),
+            self.envelope.cumulative_gas_used().length(),
+            alloy_rlp::list_length(self.envelope.logs()),
+        ];
+        let beside = [
+            self.gas_used.length(),
+            self.effective_gas_price.length(),
+            self.contract().length(),
+            self.output.length(),
+        ];
+        list(envelope.iter().chain(&beside).sum())
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.header().encode(out);
+        self.kind().encode(out);
+        self.envelope.status_or_post_state().encode(out);
+        self.envelope.cumulative_gas_used().encode(out);
+        alloy_rlp::encode_list(self.envelope.logs(), out);
+        self.gas_used.encode(out);
+        self.effective_gas_price.encode(out);
+        self.contract().encode(out);
+        self.output.encode(out);
+    }
+
+    fn decode(fields: &mut &[u8], hasher: &mut BloomHasher) -> Result<Self, ReceiptDecodeError> {
+        let kind = u8::decode(fields)?;
+        let kind = TxType::try_from(kind).map_err(|_| ReceiptDecodeError::Type(kind))?;
+        let receipt = LogReceipt {
+            status: Eip658Value::decode(fields)?,
+            cumulative_gas_used: u64::decode(fields)?,
+            logs: Vec::<Log>::decode(fields)?,
+        };
+        let receipt = ReceiptWithBloom {
+            logs_bloom: hasher.bloom(&receipt.logs),
+            receipt,
+        };
         Ok(Self {
-            envelope: ReceiptEnvelope::decode_2718_exact(envelope)
-                .map_err(|error| ReceiptDecodeError::Envelope(error.to_string()))?,
+            envelope: ReceiptEnvelope::from_typed(kind, receipt),
             gas_used: u64::decode(fields)?,
             effective_gas_price: u128::decode(fields)?,
             contract_address: match Header::decode_bytes(fields, false)? {
@@ -117,15 +158,11 @@ impl Receipt {
     }
 }
 
-fn with_list_header(payload: &[u8]) -> Vec<u8> {
-    let header = Header {
+const fn list(payload_length: usize) -> Header {
+    Header {
         list: true,
-        payload_length: payload.len(),
-    };
-    let mut bytes = Vec::with_capacity(payload.len().saturating_add(header.length()));
-    header.encode(&mut bytes);
-    bytes.extend_from_slice(payload);
-    bytes
+        payload_length,
+    }
 }
 
 /// What running a transaction says about its receipt.

@@ -272,7 +272,7 @@ impl<E: Clock + Spawner + RuntimeMetrics> Actor<E> {
             hash: header.hash_slow(),
             header,
             block: block.block().clone(),
-            transactions: block.transactions().to_vec(),
+            transactions: block.recovered().shared_transactions(),
             receipts: executed.receipts,
         };
         let stored = record.to_stored(conclusion.access_list);

@@ -359,7 +359,7 @@ impl Chain {
             let Some(record) = self.record(height)? else {
                 continue;
             };
-            for transaction in &record.transactions {
+            for transaction in record.transactions.iter() {
                 in_flight.record_ordered(transaction, record.block.header().base_fee, view)?;
             }
         }

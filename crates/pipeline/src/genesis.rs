@@ -7,6 +7,7 @@ use alloy_primitives::{B256, Bytes, keccak256};
 use alloy_rlp::Decodable as _;
 use primitives::{Block, Genesis, crypto::genesis_context, genesis::account_storage};
 use state::{GenesisAccount, GenesisAlloc, GenesisState, genesis_root};
+use std::sync::Arc;
 
 /// The state and the ordering block at height 0.
 #[must_use]
@@ -19,7 +20,7 @@ pub fn genesis(genesis: &Genesis) -> (GenesisState, Block) {
         header,
         hash,
         block: block.clone(),
-        transactions: Vec::new(),
+        transactions: Arc::default(),
         receipts: Vec::new(),
     };
     let stored = record.to_stored(Bytes::new());
@@ -45,7 +46,7 @@ pub fn genesis_record(state: &GenesisState, block: &Block) -> ExecutedRecord {
         header: header.expect("the header of a genesis was encoded by us"),
         hash: state.hash,
         block: block.clone(),
-        transactions: Vec::new(),
+        transactions: Arc::default(),
         receipts: Vec::new(),
     }
 }

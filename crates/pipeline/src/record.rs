@@ -15,6 +15,7 @@ use commonware_codec::{EncodeSize, Read, Write};
 use executor::Receipt;
 use primitives::{Block, BlockLimits, RecoveredTransaction};
 use state::BlockRecord;
+use std::sync::Arc;
 
 /// A stored block that does not read back: the store was damaged or written by something else.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -36,7 +37,7 @@ pub struct ExecutedRecord {
     /// The block as ordered.
     pub block: Block,
     /// Its transactions with their senders.
-    pub transactions: Vec<RecoveredTransaction>,
+    pub transactions: Arc<[RecoveredTransaction]>,
     /// Their receipts, in the same order.
     pub receipts: Vec<Receipt>,
 }
@@ -54,7 +55,7 @@ impl ExecutedRecord {
         let senders_size = self.transactions.len().saturating_mul(Address::len_bytes());
         let mut body = Vec::with_capacity(self.block.encode_size().saturating_add(senders_size));
         self.block.write(&mut body);
-        for transaction in &self.transactions {
+        for transaction in self.transactions.iter() {
             body.extend_from_slice(transaction.sender().as_slice());
         }
         let mut header = Vec::with_capacity(self.header.length());

@@ -262,6 +262,12 @@ impl RecoveredBlock {
     pub fn transactions(&self) -> &[RecoveredTransaction] {
         &self.transactions
     }
+
+    /// The same, to keep.
+    #[must_use]
+    pub fn shared_transactions(&self) -> Arc<[RecoveredTransaction]> {
+        Arc::clone(&self.transactions)
+    }
 }
 
 /// A block that is ordered for ever. Cheap to clone.

@@ -86,7 +86,7 @@ pub fn transactions_executed_once(cluster: &Cluster, submitted: &[B256]) {
     for (validator, chain) in cluster.chains() {
         let mut heights: BTreeMap<B256, u64> = BTreeMap::new();
         for record in records(chain) {
-            for transaction in &record.transactions {
+            for transaction in record.transactions.iter() {
                 let earlier = heights.insert(transaction.hash(), record.height());
                 assert_eq!(
                     earlier,

@@ -168,7 +168,7 @@ impl Importer for StoreImporter {
             header: anchor.header().clone(),
             hash: anchor.result().block_hash,
             block: recovered.block().clone(),
-            transactions: recovered.transactions().to_vec(),
+            transactions: recovered.shared_transactions(),
             // Nobody here has executed it.
             receipts: Vec::new(),
         };

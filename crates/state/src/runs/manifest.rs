@@ -18,7 +18,7 @@ use crate::disk::{Disk, File};
 use std::sync::Arc;
 
 /// The version of all files that this program writes and reads.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 const MAGIC: [u8; 8] = *b"HWRUNS\r\n";
 /// The file's name.
 pub(super) const NAME: &str = "MANIFEST";

@@ -13,6 +13,7 @@
 //! Limits: keys of [`KEY_BYTES_MAX`], values of [`VALUE_BYTES_MAX`], a batch in memory.
 
 use super::error::RowsError;
+use alloy_primitives::Bytes;
 use std::cmp::Ordering;
 
 /// Bytes of the longest key, without the height of a history row.
@@ -114,11 +115,18 @@ pub(super) type Row<'a> = (&'a [u8], Option<&'a [u8]>);
 #[derive(Clone, Debug)]
 pub(crate) struct Rows {
     family: Family,
-    /// Length of the key, whether there is a value, key, value; row after row.
+    /// Length of the key, where the value is, key, value; row after row.
     bytes: Vec<u8>,
     /// Where each row ends.
     ends: Vec<usize>,
+    /// Values that are not copied, and the rows they belong to, in their order.
+    shared: Vec<(usize, Bytes)>,
 }
+
+/// Where a row's value is.
+const DELETED: u8 = 0;
+const COPIED: u8 = 1;
+const SHARED: u8 = 2;
 
 impl Rows {
     /// No rows yet.
@@ -127,7 +135,19 @@ impl Rows {
             family,
             bytes: Vec::new(),
             ends: Vec::new(),
+            shared: Vec::new(),
         }
+    }
+
+    /// Adds a row with a value that is large and not copied.
+    pub(crate) fn put_shared(&mut self, key: &[u8], value: Bytes) -> Result<(), RowsError> {
+        if self.family == Family::History {
+            return Err(self.kind());
+        }
+        check_value(&value)?;
+        self.push(&[key], (SHARED, &[]))?;
+        self.shared.push((self.len() - 1, value));
+        Ok(())
     }
 
     /// Adds a row with a value.
@@ -135,7 +155,7 @@ impl Rows {
         if self.family == Family::History {
             return Err(self.kind());
         }
-        self.push(&[key], Some(value))
+        self.push(&[key], (COPIED, value))
     }
 
     /// Adds a row that says that its key has no value any more.
@@ -143,7 +163,7 @@ impl Rows {
         if !self.family.overrides() {
             return Err(self.kind());
         }
-        self.push(&[key], None)
+        self.push(&[key], (DELETED, &[]))
     }
 
     /// Adds a row of the history: the value that a key had before a height changed it.
@@ -156,7 +176,7 @@ impl Rows {
         if self.family != Family::History {
             return Err(self.kind());
         }
-        self.push(&[key, &height.to_be_bytes()], Some(before))
+        self.push(&[key, &height.to_be_bytes()], (COPIED, before))
     }
 
     fn kind(&self) -> RowsError {
@@ -165,7 +185,7 @@ impl Rows {
         }
     }
 
-    fn push(&mut self, key: &[&[u8]], value: Option<&[u8]>) -> Result<(), RowsError> {
+    fn push(&mut self, key: &[&[u8]], (place, value): (u8, &[u8])) -> Result<(), RowsError> {
         let bytes: usize = key.iter().map(|part| part.len()).sum();
         let key_bytes_max = match self.family.order() {
             Order::Bytes => KEY_BYTES_MAX,
@@ -173,19 +193,16 @@ impl Rows {
         };
         let len = u8::try_from(bytes).ok().filter(|_| bytes <= key_bytes_max);
         let len = len.ok_or(RowsError::KeyLength { bytes })?;
-        let value_bytes = value.map_or(0, <[u8]>::len);
-        if value_bytes > VALUE_BYTES_MAX {
-            return Err(RowsError::ValueLength { bytes: value_bytes });
-        }
+        check_value(value)?;
         let start = self.bytes.len();
-        self.bytes.extend([len, u8::from(value.is_some())]);
+        self.bytes.extend([len, place]);
         key.iter()
             .for_each(|part| self.bytes.extend_from_slice(part));
         if !self.rises(start) {
             self.bytes.truncate(start);
             return Err(RowsError::Order { row: self.len() });
         }
-        self.bytes.extend_from_slice(value.unwrap_or_default());
+        self.bytes.extend_from_slice(value);
         self.ends.push(self.bytes.len());
         Ok(())
     }
@@ -225,13 +242,29 @@ impl Rows {
         let start = index.checked_sub(1).map_or(0, |before| self.ends[before]);
         let row = &self.bytes[start..self.ends[index]];
         let (key, value) = row[2..].split_at(usize::from(row[0]));
-        (key, (row[1] == 1).then_some(value))
+        let value = match row[1] {
+            DELETED => None,
+            SHARED => {
+                let place = self.shared.partition_point(|(row, _)| *row < index);
+                self.shared.get(place).map(|(_, value)| &value[..])
+            }
+            _ => Some(value),
+        };
+        (key, value)
     }
 
     /// The rows in order: the key, and the value or none if it is deleted.
     pub(super) fn iter(&self) -> impl Iterator<Item = Row<'_>> {
         (0..self.len()).map(|index| self.row(index))
     }
+}
+
+fn check_value(value: &[u8]) -> Result<(), RowsError> {
+    let bytes = value.len();
+    if bytes > VALUE_BYTES_MAX {
+        return Err(RowsError::ValueLength { bytes });
+    }
+    Ok(())
 }
 
 /// What is written at once: all of it or nothing.

@@ -252,16 +252,16 @@ pub(super) fn put_record(
 ) -> Result<(), RowsError> {
     let hashes = [record.hash, *root].concat();
     let transactions = record.transaction_hashes.as_slice().concat();
-    let parts: [(Part, &[u8]); 6] = [
-        (Part::Hashes, &hashes),
-        (Part::Header, &record.header),
-        (Part::Body, &record.body),
-        (Part::Receipts, &record.receipts),
-        (Part::TransactionHashes, &transactions),
-        (Part::AccessList, &record.access_list),
+    let parts = [
+        (Part::Hashes, hashes.into()),
+        (Part::Header, record.header.clone()),
+        (Part::Body, record.body.clone()),
+        (Part::Receipts, record.receipts.clone()),
+        (Part::TransactionHashes, transactions.into()),
+        (Part::AccessList, record.access_list.clone()),
     ];
     let mut parts = parts.into_iter();
-    parts.try_for_each(|(part, bytes)| rows.put(&block_key(record.height, part), bytes))
+    parts.try_for_each(|(part, bytes)| rows.put_shared(&block_key(record.height, part), bytes))
 }
 
 /// Puts what is known of a block from before the state was imported.

@@ -157,7 +157,7 @@ impl Chain<'_> {
             hash: header.hash_slow(),
             header,
             block: block.block().clone(),
-            transactions: block.transactions().to_vec(),
+            transactions: block.shared_transactions(),
             receipts: executed.receipts,
         };
         self.parent_hash = record.hash;
