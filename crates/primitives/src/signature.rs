@@ -17,7 +17,7 @@ mod affine;
 mod batch;
 #[cfg(target_arch = "x86_64")]
 mod field;
-#[cfg(target_arch = "x86_64")]
+mod hinted;
 mod inverse;
 #[cfg(target_arch = "x86_64")]
 mod jacobian;
@@ -28,15 +28,16 @@ mod key;
 mod lanes;
 #[cfg(target_arch = "x86_64")]
 mod layout;
-#[cfg(target_arch = "x86_64")]
 mod scalar;
 #[cfg(target_arch = "x86_64")]
 mod table;
 
+pub use hinted::{Hinted, HintedRecovery, recover_by_hints};
 pub use key::{KEY_BYTES, SenderKey};
 
 use alloy_consensus::crypto::secp256k1::recover_signer_unchecked;
 use alloy_primitives::{Address, B256, Signature, U256};
+use rand_core::CryptoRng;
 use std::num::NonZeroU64;
 
 /// Fewer signatures than this take the C library less time than the lanes.
@@ -75,6 +76,15 @@ pub struct RecoverFault {
 /// Who signed.
 pub type Signer = Result<Address, RecoverError>;
 
+/// A signer with the key that was recovered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recovered {
+    /// The public key.
+    pub key: SenderKey,
+    /// The address of its account.
+    pub address: Address,
+}
+
 impl Request {
     /// Recovers one signer with the C library.
     ///
@@ -84,17 +94,63 @@ impl Request {
         let signature = Signature::new(self.r, self.s, self.is_odd);
         recover_signer_unchecked(&signature, self.hash).map_err(|_| RecoverError)
     }
+
+    /// Recovers one signer with its key, with the C library.
+    ///
+    /// # Errors
+    /// [`RecoverError`].
+    pub fn recover_with_key(&self) -> Result<Recovered, RecoverError> {
+        let signature = Signature::new(self.r, self.s, self.is_odd);
+        let key = signature
+            .recover_from_prehash_secp256k1(&self.hash)
+            .map_err(|_| RecoverError)?;
+        let [_, key @ ..] = key.serialize_uncompressed();
+        let key = SenderKey::new(key);
+        let address = key.address();
+        Ok(Recovered { key, address })
+    }
 }
 
 /// Recovers the signer of each request.
 #[must_use]
 pub fn recover_many(requests: &[Request]) -> Vec<Signer> {
+    let address = |recovered: Result<Recovered, _>| recovered.map(|recovered| recovered.address);
+    let recovered = recover_with_keys(requests).into_iter();
+    recovered.map(address).collect()
+}
+
+/// Recovers the signer of each request with its key.
+#[must_use]
+pub fn recover_with_keys(requests: &[Request]) -> Vec<Result<Recovered, RecoverError>> {
     let by_lanes = if requests.len() < LANES_MIN {
         None
     } else {
         recover_in_lanes(requests)
     };
-    by_lanes.unwrap_or_else(|| requests.iter().map(Request::recover).collect())
+    by_lanes.unwrap_or_else(|| requests.iter().map(Request::recover_with_key).collect())
+}
+
+/// Recovers the signer of each request by what is said of their keys: in lanes where the processor has them,
+/// which is faster than any hint makes it, and by the hints elsewhere.
+///
+/// The answer is the same, and equal to that of [`recover_many`], whatever the hints and `rng` are. `rng`
+/// must be unpredictable for whoever made the signatures.
+#[must_use]
+pub fn recover_hinted(hinted: &[Hinted<'_>], rng: &mut impl CryptoRng) -> HintedRecovery {
+    let requests: Vec<_> = hinted.iter().map(|hinted| hinted.request).collect();
+    let Some(recovered) = recover_in_lanes(&requests) else {
+        return recover_by_hints(hinted, rng);
+    };
+    let mut out = HintedRecovery::default();
+    for (index, (hinted, recovered)) in hinted.iter().zip(recovered).enumerate() {
+        let key = recovered.as_ref().map(|recovered| &recovered.key).ok();
+        if hinted.key.is_some() && hinted.key != key {
+            out.false_hints.push(index);
+        }
+        out.signers
+            .push(recovered.map(|recovered| recovered.address));
+    }
+    out
 }
 
 /// Recovers the signer of each request, and about one in `every` a second time with the C library.
@@ -131,13 +187,13 @@ fn compare(request: &Request, lanes: Signer) -> Result<(), RecoverFault> {
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn recover_in_lanes(_: &[Request]) -> Option<Vec<Signer>> {
+fn recover_in_lanes(_: &[Request]) -> Option<Vec<Result<Recovered, RecoverError>>> {
     None
 }
 
 /// Recovers in lanes; none where the processor has none.
 #[cfg(target_arch = "x86_64")]
-fn recover_in_lanes(requests: &[Request]) -> Option<Vec<Signer>> {
+fn recover_in_lanes(requests: &[Request]) -> Option<Vec<Result<Recovered, RecoverError>>> {
     let lanes = lanes::enter(batch::recover, (requests, table::fixed_table()?))?;
     let signers = requests
         .iter()
@@ -145,7 +201,7 @@ fn recover_in_lanes(requests: &[Request]) -> Option<Vec<Signer>> {
         .map(|(request, lane)| match lane {
             batch::Lane::Recovered(signer) => Ok(signer),
             batch::Lane::Invalid => Err(RecoverError),
-            batch::Lane::Exceptional => request.recover(),
+            batch::Lane::Exceptional => request.recover_with_key(),
         });
     Some(signers.collect())
 }

@@ -50,7 +50,7 @@ impl Random {
         }
     }
 
-    fn requests(&mut self, count: usize) -> Vec<Request> {
+    pub(super) fn requests(&mut self, count: usize) -> Vec<Request> {
         (0..count).map(|_| self.request()).collect()
     }
 }
@@ -69,7 +69,7 @@ fn assert_equal(requests: &[Request]) {
 }
 
 /// The multiple of the generator, and whether its y is odd.
-fn multiple(k: U256) -> (U256, bool) {
+pub(super) fn multiple(k: U256) -> (U256, bool) {
     let key = PrivateKeySigner::from_bytes(&B256::from(k))
         .unwrap()
         .public_key();
@@ -77,7 +77,7 @@ fn multiple(k: U256) -> (U256, bool) {
 }
 
 /// The signature whose recovery computes `u1 G + u2 k G`.
-fn crafted(u1: U256, u2: U256, k: U256) -> Request {
+pub(super) fn crafted(u1: U256, u2: U256, k: U256) -> Request {
     let (r, is_odd) = multiple(k);
     Request {
         hash: B256::from(negated(u1.mul_mod(r, ORDER))),
@@ -87,7 +87,7 @@ fn crafted(u1: U256, u2: U256, k: U256) -> Request {
     }
 }
 
-fn negated(number: U256) -> U256 {
+pub(super) fn negated(number: U256) -> U256 {
     (ORDER - number) % ORDER
 }
 
