@@ -68,9 +68,9 @@ pub struct RecoverFault {
     /// The signature.
     pub request: Box<Request>,
     /// What the lanes recovered.
-    pub lanes: Signer,
+    pub lanes: Recovery,
     /// What the C library recovered.
-    pub library: Signer,
+    pub library: Recovery,
 }
 
 /// Who signed.
@@ -99,7 +99,7 @@ impl Request {
     ///
     /// # Errors
     /// [`RecoverError`].
-    pub fn recover_with_key(&self) -> Result<Recovered, RecoverError> {
+    pub fn recover_with_key(&self) -> Recovery {
         let signature = Signature::new(self.r, self.s, self.is_odd);
         let key = signature
             .recover_from_prehash_secp256k1(&self.hash)
@@ -111,71 +111,75 @@ impl Request {
     }
 }
 
+/// A signer with its key, or that there is none.
+pub type Recovery = Result<Recovered, RecoverError>;
+
 /// Recovers the signer of each request.
 #[must_use]
 pub fn recover_many(requests: &[Request]) -> Vec<Signer> {
-    let address = |recovered: Result<Recovered, _>| recovered.map(|recovered| recovered.address);
+    let address = |recovered: Recovery| recovered.map(|recovered| recovered.address);
     let recovered = recover_with_keys(requests).into_iter();
     recovered.map(address).collect()
 }
 
 /// Recovers the signer of each request with its key.
 #[must_use]
-pub fn recover_with_keys(requests: &[Request]) -> Vec<Result<Recovered, RecoverError>> {
+pub fn recover_with_keys(requests: &[Request]) -> Vec<Recovery> {
     let by_lanes = if requests.len() < LANES_MIN {
         None
     } else {
         recover_in_lanes(requests)
     };
-    by_lanes.unwrap_or_else(|| requests.iter().map(Request::recover_with_key).collect())
+    by_lanes.unwrap_or_else(|| recover_in_library(requests))
+}
+
+/// Recovers the signer of each request with its key, one by one with the C library.
+#[must_use]
+pub fn recover_in_library(requests: &[Request]) -> Vec<Recovery> {
+    requests.iter().map(Request::recover_with_key).collect()
 }
 
 /// Recovers the signer of each request by what is said of their keys: in lanes where the processor has them,
 /// which is faster than any hint makes it, and by the hints elsewhere.
 ///
-/// The answer is the same, and equal to that of [`recover_many`], whatever the hints and `rng` are. `rng`
+/// The answer is the same, and has the signers of [`recover_many`], whatever the hints and `rng` are. `rng`
 /// must be unpredictable for whoever made the signatures.
 #[must_use]
 pub fn recover_hinted(hinted: &[Hinted<'_>], rng: &mut impl CryptoRng) -> HintedRecovery {
     let requests: Vec<_> = hinted.iter().map(|hinted| hinted.request).collect();
-    let Some(recovered) = recover_in_lanes(&requests) else {
-        return recover_by_hints(hinted, rng);
-    };
-    let mut out = HintedRecovery::default();
-    for (index, (hinted, recovered)) in hinted.iter().zip(recovered).enumerate() {
-        let key = recovered.as_ref().map(|recovered| &recovered.key).ok();
-        if hinted.key.is_some() && hinted.key != key {
-            out.false_hints.push(index);
-        }
-        out.signers
-            .push(recovered.map(|recovered| recovered.address));
+    match recover_in_lanes(&requests) {
+        Some(recovered) => HintedRecovery::judge(hinted, recovered),
+        None => recover_by_hints(hinted, rng),
     }
-    out
 }
 
-/// Recovers the signer of each request, and about one in `every` a second time with the C library.
+/// Recovers about one in `every` of the requests a second time with the C library; how many these were.
+///
+/// Which ones depends on what was signed.
 ///
 /// # Errors
 /// [`RecoverFault`] when the two ways disagree.
-pub fn recover_checked(
+pub fn check(
     requests: &[Request],
+    recovered: &[Recovery],
     every: NonZeroU64,
-) -> Result<Vec<Signer>, RecoverFault> {
-    let recovered = recover_many(requests);
-    for (request, lanes) in requests.iter().zip(&recovered) {
+) -> Result<u64, RecoverFault> {
+    let mut checked = 0_u64;
+    for (request, lanes) in requests.iter().zip(recovered) {
         let (sample, _) = request
             .hash
             .split_first_chunk()
             .expect("a hash has 32 bytes");
         if u64::from_le_bytes(*sample) % every == 0 {
             compare(request, *lanes)?;
+            checked = checked.saturating_add(1);
         }
     }
-    Ok(recovered)
+    Ok(checked)
 }
 
-fn compare(request: &Request, lanes: Signer) -> Result<(), RecoverFault> {
-    let library = request.recover();
+fn compare(request: &Request, lanes: Recovery) -> Result<(), RecoverFault> {
+    let library = request.recover_with_key();
     if library == lanes {
         return Ok(());
     }
@@ -187,13 +191,13 @@ fn compare(request: &Request, lanes: Signer) -> Result<(), RecoverFault> {
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn recover_in_lanes(_: &[Request]) -> Option<Vec<Result<Recovered, RecoverError>>> {
+fn recover_in_lanes(_: &[Request]) -> Option<Vec<Recovery>> {
     None
 }
 
 /// Recovers in lanes; none where the processor has none.
 #[cfg(target_arch = "x86_64")]
-fn recover_in_lanes(requests: &[Request]) -> Option<Vec<Result<Recovered, RecoverError>>> {
+fn recover_in_lanes(requests: &[Request]) -> Option<Vec<Recovery>> {
     let lanes = lanes::enter(batch::recover, (requests, table::fixed_table()?))?;
     let signers = requests
         .iter()

@@ -20,8 +20,8 @@ mod point;
 mod sum;
 
 use super::scalar::{self, Short};
-use super::{RecoverError, Request, SenderKey, Signer};
-use alloy_primitives::{Address, U256, map::HashMap};
+use super::{RecoverError, Recovered, Recovery, Request, SenderKey};
+use alloy_primitives::{U256, map::HashMap};
 use element::{Element, square_roots};
 use point::{Point, right_side};
 use rand_core::CryptoRng;
@@ -50,9 +50,21 @@ pub struct Hinted<'a> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HintedRecovery {
     /// The signer of each request, as without hints.
-    pub signers: Vec<Signer>,
+    pub recovered: Vec<Recovery>,
     /// The requests whose hint is not the key of the signer, in ascending order.
     pub false_hints: Vec<usize>,
+}
+
+impl HintedRecovery {
+    /// Compares hints with keys that were recovered without them.
+    pub(crate) fn judge(hinted: &[Hinted<'_>], recovered: Vec<Recovery>) -> Self {
+        let pairs = hinted.iter().zip(&recovered).enumerate();
+        let is_false = pairs.filter(|(_, (hinted, recovered))| hinted.is_false(recovered));
+        Self {
+            false_hints: is_false.map(|(index, _)| index).collect(),
+            recovered,
+        }
+    }
 }
 
 /// Recovers by hints, whatever the processor has.
@@ -73,7 +85,7 @@ pub fn recover_by_hints(hinted: &[Hinted<'_>], rng: &mut impl CryptoRng) -> Hint
 struct Key {
     /// The point and lambda times it.
     points: [Point; 2],
-    address: Address,
+    recovered: Recovered,
 }
 
 /// A signature with a hint that may be true.
@@ -96,7 +108,7 @@ struct Batch<'a> {
     keys: Vec<Key>,
     checks: Vec<Check>,
     /// What is known already.
-    signers: Vec<Option<Signer>>,
+    recovered: Vec<Option<Recovery>>,
 }
 
 impl<'a> Batch<'a> {
@@ -107,7 +119,7 @@ impl<'a> Batch<'a> {
             hinted,
             keys: Vec::new(),
             checks: Vec::with_capacity(hinted.len()),
-            signers: vec![None; hinted.len()],
+            recovered: vec![None; hinted.len()],
         };
         let mut candidates = Vec::with_capacity(hinted.len());
         for (index, Hinted { request, key }) in hinted.iter().enumerate() {
@@ -127,7 +139,10 @@ impl<'a> Batch<'a> {
         let point = Point::from_key(key)?;
         self.keys.push(Key {
             points: [point, point.endomorphism()],
-            address: key.address(),
+            recovered: Recovered {
+                key: *key,
+                address: key.address(),
+            },
         });
         Some(self.keys.len().saturating_sub(1))
     }
@@ -147,8 +162,8 @@ impl<'a> Batch<'a> {
                 continue;
             };
             if !y.square().sub(&square).is_zero() {
-                if let Some(signer) = self.signers.get_mut(*index) {
-                    *signer = Some(Err(RecoverError));
+                if let Some(recovered) = self.recovered.get_mut(*index) {
+                    *recovered = Some(Err(RecoverError));
                 }
                 continue;
             }
@@ -197,32 +212,28 @@ impl<'a> Batch<'a> {
         };
         search.run(&self.checks, false);
         for (index, key) in search.found {
-            let address = self.keys.get(key).map(|key| Ok(key.address));
-            if let Some(signer) = self.signers.get_mut(index) {
-                *signer = address;
+            let signer = self.keys.get(key).map(|key| Ok(key.recovered));
+            if let Some(recovered) = self.recovered.get_mut(index) {
+                *recovered = signer;
             }
         }
     }
 
     /// Recovers what is not known, and says which hints were false.
     fn finish(self) -> HintedRecovery {
-        let mut out = HintedRecovery::default();
-        for (index, (hinted, signer)) in self.hinted.iter().zip(self.signers).enumerate() {
-            let is_true = matches!(signer, Some(Ok(_)));
-            let signer = signer.unwrap_or_else(|| hinted.request.recover());
-            if !is_true && hinted.is_false(signer) {
-                out.false_hints.push(index);
-            }
-            out.signers.push(signer);
-        }
-        out
+        let known = self.hinted.iter().zip(self.recovered);
+        let recovered = known.map(|(hinted, recovered)| {
+            recovered.unwrap_or_else(|| hinted.request.recover_with_key())
+        });
+        HintedRecovery::judge(self.hinted, recovered.collect())
     }
 }
 
 impl Hinted<'_> {
-    /// Whether the hint, if there is one, is the key of somebody else than the signer.
-    pub(super) fn is_false(&self, signer: Signer) -> bool {
-        self.key.is_some_and(|key| signer != Ok(key.address()))
+    /// Whether the hint, if there is one, is not the signer's key.
+    fn is_false(&self, recovered: &Recovery) -> bool {
+        let key = recovered.as_ref().map(|recovered| &recovered.key).ok();
+        self.key.is_some() && self.key != key
     }
 }
 

@@ -6,7 +6,7 @@ mod arithmetic;
 
 use super::*;
 use crate::signature::tests::{ORDER, PRIME, Random, crafted, multiple, negated};
-use crate::signature::{Recovered, recover_hinted, recover_many, recover_with_keys};
+use crate::signature::{recover_hinted, recover_many, recover_with_keys};
 use alloy_primitives::B256;
 use alloy_signer::SignerSync;
 use alloy_signer_local::PrivateKeySigner;
@@ -58,12 +58,18 @@ fn assert_equal(batch: &[Signed]) -> HintedRecovery {
     let hinted = hinted(batch);
     let by_library = |(request, _): &Signed| request.recover_with_key();
     let library: Vec<_> = batch.iter().map(by_library).collect();
+    for ((request, _), recovered) in batch.iter().zip(&library) {
+        assert_eq!(
+            recovered.map(|recovered| recovered.address),
+            request.recover()
+        );
+    }
     let is_false = |index: &usize| {
         let recovered = library[*index].map(|recovered| recovered.key).ok();
         batch[*index].1.is_some() && batch[*index].1 != recovered
     };
     let expected = HintedRecovery {
-        signers: batch.iter().map(|(request, _)| request.recover()).collect(),
+        recovered: library.clone(),
         false_hints: (0..batch.len()).filter(is_false).collect(),
     };
     for seed in 0..2 {
@@ -91,7 +97,7 @@ fn true_hints_are_enough() {
     let mut searched = Batch::new(&hinted);
     searched.draw_weights(&mut StdRng::seed_from_u64(3));
     searched.search();
-    assert!(searched.signers.iter().all(Option::is_some));
+    assert!(searched.recovered.iter().all(Option::is_some));
 }
 
 #[test]
@@ -113,7 +119,10 @@ fn the_search_for_one_false_hint_recovers_few() {
     let mut searched = Batch::new(&hinted);
     searched.draw_weights(&mut StdRng::seed_from_u64(3));
     searched.search();
-    let unknown = searched.signers.iter().filter(|signer| signer.is_none());
+    let unknown = searched
+        .recovered
+        .iter()
+        .filter(|recovered| recovered.is_none());
     assert!((1..HALVED_MIN).contains(&unknown.count()));
 }
 
@@ -268,7 +277,7 @@ fn signatures_at_the_edges_recover_as_in_the_library() {
         U256::from(3),
     ));
     let recovered = recover_with_keys(&requests);
-    let key_of = |recovered: &Result<Recovered, _>| recovered.map(|recovered| recovered.key).ok();
+    let key_of = |recovered: &Recovery| recovered.map(|recovered| recovered.key).ok();
     let hints: Vec<_> = recovered.iter().map(key_of).collect();
     let batch = |hint: &dyn Fn(usize) -> Option<SenderKey>| -> Vec<Signed> {
         let requests = requests.iter().enumerate();
@@ -311,7 +320,7 @@ fn random_numbers_and_random_hints_recover_as_in_the_library() {
 fn keys_are_those_of_the_library_and_hash_to_the_signers() {
     let requests = Random(52).requests(300);
     let recovered = recover_with_keys(&requests);
-    let signers: Vec<Signer> = requests.iter().map(Request::recover).collect();
+    let signers: Vec<_> = requests.iter().map(Request::recover).collect();
     assert_eq!(recover_many(&requests), signers);
     for ((request, recovered), signer) in requests.iter().zip(recovered).zip(signers) {
         assert_eq!(recovered, request.recover_with_key());
