@@ -23,7 +23,8 @@ use mempool::{Event, Mempool};
 use pipeline::Chain;
 use primitives::{
     Bundle, BundleBuilder, BundleError, RecoveredTransaction, Transaction, TransactionError,
-    crypto::PublicKey, recovery::SenderCache, signature::SenderKey, transaction::Impersonation,
+    crypto::PublicKey, recovery::Keys, recovery::SenderCache, signature::SenderKey,
+    transaction::Impersonation,
 };
 use rand::{SeedableRng, rngs::StdRng};
 use rand_core::CryptoRng;
@@ -155,9 +156,12 @@ impl<B: Blocker<PublicKey = PublicKey>> Intake<B> {
         for transaction in &arrived.transactions {
             remember(&self.received, transaction.hash());
         }
-        let recovery =
-            self.senders
-                .recover_hinted(arrived.hinted(), self.impersonation, &mut self.random);
+        let recovery = self.senders.recover_hinted(
+            arrived.hinted(),
+            self.impersonation,
+            Keys::Dropped,
+            &mut self.random,
+        );
         if recovery.has_false_hint {
             commonware_p2p::block!(self.blocker, peer, "false key of a sender");
         }

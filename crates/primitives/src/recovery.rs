@@ -70,10 +70,12 @@ pub struct HintedSenders {
     pub has_false_hint: bool,
 }
 
-/// What becomes of the keys of a batch.
+/// What becomes of the keys of recovered senders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Keys {
+pub enum Keys {
+    /// They are remembered: this node sends the transactions on.
     Remembered,
+    /// They are not: others do.
     Dropped,
 }
 
@@ -157,14 +159,15 @@ impl SenderCache {
         &self,
         transactions: Vec<(Transaction, Option<&SenderKey>)>,
         impersonation: Impersonation,
+        keys: Keys,
         rng: &mut impl CryptoRng,
     ) -> HintedSenders {
-        let (transactions, keys): (Vec<_>, Vec<_>) = transactions.into_iter().unzip();
+        let (transactions, hints): (Vec<_>, Vec<_>) = transactions.into_iter().unzip();
         let (senders, requests) = self.look_up(&transactions, impersonation);
         let mut hinted = Vec::with_capacity(requests.len());
         let mut requests = requests.into_iter();
         let mut has_false_hint = false;
-        for (sender, key) in senders.iter().zip(keys) {
+        for (sender, key) in senders.iter().zip(hints) {
             match sender {
                 Sender::Known(sender) => {
                     has_false_hint |= key.is_some_and(|key| key.address() != *sender);
@@ -177,7 +180,7 @@ impl SenderCache {
         }
         let recovery = self.recover_requests_hinted(&hinted, rng);
         has_false_hint |= !recovery.false_hints.is_empty();
-        let recovered = self.finish(transactions, senders, recovery.recovered, Keys::Dropped);
+        let recovered = self.finish(transactions, senders, recovery.recovered, keys);
         HintedSenders {
             recovered,
             has_false_hint,
@@ -249,10 +252,9 @@ impl SenderCache {
     }
 
     fn recover_requests(&self, requests: &[Request]) -> Vec<Recovery> {
-        let checks = &self.shared.checks;
-        let recovered = checks.trusts_own().then(|| recover_with_keys(requests));
-        recovered
-            .filter(|recovered| checks.pass(requests, recovered))
+        let own = self.shared.checks.trust_own();
+        let own = own.then(|| recover_with_keys(requests));
+        self.trusted(requests, own)
             .unwrap_or_else(|| recover_in_library(requests))
     }
 
@@ -261,13 +263,21 @@ impl SenderCache {
         hinted: &[Hinted<'_>],
         rng: &mut impl CryptoRng,
     ) -> HintedRecovery {
-        let checks = &self.shared.checks;
         let requests: Vec<_> = hinted.iter().map(|hinted| hinted.request).collect();
-        let own = checks
-            .trusts_own()
-            .then(|| signature::recover_hinted(hinted, rng));
-        own.filter(|own| checks.pass(&requests, &own.recovered))
-            .unwrap_or_else(|| HintedRecovery::judge(hinted, recover_in_library(&requests)))
+        let own = self.shared.checks.trust_own();
+        let own = own.then(|| signature::recover_hinted(hinted, rng).recovered);
+        let recovered = self.trusted(&requests, own);
+        let recovered = recovered.unwrap_or_else(|| recover_in_library(&requests));
+        HintedRecovery::judge(hinted, recovered)
+    }
+
+    /// Own recoveries, unless one that is compared with the library is wrong.
+    fn trusted(&self, requests: &[Request], own: Option<Vec<Recovery>>) -> Option<Vec<Recovery>> {
+        let is_right = |own: &Vec<Recovery>| {
+            let checked = signature::check(requests, own, CHECKED_EVERY);
+            self.shared.checks.note(checked)
+        };
+        own.filter(is_right)
     }
 }
 
@@ -308,7 +318,7 @@ struct Checks {
 }
 
 impl Checks {
-    fn trusts_own(&self) -> bool {
+    fn trust_own(&self) -> bool {
         !self.is_wrong.load(Relaxed)
     }
 
@@ -319,12 +329,8 @@ impl Checks {
         }
     }
 
-    /// Compares a sample with the C library; whether it is equal.
-    fn pass(&self, requests: &[Request], recovered: &[Recovery]) -> bool {
-        self.judge(signature::check(requests, recovered, CHECKED_EVERY))
-    }
-
-    fn judge(&self, checked: Result<u64, RecoverFault>) -> bool {
+    /// Notes the outcome of a comparison; whether it is good.
+    fn note(&self, checked: Result<u64, RecoverFault>) -> bool {
         match checked {
             Ok(count) => {
                 self.equal.fetch_add(count, Relaxed);

@@ -122,6 +122,16 @@ pub fn recover_many(requests: &[Request]) -> Vec<Signer> {
     recovered.map(address).collect()
 }
 
+/// Whether this processor has lanes.
+#[must_use]
+pub fn has_lanes() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    let has = lanes::is_available();
+    #[cfg(not(target_arch = "x86_64"))]
+    let has = false;
+    has
+}
+
 /// Recovers the signer of each request with its key.
 #[must_use]
 pub fn recover_with_keys(requests: &[Request]) -> Vec<Recovery> {

@@ -1,7 +1,10 @@
 //! `headway bench`: its options, its progress bar and what it prints.
 
 use crate::{
-    bench::state::{Progress, StateBench},
+    bench::{
+        signatures::SignatureBench,
+        state::{OnProgress, Progress, StateBench},
+    },
     error::NodeError,
     process::TemporaryDirectory,
     replay, workers,
@@ -26,6 +29,27 @@ pub(super) struct BenchArgs {
 enum Part {
     /// The state: commits, a stream of updates with the store on disk, proofs, opening
     State(StateArgs),
+    /// Signatures: what one costs by the C library, in lanes, by hints, and with Ed25519
+    Signatures(SignatureArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  headway bench signatures                        batches of 1 to 16,384, some 20 seconds
+  headway bench signatures --batch-max 1024       smaller and sooner
+  headway bench signatures --json | jq '.rows[] | {batch, lanes: .us.lanes}'
+
+One core works. What a column is, and why there are several, is in docs/signatures.md.")]
+struct SignatureArgs {
+    /// Timed rounds, of which the median counts
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    rounds: u16,
+    /// Leave larger batches out
+    #[arg(long, default_value_t = 16_384, value_parser = clap::value_parser!(u32).range(1..))]
+    batch_max: u32,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -68,7 +92,22 @@ struct StateArgs {
 pub(super) fn run(args: BenchArgs) -> Result<(), NodeError> {
     match args.part {
         Part::State(args) => state(args),
+        Part::Signatures(args) => signatures(&args),
     }
+}
+
+fn signatures(args: &SignatureArgs) -> Result<(), NodeError> {
+    let bench = SignatureBench {
+        rounds: args.rounds.into(),
+        batch_max: usize::try_from(args.batch_max).unwrap_or(usize::MAX),
+    };
+    let clock = replay::wall_clock();
+    let outcome = with_progress(|progress| bench.run(&clock, progress));
+    let report = outcome.map_err(|fault| NodeError::Bench(fault.to_string()))?;
+    print(serde_json::to_string(&report).ok(), args.json, || {
+        report.table()
+    });
+    Ok(())
 }
 
 fn state(args: StateArgs) -> Result<(), NodeError> {
@@ -87,22 +126,34 @@ fn state(args: StateArgs) -> Result<(), NodeError> {
         trie_bytes_max: args.trie_mib.map(|mib| mib.saturating_mul(1 << 20)),
     };
     let clock = replay::wall_clock();
+    let outcome = with_progress(|progress| bench.run(&clock, progress));
+    let report = outcome?;
+    print(serde_json::to_string(&report).ok(), args.json, || {
+        report.table()
+    });
+    Ok(())
+}
+
+/// Runs with a progress bar, where there is a terminal for it.
+fn with_progress<T>(run: impl FnOnce(OnProgress<'_>) -> T) -> T {
     let is_terminal = io::stderr().is_terminal();
     let outcome = match is_terminal {
-        true => bench.run(&clock, &draw),
-        false => bench.run(&clock, &|_| {}),
+        true => run(&draw),
+        false => run(&|_| {}),
     };
     if is_terminal {
         eprint!("\r\x1b[K");
     }
-    let report = outcome?;
-    let text = match serde_json::to_string(&report) {
-        Ok(text) if args.json => text + "\n",
-        _ => report.table(),
+    outcome
+}
+
+fn print(json: Option<String>, wants_json: bool, table: impl FnOnce() -> String) {
+    let text = match json {
+        Some(json) if wants_json => json + "\n",
+        _ => table(),
     };
     // Whoever reads only the first lines of it may.
     io::stdout().write_all(text.as_bytes()).ok();
-    Ok(())
 }
 
 fn draw(progress: Progress) {

@@ -8,8 +8,8 @@
 //! ```
 //! R is the signature's point, found from its x as in recovery; what is recovered is the one Q for which
 //! `R = (z / s) G + (r / s) Q`. With every term of a batch weighted by a number that whoever made the
-//! signatures cannot foresee, the sums are equal while a single hint is false with a probability below
-//! 2^-126: errors cannot be made to cancel. Terms of one key are one term.
+//! signatures cannot foresee, the sums are equal while a single hint is false with a probability of at most
+//! 2^-127: errors cannot be made to cancel. Terms of one key are one term.
 //!
 //! What is recovered does not depend on the hints. A false one is reported, and its signature goes to the
 //! C library. Looking for the false ones is bounded ([`SEARCH_MAX`]): at worst a batch takes less than twice
