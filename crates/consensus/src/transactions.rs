@@ -1,25 +1,33 @@
 //! Gossip of transactions: what one node admits reaches every leader to come.
 //!
 //! ```text
-//! pool event (not from a peer) ─▶ batch ─▶ all peers
-//! peer ─▶ decode ─▶ recover ─▶ admit
+//! pool event (not from a peer) ─▶ bundle, with the senders' keys that are known ─▶ all peers
+//! peer ─▶ bundle ─▶ decode ─▶ recover, by the keys where that is faster ─▶ admit
+//!                     └ malformed       └ a key is not the sender's: the peer is banned
 //! ```
 //! A node sends on only what it admitted itself, so nothing circulates; what is still waiting
-//! after a while is sent again, at most [`RETRIED_BYTES_MAX`] at a time in turn. Work for peers is bounded by the channel's rate limit and the
-//! message size. A transaction the pool refuses is dropped without blame: pools may differ. Bytes
-//! that are not transactions cost their sender the connection.
+//! after a while is sent again, at most [`RETRIED_BYTES_MAX`] at a time in turn. Work for peers is bounded by
+//! the channel's rate limit and the message size. A transaction the pool refuses is dropped without blame:
+//! pools may differ. Bytes that are not transactions cost their sender the connection, and so does a false
+//! key, which no honest node sends: it attaches the keys it recovered itself. What the transactions are and
+//! who sent them is the same whatever the keys are.
 
 use crate::{application::unix_ms, network::TRANSACTIONS_BYTES_MAX};
-use alloy_primitives::{B256, Bytes, map::B256HashSet};
-use bytes::{Buf, BufMut, BytesMut};
+use alloy_primitives::{B256, map::B256HashSet};
 use commonware_p2p::{Blocker, Receiver, Recipients, Sender};
-use commonware_runtime::{Clock, Handle, Spawner};
+use commonware_runtime::{
+    Clock, Handle, Metrics, Spawner,
+    telemetry::metrics::{Gauge, MetricsExt as _},
+};
 use mempool::{Event, Mempool};
 use pipeline::Chain;
 use primitives::{
-    Transaction, TransactionError, crypto::PublicKey, recovery::SenderCache,
+    Bundle, BundleBuilder, BundleError, RecoveredTransaction, Transaction, TransactionError,
+    crypto::PublicKey, recovery::Keys, recovery::SenderCache, signature::SenderKey,
     transaction::Impersonation,
 };
+use rand::{SeedableRng, rngs::StdRng};
+use rand_core::CryptoRng;
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, PoisonError},
@@ -37,8 +45,6 @@ const RETRIED_BYTES_MAX: usize = 1024 * 1024;
 const RECEIVED_MAX: usize = 65_536;
 /// How often transactions that waited too long are looked for.
 const EXPIRY_INTERVAL: Duration = Duration::from_secs(60);
-/// Width of a length prefix in a message.
-const LENGTH_BYTES: usize = 4;
 
 /// Hashes in two generations; the older is dropped when the newer is full.
 #[derive(Debug, Default)]
@@ -72,7 +78,7 @@ pub(crate) struct TransactionGossip<E, B> {
 
 impl<E, B> TransactionGossip<E, B>
 where
-    E: Clock + Spawner,
+    E: Clock + Spawner + CryptoRng + Metrics,
     B: Blocker<PublicKey = PublicKey>,
 {
     pub(crate) fn start(
@@ -88,8 +94,13 @@ where
         self.mempool
             .listen(Box::new(move |events| offer(events, &known, &outgoing)));
         let runtime = self.runtime.child("outgoing");
-        let (mempool, retry) = (self.mempool.clone(), self.retry);
-        runtime.spawn(move |runtime| forward(runtime, mempool, retry, queue, sender));
+        let forward = Forward {
+            checks: CheckGauges::new(&runtime),
+            mempool: self.mempool.clone(),
+            senders: self.senders.clone(),
+            retry: self.retry,
+        };
+        runtime.spawn(move |runtime| forward.run(runtime, queue, sender));
         let runtime = self.runtime.child("incoming");
         runtime
             .dedicated()
@@ -101,24 +112,20 @@ where
         received: Arc<Mutex<Received>>,
         mut receiver: impl Receiver<PublicKey = PublicKey>,
     ) {
-        let dev = self.chain.config().protocol.dev;
+        let mut intake = Intake {
+            senders: self.senders.clone(),
+            blocker: self.blocker.clone(),
+            impersonation: Impersonation::from(self.chain.config().protocol.dev),
+            received,
+            // Drawn once, so that a seed replays on processors that need more randomness than others.
+            random: StdRng::from_rng(&mut self.runtime),
+        };
         while let Ok((peer, message)) = receiver.recv().await {
-            let decoded = decode(message.into());
-            let Ok(transactions) = decoded else {
-                commonware_p2p::block!(self.blocker, peer, "malformed transactions");
-                continue;
-            };
-            for transaction in &transactions {
-                remember(&received, transaction.hash());
-            }
-            let recovered = self
-                .senders
-                .recover_many(transactions, Impersonation::from(dev));
-            self.admit(recovered.into_iter().filter_map(Result::ok).collect());
+            self.admit(intake.take(peer, message.into()));
         }
     }
 
-    fn admit(&self, transactions: Vec<primitives::RecoveredTransaction>) {
+    fn admit(&self, transactions: Vec<RecoveredTransaction>) {
         let executed_height = self.chain.heads().executed_height;
         let now_ms = unix_ms(self.runtime.current());
         let Ok(state) = self.chain.snapshot(executed_height) else {
@@ -127,6 +134,40 @@ where
         if let Err(fault) = self.mempool.admit_many(transactions, &state, now_ms) {
             tracing::error!(%fault, "the pool could not read the state");
         }
+    }
+}
+
+/// Makes recovered transactions of what peers send.
+struct Intake<B> {
+    senders: SenderCache,
+    blocker: B,
+    impersonation: Impersonation,
+    received: Arc<Mutex<Received>>,
+    random: StdRng,
+}
+
+impl<B: Blocker<PublicKey = PublicKey>> Intake<B> {
+    /// The transactions of a message that have a sender. Whoever sends what no honest node does is banned.
+    fn take(&mut self, peer: PublicKey, message: bytes::Bytes) -> Vec<RecoveredTransaction> {
+        let Ok(arrived) = Arrived::decode(message) else {
+            commonware_p2p::block!(self.blocker, peer, "malformed transactions");
+            return Vec::new();
+        };
+        for transaction in &arrived.transactions {
+            remember(&self.received, transaction.hash());
+        }
+        let recovery = self.senders.recover_hinted(
+            arrived.hinted(),
+            self.impersonation,
+            Keys::Dropped,
+            &mut self.random,
+        );
+        if recovery.has_false_hint {
+            commonware_p2p::block!(self.blocker, peer, "false key of a sender");
+        }
+        // The transactions are what they are all the same.
+        let recovered = recovery.recovered.into_iter();
+        recovered.filter_map(Result::ok).collect()
     }
 }
 
@@ -159,38 +200,83 @@ fn offer(events: &[Event], received: &Mutex<Received>, outgoing: &mpsc::Sender<T
     }
 }
 
-async fn forward<E: Clock>(
-    runtime: E,
+/// Sends what the pool admitted here, and again what waits.
+struct Forward {
     mempool: Mempool,
+    senders: SenderCache,
     retry: Duration,
-    mut queue: mpsc::Receiver<Transaction>,
-    mut sender: impl Sender<PublicKey = PublicKey>,
-) {
-    let mut waiting: VecDeque<Transaction> = VecDeque::new();
-    let mut retry_at = runtime.current() + retry;
-    let mut expire_at = runtime.current() + EXPIRY_INTERVAL;
-    let mut batch = Vec::new();
-    loop {
-        tokio::select! {
-            biased;
-            count = queue.recv_many(&mut batch, OUTGOING_MAX) => {
-                if count == 0 {
-                    return;
+    checks: CheckGauges,
+}
+
+impl Forward {
+    async fn run<E: Clock>(
+        self,
+        runtime: E,
+        mut queue: mpsc::Receiver<Transaction>,
+        mut sender: impl Sender<PublicKey = PublicKey>,
+    ) {
+        let mut waiting: VecDeque<Transaction> = VecDeque::new();
+        let mut retry_at = runtime.current() + self.retry;
+        let mut expire_at = runtime.current() + EXPIRY_INTERVAL;
+        let mut batch = Vec::new();
+        loop {
+            tokio::select! {
+                biased;
+                count = queue.recv_many(&mut batch, OUTGOING_MAX) => {
+                    if count == 0 {
+                        return;
+                    }
+                    self.send(&mut sender, &batch);
+                    waiting.extend(batch.drain(..));
+                    waiting.drain(..waiting.len().saturating_sub(RETRIED_MAX));
                 }
-                send(&mut sender, &batch);
-                waiting.extend(batch.drain(..));
-                waiting.drain(..waiting.len().saturating_sub(RETRIED_MAX));
-            }
-            () = runtime.sleep_until(retry_at) => {
-                retry_at = runtime.current() + retry;
-                if runtime.current() >= expire_at {
-                    expire_at = runtime.current() + EXPIRY_INTERVAL;
-                    mempool.expire(unix_ms(runtime.current()));
+                () = runtime.sleep_until(retry_at) => {
+                    retry_at = runtime.current() + self.retry;
+                    if runtime.current() >= expire_at {
+                        expire_at = runtime.current() + EXPIRY_INTERVAL;
+                        self.mempool.expire(unix_ms(runtime.current()));
+                    }
+                    waiting.retain(|transaction| self.mempool.get(&transaction.hash()).is_some());
+                    self.send(&mut sender, &turn(&mut waiting));
+                    self.checks.set(&self.senders);
                 }
-                waiting.retain(|transaction| mempool.get(&transaction.hash()).is_some());
-                send(&mut sender, &turn(&mut waiting));
             }
         }
+    }
+
+    fn send(&self, sender: &mut impl Sender<PublicKey = PublicKey>, transactions: &[Transaction]) {
+        for message in bundles(transactions, &self.senders) {
+            let _reached = sender.send(Recipients::All, message, false);
+        }
+    }
+}
+
+/// How the comparisons of own recoveries with the C library go, for Prometheus.
+struct CheckGauges {
+    equal: Gauge,
+    different: Gauge,
+}
+
+impl CheckGauges {
+    fn new(runtime: &impl Metrics) -> Self {
+        Self {
+            equal: runtime.gauge(
+                "recoveries_equal",
+                "Recovered signers that were compared with the C library's and are equal",
+            ),
+            different: runtime.gauge(
+                "recoveries_different",
+                "Batches of signers of which one was not the C library's; always 0",
+            ),
+        }
+    }
+
+    fn set(&self, senders: &SenderCache) {
+        let checks = senders.checks();
+        self.equal
+            .set(i64::try_from(checks.equal).unwrap_or(i64::MAX));
+        self.different
+            .set(i64::try_from(checks.different).unwrap_or(i64::MAX));
     }
 }
 
@@ -206,36 +292,62 @@ fn turn(waiting: &mut VecDeque<Transaction>) -> Vec<Transaction> {
     again
 }
 
-fn send(sender: &mut impl Sender<PublicKey = PublicKey>, transactions: &[Transaction]) {
-    let mut message = BytesMut::new();
+/// The messages that carry transactions, in their order, with the keys that are known.
+fn bundles(transactions: &[Transaction], senders: &SenderCache) -> Vec<bytes::Bytes> {
+    let mut builder = BundleBuilder::new(TRANSACTIONS_BYTES_MAX);
+    let mut messages = Vec::new();
     for transaction in transactions {
-        let raw = transaction.raw();
-        if !message.is_empty() && message.len() + LENGTH_BYTES + raw.len() > TRANSACTIONS_BYTES_MAX
-        {
-            let _reached = sender.send(Recipients::All, message.split().freeze(), false);
+        let sender = senders.get(&transaction.hash());
+        let key = sender.and_then(|sender| senders.key(&sender));
+        if builder.push(transaction.raw(), key.as_ref()).is_err() {
+            messages.push(builder.finish());
+            builder
+                .push(transaction.raw(), key.as_ref())
+                .expect("an empty message has room for the largest transaction and its key");
         }
-        message.put_u32(u32::try_from(raw.len()).expect("a decoded transaction is below 128 KiB"));
-        message.put_slice(raw);
     }
-    if !message.is_empty() {
-        let _reached = sender.send(Recipients::All, message.freeze(), false);
+    if builder.transactions() > 0 {
+        messages.push(builder.finish());
     }
+    messages
 }
 
-fn decode(mut message: bytes::Bytes) -> Result<Vec<Transaction>, TransactionError> {
-    let truncated = || TransactionError::Malformed("message ends early".to_owned());
-    let mut transactions = Vec::new();
-    while message.has_remaining() {
-        let length = message.try_get_u32().map_err(|_| truncated())?;
-        let length = usize::try_from(length).map_err(|_| truncated())?;
-        if length > message.remaining() {
-            return Err(truncated());
-        }
-        transactions.push(Transaction::decode(Bytes::from(
-            message.copy_to_bytes(length),
-        ))?);
+/// A message of a peer.
+#[derive(Debug)]
+struct Arrived {
+    bundle: Bundle,
+    transactions: Vec<Transaction>,
+}
+
+/// Why bytes are no message.
+#[derive(Debug, thiserror::Error)]
+enum MessageError {
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    #[error(transparent)]
+    Transaction(#[from] TransactionError),
+}
+
+impl Arrived {
+    fn decode(message: bytes::Bytes) -> Result<Self, MessageError> {
+        let bundle = Bundle::decode(message)?;
+        let raw = bundle.items().iter().map(|item| item.raw.clone());
+        let transactions = raw.map(Transaction::decode).collect::<Result<_, _>>()?;
+        Ok(Self {
+            bundle,
+            transactions,
+        })
     }
-    Ok(transactions)
+
+    /// The transactions, each with what is said to be its sender's key.
+    fn hinted(&self) -> Vec<(Transaction, Option<&SenderKey>)> {
+        let keys = self
+            .bundle
+            .items()
+            .iter()
+            .map(|item| self.bundle.key_of(item));
+        self.transactions.iter().cloned().zip(keys).collect()
+    }
 }
 
 #[cfg(test)]

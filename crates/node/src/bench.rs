@@ -1,6 +1,7 @@
 //! `headway bench`: how fast the parts of a node are, one at a time.
 
 pub mod e2e;
+pub mod signatures;
 pub mod state;
 
 use std::{collections::BTreeMap, fs};

@@ -1,77 +1,111 @@
-//! What recovering a signer costs, in lanes and with the C library: `cargo bench -p primitives --bench recovery`.
+//! What recovering a signer costs, in lanes, by hints and with the C library:
+//! `cargo bench -p primitives --bench recovery`.
 //!
 //! Every round measures all of them, one after the other, so that what disturbs the machine disturbs all.
 
 use alloy_primitives::{B256, U256};
-use primitives::signature::{Request, recover_many};
+use alloy_signer::SignerSync;
+use alloy_signer_local::PrivateKeySigner;
+use primitives::signature::{Hinted, Request, SenderKey, recover_by_hints, recover_many};
+use rand::{SeedableRng, rngs::StdRng};
 use std::hint::black_box;
 
 const SIGNATURES: usize = 4_096;
 const ROUNDS: usize = 11;
 const BATCHES: [usize; 6] = [1, 8, 16, 64, 1_024, 4_096];
+const HINTED_BATCHES: [usize; 5] = [4, 16, 64, 1_024, 4_096];
+/// Signatures of one sender.
+const EACH: [usize; 2] = [1, 10];
+
+type Signed = Vec<(Request, SenderKey)>;
 
 #[expect(clippy::print_stdout, reason = "a bench prints what it measured")]
 fn main() {
-    let requests = requests();
-    let library: Vec<_> = requests.iter().map(Request::recover).collect();
-    assert!(recover_many(&requests) == library, "the two ways differ");
-    let mut ways: Vec<(String, Vec<f64>)> = BATCHES
-        .iter()
-        .map(|batch| (format!("signature::recover_many/batch={batch}"), Vec::new()))
-        .collect();
-    ways.push((
-        "signature::recover_in_library/batch=1".to_owned(),
-        Vec::new(),
-    ));
+    let signed = EACH.map(signed);
+    let mut ways = ways(&signed);
+    let mut costs = vec![Vec::new(); ways.len()];
     for _ in 0..ROUNDS {
-        for (batch, (_, costs)) in BATCHES.iter().zip(&mut ways) {
-            let batches = || requests.chunks(*batch).map(recover_many);
-            costs.push(cost_us(|| {
-                batches().for_each(|signers| drop(black_box(signers)));
-            }));
+        for ((_, way), costs) in ways.iter_mut().zip(&mut costs) {
+            costs.push(cost_us(way));
         }
-        let (_, costs) = ways.last_mut().expect("the library is among the ways");
-        let mut signers = requests.iter().map(Request::recover);
-        costs.push(cost_us(|| {
-            assert!(black_box(signers.all(|signer| signer.is_ok())));
-        }));
     }
-    println!(
-        "{:<40} {:>10} {:>10}",
-        "us per signature", "median", "least"
-    );
-    for (name, costs) in &mut ways {
+    println!("{:<50} {:>8} {:>8}", "us per signature", "median", "least");
+    for ((name, _), costs) in ways.iter().zip(&mut costs) {
         costs.sort_by(f64::total_cmp);
-        println!("{name:<40} {:>10.2} {:>10.2}", costs[ROUNDS / 2], costs[0]);
+        println!("{name:<50} {:>8.2} {:>8.2}", costs[ROUNDS / 2], costs[0]);
+    }
+}
+
+type Way<'a> = (String, Box<dyn FnMut() + 'a>);
+
+fn ways(signed: &[Signed; 2]) -> Vec<Way<'_>> {
+    let requests: Vec<_> = signed[0].iter().map(|(request, _)| *request).collect();
+    let library = requests.clone();
+    let mut ways: Vec<Way<'_>> = vec![(
+        "signature::recover_in_library/batch=1".to_owned(),
+        Box::new(move || {
+            assert!(black_box(
+                library.iter().all(|request| request.recover().is_ok())
+            ));
+        }),
+    )];
+    for batch in BATCHES {
+        let requests = requests.clone();
+        ways.push((
+            format!("signature::recover_many/batch={batch}"),
+            Box::new(move || {
+                let batches = requests.chunks(batch).map(recover_many);
+                batches.for_each(|signers| drop(black_box(signers)));
+            }),
+        ));
+    }
+    for (signed, each) in signed.iter().zip(EACH) {
+        let hinted: Vec<_> = signed.iter().map(hint).collect();
+        for batch in HINTED_BATCHES {
+            let (hinted, mut random) = (hinted.clone(), StdRng::seed_from_u64(1));
+            ways.push((
+                format!("signature::recover_by_hints/each={each}/batch={batch}"),
+                Box::new(move || {
+                    for batch in hinted.chunks(batch) {
+                        let recovery = recover_by_hints(batch, &mut random);
+                        assert!(black_box(recovery).false_hints.is_empty());
+                    }
+                }),
+            ));
+        }
+    }
+    ways
+}
+
+const fn hint((request, key): &(Request, SenderKey)) -> Hinted<'_> {
+    Hinted {
+        request: *request,
+        key: Some(key),
     }
 }
 
 /// Microseconds per signature.
 #[expect(clippy::disallowed_methods, reason = "a bench asks the clock")]
-fn cost_us(round: impl FnOnce()) -> f64 {
+fn cost_us(round: &mut dyn FnMut()) -> f64 {
     let start = std::time::Instant::now();
     round();
     start.elapsed().as_secs_f64() * 1e6 / SIGNATURES as f64
 }
 
-/// Random signatures that have a signer.
-fn requests() -> Vec<Request> {
-    let mut state = 0_u64;
-    let mut word = || {
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+/// Signatures, so many of each sender one after the other.
+fn signed(each: usize) -> Signed {
+    let signature = |index: usize| {
+        let secret = B256::from(U256::from(index / each + 1));
+        let signer = PrivateKeySigner::from_bytes(&secret).expect("a small number is a key");
+        let hash = alloy_primitives::keccak256(index.to_be_bytes());
+        let signature = signer.sign_hash_sync(&hash).expect("it signs everything");
+        let request = Request {
+            hash,
+            r: signature.r(),
+            s: signature.s(),
+            is_odd: signature.v(),
+        };
+        (request, SenderKey::new(signer.public_key().0))
     };
-    let mut requests = Vec::new();
-    while requests.len() < SIGNATURES {
-        let mut number = || U256::from_limbs([word(), word(), word(), word()]);
-        let (hash, r, s) = (B256::from(number()), number(), number());
-        let is_odd = word() & 1 == 1;
-        let request = Request { hash, r, s, is_odd };
-        if request.recover().is_ok() {
-            requests.push(request);
-        }
-    }
-    requests
+    (0..SIGNATURES).map(signature).collect()
 }

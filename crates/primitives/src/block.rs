@@ -227,7 +227,7 @@ impl Block {
         impersonation: Impersonation,
     ) -> Result<RecoveredBlock, TransactionError> {
         let transactions = cache
-            .recover_many(self.transactions().to_vec(), impersonation)
+            .recover_ordered(self.transactions().to_vec(), impersonation)
             .into_iter()
             .collect::<Result<_, _>>()?;
         Ok(RecoveredBlock {

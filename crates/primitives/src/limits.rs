@@ -43,6 +43,9 @@ pub const VALIDATORS_MAX: u32 = 256;
 /// Senders remembered by the recovery cache.
 pub const RECOVERED_SENDERS_MAX: usize = 262_144;
 
+/// Keys of senders remembered, to be sent along with their transactions.
+pub const SENDER_KEYS_MAX: usize = 65_536;
+
 /// Blocks between a block and the header that carries its result, beyond which a voter refuses.
 ///
 /// It bounds what has to be kept in memory for the affordability rule; back-pressure empties

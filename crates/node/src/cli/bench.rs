@@ -3,6 +3,7 @@
 use crate::{
     bench::{
         e2e::E2eBench,
+        signatures::SignatureBench,
         state::{OnProgress, Progress, StateBench},
     },
     error::NodeError,
@@ -33,6 +34,8 @@ enum Part {
     State(StateArgs),
     /// From end to end: signed transactions in, durable verified state out, and what each step costs
     E2e(E2eArgs),
+    /// Signatures: what one costs by the C library, in lanes, by hints, and with Ed25519
+    Signatures(SignatureArgs),
 }
 
 #[derive(Debug, Args)]
@@ -70,6 +73,25 @@ struct E2eArgs {
     /// Where to make the stores, which are removed at the end; without it in the directory for temporary files
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  headway bench signatures                        batches of 1 to 16,384, some 20 seconds
+  headway bench signatures --batch-max 1024       smaller and sooner
+  headway bench signatures --json | jq '.rows[] | {batch, lanes: .us.lanes}'
+
+One core works. What a column is, and why there are several, is in docs/signatures.md.")]
+struct SignatureArgs {
+    /// Timed rounds, of which the median counts
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    rounds: u16,
+    /// Leave larger batches out
+    #[arg(long, default_value_t = 16_384, value_parser = clap::value_parser!(u32).range(1..))]
+    batch_max: u32,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -116,6 +138,7 @@ pub(super) fn run(args: BenchArgs) -> Result<(), NodeError> {
     match args.part {
         Part::State(args) => state(args),
         Part::E2e(args) => e2e(args),
+        Part::Signatures(args) => signatures(&args),
     }
 }
 
@@ -134,6 +157,18 @@ fn e2e(args: E2eArgs) -> Result<(), NodeError> {
     };
     let clock = replay::wall_clock();
     let report = with_bar(|progress| bench.run(&clock, progress))?;
+    print(&report, args.json, report.table());
+    Ok(())
+}
+
+fn signatures(args: &SignatureArgs) -> Result<(), NodeError> {
+    let bench = SignatureBench {
+        rounds: args.rounds.into(),
+        batch_max: usize::try_from(args.batch_max).unwrap_or(usize::MAX),
+    };
+    let clock = replay::wall_clock();
+    let outcome = with_bar(|progress| bench.run(&clock, progress));
+    let report = outcome.map_err(|fault| NodeError::Bench(fault.to_string()))?;
     print(&report, args.json, report.table());
     Ok(())
 }

@@ -9,6 +9,7 @@ use alloy_eips::Encodable2718;
 use alloy_primitives::{Signature, U256};
 use alloy_signer::SignerSync;
 use alloy_signer_local::PrivateKeySigner;
+use rand::{SeedableRng, rngs::StdRng};
 
 const BATCH: u64 = 60;
 
@@ -141,4 +142,156 @@ fn senders_are_remembered_and_bad_signatures_are_not() {
             .recover_many(Vec::new(), Impersonation::Refused)
             .is_empty()
     );
+}
+
+fn key(number: u64) -> SenderKey {
+    SenderKey::new(signer(number).public_key().0)
+}
+
+/// The keys that belong to the signatures of the batch.
+fn true_keys() -> Vec<Option<SenderKey>> {
+    let key = |transaction: &Transaction| {
+        let recovered = transaction.recovery()?.recover_with_key();
+        recovered.map(|recovered| recovered.key).ok()
+    };
+    batch().iter().map(key).collect()
+}
+
+#[test]
+fn keys_are_remembered_of_what_enters_here() {
+    let cache = SenderCache::default();
+    let impersonation = Impersonation::Refused;
+    let of = |number: u64| signer(number).address();
+    let entered = cache.recover_many(batch(), impersonation);
+    for (recovered, true_key) in entered.into_iter().zip(true_keys()) {
+        let key = recovered.ok().and_then(|recovered| cache.key(&recovered.sender()));
+        assert_eq!(key, true_key);
+    }
+    assert_eq!(cache.key(&of(0)), Some(key(0)));
+    assert_eq!(cache.key(&of(33)), None);
+    let ordered = SenderCache::default();
+    assert_eq!(
+        ordered.recover_ordered(batch(), impersonation),
+        cache.recover_many(batch(), impersonation)
+    );
+    assert_eq!(ordered.key(&of(0)), None);
+    let alone = SenderCache::default();
+    alone.recover(batch()[2].clone(), impersonation).unwrap();
+    assert_eq!(alone.key(&of(2)), Some(key(2)));
+    assert_eq!(alone.key(&of(0)), None);
+}
+
+#[test]
+fn keys_are_forgotten_within_a_bound() {
+    let cache = SenderCache::default();
+    let address = |number: usize| Address::from_word(B256::from(U256::from(number)));
+    for number in 0..2 * limits::SENDER_KEYS_MAX {
+        cache.insert_key(address(number), key(0));
+    }
+    let known = |number: &usize| cache.key(&address(*number)).is_some();
+    let count = (0..2 * limits::SENDER_KEYS_MAX).filter(known).count();
+    assert!(count <= limits::SENDER_KEYS_MAX && count >= limits::SENDER_KEYS_MAX / 2);
+    assert!(known(&(2 * limits::SENDER_KEYS_MAX - 1)));
+}
+
+fn hinted<'a>(keys: &[Option<&'a SenderKey>]) -> Vec<(Transaction, Option<&'a SenderKey>)> {
+    batch().into_iter().zip(keys.iter().copied()).collect()
+}
+
+#[test]
+fn hinted_transactions_are_recovered_as_without_hints() {
+    let mut random = StdRng::seed_from_u64(1);
+    for impersonation in [Impersonation::Allowed, Impersonation::Refused] {
+        let expected = SenderCache::default().recover_many(batch(), impersonation);
+        let keys: Vec<_> = (0..BATCH).map(key).collect();
+        let true_keys = true_keys();
+        let honest: Vec<_> = true_keys.iter().map(Option::as_ref).collect();
+        let cache = SenderCache::default();
+        for _ in 0..2 {
+            let recovery =
+                cache.recover_hinted(hinted(&honest), impersonation, Keys::Dropped, &mut random);
+            assert_eq!(recovery.recovered, expected);
+            assert!(!recovery.has_false_hint);
+        }
+        // Of every kind: another's key, a key for what has no sender, whether it is known or not.
+        for (place, lie) in [(3, 4), (7, 7), (33, 33), (12, 5)] {
+            let mut keys_with_lie = honest.clone();
+            keys_with_lie[place] = Some(&keys[lie]);
+            for cache in [cache.clone(), SenderCache::default()] {
+                let recovery = cache.recover_hinted(
+                    hinted(&keys_with_lie),
+                    impersonation,
+                    Keys::Dropped,
+                    &mut random,
+                );
+                assert_eq!(recovery.recovered, expected);
+                assert!(recovery.has_false_hint, "place={place}");
+            }
+        }
+        assert_eq!(cache.key(&signer(3).address()), None);
+    }
+}
+
+/// Requests that are all in the sample.
+fn sampled() -> Vec<Request> {
+    let mut sampled = Vec::new();
+    for number in 0..20 {
+        let mut hash = B256::repeat_byte(number);
+        hash[..8].fill(0);
+        let signature = signer(number.into()).sign_hash_sync(&hash).unwrap();
+        let (r, s, is_odd) = (signature.r(), signature.s(), signature.v());
+        sampled.push(Request { hash, r, s, is_odd });
+    }
+    sampled
+}
+
+#[test]
+fn a_sample_is_compared_with_the_library() {
+    let cache = SenderCache::default();
+    let requests = sampled();
+    assert_eq!(
+        cache.recover_requests(&requests),
+        recover_in_library(&requests)
+    );
+    let counts = |equal, different| CheckCounts { equal, different };
+    assert_eq!(cache.checks(), counts(20, 0));
+    // Clones count together, and hinted recoveries as well.
+    let hinted: Vec<_> = requests
+        .iter()
+        .map(|request| Hinted {
+            request: *request,
+            key: None,
+        })
+        .collect();
+    let mut random = StdRng::seed_from_u64(1);
+    let recovery = cache.clone().recover_requests_hinted(&hinted, &mut random);
+    assert_eq!(recovery.recovered, recover_in_library(&requests));
+    assert_eq!(cache.checks(), counts(40, 0));
+}
+
+#[test]
+fn a_wrong_recovery_is_not_used_and_neither_is_any_after_it() {
+    let cache = SenderCache::default();
+    let requests = sampled();
+    let library = recover_in_library(&requests);
+    let mut wrong = library.clone();
+    wrong[13] = library[12];
+    assert_eq!(cache.trusted(&requests, Some(wrong)), None);
+    let counts = |equal, different| CheckCounts { equal, different };
+    assert_eq!(cache.checks(), counts(0, 1));
+    // What is recovered now is the library's, with which nothing has to be compared.
+    assert_eq!(cache.recover_requests(&requests), library);
+    let hinted: Vec<_> = requests
+        .iter()
+        .zip(&library)
+        .map(|(request, recovered)| Hinted {
+            request: *request,
+            key: recovered.as_ref().ok().map(|recovered| &recovered.key),
+        })
+        .collect();
+    let mut random = StdRng::seed_from_u64(1);
+    let recovery = cache.recover_requests_hinted(&hinted, &mut random);
+    assert_eq!(recovery.recovered, library);
+    assert!(recovery.false_hints.is_empty());
+    assert_eq!(cache.clone().checks(), counts(0, 1));
 }

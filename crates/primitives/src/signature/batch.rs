@@ -17,15 +17,14 @@
     reason = "lanes and limbs are counted by constants; the tests run with overflow checks"
 )]
 
-use super::Request;
 use super::affine::{Affine, odd_multiples, share_inversion};
 use super::field::{Field, Limbs};
 use super::jacobian::Jacobian;
 use super::keccak::addresses;
-use super::layout::{columns, limbs_from_words, mask, words_from_limbs};
+use super::layout::{columns, limbs_from_words, mask, rows, words_from_limbs};
 use super::scalar::{self, DIGIT_BITS, DIGITS, FIXED_DIGIT_BITS, FIXED_DIGITS, Parts, Short};
 use super::table::{BETA, FixedTable, Name, OWN_POINTS, OwnTable, look_up_own, pack_own};
-use alloy_primitives::Address;
+use super::{Recovered, Request, SenderKey};
 use std::arch::x86_64::*;
 use std::ops::Range;
 
@@ -43,7 +42,7 @@ const BLOCK_SIGNATURES: usize = 128;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lane {
     /// The signer.
-    Recovered(Address),
+    Recovered(Recovered),
     /// r or s is out of range, or no point has this r as its x.
     Invalid,
     /// Equal or opposite points were to be added: another way must decide.
@@ -267,14 +266,19 @@ impl<const W: usize> Numbers<W> {
     /// The verdicts of one register, given the recovered keys in canonical form.
     #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2")]
     fn lanes(&self, w: usize, x: Limbs, y: Limbs) -> [Lane; 8] {
-        let signers = addresses(words_from_limbs(&x), words_from_limbs(&y));
+        let (x, y) = (words_from_limbs(&x), words_from_limbs(&y));
+        let addresses = addresses(x, y);
+        let keys = rows([x[3], x[2], x[1], x[0], y[3], y[2], y[1], y[0]]);
         std::array::from_fn(|lane| {
             if self.no_point[w] >> lane & 1 == 1 {
                 Lane::Invalid
             } else if self.exceptional[w] >> lane & 1 == 1 {
                 Lane::Exceptional
             } else {
-                Lane::Recovered(signers[lane])
+                Lane::Recovered(Recovered {
+                    key: SenderKey::from_words(keys[lane]),
+                    address: addresses[lane],
+                })
             }
         })
     }

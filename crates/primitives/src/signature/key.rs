@@ -18,6 +18,15 @@ impl SenderKey {
         Self(bytes)
     }
 
+    /// A key from the words of x and then of y, most significant first.
+    pub(super) fn from_words(words: [u64; 8]) -> Self {
+        let mut bytes = [0; KEY_BYTES];
+        for (bytes, word) in bytes.as_chunks_mut().0.iter_mut().zip(words) {
+            *bytes = word.to_be_bytes();
+        }
+        Self(bytes)
+    }
+
     /// Its bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; KEY_BYTES] {

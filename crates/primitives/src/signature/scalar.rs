@@ -151,8 +151,21 @@ pub(super) fn multiply(a: &[u64; 4], b: &[u64; 4]) -> [u64; 4] {
     if t[4] != 0 || !borrow { less } else { low }
 }
 
+/// `number * inverse`, times 2^256, for a number of two words and an inverse of [`invert_all`].
+pub(super) fn weigh(number: Short, inverse: &[u64; 4]) -> [u64; 4] {
+    let product = multiply(&[number[0], number[1], 0, 0], inverse);
+    multiply(&product, &MONTGOMERY_SQUARE)
+}
+
+/// `a + b` modulo n, both below n.
+pub(super) fn add_mod(a: &[u64; 4], b: &[u64; 4]) -> [u64; 4] {
+    let (sum, over) = add(a, b);
+    let (less, borrow) = subtract(&sum, &ORDER);
+    if over == 1 || !borrow { less } else { sum }
+}
+
 /// A number below 2^256 modulo n.
-fn reduce_once(number: [u64; 4]) -> [u64; 4] {
+pub(super) fn reduce_once(number: [u64; 4]) -> [u64; 4] {
     let (less, borrow) = subtract(&number, &ORDER);
     if borrow { number } else { less }
 }
@@ -226,7 +239,7 @@ pub(super) fn split_own(u: &[u64; 4]) -> [Short; 2] {
 }
 
 /// `(k + 2^130 - 1) / 2`, for an odd k of either sign.
-fn digits(k: Short) -> Short {
+pub(super) fn digits(k: Short) -> Short {
     // k - 1 is k with its lowest bit cleared.
     let top = k[2].wrapping_add(1 << 2);
     [k[0] >> 1 | k[1] << 63, k[1] >> 1 | top << 63, top >> 1]

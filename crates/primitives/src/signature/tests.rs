@@ -8,9 +8,13 @@ mod wycheproof;
 
 use super::batch::{self, Lane};
 use super::scalar::{self, DIGITS, FIXED_DIGITS};
-use super::{RecoverFault, Request, Signer, compare, lanes, recover_checked, recover_many, table};
+use super::{
+    Hinted, RecoverError, RecoverFault, Recovered, Request, SenderKey, Signer, check, lanes,
+    recover_by_hints, recover_in_library, recover_many, recover_with_keys, table,
+};
 use alloy_primitives::{Address, B256, U256};
 use alloy_signer_local::PrivateKeySigner;
+use rand::{SeedableRng, rngs::StdRng};
 use std::num::NonZeroU64;
 
 pub(super) const ORDER: U256 = U256::from_limbs(scalar::ORDER);
@@ -50,7 +54,7 @@ impl Random {
         }
     }
 
-    fn requests(&mut self, count: usize) -> Vec<Request> {
+    pub(super) fn requests(&mut self, count: usize) -> Vec<Request> {
         (0..count).map(|_| self.request()).collect()
     }
 }
@@ -66,10 +70,30 @@ fn assert_equal(requests: &[Request]) {
     for (request, (lanes, library)) in requests.iter().zip(lanes.iter().zip(&library)) {
         assert_eq!(lanes, library, "{request:?}");
     }
+    let keys: Vec<_> = requests
+        .iter()
+        .map(|request| {
+            request
+                .recover_with_key()
+                .map(|recovered| recovered.key)
+                .ok()
+        })
+        .collect();
+    let hinted: Vec<_> = requests
+        .iter()
+        .zip(&keys)
+        .map(|(request, key)| Hinted {
+            request: *request,
+            key: key.as_ref(),
+        })
+        .collect();
+    let hinted = recover_by_hints(&hinted, &mut StdRng::seed_from_u64(1));
+    assert_eq!(hinted.recovered, recover_in_library(requests));
+    assert!(hinted.false_hints.is_empty());
 }
 
 /// The multiple of the generator, and whether its y is odd.
-fn multiple(k: U256) -> (U256, bool) {
+pub(super) fn multiple(k: U256) -> (U256, bool) {
     let key = PrivateKeySigner::from_bytes(&B256::from(k))
         .unwrap()
         .public_key();
@@ -77,7 +101,7 @@ fn multiple(k: U256) -> (U256, bool) {
 }
 
 /// The signature whose recovery computes `u1 G + u2 k G`.
-fn crafted(u1: U256, u2: U256, k: U256) -> Request {
+pub(super) fn crafted(u1: U256, u2: U256, k: U256) -> Request {
     let (r, is_odd) = multiple(k);
     Request {
         hash: B256::from(negated(u1.mul_mod(r, ORDER))),
@@ -87,7 +111,7 @@ fn crafted(u1: U256, u2: U256, k: U256) -> Request {
     }
 }
 
-fn negated(number: U256) -> U256 {
+pub(super) fn negated(number: U256) -> U256 {
     (ORDER - number) % ORDER
 }
 
@@ -370,17 +394,36 @@ fn ordinary_signatures_are_not_handed_over() {
 
 #[test]
 fn a_sample_is_checked_and_a_difference_is_a_fault() {
-    let requests = Random(9).requests(40);
-    let every = NonZeroU64::new(2).unwrap();
-    assert_eq!(
-        recover_checked(&requests, every),
-        Ok(recover_many(&requests))
-    );
-    let wrong = Ok(Address::ZERO);
-    let fault = RecoverFault {
-        request: Box::new(requests[0]),
-        lanes: wrong,
-        library: requests[0].recover(),
+    let requests = Random(9).requests(400);
+    let every = |every| NonZeroU64::new(every).unwrap();
+    let recovered = recover_with_keys(&requests);
+    assert_eq!(check(&requests, &recovered, every(1)), Ok(400));
+    let some = check(&requests, &recovered, every(8)).unwrap();
+    assert!((20..90).contains(&some), "{some}");
+    // Whatever is wrong with one of them is found when all are looked at.
+    let place = recovered.iter().position(Result::is_ok).unwrap();
+    let wrong = Recovered {
+        key: SenderKey::new([0; 64]),
+        address: Address::ZERO,
     };
-    assert_eq!(compare(&requests[0], wrong), Err(fault));
+    let wrong_key = recovered[place].map(|recovered| Recovered {
+        key: wrong.key,
+        ..recovered
+    });
+    let wrong_address = recovered[place].map(|recovered| Recovered {
+        address: wrong.address,
+        ..recovered
+    });
+    for lanes in [Ok(wrong), wrong_key, wrong_address, Err(RecoverError)] {
+        let mut recovered = recovered.clone();
+        recovered[place] = lanes;
+        let request = Box::new(requests[place]);
+        let library = request.recover_with_key();
+        let fault = RecoverFault {
+            request,
+            lanes,
+            library,
+        };
+        assert_eq!(check(&requests, &recovered, every(1)), Err(fault));
+    }
 }
