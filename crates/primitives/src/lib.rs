@@ -28,7 +28,7 @@ pub mod transaction;
 
 pub use anchor::{Anchor, AnchorError, SyncAnchor};
 pub use block::{
-    Block, BlockLimits, Directive, ExecutedRef, FinalizedBlock, Header, RecoveredBlock,
+    Block, BlockLimits, BodyError, Directive, ExecutedRef, FinalizedBlock, Header, RecoveredBlock,
 };
 pub use certificate::{ExecutionCertificate, ExecutionResult, SignedResult};
 pub use chain::ChainConfig;

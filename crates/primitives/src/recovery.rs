@@ -17,6 +17,15 @@ struct Generations {
     old: B256HashMap<Address>,
 }
 
+impl Generations {
+    fn insert(&mut self, transaction: &RecoveredTransaction) {
+        self.young.insert(transaction.hash(), transaction.sender());
+        if self.young.len() >= limits::RECOVERED_SENDERS_MAX / 2 {
+            self.old = std::mem::take(&mut self.young);
+        }
+    }
+}
+
 /// Shared memory of recovered senders by transaction hash. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct SenderCache {
@@ -30,9 +39,18 @@ impl SenderCache {
             .generations
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        guard.young.insert(transaction.hash(), transaction.sender());
-        if guard.young.len() >= limits::RECOVERED_SENDERS_MAX / 2 {
-            guard.old = std::mem::take(&mut guard.young);
+        guard.insert(transaction);
+    }
+
+    /// Remembers senders anew, so that those of transactions that waited long are there when a block
+    /// holds them.
+    pub fn renew(&self, transactions: &[RecoveredTransaction]) {
+        let mut guard = self
+            .generations
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        for transaction in transactions {
+            guard.insert(transaction);
         }
     }
 
