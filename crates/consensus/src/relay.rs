@@ -38,8 +38,6 @@ mod metrics;
 mod rebuild;
 mod rebuilds;
 mod source;
-#[cfg(test)]
-mod tests;
 
 pub(crate) use actor::Relay;
 pub use message::{Compact, Message, Name, Placed};

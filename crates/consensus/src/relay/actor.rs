@@ -66,7 +66,9 @@ where
         let handle = runtime.dedicated().spawn(move |runtime| async move {
             let mut peers = peers;
             let peers = peers.subscribe().await;
-            running.run(runtime, (queue, peers), (sender, receiver)).await;
+            running
+                .run(runtime, (queue, peers), (sender, receiver))
+                .await;
         });
         (Mailbox::new(calls), handle)
     }

@@ -63,7 +63,7 @@ pub(super) enum Origin {
 }
 
 /// What is to be done.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub(super) enum Effect {
     /// Send a message.
     Send(Recipients<PublicKey>, Message),
@@ -278,8 +278,7 @@ impl<S: BodySource> Exchange<S> {
                 self.cache.insert(&other, block);
             } else {
                 let height = block.header().height;
-                self.effects
-                    .push(Effect::Ban(other, Lie::Names { height }));
+                self.effects.push(Effect::Ban(other, Lie::Names { height }));
             }
         }
     }

@@ -96,7 +96,10 @@ impl Buffer<Standard<Block>> for Mailbox {
         self.find_by_digest(commitment).await
     }
 
-    fn subscribe_by_digest(&self, digest: BlockDigest) -> Option<oneshot::Receiver<Digested<Block>>> {
+    fn subscribe_by_digest(
+        &self,
+        digest: BlockDigest,
+    ) -> Option<oneshot::Receiver<Digested<Block>>> {
         let (answer, answered) = oneshot::channel();
         let _closed = self.calls.enqueue(Call::Subscribe(digest, answer));
         Some(answered)

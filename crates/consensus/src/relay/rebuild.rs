@@ -152,15 +152,13 @@ impl Rebuild {
 
     /// The block; none if what was named is not its body. Then only the whole block helps.
     pub(super) fn join(&mut self, limits: &BlockLimits) -> Result<Block, BodyError> {
-        let transactions: Vec<_> = self.found.iter().flatten().cloned().collect();
+        // Taken: nothing of it helps after a mismatch, and the pool may have dropped it.
+        let transactions = std::mem::take(&mut self.found);
+        let transactions = transactions.into_iter().flatten().collect();
         let header = self.compact.header.clone();
         let directives = self.compact.directives.clone();
         let joined = Block::join(header, transactions, directives, limits);
-        if joined.is_err() {
-            self.is_mismatch = true;
-            // Nothing that was found helps, and the pool may have dropped it.
-            self.found.clear();
-        }
+        self.is_mismatch = joined.is_err();
         joined
     }
 }

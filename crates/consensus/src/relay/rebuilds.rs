@@ -34,7 +34,8 @@ impl Rebuilds {
 
     /// Puts one in, and returns the blocks of which a rebuild was pushed out.
     pub(super) fn insert(&mut self, peer: PublicKey, rebuild: Rebuild) -> BTreeSet<BlockDigest> {
-        self.by_key.insert((peer.clone(), rebuild.digest()), rebuild);
+        self.by_key
+            .insert((peer.clone(), rebuild.digest()), rebuild);
         let mut pushed_out = BTreeSet::new();
         if self.of_peer(&peer).count() > REBUILDS_PER_PEER_MAX {
             pushed_out.extend(self.push_out(&peer));
@@ -63,7 +64,9 @@ impl Rebuilds {
     /// Removes all of a block.
     pub(super) fn finish(&mut self, digest: &BlockDigest) -> Vec<(PublicKey, Rebuild)> {
         let of_block = self.by_key.extract_if(.., |(_, of), _| of == digest);
-        of_block.map(|((peer, _), rebuild)| (peer, rebuild)).collect()
+        of_block
+            .map(|((peer, _), rebuild)| (peer, rebuild))
+            .collect()
     }
 
     /// Removes all of a peer; the blocks they were of.

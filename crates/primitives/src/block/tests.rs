@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::{
-    ExecutionResult, limits, certificate::result_scheme, crypto::PrivateKey, crypto::genesis_context,
+    ExecutionResult, certificate::result_scheme, crypto::PrivateKey, crypto::genesis_context,
+    limits,
 };
 use alloy_consensus::{SignableTransaction, TxEip1559};
 use alloy_eips::Encodable2718;
@@ -159,10 +160,16 @@ fn a_header_joins_its_own_body_and_no_other() {
     let body = (two.transactions(), two.directives());
     assert_eq!(joined(two.header(), body, &LIMITS), Ok(two.clone()));
     assert_eq!(two.header().digest(), two.digest());
-    assert_eq!(joined(one.header(), body, &LIMITS), Err(BodyError::Mismatch));
+    assert_eq!(
+        joined(one.header(), body, &LIMITS),
+        Err(BodyError::Mismatch)
+    );
     let reversed: Vec<_> = two.transactions().iter().rev().cloned().collect();
     let body = (reversed.as_slice(), two.directives());
-    assert_eq!(joined(two.header(), body, &LIMITS), Err(BodyError::Mismatch));
+    assert_eq!(
+        joined(two.header(), body, &LIMITS),
+        Err(BodyError::Mismatch)
+    );
     let mut header = two.header().clone();
     header.gas_limits_sum += 1;
     let body = (two.transactions(), two.directives());
