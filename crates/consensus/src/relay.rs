@@ -38,6 +38,8 @@ mod metrics;
 mod rebuild;
 mod rebuilds;
 mod source;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use actor::Relay;
 pub use message::{Compact, Message, Name, Placed};

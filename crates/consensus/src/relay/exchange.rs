@@ -93,7 +93,7 @@ impl Account {
 /// The state of dissemination.
 #[derive(Debug)]
 pub(super) struct Exchange<S> {
-    source: S,
+    pub(super) source: S,
     limits: BlockLimits,
     own: PublicKey,
     timeout: Duration,

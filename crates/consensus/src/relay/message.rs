@@ -356,3 +356,6 @@ impl Read for Message {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
