@@ -186,7 +186,7 @@ impl Liar {
 }
 
 /// A transaction with a valid signature of somebody who has nothing.
-fn penniless() -> Transaction {
+pub(super) fn penniless() -> Transaction {
     let key = keccak256("penniless");
     let signer = PrivateKeySigner::from_bytes(&key).expect("a hash is a key");
     let unsigned = TxEip1559 {
