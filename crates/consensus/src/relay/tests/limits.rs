@@ -5,8 +5,8 @@ use crate::relay::{
     allowance::Allowance,
     cache::BlockCache,
     config::{
-        ANSWERED_BYTES_PER_SECOND, BLOCKS_PER_PEER_MAX, BURST_SECONDS, REBUILDS_MAX,
-        REBUILDS_PER_PEER_MAX,
+        ANSWERED_BYTES_PER_SECOND, BLOCKS_PER_PEER_MAX, BURST_SECONDS, LOOKUP_BYTES, REBUILDS_MAX,
+        REBUILDS_PER_PEER_MAX, REBUILT_BYTES_PER_SECOND,
     },
 };
 use commonware_codec::EncodeSize as _;
@@ -65,7 +65,7 @@ fn a_peer_that_makes_others_hash_is_ignored_for_a_while() {
         block.names = transactions.iter().map(name).collect();
         hashed += receive(&mut exchange, 3, Message::Compact(Box::new(block))).len();
     }
-    let most = 64 * 1024 * 1024 * BURST_SECONDS / 900_000;
+    let most = REBUILT_BYTES_PER_SECOND * BURST_SECONDS / 900_000;
     assert!(
         hashed <= most && hashed * 10 > most * 9,
         "{hashed} of {most}"
@@ -76,6 +76,21 @@ fn a_peer_that_makes_others_hash_is_ignored_for_a_while() {
         &honest,
         Origin::Rebuilt,
     );
+}
+
+#[test]
+fn looking_names_up_is_what_a_peer_spends_too() {
+    let mut block = Compact::new(&block(0, 9));
+    block.names = vec![block.names[0]; 60_000];
+    let mut exchange = exchange(Table::default());
+    let mut looked_up = 0;
+    for number in 0..100 {
+        block.header.timestamp_ms = number;
+        let message = Message::Compact(Box::new(block.clone()));
+        looked_up += receive(&mut exchange, 3, message).len();
+    }
+    let most = REBUILT_BYTES_PER_SECOND * BURST_SECONDS / (60_000 * LOOKUP_BYTES);
+    assert_eq!(looked_up, most);
 }
 
 /// A block of a leader that no other is like.
