@@ -12,8 +12,6 @@ pub(crate) const PAGES_MAX: usize = 2_048;
 pub(crate) const JOURNAL_BUFFER_BYTES: usize = 1024 * 1024;
 /// Messages that wait for an actor.
 pub(crate) const MAILBOX_MESSAGES_MAX: usize = 1_024;
-/// Blocks kept for each peer by the block broadcast.
-pub(crate) const BROADCAST_BLOCKS_MAX: usize = 16;
 /// Views for which votes and blocks are kept behind the finalized one.
 pub(crate) const VIEWS_RETAINED: u64 = 64;
 /// Missing heights fetched at a time.

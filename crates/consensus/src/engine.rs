@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   network ─▶ simplex (votes, certificates, resolver) ──▶ Deferred(Ordering) ──▶ marshal ──▶ delivery ──▶ pipeline
-//!           ─▶ marshal (backfill), buffered (blocks)                                 │
+//!           ─▶ marshal (backfill), relay (blocks)                                    │
 //!           ─▶ results, transactions                              archives (finalizations, blocks)
 //! ```
 //! A node without a validator's key runs the same engine: it follows and never votes.
@@ -12,18 +12,18 @@ use crate::{
     application::Ordering,
     archive::Archives,
     config::{
-        ARCHIVE_SECTION_ITEMS, BROADCAST_BLOCKS_MAX, ConsensusConfig, JOURNAL_BUFFER_BYTES,
-        MAILBOX_MESSAGES_MAX, PAGE_BYTES, PAGES_MAX, REPAIR_BLOCKS_MAX, VIEWS_RETAINED,
+        ARCHIVE_SECTION_ITEMS, ConsensusConfig, JOURNAL_BUFFER_BYTES, MAILBOX_MESSAGES_MAX,
+        PAGE_BYTES, PAGES_MAX, REPAIR_BLOCKS_MAX, VIEWS_RETAINED,
     },
     delivery::{self, Delivery},
     join,
     network::{Link, Network, Wires},
     offer::Order,
+    relay::{PoolSource, Relay},
     results::ResultGossip,
     sync::{Server, StoreSource},
     transactions::TransactionGossip,
 };
-use commonware_broadcast::buffered;
 use commonware_consensus::{
     Reporters,
     marshal::{
@@ -270,11 +270,8 @@ async fn start_marshal<E: Runtime, N: Network>(
         marshal_config(parts, cache),
     )
     .await;
-    let (broadcast, buffer) = buffered::Engine::new(
-        runtime.child("broadcast"),
-        broadcast_config(parts, links.peers.clone()),
-    );
-    let broadcast = broadcast.start(links.blocks);
+    let (buffer, relay) =
+        relay(runtime, parts, links.blocker.clone()).start(links.peers.clone(), links.blocks);
     let resolver = backfill::init(
         runtime.child("backfill"),
         backfill::Config {
@@ -313,28 +310,24 @@ async fn start_marshal<E: Runtime, N: Network>(
         ordering.pipeline.sync_target(first_block);
     }
     let handles = vec![
-        ("broadcast", broadcast),
         ("delivery", delivery),
         ("marshal", marshal),
+        ("relay", relay),
     ];
     Ok((mailbox, handles))
 }
 
-fn broadcast_config<P>(
-    parts: &EngineParts,
-    peers: P,
-) -> buffered::Config<PublicKey, BlockLimits, P, Sequential>
-where
-    P: commonware_p2p::Provider<PublicKey = PublicKey>,
-{
-    buffered::Config {
+fn relay<E: Runtime, B>(runtime: &E, parts: &EngineParts, blocker: B) -> Relay<E, B, PoolSource> {
+    let ordering = parts.ordering.parts();
+    Relay {
+        runtime: runtime.child("relay"),
+        blocker,
+        source: PoolSource {
+            mempool: ordering.mempool.clone(),
+            senders: ordering.senders.clone(),
+        },
+        limits: parts.limits,
         public_key: parts.public_key.clone(),
-        mailbox_size: MAILBOX,
-        deque_size: BROADCAST_BLOCKS_MAX,
-        priority: true,
-        codec_config: parts.limits,
-        peer_provider: peers,
-        strategy: Sequential,
     }
 }
 

@@ -11,6 +11,7 @@ pub mod join;
 pub mod network;
 mod offer;
 mod propose;
+pub mod relay;
 mod results;
 pub mod sync;
 mod transactions;

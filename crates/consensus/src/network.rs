@@ -1,6 +1,6 @@
 //! The p2p channels of the base chain and the sizes of what travels on them.
 
-use crate::sync;
+use crate::{relay, sync};
 use commonware_consensus::{
     marshal::{self, standard::Standard},
     simplex,
@@ -63,7 +63,7 @@ pub const CERTIFICATES: u64 = 1;
 pub const RESOLVER: u64 = 2;
 /// Blocks asked for by marshal.
 pub const BACKFILL: u64 = 3;
-/// Blocks pushed by their leader.
+/// Blocks, from their leader and from whoever holds them.
 pub const BLOCKS: u64 = 4;
 /// Signed results.
 pub const RESULTS: u64 = 5;
@@ -102,5 +102,7 @@ pub fn message_bytes_max(limits: &BlockLimits) -> u32 {
     let votes = simplex::max_payload_size::<Scheme, BlockDigest>(limits.validators);
     let blocks = marshal::max_payload_size::<Standard<Block>, Scheme>(limits.validators, limits);
     let gossip = TRANSACTIONS_BYTES_MAX + primitives::limits::TRANSACTION_BYTES_MAX;
-    commonware_p2p::max_message_size(&[votes, blocks, gossip, sync::message_bytes_max(limits)])
+    let relayed = relay::config::message_bytes_max(limits);
+    let sync = sync::message_bytes_max(limits);
+    commonware_p2p::max_message_size(&[votes, blocks, relayed, gossip, sync])
 }

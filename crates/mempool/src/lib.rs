@@ -12,6 +12,7 @@ pub mod mailbox;
 mod nonces;
 pub mod pool;
 pub mod selection;
+pub mod short_id;
 
 pub use admission::{AdmissionError, Admitted, CheckedTransaction};
 pub use config::Config;
@@ -19,3 +20,4 @@ pub use event::{DropReason, Event};
 pub use mailbox::{Listener, Mempool};
 pub use pool::{Counts, Executed, Pool, PooledTransaction, SenderContent};
 pub use selection::{Best, FixedTransactions, NextNonce, TransactionSource};
+pub use short_id::{Found, ShortId, short_id};

@@ -18,6 +18,7 @@ use crate::{
     event::Event,
     pool::{Counts, Executed, Pool, PooledTransaction, SenderContent},
     selection::{Best, NextNonce, TransactionSource},
+    short_id::{Found, ShortId},
 };
 use alloy_primitives::{Address, B256, map::AddressMap};
 use primitives::{RecoveredTransaction, affordability::AccountView};
@@ -176,6 +177,13 @@ impl Mempool {
     #[must_use]
     pub fn get(&self, hash: &B256) -> Option<PooledTransaction> {
         self.lock().get(hash)
+    }
+
+    /// What the pool has with each of these short ids, in their order.
+    #[must_use]
+    pub fn find(&self, ids: &[ShortId]) -> Vec<Found> {
+        let pool = self.lock();
+        ids.iter().map(|id| pool.find(*id)).collect()
     }
 
     /// Those of the hashes that are not in the pool, in their order.

@@ -23,13 +23,11 @@ use crate::{
     eviction::{Lanes, Tails},
     lane::Lane,
     nonces::ExecutedNonces,
+    short_id::{Found, ShortId, first_hash},
 };
-use alloy_primitives::{
-    Address, B256,
-    map::{B256HashMap, B256HashSet},
-};
+use alloy_primitives::{Address, B256, map::B256HashSet};
 use primitives::{RecoveredTransaction, affordability::AccountView};
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// Transactions waiting for a block.
 #[derive(Debug)]
@@ -39,7 +37,7 @@ pub struct Pool {
     base_fee: u64,
     lanes: Lanes,
     tails: Tails,
-    by_hash: B256HashMap<(Address, u64)>,
+    by_hash: BTreeMap<B256, (Address, u64)>,
     executed_nonces: ExecutedNonces,
     counts: Counts,
     arrivals: u64,
@@ -123,7 +121,7 @@ impl Pool {
             base_fee,
             lanes: Lanes::default(),
             tails: Tails::default(),
-            by_hash: B256HashMap::default(),
+            by_hash: BTreeMap::new(),
             executed_nonces: ExecutedNonces::default(),
             counts: Counts::default(),
             arrivals: 0,
@@ -215,6 +213,22 @@ impl Pool {
             transaction: entry.transaction.clone(),
             pending: lane.is_pending(*nonce),
         })
+    }
+
+    /// What the pool has with this short id.
+    #[must_use]
+    pub fn find(&self, id: ShortId) -> Found {
+        let mut alike = self
+            .by_hash
+            .range(first_hash(id)..)
+            .take_while(|(hash, _)| hash.starts_with(id.as_slice()));
+        match (alike.next(), alike.next()) {
+            (None, _) => Found::Missing,
+            (Some(_), Some(_)) => Found::Several,
+            (Some((hash, _)), None) => self
+                .get(hash)
+                .map_or(Found::Missing, |pooled| Found::One(pooled.transaction)),
+        }
     }
 
     /// Whether it is in the pool.

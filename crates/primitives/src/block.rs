@@ -112,6 +112,38 @@ impl Directive {
     }
 }
 
+impl Header {
+    /// The hash that identifies the block under this header.
+    #[must_use]
+    pub fn digest(&self) -> BlockDigest {
+        BlockHasher::hash(&[&self.encode()])
+    }
+}
+
+/// Why transactions and directives are not the body under a header.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BodyError {
+    /// More than a block may hold.
+    #[error("body is too large: bytes={bytes} max={max}")]
+    TooLarge {
+        /// Its encoded length.
+        bytes: usize,
+        /// The limit.
+        max: usize,
+    },
+    /// More entries than a block may hold.
+    #[error("too many entries: transactions={transactions} directives={directives}")]
+    TooMany {
+        /// How many transactions.
+        transactions: usize,
+        /// How many directives.
+        directives: usize,
+    },
+    /// Another body than the header commits to.
+    #[error("header does not commit to this body")]
+    Mismatch,
+}
+
 /// Bounds under which a block is decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlockLimits {
@@ -152,10 +184,36 @@ impl Block {
         Self::seal(header, body)
     }
 
+    /// Puts a header and the body it commits to together: what decoding their encoding gives.
+    ///
+    /// # Errors
+    /// When no block within these limits has this header and this body.
+    pub fn join(
+        header: Header,
+        transactions: Vec<Transaction>,
+        directives: Vec<Directive>,
+        limits: &BlockLimits,
+    ) -> Result<Self, BodyError> {
+        let body = Body {
+            transactions,
+            directives,
+        };
+        body.check_size(limits)?;
+        Self::check(header, body)
+    }
+
+    /// `body` is within the limits.
+    fn check(header: Header, body: Body) -> Result<Self, BodyError> {
+        // The sum first: it costs less than the digest.
+        if header.gas_limits_sum != body.gas_limits_sum() || header.body_digest != body.digest() {
+            return Err(BodyError::Mismatch);
+        }
+        Ok(Self::seal(header, body))
+    }
+
     fn seal(header: Header, body: Body) -> Self {
-        let digest = BlockHasher::hash(&[&header.encode()]);
         Self {
-            digest,
+            digest: header.digest(),
             header: Arc::new(header),
             body: Arc::new(body),
         }
@@ -339,7 +397,6 @@ impl CertifiableBlock for Block {
 
 impl BoundedBlock for Block {
     fn max_encode_size(cfg: &BlockLimits) -> usize {
-        Header::size_max(cfg.validators)
-            .saturating_add(usize::try_from(cfg.body_bytes_max).unwrap_or(usize::MAX))
+        Header::size_max(cfg.validators).saturating_add(cfg.body_bytes())
     }
 }

@@ -29,7 +29,7 @@ pub mod transaction;
 
 pub use anchor::{Anchor, AnchorError, SyncAnchor};
 pub use block::{
-    Block, BlockLimits, Directive, ExecutedRef, FinalizedBlock, Header, RecoveredBlock,
+    Block, BlockLimits, BodyError, Directive, ExecutedRef, FinalizedBlock, Header, RecoveredBlock,
 };
 pub use bundle::{Bundle, BundleBuilder, BundleError, BundleFull, BundleItem};
 pub use certificate::{ExecutionCertificate, ExecutionResult, SignedResult};

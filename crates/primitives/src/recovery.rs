@@ -82,8 +82,17 @@ pub enum Keys {
 impl SenderCache {
     /// Remembers a sender.
     pub fn insert(&self, transaction: &RecoveredTransaction) {
+        self.renew(std::slice::from_ref(transaction));
+    }
+
+    /// Remembers senders anew, so that those of transactions that waited long are there when a block
+    /// holds them.
+    pub fn renew(&self, transactions: &[RecoveredTransaction]) {
         let max = limits::RECOVERED_SENDERS_MAX;
-        lock(&self.shared.senders).insert(transaction.hash(), transaction.sender(), max);
+        let mut senders = lock(&self.shared.senders);
+        for transaction in transactions {
+            senders.insert(transaction.hash(), transaction.sender(), max);
+        }
     }
 
     /// The sender of a transaction seen before.
@@ -205,16 +214,20 @@ impl SenderCache {
         impersonation: Impersonation,
     ) -> (Vec<Sender>, Vec<Request>) {
         let mut requests = Vec::new();
-        let mut find = |transaction: &Transaction| {
-            let known = || self.get(&transaction.hash());
-            if let Some(sender) = transaction.impersonated_by(impersonation).or_else(known) {
+        let known: Vec<Option<Address>> = {
+            let cache = lock(&self.shared.senders);
+            let known = transactions.iter().map(|tx| cache.get(&tx.hash()).copied());
+            known.collect()
+        };
+        let mut find = |(transaction, known): (&Transaction, Option<Address>)| {
+            if let Some(sender) = transaction.impersonated_by(impersonation).or(known) {
                 return Sender::Known(sender);
             }
             let request = transaction.recovery();
             requests.extend(request);
             request.map_or(Sender::Invalid, |_| Sender::Requested)
         };
-        let senders = transactions.iter().map(&mut find).collect();
+        let senders = transactions.iter().zip(known).map(&mut find).collect();
         (senders, requests)
     }
 
@@ -226,25 +239,31 @@ impl SenderCache {
         recovered: Vec<Recovery>,
         keys: Keys,
     ) -> Vec<Result<RecoveredTransaction, TransactionError>> {
+        if keys == Keys::Remembered {
+            let mut keys = lock(&self.shared.keys);
+            for recovered in recovered.iter().flatten() {
+                keys.insert(recovered.address, recovered.key, limits::SENDER_KEYS_MAX);
+            }
+        }
         let mut recovered = recovered.into_iter();
-        let finish = |(transaction, sender)| {
-            let (sender, key) = match sender {
+        let mut new = Vec::with_capacity(recovered.len());
+        let mut finish = |(transaction, sender)| {
+            let sender = match sender {
                 Sender::Known(sender) => {
                     return Ok(RecoveredTransaction::trusted(transaction, sender));
                 }
                 Sender::Requested => recovered.next().and_then(Result::ok),
                 Sender::Invalid => None,
-            }
-            .map(|recovered| (recovered.address, recovered.key))
-            .ok_or(TransactionError::InvalidSignature)?;
+            };
+            let sender = sender.ok_or(TransactionError::InvalidSignature)?.address;
             let transaction = RecoveredTransaction::trusted(transaction, sender);
-            self.insert(&transaction);
-            if keys == Keys::Remembered {
-                self.insert_key(sender, key);
-            }
+            new.push(transaction.clone());
             Ok(transaction)
         };
-        transactions.into_iter().zip(senders).map(finish).collect()
+        let finished = transactions.into_iter().zip(senders).map(&mut finish);
+        let finished = finished.collect();
+        self.renew(&new);
+        finished
     }
 
     fn insert_key(&self, sender: Address, key: SenderKey) {

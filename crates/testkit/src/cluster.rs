@@ -13,13 +13,16 @@
 //! Limits: time is simulated and advances a millisecond for every round of tasks, so that CPU time
 //! costs nothing; `PipelineConfig::execution_delay` stands for slow execution.
 
+mod block_liar;
 mod join;
 mod liar;
+mod lying;
 mod network;
 mod state_liar;
 mod sync;
 mod validator;
 
+pub use block_liar::{BLOCK_LIES, BlockLie};
 pub use liar::Lie;
 pub use state_liar::{STATE_LIES, StateLie};
 pub use sync::Seen;
@@ -398,6 +401,12 @@ impl Cluster {
             let expected = height >= chain.first_height();
             chain.heads().verified_height >= height && known.is_some() == expected
         })
+    }
+
+    fn lie(&mut self, index: usize, subject: lying::Subject) {
+        let validator = &mut self.validators[index];
+        assert!(validator.running.is_none(), "validator {index} runs");
+        validator.lie = Some(subject);
     }
 
     fn public_key(&self, index: usize) -> PublicKey {

@@ -7,6 +7,7 @@
 mod byzantine_leader;
 mod crash;
 mod determinism;
+mod dissemination;
 mod divergence;
 mod happy;
 mod joining;

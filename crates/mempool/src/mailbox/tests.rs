@@ -6,6 +6,7 @@ use crate::{
     event::Event,
     fixtures::{BASE_FEE, ETHER, config, draft, sender},
     selection::{FixedTransactions, TransactionSource},
+    short_id::{Found, short_id},
 };
 use alloy_primitives::{B256, Bytes, U256};
 use primitives::RecoveredTransaction;
@@ -130,4 +131,24 @@ fn many_senders_and_threads_lose_nothing() {
     });
     assert_eq!(mempool.counts().pending, 8 * 300);
     assert_eq!(mempool.best(BASE_FEE, &|_| None).count(), 8 * 300);
+}
+
+#[test]
+fn short_ids_find_what_is_there() {
+    let mempool = Mempool::new(config(), BASE_FEE);
+    let transactions = batch(&[(1, 0, 5), (2, 0, 7), (2, 4, 7)]);
+    let ids: Vec<_> = transactions.iter().map(|tx| short_id(&tx.hash())).collect();
+    assert!(
+        mempool
+            .find(&ids)
+            .iter()
+            .all(|found| *found == Found::Missing)
+    );
+    let state = state(&[(1, 0), (2, 0)]);
+    mempool.admit_many(transactions.clone(), &state, 0).unwrap();
+    let found = transactions.iter().cloned().map(Found::One);
+    assert_eq!(mempool.find(&ids), found.collect::<Vec<_>>());
+    assert!(mempool.remove(&transactions[1].hash()).is_some());
+    assert_eq!(mempool.find(&ids[1..2]), [Found::Missing]);
+    assert_eq!(mempool.find(&[]), []);
 }

@@ -1,7 +1,7 @@
 //! The consensus encoding of a block: fixed-width header fields, then length-prefixed transactions
 //! and directives. One block has one encoding; reading checks that the header commits to the body.
 
-use super::{Block, BlockLimits, Body, Directive, ExecutedRef, Header};
+use super::{Block, BlockLimits, Body, BodyError, Directive, ExecutedRef, Header};
 use crate::{
     Transaction, certificate::ResultScheme, certificate::ResultSignatures, codec,
     crypto::BlockHasher, crypto::ProposalContext, limits,
@@ -18,6 +18,12 @@ use commonware_cryptography::{Hasher, certificate::Verifier as _};
 const HEADER_FIXED_SIZE: usize = 5 * u64::SIZE + 3 * codec::WORD_SIZE + codec::ADDRESS_SIZE;
 /// Encoded width of an [`ExecutedRef`] without its signatures: height, hash, presence byte.
 const EXECUTED_FIXED_SIZE: usize = u64::SIZE + codec::WORD_SIZE + 1;
+
+impl BlockLimits {
+    pub(super) fn body_bytes(&self) -> usize {
+        usize::try_from(self.body_bytes_max).unwrap_or(usize::MAX)
+    }
+}
 
 impl Header {
     pub(super) fn size_max(validators: u32) -> usize {
@@ -118,13 +124,8 @@ impl Read for Block {
     fn read_cfg(buf: &mut impl Buf, cfg: &BlockLimits) -> Result<Self, Error> {
         let header = Header::read_cfg(buf, cfg)?;
         let body = Body::read_cfg(buf, cfg)?;
-        if header.body_digest != body.digest() || header.gas_limits_sum != body.gas_limits_sum() {
-            return Err(Error::Invalid(
-                "Block",
-                "header does not commit to this body",
-            ));
-        }
-        Ok(Self::seal(header, body))
+        Self::check(header, body)
+            .map_err(|_| Error::Invalid("Block", "header does not commit to this body"))
     }
 }
 
@@ -134,6 +135,22 @@ impl Body {
             return B256::ZERO;
         }
         B256::from_slice(BlockHasher::hash(&[&self.encode()]).as_ref())
+    }
+
+    /// What decoding checks of a body as it reads it.
+    pub(super) fn check_size(&self, limits: &BlockLimits) -> Result<(), BodyError> {
+        let (transactions, directives) = (self.transactions.len(), self.directives.len());
+        if transactions > limits::BLOCK_TRANSACTIONS_MAX || directives > limits::DIRECTIVES_MAX {
+            return Err(BodyError::TooMany {
+                transactions,
+                directives,
+            });
+        }
+        let (bytes, max) = (self.encode_size(), limits.body_bytes());
+        if bytes > max {
+            return Err(BodyError::TooLarge { bytes, max });
+        }
+        Ok(())
     }
 
     pub(super) fn gas_limits_sum(&self) -> u64 {
@@ -201,7 +218,7 @@ impl EncodeSize for Body {
 impl Read for Body {
     type Cfg = BlockLimits;
     fn read_cfg(buf: &mut impl Buf, cfg: &BlockLimits) -> Result<Self, Error> {
-        let bytes_max = usize::try_from(cfg.body_bytes_max).unwrap_or(usize::MAX);
+        let bytes_max = cfg.body_bytes();
         let mut left = bytes_max;
         let count = read_length(buf, limits::BLOCK_TRANSACTIONS_MAX)?;
         let mut transactions = Vec::with_capacity(count.min(1_024));

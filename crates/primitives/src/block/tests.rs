@@ -3,6 +3,7 @@
 use super::*;
 use crate::{
     ExecutionResult, certificate::result_scheme, crypto::PrivateKey, crypto::genesis_context,
+    limits,
 };
 use alloy_consensus::{SignableTransaction, TxEip1559};
 use alloy_eips::Encodable2718;
@@ -142,6 +143,62 @@ fn a_body_above_its_limit_is_refused() {
         ..LIMITS
     };
     assert!(Block::decode_cfg(Copying(bytes.as_ref()), &small).is_err());
+}
+
+/// The second way to read a block: through its bytes.
+fn joined(
+    header: &Header,
+    body: (&[Transaction], &[Directive]),
+    limits: &BlockLimits,
+) -> Result<Block, BodyError> {
+    Block::join(header.clone(), body.0.to_vec(), body.1.to_vec(), limits)
+}
+
+#[test]
+fn a_header_joins_its_own_body_and_no_other() {
+    let (one, two) = (block(1), block(2));
+    let body = (two.transactions(), two.directives());
+    assert_eq!(joined(two.header(), body, &LIMITS), Ok(two.clone()));
+    assert_eq!(two.header().digest(), two.digest());
+    assert_eq!(
+        joined(one.header(), body, &LIMITS),
+        Err(BodyError::Mismatch)
+    );
+    let reversed: Vec<_> = two.transactions().iter().rev().cloned().collect();
+    let body = (reversed.as_slice(), two.directives());
+    assert_eq!(
+        joined(two.header(), body, &LIMITS),
+        Err(BodyError::Mismatch)
+    );
+    let mut header = two.header().clone();
+    header.gas_limits_sum += 1;
+    let body = (two.transactions(), two.directives());
+    assert_eq!(joined(&header, body, &LIMITS), Err(BodyError::Mismatch));
+}
+
+#[test]
+fn what_joins_is_what_decodes() {
+    let block = block(3);
+    let (bytes, body) = (block.encode(), (block.transactions(), block.directives()));
+    let largest = u32::try_from(block.body_size()).unwrap();
+    for body_bytes_max in [largest - 1, largest, largest + 1] {
+        let limits = BlockLimits {
+            body_bytes_max,
+            ..LIMITS
+        };
+        let decoded = Block::decode_cfg(Copying(bytes.as_ref()), &limits);
+        let joined = joined(block.header(), body, &limits);
+        assert_eq!(decoded.is_ok(), body_bytes_max >= largest);
+        assert_eq!(decoded.ok(), joined.ok());
+    }
+    let many = vec![Directive::SetNonce(Address::ZERO, 0); limits::DIRECTIVES_MAX + 1];
+    let sealed = Block::new(header(None), Vec::new(), many.clone());
+    let error = BodyError::TooMany {
+        transactions: 0,
+        directives: limits::DIRECTIVES_MAX + 1,
+    };
+    assert_eq!(joined(sealed.header(), (&[], &many), &LIMITS), Err(error));
+    assert!(decode(&sealed.encode()).is_err());
 }
 
 proptest! {

@@ -24,7 +24,7 @@ use commonware_p2p::{Receiver as _, Recipients, Sender as _};
 use commonware_runtime::{
     Clock as _, IoBuf, Spawner as _, Supervisor as _, deterministic::Context,
 };
-use consensus::network::Wires;
+use consensus::{network::Wires, relay::Message};
 use node::run::{self, Identity};
 use primitives::{
     Block, Genesis, Header, Transaction,
@@ -82,7 +82,7 @@ impl Cluster {
             wires: network::wires(&self.links, &validator.key.public_key(), None).await,
             identity: run::identity(&self.genesis, &validator.key),
             genesis: self.genesis.clone(),
-            blocks: BTreeMap::new(),
+            headers: BTreeMap::new(),
             told: Arc::clone(&self.told),
         };
         let runtime = self.runtime.child("liar");
@@ -101,7 +101,7 @@ struct Liar {
     identity: Identity,
     genesis: Genesis,
     /// What the others proposed, by height.
-    blocks: BTreeMap<u64, Block>,
+    headers: BTreeMap<u64, Header>,
     told: Told,
 }
 
@@ -111,15 +111,17 @@ impl Liar {
         let elector = Config::<Scheme>::build(rotation, &self.genesis.validators);
         while let Ok((_, message)) = self.wires.blocks.1.recv().await {
             let message: IoBuf = message;
-            let Ok(parent) = Block::decode_cfg(message, &self.identity.limits) else {
-                continue;
+            let parent = match Message::decode_cfg(message, &self.identity.limits) {
+                Ok(Message::Compact(compact)) => compact.header,
+                Ok(Message::Whole(block)) => block.header().clone(),
+                _ => continue,
             };
-            let known = self.blocks.insert(parent.header().height, parent.clone());
-            if known.is_some_and(|known| known.digest() == parent.digest()) {
+            let known = self.headers.insert(parent.height, parent.clone());
+            if known.is_some_and(|known| known == parent) {
                 // Others forward it too, and two lies in one view would only get it banned.
                 continue;
             }
-            let round = Round::new(Epoch::zero(), parent.header().context.round.view().next());
+            let round = Round::new(Epoch::zero(), parent.context.round.view().next());
             let leader = elector.elect(round, ());
             if self.genesis.validators.position(&self.identity.public_key) != Some(leader.into()) {
                 continue;
@@ -132,13 +134,12 @@ impl Liar {
     }
 
     /// A block on top of another, right but for the lie.
-    fn block(&self, parent: &Block, round: Round, lie: Lie) -> Block {
-        let above = parent.header();
+    fn block(&self, above: &Header, round: Round, lie: Lie) -> Block {
         let mut header = Header {
             context: ProposalContext {
                 round,
                 leader: self.identity.public_key.clone(),
-                parent: (above.context.round.view(), parent.digest()),
+                parent: (above.context.round.view(), above.digest()),
             },
             height: above.height + 1,
             timestamp_ms: above.timestamp_ms + 1,
@@ -165,9 +166,9 @@ impl Liar {
 
     fn gas_budget(&self, parent: &Header) -> u64 {
         let in_flight = self
-            .blocks
+            .headers
             .range(parent.executed.height + 1..=parent.height);
-        let gas = in_flight.map(|(_, block)| block.header().gas_limits_sum);
+        let gas = in_flight.map(|(_, header)| header.gas_limits_sum);
         self.genesis.chain.gas_budget(gas.sum())
     }
 
@@ -178,13 +179,14 @@ impl Liar {
         let vote = Notarize::<Scheme, BlockDigest>::sign(&self.identity.scheme, proposal);
         let vote = Vote::Notarize(vote.expect("it has a validator's key"));
         let all = Recipients::<PublicKey>::All;
-        let _reached = self.wires.blocks.0.send(all.clone(), block.encode(), true);
+        let message = Message::Whole(block.clone()).encode();
+        let _reached = self.wires.blocks.0.send(all.clone(), message, true);
         let _reached = self.wires.votes.0.send(all, vote.encode(), true);
     }
 }
 
 /// A transaction with a valid signature of somebody who has nothing.
-fn penniless() -> Transaction {
+pub(super) fn penniless() -> Transaction {
     let key = keccak256("penniless");
     let signer = PrivateKeySigner::from_bytes(&key).expect("a hash is a key");
     let unsigned = TxEip1559 {

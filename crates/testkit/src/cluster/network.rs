@@ -5,7 +5,7 @@
 
 use super::{
     Cluster,
-    state_liar::{MaybeLying, StateLie},
+    lying::{MaybeLying, Subject},
 };
 use commonware_p2p::simulated::{self, Config, Control, Manager, Network, Oracle, Receiver};
 use commonware_runtime::{Supervisor as _, deterministic::Context};
@@ -41,23 +41,26 @@ pub(crate) async fn start(runtime: &Context, peers: &[PublicKey], limits: &Block
     links
 }
 
-/// The ends of one validator; those it had before a crash fall silent. It may lie about states.
+/// The ends of one validator; those it had before a crash fall silent. It may lie about states or blocks.
 pub(crate) async fn wires(
     links: &Links,
     validator: &PublicKey,
-    lie: Option<(StateLie, BlockLimits)>,
+    lie: Option<(Subject, BlockLimits)>,
 ) -> Wires<Simulated> {
     let control = links.control(validator.clone());
-    let (sender, receiver) = link(&control, network::SYNC).await;
+    let about_states = lie.filter(|(subject, _)| matches!(subject, Subject::State(_)));
+    let about_blocks = lie.filter(|(subject, _)| matches!(subject, Subject::Block(_)));
+    let (states, asked) = link(&control, network::SYNC).await;
+    let (blocks, relayed) = link(&control, network::BLOCKS).await;
     Wires {
         votes: link(&control, network::VOTES).await,
         certificates: link(&control, network::CERTIFICATES).await,
         resolver: link(&control, network::RESOLVER).await,
         backfill: link(&control, network::BACKFILL).await,
-        blocks: link(&control, network::BLOCKS).await,
+        blocks: (blocks.lying(about_blocks), relayed),
         results: link(&control, network::RESULTS).await,
         transactions: link(&control, network::TRANSACTIONS).await,
-        sync: (sender.lying(lie), receiver),
+        sync: (states.lying(about_states), asked),
         blocker: control,
         peers: links.manager(),
     }

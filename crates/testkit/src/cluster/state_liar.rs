@@ -1,13 +1,9 @@
 //! A node that is honest but for the states that it gives to others: its real answers, with one thing wrong.
 
 use bytes::Bytes;
-use commonware_actor::{Feedback, Unreliable};
 use commonware_codec::{Copying, Decode as _, Encode as _};
-use commonware_p2p::{CheckedSender, LimitedSender, Recipients, simulated::Sender};
-use commonware_runtime::{IoBufs, deterministic::Context};
 use consensus::sync::{Answer, Message};
-use primitives::{Block, BlockLimits, crypto::PublicKey};
-use std::time::SystemTime;
+use primitives::{Block, BlockLimits};
 
 /// What is wrong with the answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +42,7 @@ const HEADER_OFFSET: usize = 300;
 
 impl StateLie {
     /// The message that goes out in the place of a true one.
-    fn tell(self, message: Bytes, limits: &BlockLimits) -> Bytes {
+    pub(super) fn tell(self, message: Bytes, limits: &BlockLimits) -> Bytes {
         let Ok(Message::Response(id, answer)) = Message::decode_cfg(Copying(&message), limits)
         else {
             return message;
@@ -89,53 +85,4 @@ fn flipped(bytes: &Bytes, place: usize) -> Bytes {
         *byte ^= 1;
     }
     bytes.into()
-}
-
-/// Sends on one channel; what it says of states may be a lie.
-#[derive(Clone, Debug)]
-pub(crate) struct MaybeLying {
-    inner: Sender<PublicKey, Context>,
-    lie: Option<(StateLie, BlockLimits)>,
-}
-
-impl MaybeLying {
-    pub(crate) const fn honest(inner: Sender<PublicKey, Context>) -> Self {
-        Self { inner, lie: None }
-    }
-
-    pub(crate) fn lying(self, lie: Option<(StateLie, BlockLimits)>) -> Self {
-        Self { lie, ..self }
-    }
-}
-
-pub(crate) struct Checked<'a> {
-    inner: <Sender<PublicKey, Context> as LimitedSender>::Checked<'a>,
-    lie: Option<(StateLie, BlockLimits)>,
-}
-
-impl LimitedSender for MaybeLying {
-    type PublicKey = PublicKey;
-    type Checked<'a> = Checked<'a>;
-
-    fn check(&mut self, recipients: Recipients<PublicKey>) -> Result<Checked<'_>, SystemTime> {
-        let lie = self.lie;
-        let inner = self.inner.check(recipients)?;
-        Ok(Checked { inner, lie })
-    }
-}
-
-impl CheckedSender for Checked<'_> {
-    type PublicKey = PublicKey;
-
-    fn recipients(&self) -> Vec<PublicKey> {
-        self.inner.recipients()
-    }
-
-    fn send(self, message: impl Into<IoBufs> + Send, priority: bool) -> Unreliable<Feedback> {
-        let Some((lie, limits)) = self.lie else {
-            return self.inner.send(message, priority);
-        };
-        let message: Bytes = message.into().coalesce().into();
-        self.inner.send(lie.tell(message, &limits), priority)
-    }
 }

@@ -1,6 +1,6 @@
 //! Nodes that have no state and take it from the others, and what they tell while they do.
 
-use super::{Cluster, StateLie, lock};
+use super::{Cluster, StateLie, lock, lying::Subject};
 use consensus::sync::{ClientConfig, SyncEvent, SyncProgress};
 use node::{error::NodeError, sync::StateSync};
 use primitives::crypto::PublicKey;
@@ -72,9 +72,7 @@ impl Cluster {
     /// # Panics
     /// If it runs.
     pub fn lie_about_state(&mut self, index: usize, lie: StateLie) {
-        let validator = &mut self.validators[index];
-        assert!(validator.running.is_none(), "validator {index} runs");
-        validator.lie = Some(lie);
+        self.lie(index, Subject::State(lie));
     }
 
     /// Of these nodes the one that is asked first, where only one is asked.

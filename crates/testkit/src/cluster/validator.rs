@@ -1,6 +1,6 @@
 //! One validator: what outlives a crash, and its life if it has one.
 
-use super::{Violations, lock, network::Simulated, state_liar::StateLie};
+use super::{Violations, lock, lying::Subject, network::Simulated};
 use alloy_primitives::Address;
 use commonware_runtime::{Handle, Spawner as _, Supervisor as _, deterministic::Context};
 use consensus::{Order, network::Wires, sync::ServerConfig};
@@ -24,8 +24,8 @@ pub(crate) struct Validator {
     pub(crate) key: PrivateKey,
     pub(crate) disk: MemoryDisk,
     pub(crate) running: Option<Running>,
-    /// What it says that is wrong about its state to nodes that have none.
-    pub(crate) lie: Option<StateLie>,
+    /// What it says that is wrong.
+    pub(crate) lie: Option<Subject>,
     starting: Option<Starting>,
     served_blocks: u64,
     execution_delay: Duration,

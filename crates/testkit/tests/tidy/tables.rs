@@ -104,7 +104,6 @@ pub(crate) const FOREIGN: &[Home] = &[
         &["primitives", "consensus", "shards", "node", "testkit"],
         NONE,
     ),
-    ("commonware-broadcast", DISTRIBUTED, NONE),
     ("commonware-p2p", DISTRIBUTED, NONE),
     ("commonware-resolver", DISTRIBUTED, NONE),
     ("commonware-stream", &["consensus", "node", "testkit"], NONE),
