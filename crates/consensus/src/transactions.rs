@@ -108,9 +108,7 @@ where
                 commonware_p2p::block!(self.blocker, peer, "malformed transactions");
                 continue;
             };
-            for transaction in &transactions {
-                remember(&received, transaction.hash());
-            }
+            remember(&received, &transactions);
             let recovered = self
                 .senders
                 .recover_many(transactions, Impersonation::from(dev));
@@ -130,24 +128,21 @@ where
     }
 }
 
-fn remember(received: &Mutex<Received>, hash: B256) {
-    received
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .insert(hash);
+fn remember(received: &Mutex<Received>, transactions: &[Transaction]) {
+    let mut received = received.lock().unwrap_or_else(PoisonError::into_inner);
+    for transaction in transactions {
+        received.insert(transaction.hash());
+    }
 }
 
 /// Queues what became pending here and did not come from a peer.
 fn offer(events: &[Event], received: &Mutex<Received>, outgoing: &mpsc::Sender<Transaction>) {
+    let received = received.lock().unwrap_or_else(PoisonError::into_inner);
     for event in events {
         let (Event::Pending(transaction) | Event::Queued(transaction)) = event else {
             continue;
         };
-        let from_peer = received
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .contains(&transaction.hash());
-        if !from_peer
+        if !received.contains(&transaction.hash())
             && outgoing
                 .try_send(transaction.transaction().clone())
                 .is_err()
@@ -231,9 +226,11 @@ fn decode(mut message: bytes::Bytes) -> Result<Vec<Transaction>, TransactionErro
         if length > message.remaining() {
             return Err(truncated());
         }
-        transactions.push(Transaction::decode(Bytes::from(
-            message.copy_to_bytes(length),
-        ))?);
+        // Copied: a part of the message would keep all of it in memory for as long as the pool
+        // keeps one transaction.
+        let raw = Bytes::copy_from_slice(&message[..length]);
+        message.advance(length);
+        transactions.push(Transaction::decode(raw)?);
     }
     Ok(transactions)
 }

@@ -153,7 +153,7 @@ impl Mempool {
         self.lock(stripe_of(sender)).pending_nonce(sender)
     }
 
-    /// How much is in the pool.
+    /// How much is in the pool; while it changes, the parts are of different moments.
     #[must_use]
     pub fn counts(&self) -> Counts {
         let mut sum = Counts::default();

@@ -419,16 +419,16 @@ fn removal_on_request() {
     let pool = pool();
     let first = take(&pool, draft(1, 0, 5));
     take(&pool, draft(1, 1, 5));
-    let third = take(&pool, draft(1, 2, 5));
+    take(&pool, draft(1, 2, 5));
     let _events = pool.take_events();
     assert!(pool.remove(&first).is_some());
     assert!(pool.remove(&first).is_none());
     assert_eq!((pool.counts().pending, pool.counts().queued), (0, 2));
     pool.remove_sender(&sender(1));
     assert_eq!(pool.counts().total(), 0);
-    let reasons = pool.dropped();
-    assert_eq!(reasons.len(), 3);
-    assert_eq!(reasons[1], (third, DropReason::Removed));
+    let dropped = pool.dropped();
+    assert_eq!(dropped.len(), 3);
+    assert_eq!(dropped[0], (first, DropReason::Removed));
 }
 
 #[test]
