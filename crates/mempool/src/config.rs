@@ -19,7 +19,7 @@ pub const ADMISSIONS_PER_LOCK: usize = 64;
 pub const VISITS_PER_LOCK: usize = 512;
 
 /// Prices that change sides under one hold of a lock when the base fee moves.
-pub const CROSSINGS_PER_LOCK: usize = 512;
+pub const CROSSINGS_PER_LOCK: usize = 128;
 
 /// Senders that a selection begins with under one hold of a lock.
 pub const HEADS_PER_LOCK: usize = 64;
@@ -27,14 +27,11 @@ pub const HEADS_PER_LOCK: usize = 64;
 /// Prices that a selection looks at under one hold of a lock; most are of senders in flight.
 pub const PRICES_PER_LOCK: usize = 1_024;
 
-/// Transactions that a selection takes of a sender at first.
-pub const HEAD_RUN: usize = 2;
-
-/// Most transactions of one sender that a selection takes ahead.
-pub const RUN_PER_LOCK: usize = 64;
-
 /// Senders in flight that a selection looks for under one hold of a lock.
 pub const LOOKUPS_PER_LOCK: usize = 256;
+
+/// Tails whose places are put right when the worst one is looked for.
+pub const STANDINGS_PER_LOOK: usize = 128;
 
 /// Most transactions that leave a full pool for one newcomer.
 pub const VICTIMS_MAX: usize = 512;

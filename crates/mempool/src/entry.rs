@@ -7,7 +7,6 @@ use crate::admission::CheckedTransaction;
 use alloy_consensus::Transaction as _;
 use alloy_primitives::B256;
 use primitives::RecoveredTransaction;
-use std::cmp::Reverse;
 
 /// What a transaction offers per gas, in wei.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +60,11 @@ impl Price {
         Some(above.min(self.priority_fee))
     }
 
+    /// Whether this is no worse than `other` at every base fee.
+    pub(crate) const fn covers(&self, other: &Self) -> bool {
+        self.max_fee >= other.max_fee && self.priority_fee >= other.priority_fee
+    }
+
     /// The highest base fee that leaves the whole priority fee.
     pub(crate) const fn turning_fee(&self) -> u64 {
         self.max_fee.saturating_sub(self.priority_fee)
@@ -99,31 +103,24 @@ impl Entry {
     pub(crate) fn size(&self) -> usize {
         self.transaction.raw().len()
     }
-
-    pub(crate) fn rank(&self, pending: bool, base_fee: u64) -> Rank {
-        Rank::new(pending, self.price, self.arrival, base_fee)
-    }
 }
 
 /// How much a full pool wants to keep a transaction; the smallest goes first.
 ///
-/// Pending ones stay before queued ones, then price at the base fee, then the earlier arrival.
-/// Arrivals are unique.
+/// Pending ones stay before queued ones, then by price at the base fee.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Rank {
     pub(crate) pending: bool,
     effective_tip: Option<u64>,
     max_fee: u64,
-    arrival: Reverse<u64>,
 }
 
 impl Rank {
-    pub(crate) fn new(pending: bool, price: Price, arrival: u64, base_fee: u64) -> Self {
+    pub(crate) fn new(pending: bool, price: Price, base_fee: u64) -> Self {
         Self {
             pending,
             effective_tip: price.effective_tip(base_fee),
             max_fee: price.max_fee,
-            arrival: Reverse(arrival),
         }
     }
 }

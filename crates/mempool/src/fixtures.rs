@@ -161,9 +161,11 @@ impl Rig {
         accounts: &[(Address, AccountView)],
         base_fee_next: u64,
     ) {
+        let nonces = accounts.iter().map(|(sender, view)| (*sender, view.nonce));
         self.mempool.follow(&Executed {
             transactions,
             accounts,
+            nonces: &nonces.collect(),
             base_fee_next,
         });
     }

@@ -10,12 +10,14 @@
 //! there and `pending_end` is not; `pending_cost` is the sum over that run. The run is a deque
 //! that a nonce indexes; what is queued is sorted, and of no more than a sender's limit.
 
-use crate::entry::Entry;
+use crate::entry::{Entry, Price};
 use alloy_primitives::{Address, U256};
 use primitives::affordability::AccountView;
 use std::collections::VecDeque;
 
-/// A full run grows by one part in this many, so that little memory is spare.
+/// A full run grows by as many as it has, up to this many at a time.
+const DOUBLED_MAX: usize = 4;
+/// A long one grows by one part in this many, so that little memory is spare.
 const GROWTH_DIVISOR: usize = 4;
 
 #[derive(Debug)]
@@ -29,6 +31,22 @@ pub(crate) struct Lane {
     pending_cost: U256,
     /// No entry costs more; it may be higher than the highest.
     cost_bound: u128,
+    /// Where the lane stands in the order of tails: never above its tail.
+    pub(crate) standing: Option<Standing>,
+}
+
+/// A place in the order of tails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Standing {
+    pub(crate) pending: bool,
+    pub(crate) price: Price,
+}
+
+impl Standing {
+    /// Whether this is no better than `tail` at every base fee.
+    pub(crate) const fn is_below(&self, tail: &Self) -> bool {
+        (!self.pending || tail.pending) && tail.price.covers(&self.price)
+    }
 }
 
 impl Lane {
@@ -40,6 +58,7 @@ impl Lane {
             queued: VecDeque::new(),
             pending_cost: U256::ZERO,
             cost_bound: 0,
+            standing: None,
         }
     }
 
@@ -118,6 +137,15 @@ impl Lane {
             Some(entry) => Some(entry),
             None => self.pending.back(),
         }
+    }
+
+    /// Where the tail would stand.
+    pub(crate) fn tail_standing(&self) -> Option<Standing> {
+        let tail = self.tail()?;
+        Some(Standing {
+            pending: self.queued.is_empty(),
+            price: tail.price,
+        })
     }
 
     /// Adds an entry; gives back the one that had its nonce.
@@ -237,7 +265,8 @@ impl Lane {
     fn push_pending(&mut self, entry: Entry) {
         let len = self.pending.len();
         if len == self.pending.capacity() {
-            self.pending.reserve_exact(len / GROWTH_DIVISOR + 1);
+            let more = len.min(DOUBLED_MAX).max(len / GROWTH_DIVISOR).max(1);
+            self.pending.reserve_exact(more);
         }
         self.pending_cost += U256::from(entry.cost);
         self.pending.push_back(entry);

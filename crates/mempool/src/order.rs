@@ -34,7 +34,7 @@ pub(crate) struct Priced {
 pub(crate) enum Ties {
     /// The earlier arrival.
     Arrival,
-    /// The higher maximum fee, then the earlier arrival.
+    /// The higher maximum fee.
     MaxFee,
 }
 
@@ -128,16 +128,17 @@ impl FeeOrder {
         false
     }
 
-    /// From the least paid up; `rank` says what is less between the two orders.
-    pub(crate) fn ascending<R: Ord>(
-        &self,
-        rank: impl Fn(LaneId) -> R,
-    ) -> impl Iterator<Item = LaneId> {
+    /// From the least paid up at a base fee.
+    pub(crate) fn ascending(&self, base_fee: u64) -> impl Iterator<Item = LaneId> {
         let mut by_priority = self.by_priority.iter().peekable();
         let mut by_max_fee = self.by_max_fee.iter().peekable();
         std::iter::from_fn(move || {
             let first = match (by_priority.peek(), by_max_fee.peek()) {
-                (Some(one), Some(other)) => rank(one.lane) < rank(other.lane),
+                // Of equal tips the higher maximum fee is worth more, then the later lane.
+                (Some(one), Some(other)) => {
+                    let other_tip = other.fee.checked_sub(base_fee);
+                    (Some(one.fee), one.tie, one.lane) < (other_tip, other.fee, other.lane)
+                }
                 (one, _) => one.is_some(),
             };
             let key = if first {
@@ -188,10 +189,14 @@ impl FeeOrder {
             Ties::Arrival => (price.priority_fee, 0),
             Ties::MaxFee => (price.priority_fee, price.max_fee),
         };
+        let arrival = match self.ties {
+            Ties::Arrival => priced.arrival,
+            Ties::MaxFee => 0,
+        };
         Key {
             fee,
             tie,
-            arrival: Reverse(priced.arrival),
+            arrival: Reverse(arrival),
             lane: priced.lane,
         }
     }

@@ -7,18 +7,18 @@
 //! ```
 //! Pure: accounts and the clock are arguments, what happened comes out of [`Pool::take_outcome`].
 //! Invariants: a transaction is in its lane and in the index or in neither; counts are exact; every
-//! lane's head and tail is in its order; no lane is empty; a transaction leaves only by execution
+//! lane's head is in its order, and its tail in its own or below; no lane is empty; a transaction leaves only by execution
 //! or by a [`DropReason`].
 
 mod admit;
 pub(crate) mod read;
 
 use crate::{
-    config::{Config, EXECUTED_SENDERS_MAX, STRIPES},
+    config::{Config, EXECUTED_SENDERS_MAX, STANDINGS_PER_LOOK, STRIPES},
     entry::Entry,
     event::{DropReason, Event},
     index::{Index, Location},
-    lane::Lane,
+    lane::{Lane, Standing},
     lanes::{LaneId, Lanes},
     nonces::ExecutedNonces,
     order::{FeeOrder, Priced, Ties},
@@ -107,11 +107,10 @@ pub struct SenderContent {
     pub queued: Vec<RecoveredTransaction>,
 }
 
-/// What a lane is to the orders and counts.
+/// What a lane is to the order of heads and the counts.
 #[derive(Clone, Copy, Debug)]
 struct Outline {
     head: Option<Priced>,
-    tail: Option<Priced>,
     pending: usize,
     queued: usize,
     pending_end: u64,
@@ -119,22 +118,24 @@ struct Outline {
 
 impl Outline {
     fn new(lane: &Lane, id: LaneId) -> Self {
-        let priced = |entry: &Entry| Priced {
-            price: entry.price,
-            arrival: entry.arrival,
-            lane: id,
-        };
         Self {
-            head: lane.head().map(priced),
-            tail: lane.tail().map(priced),
+            head: lane.head().map(|entry| Priced {
+                price: entry.price,
+                arrival: entry.arrival,
+                lane: id,
+            }),
             pending: lane.pending_len(),
             queued: lane.len() - lane.pending_len(),
             pending_end: lane.pending_end(),
         }
     }
+}
 
-    const fn is_tail_pending(&self) -> bool {
-        self.queued == 0
+const fn standing_place(standing: Standing, lane: LaneId) -> Priced {
+    Priced {
+        price: standing.price,
+        arrival: 0,
+        lane,
     }
 }
 
@@ -201,9 +202,8 @@ impl Pool {
     pub(crate) fn follow_base_fee(&mut self, base_fee: u64, limit: usize) -> bool {
         self.base_fee = base_fee;
         let lanes = &self.lanes;
-        let outline = |id| Some(Outline::new(lanes.get(id)?, id));
-        let head = |id| outline(id)?.head;
-        let tail = |id| outline(id)?.tail;
+        let head = |id| Outline::new(lanes.get(id)?, id).head;
+        let tail = |id| Some(standing_place(lanes.get(id)?.standing?, id));
         let heads = self.heads.follow(base_fee, limit, head);
         let pending = self.tails.pending.follow(base_fee, limit, tail);
         let queued = self.tails.queued.follow(base_fee, limit, tail);
@@ -282,7 +282,7 @@ impl Pool {
 
     /// What left since the last call, in all, and how the worst tail changed.
     pub(crate) fn take_settlement(&mut self) -> Option<(Room, Option<Tail>, Option<Tail>)> {
-        let worst = self.worst_tails(None).next();
+        let worst = self.worst_tail(None);
         let freed = std::mem::take(&mut self.freed);
         let old = std::mem::replace(&mut self.told_worst, worst);
         (old != worst || !freed.is_none()).then_some((freed, old, worst))
@@ -345,10 +345,12 @@ impl Pool {
         let promoted = lane.pending().skip(stay);
         self.events
             .extend(promoted.map(|entry| Event::Pending(entry.transaction.clone())));
-        if after.head.is_none() && after.tail.is_none() {
+        let is_empty = lane.len() == 0;
+        self.follow_outline(&before, &after);
+        self.lower_standing(id);
+        if is_empty {
             self.lanes.remove(id);
         }
-        self.follow_outline(&before, &after);
         Some(result)
     }
 
@@ -363,14 +365,49 @@ impl Pool {
                 self.heads.insert(new);
             }
         }
-        let same_order = before.is_tail_pending() == after.is_tail_pending();
-        if before.tail != after.tail || !same_order {
-            if let Some(old) = &before.tail {
-                self.tails.of(before.is_tail_pending()).remove(old);
-            }
-            if let Some(new) = &after.tail {
-                self.tails.of(after.is_tail_pending()).insert(new);
-            }
+    }
+
+    /// Orders a lane's tail again if it is worse than where the lane stands. A better one is left:
+    /// its place is looked at when it comes to be the worst.
+    fn lower_standing(&mut self, id: LaneId) {
+        let Some(lane) = self.lanes.get(id) else {
+            return;
+        };
+        let tail = lane.tail_standing();
+        let stays = |old: Standing| tail.is_some_and(|tail| old.is_below(&tail));
+        if !lane.standing.is_some_and(stays) {
+            self.set_standing(id, tail);
         }
+    }
+
+    fn set_standing(&mut self, id: LaneId, new: Option<Standing>) {
+        let lane = self.lanes.get_mut(id).map(|lane| &mut lane.standing);
+        let old = lane.and_then(|standing| std::mem::replace(standing, new));
+        if let Some(old) = old {
+            let order = self.tails.of(old.pending);
+            order.remove(&standing_place(old, id));
+        }
+        if let Some(new) = new {
+            let order = self.tails.of(new.pending);
+            order.insert(&standing_place(new, id));
+        }
+    }
+
+    /// The tail that would leave first, without that of one lane. Tails that stand too low are
+    /// ordered again on the way: at most [`STANDINGS_PER_LOOK`], then the worst one seen is taken.
+    pub(crate) fn worst_tail(&mut self, beside: Option<LaneId>) -> Option<Tail> {
+        let mut worst: Option<Tail> = None;
+        for _ in 0..STANDINGS_PER_LOOK {
+            let next = self.standing_tails(beside).next();
+            let Some((standing, tail)) = next else { break };
+            if worst.is_none_or(|worst| tail < worst) {
+                worst = Some(tail);
+            }
+            if standing == tail.rank {
+                break;
+            }
+            self.set_standing(tail.lane, self.lanes.get(tail.lane)?.tail_standing());
+        }
+        worst
     }
 }

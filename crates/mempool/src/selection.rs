@@ -17,25 +17,21 @@
 
 use crate::{
     admission::CheckedTransaction,
-    config::{Config, HEADS_PER_LOCK, LOOKUPS_PER_LOCK, RUN_PER_LOCK, STRIPES},
+    config::{Config, HEADS_PER_LOCK, LOOKUPS_PER_LOCK, STRIPES},
     lanes::LaneId,
     mailbox::{Mempool, stripe_of},
     order::{Bid, Cursor},
-    pool::read::{Head, Heads, Known, Taken, Wanted},
+    pool::read::{Head, Heads, Known, Quote, Wanted},
 };
 use alloy_primitives::{
     Address, U256,
-    map::{AddressMap, hash_map},
+    map::{AddressMap, AddressSet},
 };
 use primitives::{
     RecoveredTransaction,
     affordability::{AccountView, CodeKind},
 };
-use std::{
-    cmp::Reverse,
-    collections::{BinaryHeap, VecDeque},
-    sync::Arc,
-};
+use std::{cmp::Reverse, collections::BinaryHeap, sync::Arc};
 
 /// Heads that a selection takes of each stripe at first; then twice as many each time.
 const FIRST_HEADS: usize = 2;
@@ -62,8 +58,8 @@ pub struct Best {
     offers: BinaryHeap<(Bid, usize)>,
     runs: Vec<Run>,
     senders: Senders,
-    /// The run of the last one given out.
-    last: Option<usize>,
+    /// The run of the last one given out, and what it offers next.
+    last: Option<(usize, Option<Quote>)>,
 }
 
 /// How far a stripe has been read.
@@ -73,15 +69,13 @@ struct Source {
     heads: usize,
 }
 
-/// What a sender has to offer, taken ahead in part.
-#[derive(Debug)]
+/// Where a sender's offers have come to.
+#[derive(Clone, Copy, Debug)]
 struct Run {
     sender: Address,
-    /// Of the first one that is not taken.
+    lane: LaneId,
+    /// Of the one that is offered.
     nonce: u64,
-    taken: VecDeque<Taken>,
-    /// How many were taken last.
-    batch: usize,
     skipped: bool,
 }
 
@@ -89,7 +83,10 @@ struct Run {
 #[derive(Debug)]
 struct Senders {
     in_flight: NextNonces,
+    /// Of those that are not in flight, with their runs.
     runs: AddressMap<usize>,
+    /// Of those in flight that were skipped.
+    skipped: AddressSet,
     /// The lanes of both, a bit each, so that most are passed over without being looked at.
     lanes: Vec<Vec<u64>>,
 }
@@ -142,6 +139,7 @@ impl Best {
             senders: Senders {
                 in_flight: Arc::clone(&next_nonces),
                 runs: AddressMap::default(),
+                skipped: AddressSet::default(),
                 lanes: vec![Vec::new(); STRIPES],
             },
             last: None,
@@ -154,78 +152,63 @@ impl Best {
     pub fn skip_sender(&mut self, sender: &Address) {
         if let Some(run) = self.senders.runs.get(sender) {
             self.runs[*run].skipped = true;
+        } else if self.senders.in_flight.contains_key(sender) {
+            self.senders.skipped.insert(*sender);
         }
     }
 
-    /// Offers what senders in flight have from their next nonces on.
+    /// Offers what senders in flight have at their next nonces.
     fn begin_in_flight(&mut self, next_nonces: &AddressMap<u64>) {
         let mut stripes: Vec<Vec<(Address, u64)>> = vec![Vec::new(); STRIPES];
         let senders = next_nonces.iter();
         senders.for_each(|(sender, nonce)| stripes[stripe_of(sender)].push((*sender, *nonce)));
+        let mempool = self.mempool.clone();
         for (stripe, senders) in stripes.iter().enumerate() {
             for senders in senders.chunks(LOOKUPS_PER_LOCK) {
-                let pool = self.mempool.lock(stripe);
-                let runs = senders.iter();
-                let runs: Vec<_> = runs
-                    .filter_map(|(sender, nonce)| pool.run(sender, *nonce, FIRST_HEADS))
-                    .collect();
-                drop(pool);
-                for head in runs {
-                    self.begin(stripe, head);
+                let pool = mempool.lock(stripe);
+                for (sender, nonce) in senders {
+                    let Some((lane, head)) = pool.head_at(sender, *nonce) else {
+                        continue;
+                    };
+                    self.senders.add_lane(stripe, lane);
+                    if let Some(head) = head {
+                        self.begin(&head);
+                    }
                 }
             }
         }
     }
 
-    fn begin(&mut self, stripe: usize, head: Head) {
-        self.senders.add_lane(stripe, head.lane);
-        if head.taken.is_empty() {
-            return;
-        }
-        let hash_map::Entry::Vacant(new) = self.senders.runs.entry(head.sender) else {
-            return;
-        };
+    /// Offers a sender's first; its lane and sender are noted by the caller.
+    fn begin(&mut self, head: &Head) {
         let run = self.runs.len();
-        new.insert(run);
         self.runs.push(Run {
             sender: head.sender,
-            nonce: after(head.nonce, head.taken.len()),
-            batch: head.taken.len(),
-            taken: head.taken.into(),
+            lane: head.lane,
+            nonce: head.nonce,
             skipped: false,
         });
-        self.offer(run);
+        self.offer(run, head.quote);
     }
 
-    /// Offers the first transaction of a run, if it pays the base fee; nothing above it is offered
+    /// Offers a run's next transaction if it pays the base fee; nothing above it is offered
     /// otherwise.
-    fn offer(&mut self, run: usize) {
-        let bid = self.runs[run].taken.front().and_then(|first| {
-            Some(Bid {
-                effective_tip: first.price.effective_tip(self.base_fee)?,
-                arrival: Reverse(first.arrival),
-            })
+    fn offer(&mut self, run: usize, quote: Quote) {
+        let effective_tip = quote.price.effective_tip(self.base_fee);
+        let offer = effective_tip.map(|effective_tip| {
+            let arrival = Reverse(quote.arrival);
+            let bid = Bid {
+                effective_tip,
+                arrival,
+            };
+            (bid, run)
         });
-        self.offers.extend(bid.map(|bid| (bid, run)));
+        self.offers.extend(offer);
     }
 
-    /// Offers the successor of the last one given out.
-    fn go_on(&mut self, index: usize) {
-        let run = &mut self.runs[index];
-        if run.skipped {
-            return;
-        }
-        if run.taken.is_empty() {
-            let limit = (run.batch * 2).clamp(1, RUN_PER_LOCK);
-            let pool = self.mempool.lock(stripe_of(&run.sender));
-            let further = pool.run(&run.sender, run.nonce, limit);
-            drop(pool);
-            let taken = further.map(|head| head.taken).unwrap_or_default();
-            run.nonce = after(run.nonce, taken.len());
-            run.batch = taken.len();
-            run.taken = taken.into();
-        }
-        self.offer(index);
+    fn is_skipped(&self, run: &Run) -> bool {
+        run.skipped
+            || (!self.senders.skipped.is_empty() && self.senders.skipped.contains(&run.sender))
     }
 
     /// Reads heads as long as they may pay more than what is offered.
@@ -249,34 +232,38 @@ impl Best {
                 heads: (source.heads * 2).min(HEADS_PER_LOCK),
             };
             for head in heads {
-                self.begin(stripe, head);
+                self.senders.add_lane(stripe, head.lane);
+                self.senders.runs.insert(head.sender, self.runs.len());
+                self.begin(&head);
             }
             self.bids.extend(bid.map(|bid| (bid, stripe)));
         }
     }
 }
 
-fn after(nonce: u64, count: usize) -> u64 {
-    nonce.saturating_add(u64::try_from(count).expect("a length fits"))
-}
-
 impl Iterator for Best {
     type Item = RecoveredTransaction;
 
     fn next(&mut self) -> Option<RecoveredTransaction> {
-        if let Some(run) = self.last.take() {
-            self.go_on(run);
+        if let Some((run, Some(quote))) = self.last.take() {
+            self.runs[run].nonce = self.runs[run].nonce.saturating_add(1);
+            self.offer(run, quote);
         }
         loop {
             self.read_better();
             let (_, index) = self.offers.pop()?;
-            let run = &mut self.runs[index];
-            if run.skipped {
+            let run = self.runs[index];
+            if self.is_skipped(&run) {
                 continue;
             }
-            let first = run.taken.pop_front()?;
-            self.last = Some(index);
-            return Some(first.transaction);
+            let pool = self.mempool.lock(stripe_of(&run.sender));
+            let step = pool.step(&run.sender, run.lane, run.nonce);
+            drop(pool);
+            // It may have left since it was offered.
+            if let Some(step) = step {
+                self.last = Some((index, step.next));
+                return Some(step.transaction);
+            }
         }
     }
 }

@@ -81,25 +81,24 @@ impl Mempool {
         let first = self.shared.arrivals.fetch_add(count, Ordering::Relaxed);
         let mut answers: Vec<Option<Result<Admitted, AdmissionError>>> = Vec::new();
         answers.resize_with(ready.len(), || None);
-        let mut stripes: Vec<Vec<Arrived>> = Vec::new();
-        stripes.resize_with(STRIPES, Vec::new);
+        let mut arrived = Vec::with_capacity(ready.len());
         for ((index, arrival), ready) in (0..).zip(first..).zip(ready) {
             match ready {
-                Ok((transaction, account)) => {
-                    let sender = transaction.transaction.sender();
-                    stripes[stripe_of(&sender)].push(Arrived {
-                        index,
-                        transaction,
-                        account,
-                        arrival,
-                        now_ms,
-                    });
-                }
+                Ok((transaction, account)) => arrived.push(Arrived {
+                    index,
+                    stripe: stripe_of(&transaction.transaction.sender()),
+                    transaction,
+                    account,
+                    arrival,
+                    now_ms,
+                }),
                 Err(error) => answers[index] = Some(Err(error)),
             }
         }
-        for (stripe, arrived) in stripes.iter().enumerate() {
-            self.admit_stripe(stripe, arrived, &mut answers);
+        let mut order: Vec<&Arrived> = arrived.iter().collect();
+        order.sort_by_key(|arrived| arrived.stripe);
+        for batch in order.chunk_by(|one, other| one.stripe == other.stripe) {
+            self.admit_stripe(batch, &mut answers);
             self.tell_many();
         }
         self.tell();
@@ -111,11 +110,11 @@ impl Mempool {
 
     fn admit_stripe(
         &self,
-        stripe: usize,
-        mut arrived: &[Arrived],
+        mut arrived: &[&Arrived],
         answers: &mut [Option<Result<Admitted, AdmissionError>>],
     ) {
-        while !arrived.is_empty() {
+        while let Some(first) = arrived.first() {
+            let stripe = first.stripe;
             let batch = &arrived[..arrived.len().min(ADMISSIONS_PER_LOCK)];
             let mut done = 0;
             let blocked = self.hold(stripe, |pool| {
@@ -129,36 +128,31 @@ impl Mempool {
                 None
             });
             if let Some((arrived, step)) = blocked {
-                answers[arrived.index] = Some(self.admit_after(stripe, arrived, step));
+                answers[arrived.index] = Some(self.admit_after(arrived, step));
             }
             arrived = &arrived[done..];
         }
     }
 
     /// Makes room in other stripes and tries again, a few times.
-    fn admit_after(
-        &self,
-        stripe: usize,
-        arrived: &Arrived,
-        mut step: Step,
-    ) -> Result<Admitted, AdmissionError> {
+    fn admit_after(&self, arrived: &Arrived, mut step: Step) -> Result<Admitted, AdmissionError> {
         for _ in 0..ROOM_ATTEMPTS {
             match step {
                 Step::Answered(answer) => return answer,
                 Step::Elsewhere(victim, newcomer) => self.hold(victim.stripe, |pool| {
                     // Another may have come to be the worst since, or the room been made.
-                    let worst = pool.worst_tails(None).next();
+                    let worst = pool.worst_tail(None);
                     if let Some(worst) = worst.filter(|worst| worst.rank < newcomer) {
                         pool.evict(&worst);
                     }
                 }),
                 Step::HoldAll => break,
             }
-            step = self.hold(stripe, |pool| self.admit_here(pool, arrived));
+            step = self.hold(arrived.stripe, |pool| self.admit_here(pool, arrived));
         }
         match step {
             Step::Answered(answer) => answer,
-            Step::Elsewhere(..) | Step::HoldAll => self.admit_holding_all(stripe, arrived),
+            Step::Elsewhere(..) | Step::HoldAll => self.admit_holding_all(arrived),
         }
     }
 
@@ -173,9 +167,8 @@ impl Mempool {
                 Ok(()) => return Step::Answered(Ok(pool.place(arrived, &demand))),
                 Err(missing) => missing,
             };
-            let stripe = stripe_of(&arrived.sender());
-            let here = pool.worst_tails(demand.lane).next();
-            let elsewhere = self.shared.ledger.worst_beside(stripe);
+            let here = pool.worst_tail(demand.lane);
+            let elsewhere = self.shared.ledger.worst_beside(arrived.stripe);
             let Some(victim) = here.into_iter().chain(elsewhere).min() else {
                 return Step::Answered(Err(AdmissionError::PoolFull));
             };
@@ -185,7 +178,7 @@ impl Mempool {
             if !missing.less(victim.room()).is_none() {
                 return Step::HoldAll;
             }
-            if victim.stripe != stripe {
+            if victim.stripe != arrived.stripe {
                 return Step::Elsewhere(victim, demand.rank);
             }
             pool.evict(&victim);
@@ -197,11 +190,8 @@ impl Mempool {
     }
 
     /// Admits under all locks: every tail that must leave ranks below the newcomer, or none leaves.
-    fn admit_holding_all(
-        &self,
-        stripe: usize,
-        arrived: &Arrived,
-    ) -> Result<Admitted, AdmissionError> {
+    fn admit_holding_all(&self, arrived: &Arrived) -> Result<Admitted, AdmissionError> {
+        let stripe = arrived.stripe;
         let mut pools: Vec<_> = (0..STRIPES).map(|stripe| self.lock(stripe)).collect();
         let demand = pools[stripe].check(arrived)?;
         if let Err(missing) = self.shared.ledger.take(demand.room, demand.leaving) {
@@ -233,32 +223,45 @@ fn victims(
     mut missing: Room,
 ) -> Result<Vec<Tail>, AdmissionError> {
     let own = |pool: usize| demand.lane.filter(|_| pool == stripe);
-    let tails = pools.iter().enumerate();
-    let mut tails: Vec<_> = tails
-        .map(|(index, pool)| pool.worst_tails(own(index)))
+    let standing = pools.iter().enumerate();
+    let mut standing: Vec<_> = standing
+        .map(|(index, pool)| pool.standing_tails(own(index)))
         .collect();
-    let first = tails.iter_mut().filter_map(Iterator::next);
-    // Each with whether it was its lane's tail from the beginning.
-    let mut next: BinaryHeap<_> = first.map(|tail| Reverse((tail, true))).collect();
+    let first = standing.iter_mut().filter_map(Iterator::next);
+    // By the lowest that each can rank: a lane that stands too low comes again as its tail ranks.
+    let mut next: BinaryHeap<_> = first
+        .map(|(rank, tail)| Reverse((rank, tail, Place::Standing)))
+        .collect();
     let mut victims = Vec::new();
     while !missing.is_none() {
-        let Reverse((victim, was_tail)) = next.pop().ok_or(AdmissionError::PoolFull)?;
-        if victim.rank >= demand.rank {
-            return Err(refusal(&victim.rank, &demand.rank));
+        let Reverse((rank, tail, place)) = next.pop().ok_or(AdmissionError::PoolFull)?;
+        if place == Place::Standing {
+            let following = standing[tail.stripe].next();
+            next.extend(following.map(|(rank, tail)| Reverse((rank, tail, Place::Standing))));
+            next.push(Reverse((tail.rank, tail, Place::Tail)));
+            continue;
+        }
+        if rank >= demand.rank {
+            return Err(refusal(&rank, &demand.rank));
         }
         if victims.len() >= VICTIMS_MAX {
             return Err(AdmissionError::PoolFull);
         }
-        missing = missing.less(victim.room());
-        let exposed = pools[victim.stripe].tail_below(&victim);
-        next.extend(exposed.map(|tail| Reverse((tail, false))));
-        if was_tail {
-            let tail = tails[victim.stripe].next();
-            next.extend(tail.map(|tail| Reverse((tail, true))));
-        }
-        victims.push(victim);
+        missing = missing.less(tail.room());
+        let exposed = pools[tail.stripe].tail_below(&tail);
+        next.extend(exposed.map(|tail| Reverse((tail.rank, tail, Place::Tail))));
+        victims.push(tail);
     }
     Ok(victims)
+}
+
+/// How sure a rank is; the less sure comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    /// The tail ranks here or higher.
+    Standing,
+    /// It ranks here.
+    Tail,
 }
 
 fn refusal(victim: &Rank, newcomer: &Rank) -> AdmissionError {

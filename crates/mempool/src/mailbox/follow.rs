@@ -30,6 +30,8 @@ pub(crate) struct Executed<'a> {
     /// Accounts after the block, each once: at least every sender's, and every other whose nonce
     /// changed.
     pub(crate) accounts: &'a [(Address, AccountView)],
+    /// Their nonces.
+    pub(crate) nonces: &'a AddressMap<u64>,
     /// Base fee of the next block, in wei.
     pub(crate) base_fee_next: u64,
 }
@@ -47,21 +49,24 @@ impl Mempool {
         base_fee_next: u64,
         state: &impl StateReader,
     ) -> Result<(), ReadFault> {
-        let mut known: AddressMap<()> = AddressMap::default();
+        let mut nonces = AddressMap::default();
+        nonces.reserve(transactions.len());
         let mut accounts = Vec::with_capacity(transactions.len());
         let senders = transactions.iter().flat_map(|transaction| {
             let authorities = transaction.authorities().iter().flatten().copied();
             std::iter::once(transaction.sender()).chain(authorities)
         });
         for address in senders.chain(touched.iter().copied()) {
-            if let hash_map::Entry::Vacant(new) = known.entry(address) {
-                new.insert(());
-                accounts.push((address, account_view(state, &address)?));
+            if let hash_map::Entry::Vacant(new) = nonces.entry(address) {
+                let account = account_view(state, &address)?;
+                new.insert(account.nonce);
+                accounts.push((address, account));
             }
         }
         self.follow(&Executed {
             transactions,
             accounts: &accounts,
+            nonces: &nonces,
             base_fee_next,
         });
         Ok(())
@@ -106,13 +111,13 @@ impl Mempool {
 
     /// A transaction that was executed without moving its sender's nonce would be offered for ever.
     fn drop_faulted(&self, executed: &Executed<'_>) {
-        let accounts = executed.accounts.iter();
-        let nonces: AddressMap<u64> = accounts
-            .map(|(sender, view)| (*sender, view.nonce))
-            .collect();
         for transaction in executed.transactions {
             let (sender, nonce) = (transaction.sender(), transaction.nonce());
-            if nonces.get(&sender).is_some_and(|next| nonce < *next) {
+            if executed
+                .nonces
+                .get(&sender)
+                .is_some_and(|next| nonce < *next)
+            {
                 continue;
             }
             self.hold(stripe_of(&sender), |pool| {
@@ -126,10 +131,14 @@ impl Mempool {
         if self.shared.base_fee.swap(base_fee, Ordering::AcqRel) == base_fee {
             return;
         }
-        for stripe in 0..STRIPES {
-            while !self.hold(stripe, |pool| {
-                pool.follow_base_fee(base_fee, CROSSINGS_PER_LOCK)
-            }) {}
+        // In turns: whoever waits for a stripe gets it while the others have theirs.
+        let mut behind: Vec<usize> = (0..STRIPES).collect();
+        while !behind.is_empty() {
+            behind.retain(|stripe| {
+                !self.hold(*stripe, |pool| {
+                    pool.follow_base_fee(base_fee, CROSSINGS_PER_LOCK)
+                })
+            });
         }
     }
 

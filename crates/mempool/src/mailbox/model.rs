@@ -7,6 +7,7 @@ use crate::{
     event::{DropReason, Event},
     fixtures::{BASE_FEE, Rig, account, config, draft, sender},
     lane::Lane,
+    lanes::LaneId,
     pool::Counts,
     selection::TransactionSource,
     short_id::short_id,
@@ -90,10 +91,12 @@ struct Plain {
     transaction: RecoveredTransaction,
     pending: bool,
     arrival: u64,
+    /// Stripe and lane, by which equal ranks are told apart.
+    place: (usize, LaneId),
 }
 
-/// Pending before queued, price, maximum fee, the earlier arrival.
-type PlainRank = (bool, Option<u128>, u128, Reverse<u64>);
+/// Pending before queued, price, maximum fee.
+type PlainRank = (bool, Option<u128>, u128);
 
 impl Plain {
     fn effective_tip(&self, base_fee: u64) -> Option<u128> {
@@ -105,7 +108,7 @@ impl Plain {
     fn rank(&self, base_fee: u64) -> PlainRank {
         let max_fee = self.transaction.max_fee_per_gas();
         let effective_tip = self.effective_tip(base_fee);
-        (self.pending, effective_tip, max_fee, Reverse(self.arrival))
+        (self.pending, effective_tip, max_fee)
     }
 }
 
@@ -235,7 +238,7 @@ impl Model {
             } => Some(*hash),
             _ => None,
         });
-        let (victims, rank) = self.victims(before, transaction, newcomer.arrival);
+        let (victims, rank) = self.victims(before, transaction);
         let expected: BTreeSet<_> = victims
             .iter()
             .map(|plain| plain.transaction.hash())
@@ -256,8 +259,8 @@ impl Model {
     ) {
         match error {
             AdmissionError::Underpriced | AdmissionError::PoolFull => {
-                let (victims, rank) = self.victims(before, transaction, u64::MAX);
-                let refuses = |plain: &Plain| plain.rank(self.base_fee) > rank;
+                let (victims, rank) = self.victims(before, transaction);
+                let refuses = |plain: &Plain| plain.rank(self.base_fee) >= rank;
                 assert!(victims.is_empty() || victims.iter().any(refuses));
             }
             AdmissionError::AccountLimitExceeded { max } => {
@@ -272,7 +275,6 @@ impl Model {
         &self,
         before: &PlainPool,
         newcomer: &RecoveredTransaction,
-        arrival: u64,
     ) -> (Vec<Plain>, PlainRank) {
         let mut lanes = before.clone();
         let mut own = lanes.remove(&newcomer.sender()).unwrap_or_default();
@@ -284,7 +286,8 @@ impl Model {
         let rank = Plain {
             transaction: newcomer.clone(),
             pending: newcomer.nonce() <= next,
-            arrival,
+            arrival: 0,
+            place: (0, LaneId::MIN),
         };
         let rank = rank.rank(self.base_fee);
         let mut victims = Vec::new();
@@ -307,7 +310,7 @@ impl Model {
             let tails = lanes
                 .iter()
                 .filter_map(|(sender, lane)| Some((*sender, lane.values().last()?)));
-            let worst = tails.min_by_key(|(_, plain)| plain.rank(self.base_fee));
+            let worst = tails.min_by_key(|(_, plain)| (plain.rank(self.base_fee), plain.place));
             let Some((sender, _)) = worst else {
                 return (victims, rank);
             };
@@ -349,13 +352,14 @@ impl Model {
         let mut plain = PlainPool::new();
         for stripe in 0..STRIPES {
             let pool = self.pool.lock(stripe);
-            for (_, lane) in pool.lanes().from_place(0) {
+            for (id, lane) in pool.lanes().from_place(0) {
                 check_lane(lane);
                 assert_eq!(stripe_of(&lane.sender()), stripe);
                 let entries = lane.pending().chain(lane.queued()).map(|entry| Plain {
                     transaction: entry.transaction.clone(),
                     pending: lane.is_pending(entry.nonce),
                     arrival: entry.arrival,
+                    place: (stripe, id),
                 });
                 let entries = entries.map(|plain| (plain.transaction.nonce(), plain));
                 plain.insert(lane.sender(), entries.collect());
@@ -402,20 +406,25 @@ impl Model {
         );
         let mut worst = BTreeMap::new();
         for stripe in 0..STRIPES {
-            let pool = self.pool.lock(stripe);
-            let tails: Vec<_> = pool.worst_tails(None).collect();
-            let hash = |tail: &crate::room::Tail| pool.tail_hash(tail);
+            let mut pool = self.pool.lock(stripe);
+            let standing: Vec<_> = pool.standing_tails(None).collect();
+            assert!(standing.is_sorted_by_key(|(rank, _)| *rank));
+            assert!(standing.iter().all(|(rank, tail)| *rank <= tail.rank));
             let lanes = plain
                 .iter()
                 .filter(|(sender, _)| stripe_of(sender) == stripe);
-            let mut expected: Vec<_> = lanes.filter_map(|(_, lane)| lane.values().last()).collect();
-            expected.sort_by_key(|plain| plain.rank(self.base_fee));
-            let expected = expected.iter().map(|plain| plain.transaction.hash());
-            assert_eq!(
-                tails.iter().map(hash).collect::<Vec<_>>(),
-                expected.collect::<Vec<_>>()
-            );
-            worst.extend(tails.first().map(|tail| (stripe, *tail)));
+            let tails = lanes.filter_map(|(_, lane)| lane.values().last());
+            let tails: Vec<_> = tails
+                .map(|plain| (plain.rank(self.base_fee), plain))
+                .collect();
+            assert_eq!(standing.len(), tails.len());
+            let expected = tails
+                .iter()
+                .min_by_key(|(rank, plain)| (*rank, plain.place));
+            let expected = expected.map(|(_, plain)| plain.transaction.hash());
+            let tail = pool.worst_tail(None);
+            assert_eq!(tail.map(|tail| pool.tail_hash(&tail)), expected);
+            worst.extend(tail.map(|tail| (stripe, tail)));
         }
         let told = shared
             .ledger

@@ -25,6 +25,8 @@ use primitives::affordability::{AccountView, CodeKind};
 pub(crate) struct Arrived {
     /// Its place in its batch.
     pub(crate) index: usize,
+    /// Its sender's.
+    pub(crate) stripe: usize,
     pub(crate) transaction: CheckedTransaction,
     /// Its sender's account at the newest executed state that its caller knows; the pool's own
     /// knowledge wins where it is newer.
@@ -82,7 +84,7 @@ impl Pool {
         let price = transaction.fees.price();
         let pending = transaction.nonce <= pending_end;
         Ok(Demand {
-            rank: Rank::new(pending, price, arrived.arrival, self.base_fee),
+            rank: Rank::new(pending, price, self.base_fee),
             lane: id,
             room: Room::one(transaction.transaction.raw().len()),
             leaving,

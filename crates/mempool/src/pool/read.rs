@@ -2,8 +2,8 @@
 
 use super::{Counts, Pool, PooledTransaction, SenderContent};
 use crate::{
-    config::{HEAD_RUN, PRICES_PER_LOCK},
-    entry::{Entry, Price},
+    config::PRICES_PER_LOCK,
+    entry::{Entry, Price, Rank},
     index::Location,
     lane::Lane,
     lanes::LaneId,
@@ -13,31 +13,36 @@ use crate::{
 use alloy_primitives::Address;
 use primitives::RecoveredTransaction;
 
-/// A transaction taken ahead by a selection.
-#[derive(Debug)]
-pub(crate) struct Taken {
-    pub(crate) transaction: RecoveredTransaction,
+/// What a transaction is offered by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Quote {
     pub(crate) price: Price,
     pub(crate) arrival: u64,
 }
 
-impl Taken {
-    fn new(entry: &Entry) -> Self {
+impl Quote {
+    const fn new(entry: &Entry) -> Self {
         Self {
-            transaction: entry.transaction.clone(),
             price: entry.price,
             arrival: entry.arrival,
         }
     }
 }
 
-/// The first transactions of a sender, taken ahead.
-#[derive(Debug)]
+/// A sender's first offer.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Head {
     pub(crate) sender: Address,
     pub(crate) lane: LaneId,
     pub(crate) nonce: u64,
-    pub(crate) taken: Vec<Taken>,
+    pub(crate) quote: Quote,
+}
+
+/// A transaction and what comes after it.
+#[derive(Debug)]
+pub(crate) struct Step {
+    pub(crate) transaction: RecoveredTransaction,
+    pub(crate) next: Option<Quote>,
 }
 
 /// What a selection asks for.
@@ -129,13 +134,21 @@ impl Pool {
         self.counts
     }
 
-    /// The tails that would leave, the worst first, without that of one lane.
-    pub(crate) fn worst_tails(&self, beside: Option<LaneId>) -> impl Iterator<Item = Tail> {
-        let rank = |id| self.tail_of(id).map(|tail| tail.rank);
-        let queued = self.tails.queued.ascending(rank);
-        let pending = self.tails.pending.ascending(rank);
+    /// Where lanes stand, the lowest first, each with its tail, which ranks no lower; without one
+    /// lane.
+    pub(crate) fn standing_tails(
+        &self,
+        beside: Option<LaneId>,
+    ) -> impl Iterator<Item = (Rank, Tail)> {
+        let queued = self.tails.queued.ascending(self.base_fee);
+        let pending = self.tails.pending.ascending(self.base_fee);
         let others = queued.chain(pending).filter(move |id| Some(*id) != beside);
-        others.filter_map(|id| self.tail_of(id))
+        others.filter_map(|id| {
+            let lane = self.lanes.get(id)?;
+            let standing = lane.standing?;
+            let rank = Rank::new(standing.pending, standing.price, self.base_fee);
+            Some((rank, self.tail(id, lane, lane.tail()?)))
+        })
     }
 
     /// What would leave a lane after its tail with this nonce has left.
@@ -155,14 +168,9 @@ impl Pool {
         self.at(location).expect("a tail is there").hash()
     }
 
-    fn tail_of(&self, id: LaneId) -> Option<Tail> {
-        let lane = self.lanes.get(id)?;
-        Some(self.tail(id, lane, lane.tail()?))
-    }
-
     fn tail(&self, id: LaneId, lane: &Lane, entry: &Entry) -> Tail {
         Tail {
-            rank: entry.rank(lane.is_pending(entry.nonce), self.base_fee),
+            rank: Rank::new(lane.is_pending(entry.nonce), entry.price, self.base_fee),
             stripe: self.stripe,
             lane: id,
             nonce: entry.nonce,
@@ -170,7 +178,7 @@ impl Pool {
         }
     }
 
-    /// The next best paid heads, each with what comes after it. What does not pay the base fee is
+    /// The next best paid heads. What does not pay the base fee is
     /// left out.
     pub(crate) fn heads(&self, wanted: &Wanted, known: &impl Known) -> Heads {
         let mut order = self.heads.descending(wanted.base_fee, wanted.cursor);
@@ -203,23 +211,30 @@ impl Pool {
             sender: lane.sender(),
             lane: id,
             nonce: head.nonce,
-            taken: lane.pending().take(HEAD_RUN).map(Taken::new).collect(),
+            quote: Quote::new(head),
         })
     }
 
-    /// A sender's transactions from a nonce on without gaps, at most `limit`.
-    pub(crate) fn run(&self, sender: &Address, nonce: u64, limit: usize) -> Option<Head> {
-        let id = self.lanes.id(sender)?;
-        let lane = self.lanes.get(id)?;
-        let taken = (nonce..)
-            .take(limit)
-            .map_while(|nonce| lane.get(nonce))
-            .map(Taken::new);
-        Some(Head {
+    /// A sender's lane, and its offer at a nonce if it has one.
+    pub(crate) fn head_at(&self, sender: &Address, nonce: u64) -> Option<(LaneId, Option<Head>)> {
+        let lane = self.lanes.id(sender)?;
+        let entry = self.lanes.get(lane)?.get(nonce);
+        let head = entry.map(|entry| Head {
             sender: *sender,
-            lane: id,
+            lane,
             nonce,
-            taken: taken.collect(),
+            quote: Quote::new(entry),
+        });
+        Some((lane, head))
+    }
+
+    /// A sender's transaction with a nonce, looked for in a lane first, and the quote of the next.
+    pub(crate) fn step(&self, sender: &Address, lane: LaneId, nonce: u64) -> Option<Step> {
+        let known = self.lanes.get(lane).filter(|lane| lane.sender() == *sender);
+        let lane = known.or_else(|| self.lanes.of(sender))?;
+        Some(Step {
+            transaction: lane.get(nonce)?.transaction.clone(),
+            next: lane.get(nonce.checked_add(1)?).map(Quote::new),
         })
     }
 }
