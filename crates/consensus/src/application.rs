@@ -262,13 +262,14 @@ impl Ordering {
         if requested || now_ms >= heartbeat_ms.max(earliest_ms) {
             return Occasion::Now;
         }
-        if !self.has_work(parent, in_flight) {
-            return Occasion::At(heartbeat_ms.max(earliest_ms));
+        // Not asked before its time: the pool changes all the while, and asking it is work.
+        if now_ms < earliest_ms {
+            return Occasion::At(earliest_ms);
         }
-        if now_ms >= earliest_ms {
+        if self.has_work(parent, in_flight) {
             Occasion::Now
         } else {
-            Occasion::At(earliest_ms)
+            Occasion::At(heartbeat_ms.max(earliest_ms))
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::verify::{commitments, gas_budget};
 use alloy_consensus::Transaction as _;
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, map::AddressMap};
 use commonware_codec::EncodeSize;
 use mempool::{Best, TransactionSource};
 use primitives::{
@@ -11,7 +11,7 @@ use primitives::{
     static_check::check_static,
 };
 use state::{ReadFault, StateReader, account_view};
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Bytes that a transaction's length prefix takes in an encoded body.
 const LENGTH_PREFIX_BYTES: usize = 4;
@@ -102,12 +102,14 @@ pub(crate) fn best(
     base_fee: u64,
     in_flight: &[RecoveredBlock],
 ) -> Best {
-    let mut next_nonces: BTreeMap<Address, u64> = BTreeMap::new();
     let ordered = in_flight.iter().flat_map(RecoveredBlock::transactions);
-    for transaction in ordered {
-        next_nonces.insert(transaction.sender(), transaction.nonce().saturating_add(1));
-    }
-    source.best(base_fee, &|sender| next_nonces.get(sender).copied())
+    let next_nonces: AddressMap<u64> = ordered
+        .map(|transaction| {
+            let next = transaction.nonce().saturating_add(1);
+            (transaction.sender(), next)
+        })
+        .collect();
+    source.best(base_fee, Arc::new(next_nonces))
 }
 
 fn admit(

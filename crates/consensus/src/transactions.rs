@@ -13,7 +13,7 @@
 //! who sent them is the same whatever the keys are.
 
 use crate::{application::unix_ms, network::TRANSACTIONS_BYTES_MAX};
-use alloy_primitives::{B256, map::B256HashSet};
+use alloy_primitives::{B256, Bytes, map::B256HashSet};
 use commonware_p2p::{Blocker, Receiver, Recipients, Sender};
 use commonware_runtime::{
     Clock, Handle, Metrics, Spawner,
@@ -153,9 +153,7 @@ impl<B: Blocker<PublicKey = PublicKey>> Intake<B> {
             commonware_p2p::block!(self.blocker, peer, "malformed transactions");
             return Vec::new();
         };
-        for transaction in &arrived.transactions {
-            remember(&self.received, transaction.hash());
-        }
+        remember(&self.received, &arrived.transactions);
         let recovery = self.senders.recover_hinted(
             arrived.hinted(),
             self.impersonation,
@@ -171,24 +169,21 @@ impl<B: Blocker<PublicKey = PublicKey>> Intake<B> {
     }
 }
 
-fn remember(received: &Mutex<Received>, hash: B256) {
-    received
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .insert(hash);
+fn remember(received: &Mutex<Received>, transactions: &[Transaction]) {
+    let mut received = received.lock().unwrap_or_else(PoisonError::into_inner);
+    for transaction in transactions {
+        received.insert(transaction.hash());
+    }
 }
 
 /// Queues what became pending here and did not come from a peer.
 fn offer(events: &[Event], received: &Mutex<Received>, outgoing: &mpsc::Sender<Transaction>) {
+    let received = received.lock().unwrap_or_else(PoisonError::into_inner);
     for event in events {
         let (Event::Pending(transaction) | Event::Queued(transaction)) = event else {
             continue;
         };
-        let from_peer = received
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .contains(&transaction.hash());
-        if !from_peer
+        if !received.contains(&transaction.hash())
             && outgoing
                 .try_send(transaction.transaction().clone())
                 .is_err()
@@ -331,7 +326,10 @@ enum MessageError {
 impl Arrived {
     fn decode(message: bytes::Bytes) -> Result<Self, MessageError> {
         let bundle = Bundle::decode(message)?;
-        let raw = bundle.items().iter().map(|item| item.raw.clone());
+        // Copied: a part of the message would keep all of it in memory for as long as the pool keeps one
+        // transaction.
+        let items = bundle.items().iter();
+        let raw = items.map(|item| Bytes::copy_from_slice(&item.raw));
         let transactions = raw.map(Transaction::decode).collect::<Result<_, _>>()?;
         Ok(Self {
             bundle,

@@ -1,7 +1,7 @@
 //! What the pool takes, and what it says when it does not.
 //!
 //! ```text
-//! RecoveredTransaction ─check (rules of the chain)─▶ CheckedTransaction ─Pool::admit (account, prices, room)─▶ lane
+//! RecoveredTransaction ─check (rules of the chain)─▶ CheckedTransaction ─admit (account, prices, room)─▶ lane
 //! ```
 //! The first step needs no state and no lock. Messages are geth's, because wallets and libraries
 //! match on them.
@@ -37,10 +37,7 @@ impl CheckedTransaction {
         config: &Config,
     ) -> Result<Self, AdmissionError> {
         check_static(&transaction, &config.chain, 0)?;
-        let fees = Fees {
-            max_fee: transaction.max_fee_per_gas(),
-            priority_fee: transaction.priority_fee_or_price(),
-        };
+        let fees = Fees::of(&transaction);
         if fees.priority_fee < config.priority_fee_min {
             return Err(AdmissionError::FeeTooLow {
                 priority_fee: fees.priority_fee,

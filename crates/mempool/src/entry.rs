@@ -1,9 +1,12 @@
 //! One transaction in the pool, with everything that is asked of it often worked out once.
+//!
+//! Prices are kept in 64 bits and costs in 128, because a million of them are in memory: what is
+//! higher counts as the highest there is. That is 18 ether per gas, and more ether than exists.
 
 use crate::admission::CheckedTransaction;
-use alloy_primitives::{Address, B256, U256};
+use alloy_consensus::Transaction as _;
+use alloy_primitives::B256;
 use primitives::RecoveredTransaction;
-use std::cmp::Reverse;
 
 /// What a transaction offers per gas, in wei.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,10 +16,11 @@ pub(crate) struct Fees {
 }
 
 impl Fees {
-    /// What the proposer gets per gas; none while the base fee is above the maximum.
-    pub(crate) fn effective_tip(&self, base_fee: u64) -> Option<u128> {
-        let above = self.max_fee.checked_sub(u128::from(base_fee))?;
-        Some(above.min(self.priority_fee))
+    pub(crate) fn of(transaction: &RecoveredTransaction) -> Self {
+        Self {
+            max_fee: transaction.max_fee_per_gas(),
+            priority_fee: transaction.priority_fee_or_price(),
+        }
     }
 
     /// Whether these replace `other`: both strictly higher and by at least `percent`.
@@ -32,6 +36,39 @@ impl Fees {
             && self.max_fee >= least(other.max_fee)
             && self.priority_fee >= least(other.priority_fee)
     }
+
+    pub(crate) fn price(&self) -> Price {
+        let narrow = |fee: u128| u64::try_from(fee).unwrap_or(u64::MAX);
+        Price {
+            max_fee: narrow(self.max_fee),
+            priority_fee: narrow(self.priority_fee),
+        }
+    }
+}
+
+/// What transactions are ordered by: fees per gas in wei.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Price {
+    pub(crate) max_fee: u64,
+    pub(crate) priority_fee: u64,
+}
+
+impl Price {
+    /// What the proposer gets per gas; none while the base fee is above the maximum.
+    pub(crate) fn effective_tip(&self, base_fee: u64) -> Option<u64> {
+        let above = self.max_fee.checked_sub(base_fee)?;
+        Some(above.min(self.priority_fee))
+    }
+
+    /// Whether this is no worse than `other` at every base fee.
+    pub(crate) const fn covers(&self, other: &Self) -> bool {
+        self.max_fee >= other.max_fee && self.priority_fee >= other.priority_fee
+    }
+
+    /// The highest base fee that leaves the whole priority fee.
+    pub(crate) const fn turning_fee(&self) -> u64 {
+        self.max_fee.saturating_sub(self.priority_fee)
+    }
 }
 
 /// A transaction in a lane.
@@ -39,21 +76,21 @@ impl Fees {
 pub(crate) struct Entry {
     pub(crate) transaction: RecoveredTransaction,
     pub(crate) nonce: u64,
-    pub(crate) fees: Fees,
+    pub(crate) price: Price,
     /// Most wei it may take from its sender.
-    pub(crate) cost: U256,
+    pub(crate) cost: u128,
     /// Order of arrival.
     pub(crate) arrival: u64,
     pub(crate) arrived_ms: u64,
 }
 
 impl Entry {
-    pub(crate) fn new(transaction: CheckedTransaction, arrival: u64, now_ms: u64) -> Self {
+    pub(crate) fn new(transaction: &CheckedTransaction, arrival: u64, now_ms: u64) -> Self {
         Self {
             nonce: transaction.nonce,
-            fees: transaction.fees,
-            cost: transaction.cost,
-            transaction: transaction.transaction,
+            price: transaction.fees.price(),
+            cost: transaction.cost.saturating_to(),
+            transaction: transaction.transaction.clone(),
             arrival,
             arrived_ms: now_ms,
         }
@@ -63,36 +100,27 @@ impl Entry {
         self.transaction.hash()
     }
 
-    pub(crate) fn sender(&self) -> Address {
-        self.transaction.sender()
-    }
-
     pub(crate) fn size(&self) -> usize {
         self.transaction.raw().len()
-    }
-
-    pub(crate) fn rank(&self, pending: bool, base_fee: u64) -> Rank {
-        Rank {
-            pending,
-            effective_tip: self.fees.effective_tip(base_fee),
-            max_fee: self.fees.max_fee,
-            arrival: Reverse(self.arrival),
-            sender: self.sender(),
-            nonce: self.nonce,
-        }
     }
 }
 
 /// How much a full pool wants to keep a transaction; the smallest goes first.
 ///
-/// Pending ones stay before queued ones, then price at the base fee, then the earlier arrival.
-/// Arrivals are unique; sender and nonce only say where it is.
+/// Pending ones stay before queued ones, then by price at the base fee.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Rank {
     pub(crate) pending: bool,
-    effective_tip: Option<u128>,
-    max_fee: u128,
-    arrival: Reverse<u64>,
-    pub(crate) sender: Address,
-    pub(crate) nonce: u64,
+    effective_tip: Option<u64>,
+    max_fee: u64,
+}
+
+impl Rank {
+    pub(crate) fn new(pending: bool, price: Price, base_fee: u64) -> Self {
+        Self {
+            pending,
+            effective_tip: price.effective_tip(base_fee),
+            max_fee: price.max_fee,
+        }
+    }
 }

@@ -4,15 +4,21 @@
 use crate::{
     admission::{AdmissionError, Admitted, CheckedTransaction},
     config::Config,
-    pool::Pool,
+    event::{DropReason, Event},
+    mailbox::{Mempool, follow::Executed},
+    selection::TransactionSource,
 };
 use alloy_consensus::{SignableTransaction, TxEip1559, TxEnvelope, TxLegacy};
 use alloy_eips::Encodable2718;
-use alloy_primitives::{Address, Bytes, Signature, TxKind, U256};
+use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256};
 use primitives::{
     ChainConfig, RecoveredTransaction, Transaction,
     affordability::{AccountView, CodeKind},
     chain::Protocol,
+};
+use std::{
+    ops::Deref,
+    sync::{Arc, Mutex},
 };
 
 pub(crate) const CHAIN_ID: u64 = 1;
@@ -105,14 +111,97 @@ pub(crate) fn legacy(index: u8, nonce: u64, gas_price: u128) -> RecoveredTransac
     RecoveredTransaction::trusted(transaction, sender(index))
 }
 
-/// Admits at time zero.
-pub(crate) fn admit(
-    pool: &mut Pool,
-    transaction: impl Into<RecoveredTransaction>,
-    account: AccountView,
-) -> Result<Admitted, AdmissionError> {
-    let checked = CheckedTransaction::check(transaction.into(), &config())?;
-    pool.admit(checked, account, 0)
+/// A pool with somebody who listens.
+pub(crate) struct Rig {
+    pub(crate) mempool: Mempool,
+    pub(crate) config: Config,
+    heard: Arc<Mutex<Vec<Event>>>,
+}
+
+impl Rig {
+    pub(crate) fn new(config: Config) -> Self {
+        let mempool = Mempool::new(config.clone(), BASE_FEE);
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let hearing = Arc::clone(&heard);
+        mempool.listen(Box::new(move |events| {
+            hearing.lock().unwrap().extend_from_slice(events);
+        }));
+        Self {
+            mempool,
+            config,
+            heard,
+        }
+    }
+
+    /// Admits at a time.
+    pub(crate) fn admit_at(
+        &self,
+        transaction: impl Into<RecoveredTransaction>,
+        account: AccountView,
+        now_ms: u64,
+    ) -> Result<Admitted, AdmissionError> {
+        let checked = CheckedTransaction::check(transaction.into(), &self.config)?;
+        let answers = self.mempool.admit_checked(vec![(checked, account)], now_ms);
+        answers.into_iter().next().expect("one answer")
+    }
+
+    /// Admits at time zero.
+    pub(crate) fn admit(
+        &self,
+        transaction: impl Into<RecoveredTransaction>,
+        account: AccountView,
+    ) -> Result<Admitted, AdmissionError> {
+        self.admit_at(transaction, account, 0)
+    }
+
+    /// Follows a block that left these accounts.
+    pub(crate) fn follow(
+        &self,
+        transactions: &[RecoveredTransaction],
+        accounts: &[(Address, AccountView)],
+        base_fee_next: u64,
+    ) {
+        let nonces = accounts.iter().map(|(sender, view)| (*sender, view.nonce));
+        self.mempool.follow(&Executed {
+            transactions,
+            accounts,
+            nonces: &nonces.collect(),
+            base_fee_next,
+        });
+    }
+
+    pub(crate) fn take_events(&self) -> Vec<Event> {
+        std::mem::take(&mut *self.heard.lock().unwrap())
+    }
+
+    pub(crate) fn has(&self, hash: &B256) -> bool {
+        self.mempool.get(hash).is_some()
+    }
+
+    pub(crate) fn dropped(&self) -> Vec<(B256, DropReason)> {
+        let events = self.take_events().into_iter();
+        events
+            .filter_map(|event| match event {
+                Event::Dropped { hash, reason } => Some((hash, reason)),
+                Event::Pending(_) | Event::Queued(_) => None,
+            })
+            .collect()
+    }
+
+    /// Everything that is offered at the first base fee: first byte of the sender, and nonce.
+    pub(crate) fn selected(&self) -> Vec<(u8, u64)> {
+        use alloy_consensus::Transaction as _;
+        let best = self.mempool.best(BASE_FEE, Arc::default());
+        best.map(|transaction| (transaction.sender()[0], transaction.nonce()))
+            .collect()
+    }
+}
+
+impl Deref for Rig {
+    type Target = Mempool;
+    fn deref(&self) -> &Mempool {
+        &self.mempool
+    }
 }
 
 impl From<Draft> for RecoveredTransaction {

@@ -4,13 +4,16 @@ pub mod admission;
 pub mod config;
 mod entry;
 pub mod event;
-mod eviction;
 #[cfg(test)]
 mod fixtures;
+mod index;
 mod lane;
+mod lanes;
 pub mod mailbox;
 mod nonces;
-pub mod pool;
+mod order;
+mod pool;
+mod room;
 pub mod selection;
 pub mod short_id;
 
@@ -18,6 +21,6 @@ pub use admission::{AdmissionError, Admitted, CheckedTransaction};
 pub use config::Config;
 pub use event::{DropReason, Event};
 pub use mailbox::{Listener, Mempool};
-pub use pool::{Counts, Executed, Pool, PooledTransaction, SenderContent};
-pub use selection::{Best, FixedTransactions, NextNonce, TransactionSource};
+pub use pool::{Counts, PooledTransaction, SenderContent};
+pub use selection::{Best, FixedTransactions, NextNonces, TransactionSource};
 pub use short_id::{Found, ShortId, short_id};

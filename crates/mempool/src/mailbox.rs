@@ -1,42 +1,53 @@
 //! The handle through which everybody uses the pool.
 //!
 //! ```text
-//! rpc, consensus ─ admit_many ─▶ check, read accounts │ lock: admit │ tell listeners
-//! pipeline ─────── on_executed ─▶ read accounts       │ lock: follow │ tell listeners
-//! proposer ─────── best ─▶                            │ lock: lanes  │ build the heap
+//! rpc, consensus ─ admit_many ─▶ check, read accounts │ stripe by stripe: admit  │ tell listeners
+//! pipeline ─────── on_executed ─▶ read accounts       │ stripe by stripe: follow │ tell listeners
+//! proposer ─────── best ─▶ nothing yet                │ a few heads at a time, as they are wanted
 //! ```
-//! There is no actor: a call holds the lock for microseconds and never while it decodes, recovers
-//! a sender, reads state or tells a listener. Listeners run on the caller's thread and must not
-//! block: one that feeds a queue drops or coalesces when it is full.
+//! There is no actor. Senders are spread over [`STRIPES`] stripes with a lock each; a call holds one
+//! for a bounded number of transactions and never while it decodes, recovers a sender, reads
+//! state, frees memory or tells a listener. Only a large newcomer to a full pool holds them all.
+//!
+//! Locks are taken in one order, so nobody waits in a circle: a stripe (all of them: in rising
+//! order; otherwise never two), then one of the small ones that are held for a few steps: index,
+//! ledger, untold events.
+//!
+//! Whoever needs one sender's transactions sees them as after one change or another, never in
+//! between; two senders' may be seen before and after the same block.
 
+mod admit;
+#[cfg(test)]
+mod cases;
+pub(crate) mod follow;
+mod listeners;
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod spam;
 #[cfg(test)]
 mod tests;
 
 use crate::{
-    admission::{AdmissionError, Admitted, CheckedTransaction},
-    config::{ADMISSIONS_PER_LOCK, Config, LISTENERS_MAX},
-    event::Event,
-    pool::{Counts, Executed, Pool, PooledTransaction, SenderContent},
-    selection::{Best, NextNonce, TransactionSource},
-    short_id::{Found, ShortId},
+    config::{Config, STRIPES, VISITS_PER_LOCK},
+    entry::Entry,
+    index::{Index, Location, Locations},
+    pool::{Counts, Pool, PooledTransaction, SenderContent},
+    room::{Ledger, Room},
+    selection::{Best, NextNonces, TransactionSource},
+    short_id::{Found, ShortId, short_id},
 };
-use alloy_primitives::{Address, B256, map::AddressMap};
-use primitives::{RecoveredTransaction, affordability::AccountView};
-use state::{ReadFault, StateReader, account_view};
+pub use admit::Admissions;
+use alloy_primitives::{Address, B256};
+pub use listeners::Listener;
+use listeners::Listeners;
 use std::{
-    collections::{BTreeSet, hash_map},
     fmt,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, RwLock,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
     },
 };
-
-/// Hears what happens in the pool, in the order of each caller's changes. Must not block.
-pub type Listener = Box<dyn Fn(&[Event]) + Send + Sync>;
-
-/// One answer for each transaction of a batch, in its order.
-pub type Admissions = Vec<Result<Admitted, AdmissionError>>;
 
 /// A shared pool. Cheap to clone.
 #[derive(Clone)]
@@ -45,25 +56,37 @@ pub struct Mempool {
 }
 
 struct Shared {
-    config: Config,
-    pool: Mutex<Pool>,
-    listeners: RwLock<Vec<Listener>>,
-    pending: AtomicUsize,
-    max_fee_bound: AtomicU64,
+    config: Arc<Config>,
+    stripes: Vec<Mutex<Pool>>,
+    index: Arc<Index>,
+    ledger: Ledger,
+    listeners: Listeners,
+    arrivals: AtomicU64,
+    base_fee: AtomicU64,
 }
 
 impl Mempool {
     /// An empty pool before a block with this base fee.
     #[must_use]
     pub fn new(config: Config, base_fee: u64) -> Self {
-        let pool = Mutex::new(Pool::new(config.clone(), base_fee));
+        let config = Arc::new(config);
+        let index = Arc::new(Index::new());
+        let stripe = |stripe| {
+            let (config, index) = (Arc::clone(&config), Arc::clone(&index));
+            Mutex::new(Pool::new(config, stripe, base_fee, index))
+        };
         Self {
             shared: Arc::new(Shared {
+                stripes: (0..STRIPES).map(stripe).collect(),
+                ledger: Ledger::new(Room {
+                    transactions: config.transactions_max,
+                    bytes: config.pool_bytes_max,
+                }),
+                listeners: Listeners::default(),
+                arrivals: AtomicU64::new(0),
+                base_fee: AtomicU64::new(base_fee),
+                index,
                 config,
-                pool,
-                listeners: RwLock::default(),
-                pending: AtomicUsize::new(0),
-                max_fee_bound: AtomicU64::new(0),
             }),
         }
     }
@@ -71,222 +94,154 @@ impl Mempool {
     /// Registers a listener for as long as the pool lives.
     ///
     /// # Panics
-    /// Above [`LISTENERS_MAX`]: who listens is decided where the node is wired.
+    /// Above [`LISTENERS_MAX`](crate::config::LISTENERS_MAX): who listens is decided where the node
+    /// is wired.
     pub fn listen(&self, listener: Listener) {
-        let listeners = &self.shared.listeners;
-        let mut listeners = listeners.write().unwrap_or_else(PoisonError::into_inner);
-        assert!(
-            listeners.len() < LISTENERS_MAX,
-            "too many listeners: max={LISTENERS_MAX}"
-        );
-        listeners.push(listener);
-    }
-
-    /// Takes recovered transactions in, given the newest executed state.
-    ///
-    /// # Errors
-    /// Our own storage failed; nothing was taken in.
-    pub fn admit_many(
-        &self,
-        transactions: Vec<RecoveredTransaction>,
-        state: &impl StateReader,
-        now_ms: u64,
-    ) -> Result<Admissions, ReadFault> {
-        let mut accounts = Accounts::default();
-        let mut ready = Vec::with_capacity(transactions.len());
-        for transaction in transactions {
-            let sender = transaction.sender();
-            let checked = CheckedTransaction::check(transaction, &self.shared.config);
-            ready.push(match checked {
-                Ok(checked) => Ok((checked, accounts.read(state, sender)?)),
-                Err(error) => Err(error),
-            });
-        }
-        let mut admissions = Vec::with_capacity(ready.len());
-        let mut ready = ready.into_iter();
-        while ready.len() > 0 {
-            let batch = ready.by_ref().take(ADMISSIONS_PER_LOCK);
-            let batch = self.change(|pool| admit_batch(pool, batch, now_ms));
-            admissions.extend(batch);
-        }
-        Ok(admissions)
-    }
-
-    /// Follows an executed block. `state` is the state after it, `touched` are accounts that it
-    /// changed in another way than by transactions.
-    ///
-    /// # Errors
-    /// Our own storage failed; the pool did not follow.
-    pub fn on_executed(
-        &self,
-        transactions: &[RecoveredTransaction],
-        touched: &[Address],
-        base_fee_next: u64,
-        state: &impl StateReader,
-    ) -> Result<(), ReadFault> {
-        let mut addresses: BTreeSet<_> = touched.iter().copied().collect();
-        for transaction in transactions {
-            addresses.insert(transaction.sender());
-            addresses.extend(transaction.authorities().iter().flatten());
-        }
-        let accounts = addresses
-            .into_iter()
-            .map(|address| Ok((address, account_view(state, &address)?)))
-            .collect::<Result<Vec<_>, ReadFault>>()?;
-        let executed = Executed {
-            transactions,
-            accounts: &accounts,
-            base_fee_next,
-        };
-        self.change(|pool| pool.on_executed(&executed));
-        Ok(())
-    }
-
-    /// Drops what waited for its whole lifetime. For a slow timer: it visits every lane.
-    pub fn expire(&self, now_ms: u64) {
-        self.change(|pool| pool.expire(now_ms));
-    }
-
-    /// Drops one transaction on request.
-    #[must_use]
-    pub fn remove(&self, hash: &B256) -> Option<RecoveredTransaction> {
-        self.change(|pool| pool.remove(hash))
-    }
-
-    /// Drops a sender's transactions on request.
-    pub fn remove_sender(&self, sender: &Address) {
-        self.change(|pool| pool.remove_sender(sender));
-    }
-
-    /// Drops everything on request.
-    pub fn clear(&self) {
-        self.change(Pool::clear);
-    }
-
-    /// Whether a transaction may be pending that pays `base_fee`, without waiting for anybody.
-    ///
-    /// It may say yes when there is none, because it knows only a bound on what the pending ones
-    /// pay; it never says no when there is one.
-    #[must_use]
-    pub fn has_pending(&self, base_fee: u64) -> bool {
-        self.shared.pending.load(Ordering::Acquire) > 0
-            && self.shared.max_fee_bound.load(Ordering::Acquire) >= base_fee
+        self.shared.listeners.add(listener);
     }
 
     /// A transaction by its hash.
     #[must_use]
     pub fn get(&self, hash: &B256) -> Option<PooledTransaction> {
-        self.lock().get(hash)
+        let locations = self.shared.index.locations(short_id(hash));
+        locations.as_slice().iter().find_map(|location| {
+            let pooled = self.lock(location.stripe.into()).pooled_at(*location)?;
+            (pooled.transaction.hash() == *hash).then_some(pooled)
+        })
     }
 
     /// What the pool has with each of these short ids, in their order.
     #[must_use]
     pub fn find(&self, ids: &[ShortId]) -> Vec<Found> {
-        let pool = self.lock();
-        ids.iter().map(|id| pool.find(*id)).collect()
+        let mut found = vec![Found::Missing; ids.len()];
+        let mut wanted: Vec<Vec<(usize, Location)>> = vec![Vec::new(); STRIPES];
+        for (index, id) in ids.iter().enumerate() {
+            match self.shared.index.locations(*id) {
+                Locations::None => {}
+                Locations::One(location) => {
+                    wanted[usize::from(location.stripe)].push((index, location));
+                }
+                Locations::Several(_) => found[index] = Found::Several,
+            }
+        }
+        for (stripe, wanted) in wanted.iter().enumerate() {
+            for wanted in wanted.chunks(VISITS_PER_LOCK) {
+                let pool = self.lock(stripe);
+                for (index, location) in wanted {
+                    let entry = pool.at(*location);
+                    // Another one may have come to the location since.
+                    let entry = entry.filter(|entry| short_id(&entry.hash()) == ids[*index]);
+                    if let Some(entry) = entry {
+                        found[*index] = Found::One(entry.transaction.clone());
+                    }
+                }
+            }
+        }
+        found
     }
 
     /// Those of the hashes that are not in the pool, in their order.
     #[must_use]
     pub fn missing(&self, hashes: &[B256]) -> Vec<B256> {
-        let pool = self.lock();
-        let missing = hashes.iter().filter(|hash| !pool.contains(hash));
+        let missing = hashes.iter().filter(|hash| self.get(hash).is_none());
         missing.copied().collect()
     }
 
     /// The nonce after a sender's pending transactions; none for a sender without any in the pool.
     #[must_use]
     pub fn pending_nonce(&self, sender: &Address) -> Option<u64> {
-        self.lock().pending_nonce(sender)
+        self.lock(stripe_of(sender)).pending_nonce(sender)
     }
 
-    /// How much is in the pool.
+    /// How much is in the pool; while it changes, the parts are of different moments.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        self.lock().counts()
+        let mut sum = Counts::default();
+        for stripe in 0..STRIPES {
+            let counts = self.lock(stripe).counts();
+            sum.pending += counts.pending;
+            sum.queued += counts.queued;
+            sum.bytes += counts.bytes;
+        }
+        sum
     }
 
-    /// Everything in the pool, by sender.
+    /// Everything in the pool, by sender. Senders that come and go meanwhile may be missing.
     #[must_use]
     pub fn content(&self) -> Vec<SenderContent> {
-        let lanes = self.lock().lanes();
-        lanes.iter().map(|lane| lane.as_ref().into()).collect()
+        let mut content = Vec::new();
+        for stripe in 0..STRIPES {
+            let mut place = Some(0);
+            while let Some(from) = place {
+                let (part, next) = self.lock(stripe).content(from, VISITS_PER_LOCK);
+                content.extend(part);
+                place = next;
+            }
+        }
+        content.sort_unstable_by_key(|content| content.sender);
+        content
     }
 
     /// What one sender has in the pool.
     #[must_use]
     pub fn content_of(&self, sender: &Address) -> Option<SenderContent> {
-        self.lock().content_of(sender)
+        self.lock(stripe_of(sender)).content_of(sender)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Pool> {
-        let pool = &self.shared.pool;
-        pool.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn lock(&self, stripe: usize) -> MutexGuard<'_, Pool> {
+        let stripe = &self.shared.stripes[stripe];
+        stripe.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes the pool under its lock, then tells the listeners.
-    fn change<R>(&self, change: impl FnOnce(&mut Pool) -> R) -> R {
-        let mut pool = self.lock();
+    /// Changes a stripe under its lock; its events wait to be told.
+    fn hold<R>(&self, stripe: usize, change: impl FnOnce(&mut Pool) -> R) -> R {
+        let mut pool = self.lock(stripe);
         let result = change(&mut pool);
-        let bound = u64::try_from(pool.max_fee_bound()).unwrap_or(u64::MAX);
-        let shared = &self.shared;
-        shared.max_fee_bound.store(bound, Ordering::Release);
-        shared
-            .pending
-            .store(pool.counts().pending, Ordering::Release);
-        let events = pool.take_events();
+        let gone = self.settle(&mut pool);
         drop(pool);
-        if !events.is_empty() {
-            let listeners = &self.shared.listeners;
-            let listeners = listeners.read().unwrap_or_else(PoisonError::into_inner);
-            for listener in listeners.iter() {
-                listener(&events);
-            }
-        }
+        drop(gone);
         result
+    }
+
+    /// Accounts for a change while the stripe is still held. The memory of what left is in the
+    /// answer, to be freed after.
+    fn settle(&self, pool: &mut Pool) -> Vec<Entry> {
+        if let Some((freed, old, new)) = pool.take_settlement() {
+            self.shared.ledger.settle(freed, old, new);
+        }
+        let (events, gone) = pool.take_outcome();
+        self.shared.listeners.put(events);
+        gone
+    }
+
+    fn tell(&self) {
+        self.shared.listeners.tell();
+    }
+
+    fn base_fee(&self) -> u64 {
+        self.shared.base_fee.load(Ordering::Acquire)
     }
 }
 
+/// The stripe of a sender. Not keyed: who makes up addresses for one stripe has its lock to share
+/// with itself, and the limits are those of the whole pool.
+pub(crate) fn stripe_of(sender: &Address) -> usize {
+    let mixed = sender.iter().fold(0_usize, |mixed, byte| {
+        mixed.wrapping_mul(31).wrapping_add(usize::from(*byte))
+    });
+    mixed % STRIPES
+}
+
 impl TransactionSource for Mempool {
-    fn best(&self, base_fee: u64, next_nonce: NextNonce<'_>) -> Best {
-        let lanes = self.lock().lanes();
-        Best::new(lanes, base_fee, next_nonce)
+    fn best(&self, base_fee: u64, next_nonces: NextNonces) -> Best {
+        Best::new(self.clone(), base_fee, next_nonces)
     }
 }
 
 impl fmt::Debug for Mempool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Mempool")
-            .field("pending", &self.shared.pending)
+            .field("base_fee", &self.base_fee())
             .finish_non_exhaustive()
-    }
-}
-
-type Ready = Result<(CheckedTransaction, AccountView), AdmissionError>;
-
-fn admit_batch(pool: &mut Pool, batch: impl Iterator<Item = Ready>, now_ms: u64) -> Admissions {
-    let admissions = batch.map(|ready| {
-        let (transaction, account) = ready?;
-        pool.admit(transaction, account, now_ms)
-    });
-    admissions.collect()
-}
-
-/// Accounts of one batch, each read once.
-#[derive(Default)]
-struct Accounts {
-    read: AddressMap<AccountView>,
-}
-
-impl Accounts {
-    fn read(
-        &mut self,
-        state: &impl StateReader,
-        sender: Address,
-    ) -> Result<AccountView, ReadFault> {
-        match self.read.entry(sender) {
-            hash_map::Entry::Occupied(known) => Ok(*known.get()),
-            hash_map::Entry::Vacant(vacant) => Ok(*vacant.insert(account_view(state, &sender)?)),
-        }
     }
 }

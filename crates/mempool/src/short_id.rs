@@ -19,13 +19,6 @@ pub fn short_id(hash: &B256) -> ShortId {
     ShortId::from_slice(&hash[..ShortId::len_bytes()])
 }
 
-/// The smallest hash with this short id.
-pub(crate) fn first_hash(id: ShortId) -> B256 {
-    let mut hash = B256::ZERO;
-    hash[..ShortId::len_bytes()].copy_from_slice(id.as_slice());
-    hash
-}
-
 /// What a pool has with a short id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {

@@ -130,7 +130,9 @@ async fn read(backend: &Backend, body: HttpBody) -> Result<bytes::Bytes, BulkErr
 }
 
 fn send_bundle(backend: &Backend, bundle: &Bundle) -> Result<BulkAnswer, RpcError> {
-    let decoded = bundle.items().iter().map(|item| decode(item.raw.clone()));
+    // Copied: a part of the body would keep all of it in memory for as long as the pool keeps one transaction.
+    let items = bundle.items().iter();
+    let decoded = items.map(|item| decode(Bytes::copy_from_slice(&item.raw)));
     let sent = send_decoded(backend, decoded.collect())?;
     Ok(BulkAnswer::new(sent))
 }

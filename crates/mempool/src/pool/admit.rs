@@ -1,53 +1,106 @@
-//! Admission: a checked transaction against its sender's account, its lane and the room there is.
+//! Admission: a checked transaction against its sender's account and lane, then into the lane.
 //!
 //! ```text
-//! already known? ─▶ nonce ─▶ funds ─▶ replacement price ─▶ room (own limit, then the cheapest tails) ─▶ lane
+//! already known? ─▶ nonce ─▶ funds ─▶ replacement price ─▶ Demand ─ room (mailbox) ─▶ lane
 //! ```
-//! Every check comes before the first change: a refused transaction changes nothing.
+//! Every check comes before the first change: a refused transaction changes nothing. Whether the
+//! pool has room is not known here; [`Demand`] says what the newcomer needs and what leaves for
+//! it anyway.
 
 use super::Pool;
 use crate::{
     admission::{AdmissionError, Admitted, CheckedTransaction},
-    entry::Entry,
+    entry::{Entry, Fees, Rank},
     event::{DropReason, Event},
-    eviction::Excess,
     lane::Lane,
+    lanes::LaneId,
+    room::Room,
+    short_id::short_id,
 };
-use alloy_primitives::{Address, U256, U512};
+use alloy_primitives::{Address, U256};
 use primitives::affordability::{AccountView, CodeKind};
-use std::sync::Arc;
+
+/// A transaction at the door, with what its caller read.
+#[derive(Clone, Debug)]
+pub(crate) struct Arrived {
+    /// Its place in its batch.
+    pub(crate) index: usize,
+    /// Its sender's.
+    pub(crate) stripe: usize,
+    pub(crate) transaction: CheckedTransaction,
+    /// Its sender's account at the newest executed state that its caller knows; the pool's own
+    /// knowledge wins where it is newer.
+    pub(crate) account: AccountView,
+    /// Order of arrival.
+    pub(crate) arrival: u64,
+    pub(crate) now_ms: u64,
+}
+
+impl Arrived {
+    pub(crate) fn sender(&self) -> Address {
+        self.transaction.transaction.sender()
+    }
+}
+
+/// What a newcomer needs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Demand {
+    pub(crate) rank: Rank,
+    pub(crate) lane: Option<LaneId>,
+    pub(crate) room: Room,
+    /// Room of those that leave for it in its own lane.
+    pub(crate) leaving: Room,
+    /// Nonce of the own tail that leaves for it.
+    own_tail: Option<u64>,
+    account: AccountView,
+}
 
 impl Pool {
-    /// Takes a transaction in, given its sender's account at the newest executed state that its
-    /// caller knows; the pool's own knowledge wins where it is newer.
-    ///
-    /// # Errors
-    /// [`AdmissionError`]; the pool is then unchanged.
-    pub fn admit(
-        &mut self,
-        transaction: CheckedTransaction,
-        account: AccountView,
-        now_ms: u64,
-    ) -> Result<Admitted, AdmissionError> {
-        let hash = transaction.transaction.hash();
-        if self.by_hash.contains_key(&hash) {
+    /// Checks everything but the room.
+    pub(crate) fn check(&self, arrived: &Arrived) -> Result<Demand, AdmissionError> {
+        let transaction = &arrived.transaction;
+        let sender = arrived.sender();
+        let id = self.lanes.id(&sender);
+        let lane = id.and_then(|id| self.lanes.get(id));
+        let account = self.newest_account(&sender, arrived.account, lane);
+        let same_nonce = lane.and_then(|lane| lane.get(transaction.nonce));
+        if same_nonce.is_some_and(|entry| entry.hash() == transaction.transaction.hash()) {
             return Err(AdmissionError::AlreadyKnown);
         }
-        let sender = transaction.transaction.sender();
-        let account = self.newest_account(&sender, account);
-        let lane = self.lanes.get(&sender).map(Arc::as_ref);
-        self.check_nonce(&transaction, &account, lane)?;
-        self.check_funds(&transaction, &account, lane)?;
-        self.check_replacement(&transaction, lane)?;
-        let entry = Entry::new(transaction, self.arrivals, now_ms);
-        self.make_room(&entry, &account)?;
-        self.arrivals += 1;
-        Ok(self.place(entry, account))
+        self.check_nonce(transaction, &account, lane)?;
+        self.check_funds(transaction, &account, lane)?;
+        self.check_replacement(transaction, same_nonce)?;
+        let own_tail = match lane {
+            Some(lane) if same_nonce.is_none() => {
+                self.own_tail_to_evict(lane, transaction.nonce)?
+            }
+            _ => None,
+        };
+        let leaving = [same_nonce, own_tail].into_iter().flatten();
+        let leaving = leaving.fold(Room::default(), |room, entry| {
+            room.plus(Room::one(entry.size()))
+        });
+        let pending_end = lane.map_or(account.nonce, Lane::pending_end);
+        let price = transaction.fees.price();
+        let pending = transaction.nonce <= pending_end;
+        Ok(Demand {
+            rank: Rank::new(pending, price, self.base_fee),
+            lane: id,
+            room: Room::one(transaction.transaction.raw().len()),
+            leaving,
+            own_tail: own_tail.map(|entry| entry.nonce),
+            account,
+        })
     }
 
     /// The account as the newest executed block left it: the state may have been read before.
-    fn newest_account(&self, sender: &Address, account: AccountView) -> AccountView {
-        if let Some(lane) = self.lanes.get(sender) {
+    fn newest_account(
+        &self,
+        sender: &Address,
+        account: AccountView,
+        lane: Option<&Lane>,
+    ) -> AccountView {
+        if let Some(lane) = lane {
             let known = *lane.account();
             return if known.nonce > account.nonce {
                 known
@@ -102,15 +155,15 @@ impl Pool {
         if cost > balance {
             return Err(AdmissionError::InsufficientFunds { balance, cost });
         }
-        let pending_cost = lane.map_or(U512::ZERO, |lane| {
-            let replaced = lane.entries().get(&transaction.nonce);
+        let pending_cost = lane.map_or(U256::ZERO, |lane| {
+            let replaced = lane.get(transaction.nonce);
             let replaced = replaced.filter(|entry| lane.is_pending(entry.nonce));
-            lane.pending_cost() - replaced.map_or(U512::ZERO, |entry| U512::from(entry.cost))
+            lane.pending_cost() - replaced.map_or(U256::ZERO, |entry| U256::from(entry.cost))
         });
-        if pending_cost + U512::from(cost) > U512::from(balance) {
+        if pending_cost > balance - cost {
             return Err(AdmissionError::Overdrawn {
                 balance,
-                pending_cost: pending_cost.saturating_to(),
+                pending_cost,
                 cost,
             });
         }
@@ -133,48 +186,15 @@ impl Pool {
     fn check_replacement(
         &self,
         transaction: &CheckedTransaction,
-        lane: Option<&Lane>,
+        same_nonce: Option<&Entry>,
     ) -> Result<(), AdmissionError> {
         let percent = self.config.price_bump_percent;
-        match lane.and_then(|lane| lane.entries().get(&transaction.nonce)) {
-            Some(entry) if !transaction.fees.bump(&entry.fees, percent) => {
+        match same_nonce.map(|entry| Fees::of(&entry.transaction)) {
+            Some(fees) if !transaction.fees.bump(&fees, percent) => {
                 Err(AdmissionError::ReplacementUnderpriced)
             }
             _ => Ok(()),
         }
-    }
-
-    /// Evicts what the limits want evicted for a newcomer, or refuses it.
-    fn make_room(&mut self, entry: &Entry, account: &AccountView) -> Result<(), AdmissionError> {
-        let sender = entry.sender();
-        let lane = self.lanes.get(&sender);
-        let replaced = lane.and_then(|lane| lane.entries().get(&entry.nonce));
-        let own_tail = match lane {
-            Some(lane) if replaced.is_none() => self.own_tail_to_evict(lane, entry.nonce)?,
-            _ => None,
-        };
-        let leaving = [replaced.map(Arc::as_ref), own_tail];
-        let leaving = leaving.iter().flatten();
-        let transactions = self.counts.total() + 1 - leaving.clone().count();
-        let bytes = self.counts.bytes + entry.size();
-        let bytes = bytes - leaving.map(|entry| entry.size()).sum::<usize>();
-        let excess = Excess {
-            transactions: transactions.saturating_sub(self.config.transactions_max),
-            bytes: bytes.saturating_sub(self.config.pool_bytes_max),
-        };
-        let pending_end = lane.map_or(account.nonce, |lane| lane.pending_end());
-        let rank = entry.rank(entry.nonce <= pending_end, self.base_fee);
-        let own_tail = own_tail.map(|entry| entry.nonce);
-        let victims = self
-            .tails
-            .victims(&rank, &self.lanes, self.base_fee, excess)?;
-        for victim in victims {
-            self.drop_entry(victim.sender, victim.nonce, DropReason::Evicted);
-        }
-        if let Some(nonce) = own_tail {
-            self.drop_entry(sender, nonce, DropReason::Evicted);
-        }
-        Ok(())
     }
 
     /// A sender at its limit gives up its highest nonce for a lower one.
@@ -184,7 +204,7 @@ impl Pool {
         nonce: u64,
     ) -> Result<Option<&'a Entry>, AdmissionError> {
         let max = self.config.sender_transactions_max;
-        if lane.entries().len() < max {
+        if lane.len() < max {
             return Ok(None);
         }
         match lane.tail() {
@@ -193,35 +213,43 @@ impl Pool {
         }
     }
 
-    fn place(&mut self, entry: Entry, account: AccountView) -> Admitted {
-        let (sender, nonce, hash) = (entry.sender(), entry.nonce, entry.hash());
-        let entry = Arc::new(entry);
-        self.by_hash.insert(hash, (sender, nonce));
+    /// Puts a checked transaction in its lane; its room is taken.
+    pub(crate) fn place(&mut self, arrived: &Arrived, demand: &Demand) -> Admitted {
+        let sender = arrived.sender();
+        if let Some((id, nonce)) = demand.lane.zip(demand.own_tail) {
+            self.drop_entry(id, nonce, DropReason::Evicted);
+        }
+        let account = demand.account;
+        // The own tail may have been all there was.
+        let id = self.lanes.id(&sender);
+        let id = id.unwrap_or_else(|| self.lanes.insert(Lane::new(sender, account)));
+        let entry = Entry::new(&arrived.transaction, arrived.arrival, arrived.now_ms);
+        let (nonce, hash) = (entry.nonce, entry.hash());
+        let transaction = &arrived.transaction.transaction;
         self.counts.bytes += entry.size();
-        self.lanes
-            .entry(sender)
-            .or_insert_with(|| Arc::new(Lane::new(sender, account)));
         let (pending, replaced) = self
-            .change_lane(sender, |lane| {
+            .change_lane(id, |lane| {
                 lane.refresh_account(account);
-                let replaced = lane.insert(Arc::clone(&entry));
+                let replaced = lane.insert(entry);
                 (lane.is_pending(nonce), replaced)
             })
-            .expect("the lane was made above");
-        let transaction = entry.transaction.clone();
+            .expect("the lane is there");
         if !pending {
-            self.events.push(Event::Queued(transaction));
+            self.events.push(Event::Queued(transaction.clone()));
         } else if replaced.is_some() {
-            self.max_fee_bound = self.max_fee_bound.max(entry.fees.max_fee);
-            self.events.push(Event::Pending(transaction));
+            self.events.push(Event::Pending(transaction.clone()));
         }
-        if let Some(replaced) = &replaced {
-            self.forget(replaced, Some(DropReason::Replaced { by: hash }));
-        }
+        let replaced = replaced.map(|replaced| {
+            let old = replaced.hash();
+            self.forget(id, replaced, Some(DropReason::Replaced { by: hash }));
+            old
+        });
+        let location = self.location(id, nonce);
+        self.index.insert(short_id(&hash), location);
         Admitted {
             hash,
             pending,
-            replaced: replaced.map(|replaced| replaced.hash()),
+            replaced,
         }
     }
 }

@@ -21,7 +21,7 @@ use primitives::{
     transaction::Impersonation,
 };
 use state::{Location, Store, StoreConfig};
-use std::{num::NonZeroUsize, path::Path, time::Duration};
+use std::{num::NonZeroUsize, path::Path, sync::Arc, time::Duration};
 
 /// Transactions of one admission, as a batch of RPC.
 const ADMISSIONS: usize = 500;
@@ -114,7 +114,7 @@ impl Chain<'_> {
             }
         }
         let base_fee = block.header().base_fee;
-        let (selected, time) = self.timed(|| self.mempool.best(base_fee, &|_| None).count());
+        let (selected, time) = self.timed(|| self.mempool.best(base_fee, Arc::default()).count());
         self.costs.select += time;
         if selected != block.transactions().len() {
             return Err(failed(&"the pool does not offer what it took in"));

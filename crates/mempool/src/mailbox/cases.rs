@@ -1,12 +1,12 @@
 //! What the pool takes, keeps and lets go, case by case.
 
-use super::{Executed, Pool};
 use crate::{
     admission::AdmissionError,
     config::Config,
     event::{DropReason, Event},
-    fixtures::{BASE_FEE, Draft, ETHER, GAS, account, admit, config, draft, legacy, sender},
-    selection::Best,
+    fixtures::{BASE_FEE, Draft, ETHER, GAS, Rig, account, config, draft, legacy, sender},
+    pool::Counts,
+    selection::TransactionSource,
 };
 use alloy_primitives::{B256, U256};
 use primitives::{
@@ -14,60 +14,40 @@ use primitives::{
     affordability::{AccountView, CodeKind},
     static_check::StaticError,
 };
+use std::sync::Arc;
 
-fn pool() -> Pool {
-    Pool::new(config(), BASE_FEE)
+fn pool() -> Rig {
+    Rig::new(config())
 }
 
 fn rich(nonce: u64) -> AccountView {
     account(nonce, ETHER)
 }
 
-fn take(pool: &mut Pool, draft: Draft) -> B256 {
-    let admitted = admit(pool, draft, rich(0)).expect("taken");
+fn take(pool: &Rig, draft: Draft) -> B256 {
+    let admitted = pool.admit(draft, rich(0)).expect("taken");
     admitted.hash
 }
 
-fn refusal(pool: &mut Pool, draft: Draft, account: AccountView) -> String {
+fn refusal(pool: &Rig, draft: Draft, account: AccountView) -> String {
     let counts = pool.counts();
-    let error = admit(pool, draft, account).expect_err("refused");
+    let error = pool.admit(draft, account).expect_err("refused");
     assert_eq!(pool.counts(), counts, "a refusal changes nothing");
     error.to_string()
 }
 
-fn selected(pool: &Pool) -> Vec<(u8, u64)> {
-    use alloy_consensus::Transaction as _;
-    let best = Best::new(pool.lanes(), pool.base_fee, &|_| None);
-    best.map(|transaction| (transaction.sender()[0], transaction.nonce()))
-        .collect()
-}
-
-fn dropped(pool: &mut Pool) -> Vec<(B256, DropReason)> {
-    let events = pool.take_events().into_iter();
-    events
-        .filter_map(|event| match event {
-            Event::Dropped { hash, reason } => Some((hash, reason)),
-            Event::Pending(_) | Event::Queued(_) => None,
-        })
-        .collect()
-}
-
-fn execute(pool: &mut Pool, transactions: &[RecoveredTransaction], nonces: &[(u8, u64)]) {
+fn execute(pool: &Rig, transactions: &[RecoveredTransaction], nonces: &[(u8, u64)]) {
     let accounts: Vec<_> = nonces
         .iter()
         .map(|(index, nonce)| (sender(*index), rich(*nonce)))
         .collect();
-    pool.on_executed(&Executed {
-        transactions,
-        accounts: &accounts,
-        base_fee_next: BASE_FEE,
-    });
+    pool.follow(transactions, &accounts, BASE_FEE);
 }
 
 #[test]
 fn a_closed_gap_promotes() {
-    let mut pool = pool();
-    let later = admit(&mut pool, draft(1, 1, 5), rich(0)).expect("taken");
+    let pool = pool();
+    let later = pool.admit(draft(1, 1, 5), rich(0)).expect("taken");
     assert!(!later.pending);
     assert_eq!(pool.pending_nonce(&sender(1)), Some(0));
     assert_eq!(
@@ -75,7 +55,7 @@ fn a_closed_gap_promotes() {
         [Event::Queued(draft(1, 1, 5).recovered())]
     );
 
-    let first = admit(&mut pool, draft(1, 0, 5), rich(0)).expect("taken");
+    let first = pool.admit(draft(1, 0, 5), rich(0)).expect("taken");
     assert!(first.pending);
     assert_eq!(pool.pending_nonce(&sender(1)), Some(2));
     assert_eq!((pool.counts().pending, pool.counts().queued), (2, 0));
@@ -86,8 +66,8 @@ fn a_closed_gap_promotes() {
 
 #[test]
 fn refusals_are_worded_as_geth_words_them() {
-    let mut pool = pool();
-    take(&mut pool, draft(1, 0, 100));
+    let pool = pool();
+    take(&pool, draft(1, 0, 100));
     let cases = [
         (draft(1, 0, 100), rich(0), "already known"),
         (
@@ -118,7 +98,7 @@ fn refusals_are_worded_as_geth_words_them() {
         ),
     ];
     for (draft, account, message) in cases {
-        assert_eq!(refusal(&mut pool, draft, account), message);
+        assert_eq!(refusal(&pool, draft, account), message);
     }
 }
 
@@ -126,7 +106,7 @@ fn refusals_are_worded_as_geth_words_them() {
 fn static_rules_are_checked_first() {
     let mut draft = draft(1, 0, 1);
     draft.fields.gas_limit = GAS - 1;
-    let message = refusal(&mut pool(), draft, rich(0));
+    let message = refusal(&pool(), draft, rich(0));
     assert!(message.starts_with("intrinsic gas too low"), "{message}");
 }
 
@@ -147,100 +127,100 @@ fn a_fee_below_the_minimum_is_underpriced() {
 fn a_cost_above_every_balance_is_refused() {
     let mut draft = draft(1, 0, 1);
     draft.fields.value = U256::MAX;
-    let error = admit(&mut pool(), draft, rich(0)).expect_err("refused");
+    let error = pool().admit(draft, rich(0)).expect_err("refused");
     assert_eq!(error, AdmissionError::Static(StaticError::CostOverflow));
 }
 
 #[test]
 fn code_limits_a_sender() {
-    let mut pool = pool();
+    let pool = pool();
     let mut contract = rich(0);
     contract.code = CodeKind::Contract;
-    let message = refusal(&mut pool, draft(1, 0, 1), contract);
+    let message = refusal(&pool, draft(1, 0, 1), contract);
     assert!(message.starts_with("sender not an eoa"), "{message}");
 
     let mut delegated = account(0, 100 * ETHER);
     delegated.code = CodeKind::Delegated;
-    admit(&mut pool, draft(1, 0, 1), delegated).expect("taken");
+    pool.admit(draft(1, 0, 1), delegated).expect("taken");
     // Ten ether of reserve pay for less gas than this.
     let dear = draft(2, 0, ETHER / 1_000);
-    let message = refusal(&mut pool, dear, delegated);
+    let message = refusal(&pool, dear, delegated);
     assert!(message.contains("delegated account"), "{message}");
 }
 
 #[test]
 fn a_replacement_pays_more_in_both_fees() {
-    let mut pool = pool();
-    let old = take(&mut pool, draft(1, 0, 0).fees(1_000, 100));
+    let pool = pool();
+    let old = take(&pool, draft(1, 0, 0).fees(1_000, 100));
     for (max_fee, priority_fee) in [(1_099, 110), (1_100, 109), (1_000, 200), (2_000, 100)] {
         let draft = draft(1, 0, 0).fees(max_fee, priority_fee);
-        let error = admit(&mut pool, draft, rich(0)).expect_err("refused");
+        let error = pool.admit(draft, rich(0)).expect_err("refused");
         assert_eq!(error, AdmissionError::ReplacementUnderpriced);
     }
     let _events = pool.take_events();
-    let new = admit(&mut pool, draft(1, 0, 0).fees(1_100, 110), rich(0)).expect("taken");
+    let new = pool
+        .admit(draft(1, 0, 0).fees(1_100, 110), rich(0))
+        .expect("taken");
     assert_eq!((new.replaced, new.pending), (Some(old), true));
     assert_eq!(pool.counts().total(), 1);
-    assert!(!pool.contains(&old));
+    assert!(!pool.has(&old));
     let reason = DropReason::Replaced { by: new.hash };
-    assert_eq!(dropped(&mut pool), [(old, reason)]);
+    assert_eq!(pool.dropped(), [(old, reason)]);
 }
 
 #[test]
 fn a_replacement_counts_only_once_against_the_balance() {
-    let mut pool = pool();
+    let pool = pool();
     let balance = u128::from(GAS) * 40;
     let view = account(0, balance);
-    admit(&mut pool, draft(1, 0, 10), view).expect("taken");
-    admit(&mut pool, draft(1, 1, 10), view).expect("exactly covered");
-    let error = admit(&mut pool, draft(1, 1, 12), view).expect_err("too much");
+    pool.admit(draft(1, 0, 10), view).expect("taken");
+    pool.admit(draft(1, 1, 10), view).expect("exactly covered");
+    let error = pool.admit(draft(1, 1, 12), view).expect_err("too much");
     assert!(matches!(error, AdmissionError::Overdrawn { .. }));
-    admit(&mut pool, draft(1, 1, 12), account(0, balance + 42_000)).expect("covered");
+    pool.admit(draft(1, 1, 12), account(0, balance + 42_000))
+        .expect("covered");
 }
 
-fn full(transactions_max: usize) -> Pool {
+fn full(transactions_max: usize) -> Rig {
     let config = Config {
         transactions_max,
         ..config()
     };
-    Pool::new(config, BASE_FEE)
+    Rig::new(config)
 }
 
 #[test]
 fn a_full_pool_evicts_the_cheapest_tail() {
-    let mut pool = full(4);
+    let pool = full(4);
     // The cheapest is the head of a lane; only its tail may go.
-    take(&mut pool, draft(1, 0, 1));
-    let tail = take(&mut pool, draft(1, 1, 8));
-    take(&mut pool, draft(2, 0, 9));
-    take(&mut pool, draft(3, 0, 9));
+    take(&pool, draft(1, 0, 1));
+    let tail = take(&pool, draft(1, 1, 8));
+    take(&pool, draft(2, 0, 9));
+    take(&pool, draft(3, 0, 9));
     assert_eq!(
-        refusal(&mut pool, draft(4, 0, 8), rich(0)),
+        refusal(&pool, draft(4, 0, 8), rich(0)),
         "transaction underpriced"
     );
     let _events = pool.take_events();
-    take(&mut pool, draft(4, 0, 10));
-    assert_eq!(dropped(&mut pool), [(tail, DropReason::Evicted)]);
+    take(&pool, draft(4, 0, 10));
+    assert_eq!(pool.dropped(), [(tail, DropReason::Evicted)]);
     // Now the head is a tail.
-    take(&mut pool, draft(5, 0, 2));
-    assert_eq!(selected(&pool), [(4, 0), (2, 0), (3, 0), (5, 0)]);
+    take(&pool, draft(5, 0, 2));
+    assert_eq!(pool.selected(), [(4, 0), (2, 0), (3, 0), (5, 0)]);
 }
 
 #[test]
 fn queued_leave_before_pending() {
-    let mut pool = full(2);
-    take(&mut pool, draft(1, 0, 1));
-    let queued = take(&mut pool, draft(2, 5, 100));
+    let pool = full(2);
+    take(&pool, draft(1, 0, 1));
+    let queued = take(&pool, draft(2, 5, 100));
     assert_eq!(
-        refusal(&mut pool, draft(3, 5, 99), rich(0)),
+        refusal(&pool, draft(3, 5, 99), rich(0)),
         "transaction underpriced"
     );
-    take(&mut pool, draft(3, 0, 1));
-    assert!(!pool.contains(&queued));
-    assert_eq!(
-        refusal(&mut pool, draft(4, 5, 100), rich(0)),
-        "txpool is full"
-    );
+    take(&pool, draft(3, 0, 1));
+    assert!(!pool.has(&queued));
+    assert_eq!(refusal(&pool, draft(4, 5, 100), rich(0)), "txpool is full");
 }
 
 #[test]
@@ -251,16 +231,17 @@ fn a_large_newcomer_evicts_enough_or_nobody() {
         pool_bytes_max: large + small,
         ..config()
     };
-    let mut pool = Pool::new(config, BASE_FEE);
+    let pool = Rig::new(config);
     for (index, effective_tip) in [(1, 1), (2, 2), (3, 12), (4, 13)] {
-        let admitted = admit(&mut pool, draft(index, 0, effective_tip), rich(0));
+        let admitted = pool.admit(draft(index, 0, effective_tip), rich(0));
         assert!(admitted.is_ok());
     }
-    let error = admit(&mut pool, draft(9, 0, 9).input(2 * small), rich(0));
+    let error = pool.admit(draft(9, 0, 9).input(2 * small), rich(0));
     assert_eq!(error, Err(AdmissionError::Underpriced));
     assert_eq!(pool.counts().total(), 4);
-    admit(&mut pool, draft(9, 0, 20).input(2 * small), rich(0)).expect("taken");
-    assert_eq!(selected(&pool), [(9, 0), (4, 0)]);
+    pool.admit(draft(9, 0, 20).input(2 * small), rich(0))
+        .expect("taken");
+    assert_eq!(pool.selected(), [(9, 0), (4, 0)]);
 }
 
 #[test]
@@ -269,177 +250,192 @@ fn a_sender_at_its_limit_gives_up_its_highest_nonce() {
         sender_transactions_max: 2,
         ..config()
     };
-    let mut pool = Pool::new(config, BASE_FEE);
-    take(&mut pool, draft(1, 1, 5));
-    let highest = take(&mut pool, draft(1, 2, 5));
+    let pool = Rig::new(config);
+    take(&pool, draft(1, 1, 5));
+    let highest = take(&pool, draft(1, 2, 5));
     assert_eq!(
-        refusal(&mut pool, draft(1, 3, 50), rich(0)),
+        refusal(&pool, draft(1, 3, 50), rich(0)),
         "account limit exceeded: 2 transactions"
     );
-    take(&mut pool, draft(1, 0, 5));
-    assert!(!pool.contains(&highest));
-    assert_eq!(selected(&pool), [(1, 0), (1, 1)]);
+    take(&pool, draft(1, 0, 5));
+    assert!(!pool.has(&highest));
+    assert_eq!(pool.selected(), [(1, 0), (1, 1)]);
 }
 
 #[test]
 fn execution_advances_a_lane() {
-    let mut pool = pool();
+    let pool = pool();
     for nonce in 0..4 {
-        take(&mut pool, draft(1, nonce, 5));
+        take(&pool, draft(1, nonce, 5));
     }
-    take(&mut pool, draft(1, 6, 5));
+    take(&pool, draft(1, 6, 5));
     let own = draft(1, 0, 5).recovered();
     // Nonce 1 went to a transaction that this pool never saw.
     let _events = pool.take_events();
-    execute(
-        &mut pool,
-        &[own, draft(1, 1, 6).recovered()],
-        &[(1, 2), (7, 1)],
-    );
+    execute(&pool, &[own, draft(1, 1, 6).recovered()], &[(1, 2), (7, 1)]);
     let lost = draft(1, 1, 5).recovered().hash();
-    assert_eq!(dropped(&mut pool), [(lost, DropReason::NonceTooLow)]);
-    assert_eq!(selected(&pool), [(1, 2), (1, 3)]);
+    assert_eq!(pool.dropped(), [(lost, DropReason::NonceTooLow)]);
+    assert_eq!(pool.selected(), [(1, 2), (1, 3)]);
     assert_eq!((pool.counts().pending, pool.counts().queued), (2, 1));
 
     // Passing the gap from outside promotes what waited behind it.
-    execute(&mut pool, &[], &[(1, 6)]);
+    execute(&pool, &[], &[(1, 6)]);
     assert_eq!(
         pool.take_events().first(),
         Some(&Event::Pending(draft(1, 6, 5).recovered()))
     );
-    execute(&mut pool, &[draft(1, 6, 5).recovered()], &[(1, 7)]);
-    assert_eq!(pool.counts(), super::Counts::default());
-    assert_eq!(pool.max_fee_bound(), 0);
+    execute(&pool, &[draft(1, 6, 5).recovered()], &[(1, 7)]);
+    assert_eq!(pool.counts(), Counts::default());
 }
 
 #[test]
 fn a_transaction_that_executed_without_its_nonce_is_not_offered_again() {
-    let mut pool = pool();
-    let faulted = take(&mut pool, draft(1, 0, 5));
+    let pool = pool();
+    let faulted = take(&pool, draft(1, 0, 5));
     let _events = pool.take_events();
-    execute(&mut pool, &[draft(1, 0, 5).recovered()], &[(1, 0)]);
-    assert_eq!(dropped(&mut pool), [(faulted, DropReason::Faulted)]);
+    execute(&pool, &[draft(1, 0, 5).recovered()], &[(1, 0)]);
+    assert_eq!(pool.dropped(), [(faulted, DropReason::Faulted)]);
 }
 
 #[test]
 fn an_account_read_before_a_block_does_not_bring_its_transactions_back() {
-    let mut pool = pool();
-    take(&mut pool, draft(1, 0, 5));
-    execute(&mut pool, &[draft(1, 0, 5).recovered()], &[(1, 1), (2, 3)]);
+    let pool = pool();
+    take(&pool, draft(1, 0, 5));
+    execute(&pool, &[draft(1, 0, 5).recovered()], &[(1, 1), (2, 3)]);
     assert_eq!(
-        refusal(&mut pool, draft(1, 0, 5), rich(0)),
+        refusal(&pool, draft(1, 0, 5), rich(0)),
         "nonce too low: next nonce 1, tx nonce 0"
     );
     assert_eq!(
-        refusal(&mut pool, draft(2, 2, 5), rich(2)),
+        refusal(&pool, draft(2, 2, 5), rich(2)),
         "nonce too low: next nonce 3, tx nonce 2"
     );
 }
 
 #[test]
 fn what_the_balance_no_longer_covers_alone_is_dropped() {
-    let mut pool = pool();
-    take(&mut pool, draft(1, 0, 5));
-    let dear = take(&mut pool, draft(1, 1, 5).value(1_000_000));
-    take(&mut pool, draft(1, 2, 5));
+    let pool = pool();
+    take(&pool, draft(1, 0, 5));
+    let dear = take(&pool, draft(1, 1, 5).value(1_000_000));
+    take(&pool, draft(1, 2, 5));
     let _events = pool.take_events();
-    pool.on_executed(&Executed {
-        transactions: &[],
-        accounts: &[(sender(1), account(0, 900_000))],
-        base_fee_next: BASE_FEE,
-    });
-    assert_eq!(dropped(&mut pool), [(dear, DropReason::Unaffordable)]);
+    pool.follow(&[], &[(sender(1), account(0, 900_000))], BASE_FEE);
+    assert_eq!(pool.dropped(), [(dear, DropReason::Unaffordable)]);
     assert_eq!((pool.counts().pending, pool.counts().queued), (1, 1));
 }
 
 #[test]
 fn the_lifetime_ends_from_the_end_of_a_lane() {
-    let mut pool = pool();
+    let pool = pool();
     let lifetime_ms = config().lifetime_ms;
-    let mut admit_at = |nonce, now_ms| {
-        let transaction = draft(1, nonce, 5).recovered();
-        let checked = crate::CheckedTransaction::check(transaction, &config()).expect("fine");
-        pool.admit(checked, rich(0), now_ms).expect("taken").hash
+    let admit_at = |nonce, now_ms| {
+        let admitted = pool.admit_at(draft(1, nonce, 5), rich(0), now_ms);
+        admitted.expect("taken").hash
     };
     let old = admit_at(0, 0);
     let young = admit_at(1, 10);
     let _events = pool.take_events();
     pool.expire(lifetime_ms);
-    assert!(pool.contains(&old), "the younger one builds on it");
+    assert!(pool.has(&old), "the younger one builds on it");
     pool.expire(lifetime_ms + 10);
     let expired = [young, old].map(|hash| (hash, DropReason::Expired));
-    assert_eq!(dropped(&mut pool), expired);
+    assert_eq!(pool.dropped(), expired);
 }
 
 #[test]
 fn a_base_fee_changes_who_is_cheapest() {
-    let mut pool = full(2);
-    let capped = take(&mut pool, draft(1, 0, 0).fees(30, 20));
-    let open = take(&mut pool, draft(2, 0, 0).fees(1_000, 10));
-    pool.on_executed(&Executed {
-        transactions: &[],
-        accounts: &[],
-        base_fee_next: 25,
-    });
-    take(&mut pool, draft(3, 0, 0).fees(1_000, 11));
-    assert!(pool.contains(&open));
-    assert!(!pool.contains(&capped));
+    let pool = full(2);
+    let capped = take(&pool, draft(1, 0, 0).fees(30, 20));
+    let open = take(&pool, draft(2, 0, 0).fees(1_000, 10));
+    pool.follow(&[], &[], 25);
+    take(&pool, draft(3, 0, 0).fees(1_000, 11));
+    assert!(pool.has(&open));
+    assert!(!pool.has(&capped));
 }
 
 #[test]
 fn selection_is_by_price_within_nonce_order() {
-    let mut pool = pool();
-    take(&mut pool, draft(1, 0, 5));
-    take(&mut pool, draft(1, 1, 50));
-    take(&mut pool, draft(2, 0, 7));
-    take(&mut pool, draft(3, 0, 7));
-    take(&mut pool, draft(4, 0, 0).fees(u128::from(BASE_FEE) - 1, 1));
-    take(&mut pool, draft(5, 1, 90));
-    admit(&mut pool, legacy(6, 0, u128::from(BASE_FEE) + 6), rich(0)).expect("taken");
+    let pool = pool();
+    take(&pool, draft(1, 0, 5));
+    take(&pool, draft(1, 1, 50));
+    take(&pool, draft(2, 0, 7));
+    take(&pool, draft(3, 0, 7));
+    take(&pool, draft(4, 0, 0).fees(u128::from(BASE_FEE) - 1, 1));
+    take(&pool, draft(5, 1, 90));
+    pool.admit(legacy(6, 0, u128::from(BASE_FEE) + 6), rich(0))
+        .expect("taken");
     let order = [(2, 0), (3, 0), (6, 0), (1, 0), (1, 1)];
-    assert_eq!(selected(&pool), order);
+    assert_eq!(pool.selected(), order);
 }
 
 #[test]
 fn a_selection_skips_and_starts_where_it_is_told() {
-    let mut pool = pool();
+    let pool = pool();
     for nonce in 0..4 {
-        take(&mut pool, draft(1, nonce, 9));
-        take(&mut pool, draft(2, nonce, 5));
+        take(&pool, draft(1, nonce, 9));
+        take(&pool, draft(2, nonce, 5));
     }
-    let in_flight = |address: &_| (*address == sender(1)).then_some(2);
-    let mut best = Best::new(pool.lanes(), BASE_FEE, &in_flight);
+    let in_flight = Arc::new([(sender(1), 2)].into_iter().collect());
+    let mut best = pool.best(BASE_FEE, in_flight);
     assert_eq!(best.next(), Some(draft(1, 2, 9).recovered()));
     best.skip_sender(&sender(1));
-    // What happens to the pool meanwhile does not disturb it.
-    pool.clear();
     assert_eq!(best.next(), Some(draft(2, 0, 5).recovered()));
     assert_eq!(best.count(), 3);
-    assert_eq!(pool.counts().total(), 0);
+}
+
+#[test]
+fn a_selection_goes_on_while_the_pool_changes() {
+    let pool = pool();
+    for nonce in 0..40 {
+        take(&pool, draft(1, nonce, 9));
+        take(&pool, draft(2, nonce, 5));
+    }
+    let mut best = pool.best(BASE_FEE, Arc::default());
+    for nonce in 0..5 {
+        assert_eq!(best.next(), Some(draft(1, nonce, 9).recovered()));
+    }
+    // A block takes what was offered, a better one comes, and the end of a lane leaves.
+    let executed: Vec<_> = (0..5).map(|nonce| draft(1, nonce, 9).recovered()).collect();
+    execute(&pool, &executed, &[(1, 5)]);
+    take(&pool, draft(1, 40, 9));
+    take(&pool, draft(3, 0, 50));
+    assert!(pool.remove(&draft(2, 30, 5).recovered().hash()).is_some());
+    let mut next = [0, 5, 0, 0];
+    for transaction in best {
+        use alloy_consensus::Transaction as _;
+        let sender = usize::from(transaction.sender()[0]);
+        assert_eq!(transaction.nonce(), next[sender], "no gap, nothing twice");
+        next[sender] += 1;
+    }
+    assert_eq!(next[1], 41, "what came at the end of a lane follows");
+    assert_eq!(
+        next[2], 30,
+        "what left is not offered, nor what is above it"
+    );
 }
 
 #[test]
 fn removal_on_request() {
-    let mut pool = pool();
-    let first = take(&mut pool, draft(1, 0, 5));
-    take(&mut pool, draft(1, 1, 5));
-    let third = take(&mut pool, draft(1, 2, 5));
+    let pool = pool();
+    let first = take(&pool, draft(1, 0, 5));
+    take(&pool, draft(1, 1, 5));
+    take(&pool, draft(1, 2, 5));
     let _events = pool.take_events();
     assert!(pool.remove(&first).is_some());
     assert!(pool.remove(&first).is_none());
     assert_eq!((pool.counts().pending, pool.counts().queued), (0, 2));
     pool.remove_sender(&sender(1));
     assert_eq!(pool.counts().total(), 0);
-    let reasons = dropped(&mut pool);
-    assert_eq!(reasons.len(), 3);
-    assert_eq!(reasons[1], (third, DropReason::Removed));
+    let dropped = pool.dropped();
+    assert_eq!(dropped.len(), 3);
+    assert_eq!(dropped[0], (first, DropReason::Removed));
 }
 
 #[test]
 fn content_is_by_sender_and_nonce() {
-    let mut pool = pool();
+    let pool = pool();
     for (index, nonce) in [(2, 0), (1, 3), (1, 0), (1, 1)] {
-        take(&mut pool, draft(index, nonce, 5));
+        take(&pool, draft(index, nonce, 5));
     }
     let content = pool.content_of(&sender(1)).expect("there");
     assert_eq!(content.pending.len(), 2);
