@@ -1,5 +1,6 @@
 //! `headway bench`: its options, its progress bar and what it prints.
 
+use super::bar::Bar;
 use crate::{
     bench::state::{Progress, StateBench},
     error::NodeError,
@@ -8,13 +9,10 @@ use crate::{
 };
 use clap::{Args, Subcommand};
 use std::{
-    io::{self, IsTerminal as _, Write as _},
+    io::{self, Write as _},
     num::NonZeroUsize,
     path::PathBuf,
 };
-
-/// Characters of a full progress bar.
-const BAR_WIDTH: usize = 30;
 
 #[derive(Debug, Args)]
 pub(super) struct BenchArgs {
@@ -87,14 +85,10 @@ fn state(args: StateArgs) -> Result<(), NodeError> {
         trie_bytes_max: args.trie_mib.map(|mib| mib.saturating_mul(1 << 20)),
     };
     let clock = replay::wall_clock();
-    let is_terminal = io::stderr().is_terminal();
-    let outcome = match is_terminal {
-        true => bench.run(&clock, &draw),
-        false => bench.run(&clock, &|_| {}),
-    };
-    if is_terminal {
-        eprint!("\r\x1b[K");
-    }
+    let bar = Bar::new();
+    let draw = |Progress { step, done, total }| bar.draw(step, done, total);
+    let outcome = bench.run(&clock, &draw);
+    bar.clear();
     let report = outcome?;
     let text = match serde_json::to_string(&report) {
         Ok(text) if args.json => text + "\n",
@@ -103,14 +97,4 @@ fn state(args: StateArgs) -> Result<(), NodeError> {
     // Whoever reads only the first lines of it may.
     io::stdout().write_all(text.as_bytes()).ok();
     Ok(())
-}
-
-fn draw(progress: Progress) {
-    let Progress { step, done, total } = progress;
-    let share = done.saturating_mul(BAR_WIDTH as u64) / total.max(1);
-    let filled = usize::try_from(share).unwrap_or(BAR_WIDTH).min(BAR_WIDTH);
-    let bar = "#".repeat(filled);
-    eprint!("\r{step:8} [{bar:BAR_WIDTH$}] {done}/{total}\x1b[K");
-    // A bar that can't be drawn is no reason to stop.
-    io::stderr().flush().ok();
 }
