@@ -13,6 +13,7 @@ pub mod affordability;
 pub mod anchor;
 pub mod base_fee;
 pub mod block;
+pub mod bundle;
 pub mod certificate;
 pub mod chain;
 pub mod codec;
@@ -30,6 +31,7 @@ pub use anchor::{Anchor, AnchorError, SyncAnchor};
 pub use block::{
     Block, BlockLimits, Directive, ExecutedRef, FinalizedBlock, Header, RecoveredBlock,
 };
+pub use bundle::{Bundle, BundleBuilder, BundleError, BundleFull, BundleItem};
 pub use certificate::{ExecutionCertificate, ExecutionResult, SignedResult};
 pub use chain::ChainConfig;
 pub use genesis::Genesis;

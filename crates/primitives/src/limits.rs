@@ -15,6 +15,15 @@ pub const TRANSACTION_GAS_MAX: u64 = 1 << 24;
 /// Most transactions in one block, whatever their gas.
 pub const BLOCK_TRANSACTIONS_MAX: usize = 65_536;
 
+/// Most bytes of raw transactions that travel together.
+pub const BUNDLE_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Most transactions that travel together.
+pub const BUNDLE_TRANSACTIONS_MAX: usize = 65_536;
+
+/// Most keys of senders that travel with them.
+pub const BUNDLE_KEYS_MAX: usize = 32_768;
+
 /// Largest encoded block a chain may configure, in bytes (EIP-7934 allows 8 MiB after its margin).
 pub const BLOCK_BYTES_MAX: usize = 8 * 1024 * 1024;
 

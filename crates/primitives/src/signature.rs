@@ -23,6 +23,7 @@ mod inverse;
 mod jacobian;
 #[cfg(target_arch = "x86_64")]
 mod keccak;
+mod key;
 #[cfg(target_arch = "x86_64")]
 mod lanes;
 #[cfg(target_arch = "x86_64")]
@@ -31,6 +32,8 @@ mod layout;
 mod scalar;
 #[cfg(target_arch = "x86_64")]
 mod table;
+
+pub use key::{KEY_BYTES, SenderKey};
 
 use alloy_consensus::crypto::secp256k1::recover_signer_unchecked;
 use alloy_primitives::{Address, B256, Signature, U256};
