@@ -222,7 +222,11 @@ impl Fates {
 
     /// Its receipt was read.
     pub(super) fn conclude(&mut self, hash: &B256, failed: bool) {
-        let fate = if failed { Fate::Failed } else { Fate::Succeeded };
+        let fate = if failed {
+            Fate::Failed
+        } else {
+            Fate::Succeeded
+        };
         if let Some(index) = self.index(hash) {
             self.advance(index, &[Fate::InBlock], fate);
         }

@@ -59,7 +59,9 @@ impl Latency {
             p99_9_ms: at(99.9),
             max_ms: ms(max_us),
             mean_ms: histogram.mean() / 1_000.0,
-            curve: CURVE.map(|percentile| (percentile, at(percentile))).to_vec(),
+            curve: CURVE
+                .map(|percentile| (percentile, at(percentile)))
+                .to_vec(),
         })
     }
 }

@@ -15,7 +15,13 @@ const MESSAGE_CHARS_MAX: usize = 200;
 const LIMIT_EXCEEDED_CODE: i64 = -32_005;
 
 /// The node has it already.
-const KNOWN: &[&str] = &["already known", "alreadyknown", "already imported", "known transaction", "already in"];
+const KNOWN: &[&str] = &[
+    "already known",
+    "alreadyknown",
+    "already imported",
+    "known transaction",
+    "already in",
+];
 /// Room will come: the pool or the account's part of it is full, or waits for what was refused for that.
 const LATER: &[&str] = &[
     "pool is full",
@@ -86,7 +92,8 @@ impl Refusals {
             refusal.count += 1;
         } else if order < KINDS_MAX {
             let message = message.chars().take(MESSAGE_CHARS_MAX).collect();
-            self.kinds.insert(kind, (order, Refusal { message, count: 1 }));
+            self.kinds
+                .insert(kind, (order, Refusal { message, count: 1 }));
         } else {
             self.others += 1;
         }
@@ -96,7 +103,10 @@ impl Refusals {
     pub(super) fn list(&self) -> Vec<Refusal> {
         let mut kinds: Vec<_> = self.kinds.values().collect();
         kinds.sort_by_key(|(order, _)| *order);
-        let mut list: Vec<Refusal> = kinds.into_iter().map(|(_, refusal)| refusal.clone()).collect();
+        let mut list: Vec<Refusal> = kinds
+            .into_iter()
+            .map(|(_, refusal)| refusal.clone())
+            .collect();
         if self.others > 0 {
             list.push(Refusal {
                 message: "others".to_owned(),
@@ -117,7 +127,11 @@ fn kind(message: &str) -> String {
         match is_number {
             true => {
                 kind.push('#');
-                kind.extend(word.chars().last().filter(|c| end == word.len() && !c.is_alphanumeric()));
+                kind.extend(
+                    word.chars()
+                        .last()
+                        .filter(|c| end == word.len() && !c.is_alphanumeric()),
+                );
             }
             false => kind.push_str(word),
         }
@@ -179,7 +193,13 @@ mod tests {
         }
         let list = refusals.list();
         assert_eq!(list.len(), KINDS_MAX + 1);
-        assert_eq!(list.iter().map(|refusal| refusal.count).sum::<usize>(), 1_000);
-        assert!(list.iter().all(|refusal| refusal.message.len() <= MESSAGE_CHARS_MAX));
+        assert_eq!(
+            list.iter().map(|refusal| refusal.count).sum::<usize>(),
+            1_000
+        );
+        assert!(
+            list.iter()
+                .all(|refusal| refusal.message.len() <= MESSAGE_CHARS_MAX)
+        );
     }
 }

@@ -116,7 +116,12 @@ impl Scene {
         if kinds.contains(&Workload::Erc20) {
             let amount = U256::from(plan.share(sender));
             let input = contracts::mint_token(address, amount);
-            calls.push(Call::of("minting tokens", self.address(Place::Token), input, TOKEN_GAS + 15_000));
+            calls.push(Call::of(
+                "minting tokens",
+                self.address(Place::Token),
+                input,
+                TOKEN_GAS + 15_000,
+            ));
         }
         if kinds.contains(&Workload::Dex) {
             let amount = U256::from(SWAP_AMOUNT) * U256::from(plan.share(sender));
@@ -136,7 +141,12 @@ impl Scene {
             Action::Transfer { recipient } => Call::transfer(self.recipient(recipient), VALUE_WEI),
             Action::Token { recipient } => {
                 let input = contracts::transfer(self.recipient(recipient), U256::ONE);
-                Call::of("a token transfer", self.address(Place::Token), input, TOKEN_GAS)
+                Call::of(
+                    "a token transfer",
+                    self.address(Place::Token),
+                    input,
+                    TOKEN_GAS,
+                )
             }
             Action::Swap { pair, forward } => {
                 let coin = self.address(Place::Coin(u8::from(!forward)));
@@ -154,11 +164,21 @@ impl Scene {
             }
             Action::Make { item } => {
                 let input = contracts::make_item(item);
-                Call::of("making an item", self.address(Place::SupplyChain), input, MAKE_GAS)
+                Call::of(
+                    "making an item",
+                    self.address(Place::SupplyChain),
+                    input,
+                    MAKE_GAS,
+                )
             }
             Action::Pass { item, custodian } => {
                 let input = contracts::pass_item(item, self.custodian(custodian));
-                Call::of("passing an item", self.address(Place::SupplyChain), input, PASS_GAS)
+                Call::of(
+                    "passing an item",
+                    self.address(Place::SupplyChain),
+                    input,
+                    PASS_GAS,
+                )
             }
         }
     }
@@ -244,7 +264,11 @@ fn deployed(kind: Workload, plan: &Plan) -> Vec<(Place, Contract)> {
             coins.into_iter().chain([router]).chain(pairs).collect()
         }
         Workload::Nft => {
-            let spread = if plan.is_all_hot(kind) { HOT } else { COLLECTIONS };
+            let spread = if plan.is_all_hot(kind) {
+                HOT
+            } else {
+                COLLECTIONS
+            };
             let collections = places(spread);
             let collections = collections.map(|number| (Place::Collection(number), Contract::Nft));
             collections.collect()

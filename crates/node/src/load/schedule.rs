@@ -101,7 +101,10 @@ mod tests {
             let now = f64::from(tick) * step;
             while index as f64 <= area {
                 let due = schedule.due(index).as_secs_f64();
-                assert!((due - now).abs() < 0.06, "index={index} due={due} now={now}");
+                assert!(
+                    (due - now).abs() < 0.06,
+                    "index={index} due={due} now={now}"
+                );
                 index += 1;
             }
             area += (now / 4.0).min(1.0) * 1_000.0 * step;
@@ -116,7 +119,10 @@ mod tests {
                 let time = Duration::from_millis(millis);
                 let count = schedule.before(time).unwrap();
                 let nanosecond = Duration::from_nanos(1);
-                assert!(schedule.due(count) + nanosecond >= time, "{schedule:?} {time:?}");
+                assert!(
+                    schedule.due(count) + nanosecond >= time,
+                    "{schedule:?} {time:?}"
+                );
                 assert!(count == 0 || schedule.due(count - 1) < time + nanosecond);
             }
         }
