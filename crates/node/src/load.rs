@@ -319,6 +319,11 @@ async fn ready(
     let Some(first) = clients.first() else {
         return Err(LoadError::Options("--url: name a node"));
     };
+    if options.bulk {
+        for client in &clients {
+            submit::require_bulk(client).await?;
+        }
+    }
     let start = Instant::now();
     let prepared = prepare::prepare(first, options, plan, progress).await?;
     let prepared_at = Instant::now();
@@ -345,7 +350,10 @@ async fn ready(
         preparation,
         signed,
         keys,
-        endpoints: clients.into_iter().map(Endpoint::new).collect(),
+        endpoints: clients
+            .into_iter()
+            .map(|client| Endpoint::new(client, options.timeout))
+            .collect(),
         watches,
     })
 }

@@ -78,6 +78,14 @@ pub enum LoadError {
         /// Which transaction.
         hash: B256,
     },
+    /// A node takes no bundles.
+    #[error("{url} takes no bundles: {problem}; leave out --bulk")]
+    NoBulk {
+        /// The node.
+        url: String,
+        /// What it said.
+        problem: String,
+    },
     /// A node does not follow the chain that the first one serves.
     #[error(
         "{url} does not follow: height={height} needed={needed}; do all nodes serve one chain?"
@@ -147,6 +155,7 @@ impl LoadError {
             | Self::File { .. }
             | Self::Behind { .. }
             | Self::Interrupted
+            | Self::NoBulk { .. }
             | Self::Check { .. }
             | Self::Signing(_)
             | Self::Runtime(_)

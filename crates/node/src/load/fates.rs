@@ -262,3 +262,116 @@ const fn is_open(fate: Fate) -> bool {
 fn happened(time_us: u64) -> Option<u64> {
     (time_us != NEVER).then_some(time_us)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::Workload;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    const PLAN: Plan = Plan {
+        workload: Workload::Transfers,
+        transactions: 24,
+        senders: 5,
+        conflicts: None,
+        recipients: None,
+    };
+
+    fn hash(index: usize) -> B256 {
+        B256::left_padding_from(&[u8::try_from(index).unwrap() + 1])
+    }
+
+    fn fates() -> Fates {
+        let lanes = Lanes::new(PLAN, 4, 2);
+        Fates::new(lanes, (0..PLAN.transactions).map(hash))
+    }
+
+    #[test]
+    fn a_sender_stays_on_one_connection_and_every_transaction_is_in_one_queue() {
+        for (connections, endpoints) in [(1, 1), (4, 2), (64, 1), (1, 3), (3, 5)] {
+            let lanes = Lanes::new(PLAN, connections, endpoints);
+            assert!(lanes.connections <= PLAN.senders);
+            let mut seen = BTreeSet::new();
+            for connection in 0..lanes.connections {
+                let queue: Vec<usize> = lanes.queue(connection).collect();
+                assert!(queue.is_sorted(), "due in this order");
+                for index in queue {
+                    assert_eq!(lanes.connection(index), connection);
+                    let sender = PLAN.sender_of(index);
+                    assert_eq!(lanes.connection(sender), connection);
+                    assert!(seen.insert(index));
+                }
+            }
+            assert_eq!(seen.len(), PLAN.transactions);
+            let endpoints_used: BTreeSet<usize> =
+                (0..5).map(|index| lanes.endpoint(index)).collect();
+            assert_eq!(endpoints_used.len(), endpoints.min(PLAN.senders));
+        }
+    }
+
+    #[test]
+    fn what_follows_a_refused_nonce_is_not_waited_for() {
+        let mut fates = fates();
+        fates.send(7, 0);
+        fates.accept(12, 1);
+        fates.refuse(7, true);
+        assert_eq!(fates.fate(2), Some(Fate::Unsent), "before it");
+        assert_eq!(fates.fate(7), Some(Fate::Refused));
+        for later in [12, 17, 22] {
+            assert_eq!(fates.fate(later), Some(Fate::Behind));
+        }
+        assert_eq!(fates.fate(8), Some(Fate::Unsent), "another sender's");
+        assert_eq!(fates.open(0) + fates.open(1), PLAN.transactions - 4);
+        assert!(fates.include(&hash(12), 3, 9), "a block has the last word");
+        assert!(fates.include(&hash(7), 3, 9));
+        assert!(!fates.include(&hash(7), 4, 10), "and says it once");
+        assert_eq!(fates.included, 2);
+        fates.refuse(8, false);
+        assert_eq!(fates.fate(13), Some(Fate::Unsent));
+    }
+
+    proptest! {
+        /// Whatever happens in whatever order: counts are those of a recount, and nothing counts twice.
+        #[test]
+        fn counts_add_up(events in prop::collection::vec((0_u8..8, 0_usize..26), 0..200)) {
+            let mut fates = fates();
+            let (mut sent, mut times_sent) = (BTreeSet::new(), 0);
+            let (mut in_block, mut receipts) = (BTreeSet::new(), BTreeSet::new());
+            for (time_us, (event, index)) in (0..).zip(events) {
+                let is_one = index < PLAN.transactions;
+                match event {
+                    0 | 1 => {
+                        fates.send(index, time_us);
+                        times_sent += usize::from(is_one);
+                        sent.extend(is_one.then_some(index));
+                    }
+                    2 => fates.accept(index, time_us),
+                    3 => fates.refuse(index, time_us % 2 == 0),
+                    4 => fates.abandon(index),
+                    5 | 6 => {
+                        let is_new = fates.include(&hash(index), 1, time_us);
+                        prop_assert_eq!(is_new, is_one && in_block.insert(index));
+                    }
+                    _ => {
+                        fates.conclude(&hash(index), index % 3 == 0);
+                        if in_block.contains(&index) {
+                            receipts.insert(index);
+                        }
+                    }
+                }
+                let open = |endpoint| (0..PLAN.transactions).filter(|index| {
+                    let fate = fates.fate(*index).unwrap();
+                    fates.lanes.endpoint(*index) == endpoint && is_open(fate)
+                }).count();
+                prop_assert_eq!([fates.open(0), fates.open(1)], [open(0), open(1)]);
+            }
+            prop_assert_eq!(fates.sent, sent.len());
+            prop_assert_eq!(fates.sent + fates.resent, times_sent);
+            prop_assert_eq!(fates.included, in_block.len());
+            let failed = receipts.iter().filter(|index| *index % 3 == 0).count();
+            prop_assert_eq!(fates.count(Fate::Failed), failed);
+            prop_assert_eq!(fates.count(Fate::Succeeded), receipts.len() - failed);
+        }
+    }
+}

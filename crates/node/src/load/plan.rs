@@ -260,3 +260,180 @@ const fn mixed(seed: u64) -> u64 {
 fn number(value: usize) -> u32 {
     u32::try_from(value).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::{BTreeMap, BTreeSet};
+
+    const ALL: [Workload; 7] = [
+        Workload::Transfers,
+        Workload::Erc20,
+        Workload::Dex,
+        Workload::Nft,
+        Workload::Governance,
+        Workload::SupplyChain,
+        Workload::Mixed,
+    ];
+
+    fn plans() -> impl Iterator<Item = Plan> {
+        ALL.into_iter().flat_map(|workload| {
+            [1, 7, 20, 100, 250].into_iter().flat_map(move |senders| {
+                [None, Some(0), Some(30), Some(100)].map(|conflicts| Plan {
+                    workload,
+                    transactions: 2_000,
+                    senders,
+                    conflicts,
+                    recipients: None,
+                })
+            })
+        })
+    }
+
+    /// Every action by its index.
+    fn actions(plan: &Plan) -> BTreeMap<usize, Action> {
+        let mut all = BTreeMap::new();
+        for sender in 0..plan.senders {
+            for (nth, action) in plan.actions(sender).enumerate() {
+                let index = plan.index_of(sender, nth);
+                assert_eq!((plan.sender_of(index), plan.nth_of(index)), (sender, nth));
+                assert_eq!(all.insert(index, action), None);
+            }
+        }
+        all
+    }
+
+    const fn is_hot(action: Action) -> bool {
+        match action {
+            Action::Transfer { recipient } | Action::Token { recipient } => recipient == HOT,
+            Action::Swap { pair, .. } => pair == HOT,
+            Action::Mint { collection } => collection == HOT,
+            Action::Vote { proposal, .. } => proposal < 1 << 32,
+            Action::Make { .. } => false,
+            Action::Pass { custodian, .. } => custodian == HOT,
+        }
+    }
+
+    #[test]
+    fn every_index_is_somebodys_and_shares_differ_by_one_at_most() {
+        for (transactions, senders) in [(20_000, 20), (7, 3), (2, 5), (1, 1), (1_000, 999)] {
+            let plan = Plan {
+                workload: Workload::Mixed,
+                transactions,
+                senders,
+                conflicts: None,
+                recipients: None,
+            };
+            assert_eq!(actions(&plan).len(), transactions);
+            let shares: Vec<usize> = (0..senders).map(|sender| plan.share(sender)).collect();
+            assert!(shares.iter().max().unwrap() - shares.iter().min().unwrap() <= 1);
+        }
+    }
+
+    #[test]
+    fn of_every_hundred_so_many_are_hot() {
+        for plan in plans().filter(|plan| plan.kinds().len() == 1) {
+            let kind = plan.workload;
+            let expected = plan.conflicts.unwrap_or_else(|| usual_conflicts(kind));
+            let all: Vec<Action> = actions(&plan).into_values().collect();
+            for hundred in all.chunks(100) {
+                let hot = hundred.iter().filter(|action| is_hot(**action)).count();
+                // The making of an item touches nobody else's.
+                let made = hundred
+                    .iter()
+                    .filter(|action| matches!(action, Action::Make { .. }));
+                let range = usize::from(expected).saturating_sub(made.count())..=expected.into();
+                assert!(range.contains(&hot), "{plan:?}: {hot}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_mixture_has_its_shares_in_every_hundred() {
+        for plan in plans().filter(|plan| plan.workload == Workload::Mixed) {
+            let all: Vec<Action> = actions(&plan).into_values().collect();
+            for hundred in all.chunks(100) {
+                let count = |is_one: fn(&&Action) -> bool| hundred.iter().filter(is_one).count();
+                let counts = [
+                    count(|action| matches!(action, Action::Transfer { .. })),
+                    count(|action| matches!(action, Action::Token { .. })),
+                    count(|action| matches!(action, Action::Swap { .. })),
+                    count(|action| matches!(action, Action::Make { .. } | Action::Pass { .. })),
+                    count(|action| matches!(action, Action::Mint { .. })),
+                    count(|action| matches!(action, Action::Vote { .. })),
+                ];
+                assert_eq!(counts, [40, 25, 15, 10, 5, 5]);
+            }
+        }
+    }
+
+    /// What makes the contracts refuse: a second vote, an item passed before it is made or too often.
+    #[test]
+    fn nothing_is_done_that_a_contract_refuses() {
+        for plan in plans() {
+            let mut items: BTreeMap<u64, u64> = BTreeMap::new();
+            for sender in 0..plan.senders {
+                let mut voted = BTreeSet::new();
+                for action in plan.actions(sender) {
+                    match action {
+                        Action::Vote { proposal, support } => {
+                            assert!(voted.insert(proposal) && support < 3, "{plan:?}");
+                        }
+                        Action::Make { item } => assert_eq!(items.insert(item, 1), None),
+                        Action::Pass { item, .. } => {
+                            let steps = items.get_mut(&item).expect("made before");
+                            *steps += 1;
+                            assert!(*steps <= ITEM_STEPS);
+                        }
+                        _ => {}
+                    }
+                }
+            }
+        }
+    }
+
+    /// Of two senders, what is spread touches nothing that both write.
+    #[test]
+    fn what_is_spread_is_apart() {
+        for plan in plans().filter(|plan| plan.conflicts == Some(0) && plan.senders <= 16) {
+            let mut owners: BTreeMap<String, usize> = BTreeMap::new();
+            for (index, action) in actions(&plan) {
+                let place = match action {
+                    Action::Transfer { recipient } => format!("recipient {recipient}"),
+                    Action::Token { recipient } => format!("holder {recipient}"),
+                    Action::Swap { pair, .. } => format!("pair {pair}"),
+                    Action::Mint { collection } => format!("collection {collection}"),
+                    Action::Vote { proposal, .. } => format!("proposal {proposal}"),
+                    Action::Make { item } => format!("item {item}"),
+                    Action::Pass { custodian, .. } => format!("custodian {custodian}"),
+                };
+                let sender = plan.sender_of(index);
+                assert_eq!(*owners.entry(place).or_insert(sender), sender, "{plan:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn recipients_are_as_many_as_asked_for() {
+        let plan = |recipients| Plan {
+            workload: Workload::Transfers,
+            transactions: 1_000,
+            senders: 7,
+            conflicts: None,
+            recipients,
+        };
+        let count = |recipients| {
+            let all = actions(&plan(recipients)).into_values();
+            let all: BTreeSet<u32> = all
+                .map(|action| match action {
+                    Action::Transfer { recipient } => recipient,
+                    other => panic!("{other:?}"),
+                })
+                .collect();
+            all.len()
+        };
+        assert_eq!(count(None), 1_000);
+        assert_eq!(count(Some(10)), 10);
+        assert_eq!(count(Some(1)), 1);
+    }
+}

@@ -277,3 +277,72 @@ fn deployed(kind: Workload, plan: &Plan) -> Vec<(Place, Contract)> {
         Workload::SupplyChain => vec![(Place::SupplyChain, Contract::SupplyChain)],
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    fn plan(workload: Workload, conflicts: Option<u8>) -> Plan {
+        Plan {
+            workload,
+            transactions: 500,
+            senders: 7,
+            conflicts,
+            recipients: None,
+        }
+    }
+
+    #[test]
+    fn every_action_has_a_contract_that_is_deployed_and_its_gas() {
+        let owner = Address::repeat_byte(7);
+        for workload in [
+            Workload::Transfers,
+            Workload::Erc20,
+            Workload::Dex,
+            Workload::Nft,
+            Workload::Governance,
+            Workload::SupplyChain,
+            Workload::Mixed,
+        ] {
+            for conflicts in [None, Some(50)] {
+                let plan = plan(workload, conflicts);
+                let (scene, calls) = Scene::set(&plan, owner, 3, B256::ZERO);
+                let deployed = calls
+                    .iter()
+                    .zip(3..)
+                    .filter(|(call, _)| call.to.is_create());
+                let deployed: BTreeSet<Address> =
+                    deployed.map(|(_, nonce)| owner.create(nonce)).collect();
+                assert_eq!(deployed, scene.places.values().copied().collect());
+                for sender in 0..plan.senders {
+                    let mut sum = 0;
+                    for call in scene.sender_calls(&plan, sender, owner) {
+                        sum += call.gas;
+                    }
+                    for action in plan.actions(sender) {
+                        let call = scene.call(action, owner);
+                        assert_eq!(call.gas, gas(action));
+                        let to = *call.to.to().unwrap();
+                        assert!(call.input.is_empty() || deployed.contains(&to));
+                        sum += call.gas;
+                    }
+                    assert_eq!(scene.gas(&plan, sender), sum);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn runs_and_roles_do_not_share_accounts() {
+        let at = |seed| Scene::set(&plan(Workload::Transfers, None), Address::ZERO, 0, seed).0;
+        let scenes = [at(B256::ZERO), at(B256::repeat_byte(1))];
+        let mut seen = BTreeSet::new();
+        for scene in &scenes {
+            for number in 0..100 {
+                assert!(seen.insert(scene.recipient(number)));
+                assert!(seen.insert(scene.custodian(number)));
+            }
+        }
+    }
+}

@@ -28,7 +28,7 @@ use std::{
 };
 use tokio::time::{Instant, sleep, sleep_until};
 
-/// A node that was of no use for so long is given up.
+/// A node that was of no use for so long is given up, or for as long as the run waits if that is less.
 const LOST_AFTER: Duration = Duration::from_secs(8);
 /// First and longest pause before something is sent again.
 const PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(1)];
@@ -39,6 +39,7 @@ const LATE: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub(super) struct Endpoint {
     pub(super) client: Client,
+    lost_after: Duration,
     /// When it began to be of none.
     troubled: Cell<Option<Instant>>,
     /// Why it was given up.
@@ -78,9 +79,10 @@ struct Connection<'a> {
 }
 
 impl Endpoint {
-    pub(super) const fn new(client: Client) -> Self {
+    pub(super) fn new(client: Client, timeout: Duration) -> Self {
         Self {
             client,
+            lost_after: LOST_AFTER.min(timeout),
             troubled: Cell::new(None),
             lost: RefCell::new(None),
         }
@@ -100,7 +102,7 @@ impl Endpoint {
         let now = Instant::now();
         let since = self.troubled.get().unwrap_or(now);
         self.troubled.set(Some(since));
-        if now.duration_since(since) >= LOST_AFTER && !self.is_lost() {
+        if now.duration_since(since) >= self.lost_after && !self.is_lost() {
             *self.lost.borrow_mut() = Some(error.to_string());
         }
     }

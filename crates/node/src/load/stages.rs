@@ -84,7 +84,15 @@ impl Stages {
         let params = asked
             .iter()
             .map(|(height, _)| json!([format!("0x{height:x}")]));
-        let answers = client.batch::<BlockTimes>(METHOD, params.collect()).await?;
+        let answers = match client.batch::<BlockTimes>(METHOD, params.collect()).await {
+            Ok(answers) => answers,
+            Err(error) => {
+                for block in asked.into_iter().rev() {
+                    self.waiting.push_front(block);
+                }
+                return Err(error);
+            }
+        };
         for ((height, seen_us), times) in asked.into_iter().zip(answers).rev() {
             // One that is forgotten will not be remembered.
             let Some(times) = times else {

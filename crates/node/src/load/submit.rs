@@ -77,6 +77,18 @@ pub(super) async fn submit_bulk(
     Ok(replies)
 }
 
+/// Asks with an empty bundle whether a node takes any.
+pub(super) async fn require_bulk(client: &Client) -> Result<(), LoadError> {
+    match client
+        .post_bulk(BundleBuilder::new(BUNDLE_BYTES_MAX).finish())
+        .await
+    {
+        Ok(_) => Ok(()),
+        Err(LoadError::Transport { url, problem }) => Err(LoadError::NoBulk { url, problem }),
+        Err(other) => Err(other),
+    }
+}
+
 fn json_body(signed: &[&Signed]) -> Bytes {
     let length: usize = signed.iter().map(|signed| 2 * signed.raw.len() + 96).sum();
     let mut body = String::with_capacity(length + 2);
