@@ -49,7 +49,7 @@ impl Bar {
 
 /// The bar alone.
 pub(super) fn filled(done: u64, total: u64) -> String {
-    let filled = WIDTH.saturating_mul(done.min(total)) / total.max(1);
+    let filled = u128::from(WIDTH) * u128::from(done.min(total)) / u128::from(total.max(1));
     let filled = usize::try_from(filled).unwrap_or_default();
     let width = usize::try_from(WIDTH).unwrap_or_default();
     format!("[{:width$}]", "#".repeat(filled))

@@ -151,10 +151,10 @@ impl Fake {
         let is_sending = calls.to_string().contains("eth_sendRawTransaction");
         // Only a load's own requests are spoiled, not what prepares it: those have two calls or fewer.
         let is_spoiled = is_sending && calls.as_array().is_some_and(|calls| calls.len() > 2);
-        let garbage = is_spoiled && self.garbage.get() > 0;
         if is_sending {
             sleep(self.manners.send_delay).await;
         }
+        let garbage = is_spoiled && self.garbage.get() > 0;
         if garbage {
             self.garbage.update(|left| left - 1);
             if !self.manners.garbage_after_taking {
