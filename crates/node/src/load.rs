@@ -30,6 +30,7 @@ mod series;
 mod sign;
 mod stages;
 mod submit;
+mod summary;
 mod svg;
 #[cfg(test)]
 mod tests;
@@ -44,7 +45,7 @@ pub use series::Series;
 
 use crate::dev;
 use client::Client;
-use fates::{Fate, Fates, Lanes, Record};
+use fates::{Fate, Fates, Lanes};
 use futures::future::{Either, join_all, select};
 use plan::Plan;
 use prepare::Prepared;
@@ -53,10 +54,9 @@ use schedule::Schedule;
 use send::{Endpoint, Lateness, Run};
 use serde::Serialize;
 use sign::Signed;
-use stages::{BlockTimes, Stages};
+use stages::Stages;
 use std::{
     cell::RefCell,
-    collections::BTreeSet,
     path::Path,
     pin::pin,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -295,15 +295,20 @@ async fn load(
         watch.start(unix_ms());
     }
     let interrupted = send_and_watch(&run, &ready.endpoints, &mut ready.watches, progress).await;
-    let concluded = conclude(&run, &ready, progress);
-    let checks = match select(pin!(tokio::signal::ctrl_c()), pin!(concluded)).await {
-        Either::Left(_) => return Err(LoadError::Interrupted),
-        Either::Right((checks, _)) => checks?,
-    };
-    drop(run);
-    let mut report = report(options, &fates.into_inner(), &ready, &lateness);
-    (report.checks, report.interrupted) = (checks, interrupted);
+    or_stopped(read_receipts(&run, &ready, progress)).await?;
+    let fates = fates.into_inner();
+    let mut report = summary::report(options, &fates, &ready, &lateness);
+    report.interrupted = interrupted;
+    report.checks = or_stopped(check(&fates, &ready, progress)).await?;
     Ok(report)
+}
+
+/// The outcome, unless it is stopped by hand before.
+async fn or_stopped<T>(future: impl Future<Output = Result<T, LoadError>>) -> Result<T, LoadError> {
+    match select(pin!(tokio::signal::ctrl_c()), pin!(future)).await {
+        Either::Left(_) => Err(LoadError::Interrupted),
+        Either::Right((outcome, _)) => outcome,
+    }
 }
 
 async fn ready(
@@ -398,25 +403,31 @@ async fn send_and_watch(
     )
 }
 
-/// Receipts, and if none is missing what the chain holds.
-async fn conclude(
+async fn read_receipts(
     run: &Run<'_>,
     ready: &Ready,
     progress: OnProgress<'_>,
-) -> Result<Vec<Check>, LoadError> {
+) -> Result<(), LoadError> {
     for (watch, endpoint) in ready.watches.iter().zip(&ready.endpoints) {
         // What a lost node had no receipt of is missing, and the report says that it was lost.
-        if endpoint.is_lost() {
-            continue;
+        if !endpoint.is_lost() {
+            watch.conclude(&endpoint.client, run, progress).await?;
         }
-        watch.conclude(&endpoint.client, run, progress).await?;
     }
-    let fates = run.fates.borrow();
+    Ok(())
+}
+
+/// What the chain holds, if no transaction is missing.
+async fn check(
+    fates: &Fates,
+    ready: &Ready,
+    progress: OnProgress<'_>,
+) -> Result<Vec<Check>, LoadError> {
     let concluded = fates.count(Fate::Succeeded) + fates.count(Fate::Failed);
     let Some(first) = ready.endpoints.first() else {
         return Ok(Vec::new());
     };
-    if concluded < fates.lanes.plan.transactions {
+    if concluded < fates.records().len() {
         return Ok(Vec::new());
     }
     let highest = fates.records().iter().map(|record| record.height).max();
@@ -429,106 +440,7 @@ async fn conclude(
         senders: &senders,
         progress,
     };
-    checker.run(&fates.lanes.plan, &fates).await
-}
-
-fn report(options: &LoadOptions, fates: &Fates, ready: &Ready, lateness: &Lateness) -> LoadReport {
-    let seconds = |end_us: Option<u64>| end_us.map_or(0.0, |end_us| end_us as f64 / 1e6);
-    let per_second = |count: usize, seconds: f64| match seconds > 0.0 {
-        true => count as f64 / seconds,
-        false => 0.0,
-    };
-    let failed = fates.count(Fate::Failed);
-    let mined = fates.count(Fate::Succeeded) + failed;
-    let mined_seconds = seconds(fates.last_included_us);
-    let submission_seconds = seconds(fates.last_answer_us);
-    let heights = ready.watches.iter().flat_map(|watch| &watch.heights);
-    let records = fates.records();
-    let refusals = fates.refusals.list();
-    LoadReport {
-        workload: options.workload,
-        transactions: records.len(),
-        senders: options.senders,
-        rate: options.rate,
-        sent: fates.sent,
-        accepted: count(records, |record| record.accepted_us().is_some()),
-        refused: fates.count(Fate::Refused),
-        first_refusal: refusals.first().map(|refusal| refusal.message.clone()),
-        refusals,
-        resent: fates.resent,
-        mined,
-        failed,
-        missing: records.len() - mined,
-        blocks: heights.collect::<BTreeSet<_>>().len(),
-        seconds: mined_seconds,
-        transactions_per_second: per_second(mined, mined_seconds),
-        submission_seconds,
-        submissions_per_second: per_second(fates.sent, submission_seconds),
-        late_sends: lateness.late.get(),
-        latest_send_ms: lateness.most_us.get() as f64 / 1_000.0,
-        interrupted: false,
-        preparation: ready.preparation,
-        endpoints: endpoint_reports(fates, &ready.endpoints),
-        latencies: latencies(fates, &ready.watches),
-        checks: Vec::new(),
-        series: Series::of(records),
-    }
-}
-
-fn count(records: &[Record], is_one: impl Fn(&Record) -> bool) -> usize {
-    records.iter().filter(|record| is_one(record)).count()
-}
-
-fn endpoint_reports(fates: &Fates, endpoints: &[Endpoint]) -> Vec<EndpointReport> {
-    let mut reports: Vec<EndpointReport> = endpoints
-        .iter()
-        .map(|endpoint| EndpointReport {
-            url: endpoint.client.url().to_owned(),
-            sent: 0,
-            accepted: 0,
-            mined: 0,
-            lost: endpoint.lost.borrow().clone(),
-        })
-        .collect();
-    for (index, record) in fates.records().iter().enumerate() {
-        if let Some(report) = reports.get_mut(fates.lanes.endpoint(index)) {
-            report.sent += usize::from(record.due_us().is_some());
-            report.accepted += usize::from(record.accepted_us().is_some());
-            report.mined += usize::from(matches!(record.fate, Fate::Succeeded | Fate::Failed));
-        }
-    }
-    reports
-}
-
-fn latencies(fates: &Fates, watches: &[Watch]) -> Latencies {
-    let since_due = |time: fn(&Record) -> Option<u64>| {
-        let records = fates.records().iter();
-        Latency::of(
-            records.filter_map(|record| Some(time(record)?.saturating_sub(record.due_us()?))),
-        )
-    };
-    let stages = watches.iter().filter_map(|watch| watch.stages.as_ref());
-    let clocks_differ = stages.clone().any(|stages| stages.clocks_differ);
-    let until = |stage: fn(&BlockTimes) -> Option<u64>| {
-        if clocks_differ {
-            return None;
-        }
-        let records = fates.records().iter().enumerate();
-        Latency::of(records.filter_map(|(index, record)| {
-            let watch = watches.get(fates.lanes.endpoint(index))?;
-            let (times, start_ms) = watch.stages.as_ref()?.of_block(record.height)?;
-            let stage_us = stage(times)?.saturating_sub(start_ms).saturating_mul(1_000);
-            Some(stage_us.saturating_sub(record.due_us()?))
-        }))
-    };
-    Latencies {
-        accepted: since_due(Record::accepted_us),
-        included: since_due(Record::included_us),
-        finalized: until(|times| times.finalized_ms),
-        executed: until(|times| times.executed_ms),
-        verified: until(|times| times.verified_ms),
-        clocks_differ,
-    }
+    checker.run(&fates.lanes.plan, fates).await
 }
 
 /// Milliseconds since the Unix epoch, in which Headway nodes note stages.

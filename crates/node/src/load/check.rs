@@ -79,11 +79,13 @@ impl Check {
 impl Expected {
     fn of(plan: &Plan, fates: &Fates) -> Self {
         let mut expected = Self::default();
-        for sender in 0..plan.senders {
-            for (nth, action) in plan.actions(sender).enumerate() {
-                if fates.fate(plan.index_of(sender, nth)) == Some(Fate::Succeeded) {
-                    expected.add(action);
-                }
+        let actions = (0..plan.senders).flat_map(|sender| {
+            let actions = plan.actions(sender).enumerate();
+            actions.map(move |(nth, action)| (plan.index_of(sender, nth), action))
+        });
+        for (index, action) in actions {
+            if fates.fate(index) == Some(Fate::Succeeded) {
+                expected.add(action);
             }
         }
         expected

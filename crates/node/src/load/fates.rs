@@ -293,16 +293,15 @@ mod tests {
             let lanes = Lanes::new(PLAN, connections, endpoints);
             assert!(lanes.connections <= PLAN.senders);
             let mut seen = BTreeSet::new();
-            for connection in 0..lanes.connections {
-                let queue: Vec<usize> = lanes.queue(connection).collect();
-                assert!(queue.is_sorted(), "due in this order");
-                for index in queue {
-                    assert_eq!(lanes.connection(index), connection);
-                    let sender = PLAN.sender_of(index);
-                    assert_eq!(lanes.connection(sender), connection);
-                    assert!(seen.insert(index));
-                }
+            let queues = (0..lanes.connections).map(|number| (number, lanes.queue(number)));
+            for (connection, index) in
+                queues.flat_map(|(number, queue)| queue.map(move |index| (number, index)))
+            {
+                assert_eq!(lanes.connection(index), connection);
+                assert_eq!(lanes.connection(PLAN.sender_of(index)), connection);
+                assert!(seen.insert(index));
             }
+            assert!((0..lanes.connections).all(|number| lanes.queue(number).is_sorted()));
             assert_eq!(seen.len(), PLAN.transactions);
             let endpoints_used: BTreeSet<usize> =
                 (0..5).map(|index| lanes.endpoint(index)).collect();

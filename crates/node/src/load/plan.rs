@@ -205,8 +205,12 @@ impl Actions {
             return Action::Make { item };
         }
         // Each maker has custodians of its own, one for each step.
-        let own = number(self.sender) * number(ITEM_STEPS as usize) + number(step as usize);
-        let custodian = if hot { HOT } else { 1 + own };
+        let own = self.sender as u64 * ITEM_STEPS + step;
+        let custodian = if hot {
+            HOT
+        } else {
+            u32::try_from(1 + own).unwrap_or(u32::MAX)
+        };
         Action::Pass { item, custodian }
     }
 
@@ -245,7 +249,7 @@ fn shuffled(index: usize, salt: u64) -> usize {
     let turn = mixed((hundred as u64).wrapping_mul(4).wrapping_add(salt));
     // Multipliers without a common factor with 100 keep every place.
     let factor = [37, 41, 43, 47, 53, 59, 61, 63][(turn >> 32) as usize % 8];
-    let offset = (turn % HUNDRED as u64) as usize;
+    let offset = usize::try_from(turn % HUNDRED as u64).unwrap_or_default();
     (place * factor + offset) % HUNDRED
 }
 
@@ -373,21 +377,25 @@ mod tests {
         for plan in plans() {
             let mut items: BTreeMap<u64, u64> = BTreeMap::new();
             for sender in 0..plan.senders {
-                let mut voted = BTreeSet::new();
-                for action in plan.actions(sender) {
-                    match action {
-                        Action::Vote { proposal, support } => {
-                            assert!(voted.insert(proposal) && support < 3, "{plan:?}");
-                        }
-                        Action::Make { item } => assert_eq!(items.insert(item, 1), None),
-                        Action::Pass { item, .. } => {
-                            let steps = items.get_mut(&item).expect("made before");
-                            *steps += 1;
-                            assert!(*steps <= ITEM_STEPS);
-                        }
-                        _ => {}
-                    }
+                require_lawful(&plan, sender, &mut items);
+            }
+        }
+    }
+
+    fn require_lawful(plan: &Plan, sender: usize, items: &mut BTreeMap<u64, u64>) {
+        let mut voted = BTreeSet::new();
+        for action in plan.actions(sender) {
+            match action {
+                Action::Vote { proposal, support } => {
+                    assert!(voted.insert(proposal) && support < 3, "{plan:?}");
                 }
+                Action::Make { item } => assert_eq!(items.insert(item, 1), None),
+                Action::Pass { item, .. } => {
+                    let steps = items.get_mut(&item).expect("made before");
+                    *steps += 1;
+                    assert!(*steps <= ITEM_STEPS);
+                }
+                _ => {}
             }
         }
     }

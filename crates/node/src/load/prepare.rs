@@ -223,72 +223,71 @@ impl Purse {
 impl Waves<'_> {
     async fn run(&mut self, senders: &[Sender], steps: &[Step]) -> Result<(), LoadError> {
         for wave in steps.chunks(WAVE) {
-            let signed = in_parallel(wave.len(), |index| {
-                let Some((step, sender)) = wave
-                    .get(index)
-                    .and_then(|step| Some((step, senders.get(step.sender)?)))
-                else {
-                    return Err(LoadError::Signing("a step of no sender".to_owned()));
-                };
-                self.terms.sign(sender, step.nonce, step.call.clone())
-            })?;
+            let signed = in_parallel(wave.len(), |index| self.sign(senders, wave.get(index)))?;
             let signed = signed.into_iter().collect::<Result<Vec<_>, _>>()?;
-            let wave: Vec<(&Signed, &'static str)> = signed
+            let whats = wave.iter().map(|step| step.call.what);
+            let wave: Vec<(&Signed, &'static str)> = signed.iter().zip(whats).collect();
+            let deadline = Instant::now() + self.timeout;
+            for part in wave.chunks(CALLS_MAX) {
+                self.send(part.to_vec(), deadline).await?;
+            }
+            for part in wave.chunks(CALLS_MAX) {
+                self.await_receipts(part.to_vec(), deadline).await?;
+                self.done += part.len();
+                (self.progress)(Progress::of("preparing", self.done, self.total));
+            }
+        }
+        Ok(())
+    }
+
+    fn sign(&self, senders: &[Sender], step: Option<&Step>) -> Result<Signed, LoadError> {
+        let step = step.and_then(|step| Some((step, senders.get(step.sender)?)));
+        let Some((step, sender)) = step else {
+            return Err(LoadError::Signing("a step of no sender".to_owned()));
+        };
+        self.terms.sign(sender, step.nonce, step.call.clone())
+    }
+
+    async fn send(
+        &self,
+        mut left: Vec<(&Signed, &'static str)>,
+        deadline: Instant,
+    ) -> Result<(), LoadError> {
+        while let Some((_, what)) = left.first() {
+            self.require_time(what, deadline)?;
+            let signed: Vec<&Signed> = left.iter().map(|(signed, _)| *signed).collect();
+            let replies = submit(self.client, &signed).await?;
+            let mut again = Vec::new();
+            for (step, reply) in left.into_iter().zip(replies) {
+                if is_again(reply)? {
+                    again.push(step);
+                }
+            }
+            left = again;
+            if !left.is_empty() {
+                sleep(POLL).await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn await_receipts(
+        &self,
+        mut left: Vec<(&Signed, &'static str)>,
+        deadline: Instant,
+    ) -> Result<(), LoadError> {
+        while let Some((last, what)) = left.last().copied() {
+            self.require_time(what, deadline)?;
+            // One question until the last is there, which is usually after all others.
+            match self
+                .receipts(&[last.hash])
+                .await?
                 .iter()
-                .zip(wave.iter().map(|step| step.call.what))
-                .collect();
-            self.send(&wave).await?;
-            self.await_receipts(&wave).await?;
-        }
-        Ok(())
-    }
-
-    async fn send(&self, wave: &[(&Signed, &'static str)]) -> Result<(), LoadError> {
-        let deadline = Instant::now() + self.timeout;
-        for part in wave.chunks(CALLS_MAX) {
-            let mut left: Vec<_> = part.to_vec();
-            while let Some((_, what)) = left.first() {
-                if Instant::now() > deadline {
-                    return Err(self.late(what));
-                }
-                let signed: Vec<&Signed> = left.iter().map(|(signed, _)| *signed).collect();
-                let replies = submit(self.client, &signed).await?;
-                let again = left.iter().zip(replies).filter_map(|(step, reply)| {
-                    is_again(reply)
-                        .map(|again| again.then_some(*step))
-                        .transpose()
-                });
-                left = again.collect::<Result<_, _>>()?;
-                if !left.is_empty() {
-                    sleep(POLL).await;
-                }
+                .any(Option::is_some)
+            {
+                true => left = self.without_receipt(left).await?,
+                false => sleep(POLL).await,
             }
-        }
-        Ok(())
-    }
-
-    async fn await_receipts(&mut self, wave: &[(&Signed, &'static str)]) -> Result<(), LoadError> {
-        let deadline = Instant::now() + self.timeout;
-        for part in wave.chunks(CALLS_MAX) {
-            let mut left: Vec<_> = part.to_vec();
-            while let Some((last, what)) = left.last().copied() {
-                if Instant::now() > deadline {
-                    return Err(self.late(what));
-                }
-                // One question until the last is there, which is usually after all others.
-                if self
-                    .receipts(&[last.hash])
-                    .await?
-                    .iter()
-                    .all(Option::is_none)
-                {
-                    sleep(POLL).await;
-                    continue;
-                }
-                left = self.without_receipt(left).await?;
-            }
-            self.done += part.len();
-            (self.progress)(Progress::of("preparing", self.done, self.total));
         }
         Ok(())
     }
@@ -317,10 +316,13 @@ impl Waves<'_> {
         self.client.batch("eth_getTransactionReceipt", params).await
     }
 
-    const fn late(&self, what: &'static str) -> LoadError {
-        LoadError::NotPrepared {
-            what,
-            waited_seconds: self.timeout.as_secs(),
+    fn require_time(&self, what: &'static str, deadline: Instant) -> Result<(), LoadError> {
+        match Instant::now() > deadline {
+            true => Err(LoadError::NotPrepared {
+                what,
+                waited_seconds: self.timeout.as_secs(),
+            }),
+            false => Ok(()),
         }
     }
 }

@@ -33,6 +33,8 @@ pub struct LoadReport {
     pub mined: usize,
     /// Those whose receipt says that they failed.
     pub failed: usize,
+    /// Those seen in blocks, whether or not their receipts could be read.
+    pub included: usize,
     /// Those without a receipt.
     pub missing: usize,
     /// Blocks that held any of them.
@@ -208,6 +210,16 @@ impl LoadReport {
             add(
                 &mut text,
                 format_args!("missing  {}", grouped(self.missing)),
+            );
+        }
+        let unread = self.included.saturating_sub(self.mined);
+        if unread > 0 {
+            let unread = grouped(unread);
+            add(
+                &mut text,
+                format_args!(
+                    "unread   {unread} were in blocks, but their receipts could not be read"
+                ),
             );
         }
         for endpoint in &self.endpoints {

@@ -188,7 +188,7 @@ impl Scene {
         let zero = Address::ZERO;
         let before = self.sender_calls(plan, sender, zero);
         let before: u64 = before.iter().map(|call| call.gas).sum();
-        let after = plan.actions(sender).map(|action| gas(action));
+        let after = plan.actions(sender).map(gas);
         before + after.sum::<u64>()
     }
 
@@ -295,7 +295,6 @@ mod tests {
 
     #[test]
     fn every_action_has_a_contract_that_is_deployed_and_its_gas() {
-        let owner = Address::repeat_byte(7);
         for workload in [
             Workload::Transfers,
             Workload::Erc20,
@@ -305,31 +304,31 @@ mod tests {
             Workload::SupplyChain,
             Workload::Mixed,
         ] {
-            for conflicts in [None, Some(50)] {
-                let plan = plan(workload, conflicts);
-                let (scene, calls) = Scene::set(&plan, owner, 3, B256::ZERO);
-                let deployed = calls
-                    .iter()
-                    .zip(3..)
-                    .filter(|(call, _)| call.to.is_create());
-                let deployed: BTreeSet<Address> =
-                    deployed.map(|(_, nonce)| owner.create(nonce)).collect();
-                assert_eq!(deployed, scene.places.values().copied().collect());
-                for sender in 0..plan.senders {
-                    let mut sum = 0;
-                    for call in scene.sender_calls(&plan, sender, owner) {
-                        sum += call.gas;
-                    }
-                    for action in plan.actions(sender) {
-                        let call = scene.call(action, owner);
-                        assert_eq!(call.gas, gas(action));
-                        let to = *call.to.to().unwrap();
-                        assert!(call.input.is_empty() || deployed.contains(&to));
-                        sum += call.gas;
-                    }
-                    assert_eq!(scene.gas(&plan, sender), sum);
-                }
+            require_set(&plan(workload, None));
+            require_set(&plan(workload, Some(50)));
+        }
+    }
+
+    fn require_set(plan: &Plan) {
+        let owner = Address::repeat_byte(7);
+        let (scene, calls) = Scene::set(plan, owner, 3, B256::ZERO);
+        let deployed = calls
+            .iter()
+            .zip(3..)
+            .filter(|(call, _)| call.to.is_create());
+        let deployed: BTreeSet<Address> = deployed.map(|(_, nonce)| owner.create(nonce)).collect();
+        assert_eq!(deployed, scene.places.values().copied().collect());
+        for sender in 0..plan.senders {
+            let before = scene.sender_calls(plan, sender, owner);
+            let mut sum: u64 = before.iter().map(|call| call.gas).sum();
+            for action in plan.actions(sender) {
+                let call = scene.call(action, owner);
+                assert_eq!(call.gas, gas(action));
+                let to = *call.to.to().unwrap();
+                assert!(call.input.is_empty() || deployed.contains(&to));
+                sum += call.gas;
             }
+            assert_eq!(scene.gas(plan, sender), sum);
         }
     }
 

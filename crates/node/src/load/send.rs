@@ -135,6 +135,14 @@ impl Run<'_> {
         connection.run().await;
     }
 
+    /// When a transaction that goes out now was due: now, unless times are fixed.
+    fn due_at(&self, index: usize, now: Duration) -> Duration {
+        match self.schedule.is_open() {
+            true => self.schedule.due(index),
+            false => now,
+        }
+    }
+
     fn signed(&self, index: usize) -> Option<&Signed> {
         let plan = self.fates.borrow().lanes.plan;
         let sender = self.signed.get(plan.sender_of(index))?;
@@ -169,33 +177,28 @@ impl Connection<'_> {
 
     /// What to send now, noted as sent.
     fn take_due(&mut self) -> Vec<usize> {
-        let (schedule, now) = (&self.run.schedule, self.run.start.elapsed());
+        let (run, now) = (self.run, self.run.start.elapsed());
+        let mut fates = run.fates.borrow_mut();
         let mut due = Vec::new();
-        let mut fates = self.run.fates.borrow_mut();
-        while due.len() < self.run.batch {
-            if let Some(index) = self.again.pop_front() {
-                // A block may hold it by now, or an earlier one of its sender may be refused for good.
-                if matches!(fates.fate(index), Some(Fate::Sent)) {
-                    fates.send(index, 0);
-                    due.push(index);
-                }
-                continue;
+        while due.len() < run.batch
+            && let Some(index) = self.again.pop_front()
+        {
+            // A block may hold it by now, or an earlier one of its sender may be refused for good.
+            if fates.fate(index) == Some(Fate::Sent) {
+                fates.send(index, 0);
+                due.push(index);
             }
-            let is_due = |index: &mut usize| !schedule.is_open() || schedule.due(*index) <= now;
-            let Some(index) = self.queue.pop_front_if(is_due) else {
-                break;
-            };
-            if fates.fate(index) != Some(Fate::Unsent) {
-                continue;
+        }
+        let is_due = |index: &mut usize| !run.schedule.is_open() || run.schedule.due(*index) <= now;
+        while due.len() < run.batch
+            && let Some(index) = self.queue.pop_front_if(is_due)
+        {
+            if fates.fate(index) == Some(Fate::Unsent) {
+                let due_at = run.due_at(index, now);
+                run.lateness.see(now.saturating_sub(due_at));
+                fates.send(index, micros(due_at));
+                due.push(index);
             }
-            let due_at = if schedule.is_open() {
-                schedule.due(index)
-            } else {
-                now
-            };
-            self.run.lateness.see(now.saturating_sub(due_at));
-            fates.send(index, micros(due_at));
-            due.push(index);
         }
         due
     }
@@ -218,9 +221,8 @@ impl Connection<'_> {
         };
         let mut again = VecDeque::new();
         for (index, reply) in due.into_iter().zip(replies) {
-            match conclude(&mut fates, index, reply, now_us) {
-                true => again.push_back(index),
-                false => {}
+            if conclude(&mut fates, index, reply, now_us) {
+                again.push_back(index);
             }
         }
         self.pause = match again.is_empty() {

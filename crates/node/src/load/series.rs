@@ -37,10 +37,7 @@ impl Series {
         }
         for record in records {
             for (series, time_us) in counts.iter_mut().zip(times(record)) {
-                let point = time_us.and_then(|time_us| usize::try_from(time_us / step_us).ok());
-                if let Some(count) = point.and_then(|point| series.get_mut(point)) {
-                    *count += 1;
-                }
+                count(series, time_us.map(|time_us| time_us / step_us));
             }
         }
         let step_seconds = step_us as f64 / 1e6;
@@ -56,6 +53,13 @@ impl Series {
             accepted,
             included,
         }
+    }
+}
+
+fn count(series: &mut [u32], point: Option<u64>) {
+    let point = point.and_then(|point| usize::try_from(point).ok());
+    if let Some(count) = point.and_then(|point| series.get_mut(point)) {
+        *count += 1;
     }
 }
 

@@ -220,3 +220,111 @@ fn legend(entries: &[(&str, &str)], y: f64) -> String {
 fn text(class: &str, x: f64, y: f64, words: &str) -> String {
     format!("<text class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\">{words}</text>\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::{
+        Latencies, LoadReport, Preparation, Refusal, Workload, report::EndpointReport,
+        series::Series,
+    };
+
+    fn report(latencies: Latencies, series: Series) -> LoadReport {
+        LoadReport {
+            workload: Workload::Mixed,
+            transactions: 3,
+            senders: 1,
+            rate: None,
+            sent: 3,
+            accepted: 3,
+            refused: 0,
+            first_refusal: None,
+            refusals: vec![Refusal {
+                message: "<b>".to_owned(),
+                count: 1,
+            }],
+            resent: 0,
+            mined: 3,
+            failed: 0,
+            included: 3,
+            missing: 0,
+            blocks: 1,
+            seconds: 0.2,
+            transactions_per_second: 15.0,
+            submission_seconds: 0.1,
+            submissions_per_second: 30.0,
+            late_sends: 0,
+            latest_send_ms: 0.0,
+            interrupted: false,
+            preparation: Preparation::default(),
+            endpoints: vec![EndpointReport {
+                url: "http://localhost".to_owned(),
+                sent: 3,
+                accepted: 3,
+                mined: 3,
+                lost: None,
+            }],
+            latencies,
+            checks: Vec::new(),
+            series,
+        }
+    }
+
+    /// The points of every line, legends left out.
+    fn lines(drawing: &str) -> Vec<Vec<(f64, f64)>> {
+        let points = drawing
+            .lines()
+            .filter_map(|line| line.split_once("points=\""));
+        let points = points.map(|(_, rest)| {
+            let list = rest.split('"').next().unwrap();
+            let pairs = list.split_whitespace().map(|pair| {
+                let (x, y) = pair.split_once(',').unwrap();
+                (x.parse().unwrap(), y.parse().unwrap())
+            });
+            pairs.collect::<Vec<(f64, f64)>>()
+        });
+        points.filter(|points| points.len() > 2).collect()
+    }
+
+    #[test]
+    fn lines_stay_in_their_plots_and_rise_with_their_values() {
+        let latencies = Latencies {
+            accepted: Latency::of([1_000, 2_000, 9_000].into_iter()),
+            verified: Latency::of((1..=100_000_u64).map(|us| us * 10)),
+            ..Latencies::default()
+        };
+        let series = Series {
+            step_seconds: 0.1,
+            offered: vec![30.0, 0.0, 0.0],
+            accepted: vec![10.0, 20.0, 0.0],
+            included: vec![0.0, 10.0, 20.0],
+        };
+        let drawing = draw(&report(latencies, series));
+        let lines = lines(&drawing);
+        assert_eq!(lines.len(), 5);
+        for (index, points) in lines.iter().enumerate() {
+            let (top, bottom) = if index < 3 { RATES } else { LATENCIES };
+            for (x, y) in points {
+                assert!(
+                    (LEFT..=RIGHT).contains(x) && (top..=bottom).contains(y),
+                    "{x} {y}"
+                );
+            }
+            assert!(points.is_sorted_by(|one, other| one.0 <= other.0));
+        }
+        assert!(lines[0][0].1 < lines[1][0].1, "30 stands above 10");
+        assert!(lines[4].is_sorted_by(|one, other| one.1 >= other.1));
+        assert!(
+            lines[4].last().unwrap().0 > lines[3].last().unwrap().0,
+            "more nines"
+        );
+        assert!(drawing.contains(">99.9 %<") && !drawing.contains("<b>"));
+    }
+
+    #[test]
+    fn of_nothing_there_is_a_drawing_too() {
+        let drawing = draw(&report(Latencies::default(), Series::default()));
+        assert!(drawing.starts_with("<svg ") && drawing.ends_with("</svg>\n"));
+        assert!(!drawing.contains("NaN") && !drawing.contains("inf"));
+    }
+}

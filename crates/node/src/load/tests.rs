@@ -232,7 +232,7 @@ fn bundles_are_sent_to_nodes_that_take_them() {
 #[test]
 fn a_poor_first_account_is_named() {
     let manners = Manners {
-        poor: true,
+        owner_wei: 1_000_000,
         ..Manners::default()
     };
     let (outcome, _) = run_against(options(10, 3), manners);

@@ -206,3 +206,55 @@ async fn single_receipts(
     }
     Ok(receipts)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::{
+        Workload,
+        fates::{Fates, Lanes},
+        plan::Plan,
+        schedule::Schedule,
+        send::Lateness,
+    };
+    use std::cell::RefCell;
+
+    #[test]
+    fn a_node_is_the_witness_for_what_it_was_sent() {
+        let plan = Plan {
+            workload: Workload::Transfers,
+            transactions: 4,
+            senders: 2,
+            conflicts: None,
+            recipients: None,
+        };
+        let hashes = [1, 2, 3, 4].map(B256::repeat_byte);
+        let fates = RefCell::new(Fates::new(Lanes::new(plan, 2, 2), hashes.into_iter()));
+        let lateness = Lateness::default();
+        let start = Instant::now();
+        let run = Run {
+            fates: &fates,
+            signed: &[],
+            keys: None,
+            schedule: Schedule::new(None, Duration::ZERO),
+            batch: 1,
+            start,
+            deadline: start,
+            lateness: &lateness,
+        };
+        let mut watches = [0, 1].map(|number| Watch::new(number, 5, None));
+        let [first, second] = &mut watches;
+        first.see(&hashes, &run);
+        assert_eq!((fates.borrow().open(0), fates.borrow().open(1)), (0, 2));
+        assert_eq!(
+            (first.heights.as_slice(), fates.borrow().included),
+            ([5].as_slice(), 2)
+        );
+        first.see(&hashes, &run);
+        assert_eq!(first.heights, [5], "none of them is new");
+        second.see(&[B256::ZERO], &run);
+        assert_eq!(second.heights, [], "none of them is ours");
+        second.see(&hashes, &run);
+        assert_eq!((fates.borrow().open(1), fates.borrow().included), (0, 4));
+    }
+}

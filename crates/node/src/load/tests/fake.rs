@@ -39,7 +39,8 @@ pub(super) struct Manners {
     pub(super) repeats_blocks: bool,
     pub(super) send_delay: Duration,
     pub(super) takes_bundles: bool,
-    pub(super) poor: bool,
+    /// What the first account of the usual mnemonic has.
+    pub(super) owner_wei: u128,
 }
 
 impl Default for Manners {
@@ -55,7 +56,7 @@ impl Default for Manners {
             repeats_blocks: false,
             send_delay: Duration::ZERO,
             takes_bundles: false,
-            poor: false,
+            owner_wei: 10_u128.pow(22),
         }
     }
 }
@@ -207,9 +208,8 @@ impl Fake {
             }
             "eth_getBalance" => match chain.balances.get(&address()) {
                 Some(balance) => json!(balance),
-                // The first account of the usual mnemonic is rich.
-                None if address().to_string().starts_with("0xf39F") && !self.manners.poor => {
-                    json!(U256::from(10).pow(U256::from(22)))
+                None if address().to_string().starts_with("0xf39F") => {
+                    json!(U256::from(self.manners.owner_wei))
                 }
                 None => json!("0x0"),
             },
