@@ -5,6 +5,7 @@
     reason = "a command line talks to people"
 )]
 
+mod bar;
 mod bench;
 mod load;
 mod replay;

@@ -1,8 +1,10 @@
 #![doc = include_str!("../README.md")]
 
 pub mod bench;
+mod chart;
 pub mod cli;
 pub mod config;
+pub mod contracts;
 pub mod dev;
 pub mod error;
 pub mod init;

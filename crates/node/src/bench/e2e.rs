@@ -38,6 +38,8 @@ pub struct E2eBench {
     pub transactions: usize,
     /// Accounts that send them.
     pub senders: usize,
+    /// Accounts that transfers go to; none = each to one of its own.
+    pub recipients: Option<usize>,
     /// Transactions in one request.
     pub batch: usize,
     /// Connections that send at the same time.
@@ -83,11 +85,13 @@ impl E2eBench {
     fn load(&self, url: String) -> LoadOptions {
         LoadOptions {
             workload: self.workload,
-            url,
+            urls: vec![url],
             transactions: self.transactions,
             senders: self.senders,
+            recipients: self.recipients,
             batch: self.batch,
             connections: self.connections,
+            bulk: self.bulk,
             ..LoadOptions::default()
         }
     }

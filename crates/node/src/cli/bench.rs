@@ -1,5 +1,6 @@
 //! `headway bench`: its options, its progress bar and what it prints.
 
+use super::bar::Bar;
 use crate::{
     bench::{
         e2e::E2eBench,
@@ -14,13 +15,10 @@ use crate::{
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use std::{
-    io::{self, IsTerminal as _, Write as _},
+    io::{self, Write as _},
     num::NonZeroUsize,
     path::PathBuf,
 };
-
-/// Characters of a full progress bar.
-const BAR_WIDTH: usize = 30;
 
 #[derive(Debug, Args)]
 pub(super) struct BenchArgs {
@@ -55,6 +53,9 @@ struct E2eArgs {
     /// Accounts that send them
     #[arg(long, default_value_t = 1_000)]
     senders: usize,
+    /// Accounts that transfers go to; without it each to one of its own
+    #[arg(long)]
+    recipients: Option<usize>,
     /// Transactions in one request
     #[arg(long, default_value_t = 1_000)]
     batch: usize,
@@ -148,6 +149,7 @@ fn e2e(args: E2eArgs) -> Result<(), NodeError> {
         workload: args.workload,
         transactions: args.transactions,
         senders: args.senders,
+        recipients: args.recipients,
         batch: args.batch,
         connections: args.connections,
         bulk: !args.rpc,
@@ -182,11 +184,9 @@ fn temporary(parent: Option<PathBuf>) -> Result<TemporaryDirectory, NodeError> {
 
 /// Runs with a progress bar where there is a terminal to draw it on.
 fn with_bar<T>(run: impl FnOnce(OnProgress<'_>) -> T) -> T {
-    if !io::stderr().is_terminal() {
-        return run(&|_| {});
-    }
-    let outcome = run(&draw);
-    eprint!("\r\x1b[K");
+    let bar = Bar::new();
+    let outcome = run(&|Progress { step, done, total }| bar.draw(step, done, total));
+    bar.clear();
     outcome
 }
 
@@ -215,14 +215,4 @@ fn state(args: StateArgs) -> Result<(), NodeError> {
     let report = with_bar(|progress| bench.run(&clock, progress))?;
     print(&report, args.json, report.table());
     Ok(())
-}
-
-fn draw(progress: Progress) {
-    let Progress { step, done, total } = progress;
-    let share = done.saturating_mul(BAR_WIDTH as u64) / total.max(1);
-    let filled = usize::try_from(share).unwrap_or(BAR_WIDTH).min(BAR_WIDTH);
-    let bar = "#".repeat(filled);
-    eprint!("\r{step:8} [{bar:BAR_WIDTH$}] {done}/{total}\x1b[K");
-    // A bar that can't be drawn is no reason to stop.
-    io::stderr().flush().ok();
 }

@@ -1,19 +1,17 @@
 //! `headway replay`: its options, its progress bar and what it prints.
 
+use super::bar::Bar;
 use crate::{
     error::NodeError,
     replay::{self, Progress, ReplayError, ReplayOptions, ReplayReport},
 };
 use clap::Args;
 use std::{
-    io::{self, IsTerminal as _, Write as _},
+    io::{self, Write as _},
     num::NonZeroUsize,
     path::PathBuf,
     thread,
 };
-
-/// Characters of a full progress bar.
-const BAR_WIDTH: usize = 30;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -63,14 +61,10 @@ pub(super) fn run(args: ReplayArgs) -> Result<(), NodeError> {
         min_gas: args.min_gas,
     };
     let clock = replay::wall_clock();
-    let is_terminal = io::stderr().is_terminal();
-    let outcome = match is_terminal {
-        true => replay::run(&options, &clock, &draw),
-        false => replay::run(&options, &clock, &|_| {}),
-    };
-    if is_terminal {
-        eprint!("\r\x1b[K");
-    }
+    let bar = Bar::new();
+    let draw = |Progress { step, done, total }| bar.draw(step, done as u64, total as u64);
+    let outcome = replay::run(&options, &clock, &draw);
+    bar.clear();
     let report = outcome?;
     print(&report, args.json);
     if let Some(path) = &args.html {
@@ -100,13 +94,4 @@ fn check(report: &ReplayReport) -> Result<(), NodeError> {
     }
     let first = first.clone();
     Err(ReplayError::Mismatch { first, count }.into())
-}
-
-fn draw(progress: Progress) {
-    let Progress { step, done, total } = progress;
-    let filled = (BAR_WIDTH * done) / total.max(1);
-    let bar = "#".repeat(filled.min(BAR_WIDTH));
-    eprint!("\r{step:8} [{bar:BAR_WIDTH$}] {done}/{total}\x1b[K");
-    // A bar that can't be drawn is no reason to stop.
-    io::stderr().flush().ok();
 }

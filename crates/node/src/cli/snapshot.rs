@@ -1,17 +1,12 @@
 //! `headway snapshot`: its options, its progress bar and what it prints.
 
+use super::bar::Bar;
 use crate::{
     error::NodeError,
     snapshot::{self, Summary},
 };
 use clap::{Args, Subcommand};
-use std::{
-    io::{self, IsTerminal as _, Write as _},
-    path::PathBuf,
-};
-
-/// Characters of a full progress bar.
-const BAR_WIDTH: usize = 30;
+use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub(super) struct SnapshotArgs {
@@ -73,19 +68,9 @@ pub(super) fn run(args: SnapshotArgs) -> Result<(), NodeError> {
 }
 
 fn import(args: &ImportArgs) -> Result<Summary, NodeError> {
-    let is_terminal = io::stderr().is_terminal();
-    let mut draw = |done: usize, all: usize| {
-        if is_terminal {
-            let filled = (BAR_WIDTH * done) / all.max(1);
-            let bar = "#".repeat(filled.min(BAR_WIDTH));
-            eprint!("\rimport [{bar:BAR_WIDTH$}] {done}/{all}\x1b[K");
-            // A bar that can't be drawn is no reason to stop.
-            io::stderr().flush().ok();
-        }
-    };
+    let bar = Bar::new();
+    let mut draw = |done: usize, all: usize| bar.draw("import", done as u64, all as u64);
     let imported = snapshot::import(&args.config, &args.file, args.never_voted, &mut draw);
-    if is_terminal {
-        eprint!("\r\x1b[K");
-    }
+    bar.clear();
     imported
 }

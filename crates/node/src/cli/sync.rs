@@ -1,18 +1,17 @@
 //! What `headway node` says while it takes a state from peers: a bar on a terminal, a line now and then
 //! elsewhere.
 
+use super::bar::{self, Bar};
 use consensus::sync::{Report, SyncEvent, SyncProgress};
-use std::io::{IsTerminal as _, Write as _};
 
-/// Characters of a full bar.
-const BAR_WIDTH: u64 = 40;
 /// Bytes of a MiB.
 const MIB: u64 = 1 << 20;
 
 /// Tells people how far it is.
 pub(crate) fn report() -> Box<Report> {
-    if std::io::stderr().is_terminal() {
-        return Box::new(draw);
+    let bar = Bar::new();
+    if bar.is_seen() {
+        return Box::new(move |event| draw(bar, event));
     }
     let mut told = None;
     Box::new(move |event| match event {
@@ -27,21 +26,17 @@ pub(crate) fn report() -> Box<Report> {
     })
 }
 
-fn draw(event: SyncEvent) {
+fn draw(bar: Bar, event: SyncEvent) {
     match event {
         SyncEvent::Progress(progress) => {
-            let filled = BAR_WIDTH * percent(&progress) / 100;
-            let bar = "#".repeat(usize::try_from(filled).unwrap_or_default());
-            let width = usize::try_from(BAR_WIDTH).unwrap_or_default();
-            eprint!("\r[{bar:width$}] {}\x1b[K", line(&progress));
+            let (done, all) = progress.bytes;
+            bar.line(&format!("{} {}", bar::filled(done, all), line(&progress)));
             if is_done(&progress) {
                 eprintln!();
             }
-            // A bar that can't be drawn is no reason to stop.
-            std::io::stderr().flush().ok();
         }
         SyncEvent::Blamed(_) => {
-            eprint!("\r\x1b[K");
+            bar.clear();
             tell_blame(&event);
         }
     }

@@ -10,8 +10,16 @@ use std::{error::Error, time::Duration};
 
 /// Longest wait for one answer.
 const ANSWER_WAIT: Duration = Duration::from_secs(60);
+const JSON: &str = "application/json";
+const OCTETS: &str = "application/octet-stream";
+/// Where a node takes bundles.
+const BULK_PATH: &str = "/bulk";
+/// Characters of an answer that an error quotes.
+const QUOTED_CHARS: usize = 80;
 /// Longest wait for a connection.
 const CONNECT_WAIT: Duration = Duration::from_secs(5);
+/// Calls in one batch.
+pub(super) const CALLS_MAX: usize = 500;
 /// Largest answer taken: the receipts of a block of a hundred thousand transactions.
 const ANSWER_BYTES_MAX: usize = 128 * 1024 * 1024;
 
@@ -26,13 +34,13 @@ pub(super) struct Client {
 #[derive(Debug, Deserialize)]
 pub(super) struct Answer<T> {
     #[serde(default)]
-    id: Option<u64>,
+    pub(super) id: Option<u64>,
     pub(super) result: Option<T>,
     pub(super) error: Option<CallError>,
 }
 
 /// Why a call was refused.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub(super) struct CallError {
     pub(super) code: i64,
     pub(super) message: String,
@@ -47,7 +55,8 @@ enum BatchAnswer<T> {
 }
 
 impl Client {
-    pub(super) fn new(url: &str) -> Result<Self, LoadError> {
+    /// A node that has to answer within a time.
+    pub(super) fn new(url: &str, wait: Duration) -> Result<Self, LoadError> {
         let refuse = |problem: String| LoadError::Url {
             url: url.to_owned(),
             problem,
@@ -59,18 +68,34 @@ impl Client {
         let http = reqwest::Client::builder()
             .no_proxy()
             .connect_timeout(CONNECT_WAIT)
-            .timeout(ANSWER_WAIT)
+            .timeout(wait.min(ANSWER_WAIT))
             .build()
             .map_err(|error| refuse(error.to_string()))?;
         Ok(Self { http, url: parsed })
     }
 
-    /// The answer to a request as it came.
+    /// The answer to a JSON-RPC request as it came.
     pub(super) async fn post(&self, body: Bytes) -> Result<Bytes, LoadError> {
+        self.post_to(self.url.clone(), JSON, body).await
+    }
+
+    /// The answer to a bundle of transactions as it came.
+    pub(super) async fn post_bulk(&self, bundle: Bytes) -> Result<Bytes, LoadError> {
+        let mut url = self.url.clone();
+        url.set_path(BULK_PATH);
+        self.post_to(url, OCTETS, bundle).await
+    }
+
+    async fn post_to(
+        &self,
+        url: Url,
+        content_type: &'static str,
+        body: Bytes,
+    ) -> Result<Bytes, LoadError> {
         let request = self
             .http
-            .post(self.url.clone())
-            .header(CONTENT_TYPE, "application/json")
+            .post(url)
+            .header(CONTENT_TYPE, content_type)
             .body(body);
         let mut response = request.send().await.map_err(|error| self.lost(&error))?;
         let mut answer = BytesMut::new();
@@ -81,10 +106,18 @@ impl Client {
                 return Err(self.unreachable(problem));
             }
         }
-        if response.status().is_server_error() && answer.is_empty() {
-            return Err(self.unreachable(response.status().to_string()));
+        let status = response.status();
+        let is_json = matches!(answer.trim_ascii_start().first(), Some(b'{' | b'['));
+        if !(status.is_success() || is_json) {
+            let problem = format!("HTTP {status}: {:?}", beginning(&answer));
+            return Err(self.unreachable(problem));
         }
         Ok(answer.freeze())
+    }
+
+    /// Where it is.
+    pub(super) fn url(&self) -> &str {
+        self.url.as_str()
     }
 
     /// The result of one call; none if it is null.
@@ -102,24 +135,49 @@ impl Client {
         }
     }
 
-    /// The results of one method for several parameters, in their order; an error if any has none.
+    /// The results of one method for several parameters, in their order; an error if any was refused or is missing.
     pub(super) async fn batch<T: DeserializeOwned>(
         &self,
         method: &'static str,
         params: Vec<Value>,
     ) -> Result<Vec<Option<T>>, LoadError> {
+        let count = params.len();
         let calls = params.into_iter().enumerate().map(
             |(id, params)| json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}),
         );
         let calls = Value::Array(calls.collect());
         let answer = self.post(calls.to_string().into()).await?;
         let mut answers: Vec<Answer<T>> = parse_batch(method, &answer)?;
+        if answers.len() != count {
+            return Err(LoadError::Answer {
+                method,
+                problem: format!("{} answers to {count} calls", answers.len()),
+            });
+        }
         answers.sort_by_key(|answer| answer.id);
         let results = answers.into_iter().map(|answer| match answer.error {
             Some(error) => Err(error.of(method)),
             None => Ok(answer.result),
         });
         results.collect()
+    }
+
+    /// [`Self::batch`] in requests of a bounded length, each result required.
+    pub(super) async fn read<T: DeserializeOwned>(
+        &self,
+        method: &'static str,
+        params: impl Iterator<Item = Value>,
+        mut told: impl FnMut(usize),
+    ) -> Result<Vec<T>, LoadError> {
+        let params: Vec<Value> = params.collect();
+        let mut results = Vec::with_capacity(params.len());
+        for params in params.chunks(CALLS_MAX) {
+            for result in self.batch(method, params.to_vec()).await? {
+                results.push(required(method, result)?);
+            }
+            told(results.len());
+        }
+        Ok(results)
     }
 
     pub(super) async fn chain_id(&self) -> Result<u64, LoadError> {
@@ -184,14 +242,20 @@ pub(super) fn required<T>(method: &'static str, result: Option<T>) -> Result<T, 
     })
 }
 
-fn parse<T: DeserializeOwned>(method: &'static str, answer: &[u8]) -> Result<T, LoadError> {
-    serde_json::from_slice(answer).map_err(|error| {
-        let start: String = String::from_utf8_lossy(answer).chars().take(80).collect();
-        LoadError::Answer {
-            method,
-            problem: format!("{error}, in {start:?}"),
-        }
+/// An answer from its bytes.
+pub(super) fn parse<T: DeserializeOwned>(
+    method: &'static str,
+    answer: &[u8],
+) -> Result<T, LoadError> {
+    serde_json::from_slice(answer).map_err(|error| LoadError::Answer {
+        method,
+        problem: format!("{error}, in {:?}", beginning(answer)),
     })
+}
+
+fn beginning(answer: &[u8]) -> String {
+    let text = String::from_utf8_lossy(answer.get(..4 * QUOTED_CHARS).unwrap_or(answer));
+    text.chars().take(QUOTED_CHARS).collect()
 }
 
 #[cfg(test)]
@@ -220,7 +284,7 @@ mod tests {
     fn only_http_is_spoken() {
         for url in ["https://example.org", "ws://localhost:1", "localhost:8545"] {
             assert!(
-                matches!(Client::new(url), Err(LoadError::Url { .. })),
+                matches!(Client::new(url, ANSWER_WAIT), Err(LoadError::Url { .. })),
                 "{url}"
             );
         }

@@ -143,6 +143,8 @@ pub(crate) const FOREIGN: &[Home] = &[
     ("clap", &["node"], NONE),
     // The load generator's HTTP client; the runtime brings it already.
     ("reqwest", &["node"], NONE),
+    // Its latencies.
+    ("hdrhistogram", &["node"], NONE),
     // The allocator of the binary, and of the bench that speaks for it.
     ("mimalloc", &["node"], &["testkit"]),
     ("toml", &["node"], &["testkit"]),

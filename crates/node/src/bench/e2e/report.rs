@@ -17,6 +17,8 @@ pub struct E2eReport {
     pub transactions: usize,
     /// Accounts that sent them.
     pub senders: usize,
+    /// Accounts that transfers went to; none = each to one of its own.
+    pub recipients: Option<usize>,
     /// Transactions in one request.
     pub batch: usize,
     /// Whether they came in bulk.
@@ -152,6 +154,7 @@ impl E2eReport {
             workload: bench.workload,
             transactions: bench.transactions,
             senders: bench.senders,
+            recipients: bench.recipients,
             batch: bench.batch,
             bulk: bench.bulk,
             cores: thread::available_parallelism().map_or(1, Into::into),

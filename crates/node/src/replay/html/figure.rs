@@ -1,6 +1,8 @@
 //! What every chart is made of: escaped text, a drawing with a name and a description, axes, and the
 //! table that says the same.
 
+pub(super) use crate::chart::{Axis, escape, grouped, short};
+
 /// Units across a drawing.
 pub(super) const WIDTH: f64 = 960.0;
 /// Where the plot begins, right of its axis.
@@ -29,35 +31,6 @@ pub(super) struct Table<'a> {
     pub(super) caption: String,
     pub(super) head: &'a [&'a str],
     pub(super) rows: Vec<Vec<String>>,
-}
-
-/// Text that can stand in HTML, in an attribute as well.
-pub(super) fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            c => escaped.push(c),
-        }
-    }
-    escaped
-}
-
-/// A number with its thousands apart.
-pub(super) fn grouped(number: impl ToString) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// A share in words.
@@ -126,55 +99,15 @@ fn table_row(cells: &[String]) -> String {
     row
 }
 
-/// A linear axis from 0.
-pub(super) struct Axis {
-    max: f64,
-    from: f64,
-    to: f64,
-}
-
-impl Axis {
-    /// Maps 0 to `from` and `max` to `to`.
-    pub(super) const fn new(max: f64, from: f64, to: f64) -> Self {
-        Self { max, from, to }
-    }
-
-    pub(super) fn at(&self, value: f64) -> f64 {
-        match self.max > 0.0 {
-            true => self.from + (self.to - self.from) * value / self.max,
-            false => self.from,
-        }
-    }
-
-    /// Round values along it, at most seven.
-    pub(super) fn ticks(&self) -> Vec<f64> {
-        if !(self.max > 0.0 && self.max.is_finite()) {
-            return vec![0.0];
-        }
-        let unit = 10_f64.powf((self.max / 6.0).log10().floor());
-        let steps = [1.0, 2.0, 5.0, 10.0].map(|factor| factor * unit);
-        let step = steps.into_iter().find(|step| self.max / step <= 6.0);
-        let step = step.unwrap_or(self.max);
-        let mut ticks = vec![0.0];
-        for index in 1..=6_u8 {
-            let value = step * f64::from(index);
-            if value <= self.max {
-                ticks.push(value);
-            }
-        }
-        ticks
-    }
-
-    /// Lines across the plot with their values left of it.
-    pub(super) fn grid(&self, unit: &str) -> String {
-        let ticks = self.ticks();
-        let lines = ticks.iter().map(|value| {
-            let (y, label) = (self.at(*value), short(*value));
+/// Lines across the plot with their values left of it.
+pub(super) fn grid(axis: &Axis, unit: &str) -> String {
+    let ticks = axis.ticks();
+    let lines = ticks.iter().map(|value| {
+            let (y, label) = (axis.at(*value), short(*value));
             let (label_x, label_y) = (LEFT - 8.0, y + 4.0);
             format!("<line class=\"grid\" x1=\"{LEFT}\" x2=\"{WIDTH}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/><text class=\"end\" x=\"{label_x}\" y=\"{label_y:.1}\">{label}{unit}</text>\n")
         });
-        lines.collect()
-    }
+    lines.collect()
 }
 
 /// Heights of blocks along the bottom, as many as fit.
@@ -189,42 +122,4 @@ pub(super) fn block_labels(heights: &[u64], y: f64) -> String {
             format!("<text class=\"end\" transform=\"translate({x:.1} {y:.1}) rotate(-60)\">{height}</text>\n")
         })
         .collect()
-}
-
-/// A value without needless digits.
-pub(super) fn short(value: f64) -> String {
-    let text = format!("{value:.3}");
-    let text = text.trim_end_matches('0').trim_end_matches('.');
-    text.to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Axis, escape, grouped, short};
-
-    #[test]
-    fn an_axis_has_few_round_ticks() {
-        for (max, expected) in [
-            (8.4, vec![0.0, 2.0, 4.0, 6.0, 8.0]),
-            (1.05, vec![0.0, 0.2, 0.4, 0.6, 0.8, 1.0]),
-            (100.0, vec![0.0, 20.0, 40.0, 60.0, 80.0, 100.0]),
-            (0.0, vec![0.0]),
-            (f64::INFINITY, vec![0.0]),
-        ] {
-            let ticks: Vec<_> = Axis::new(max, 0.0, 1.0).ticks();
-            let ticks: Vec<_> = ticks.into_iter().map(short).collect();
-            let expected: Vec<_> = expected.into_iter().map(short).collect();
-            assert_eq!(ticks, expected, "max={max}");
-        }
-    }
-
-    #[test]
-    fn numbers_and_text_are_readable() {
-        assert_eq!(grouped(0), "0");
-        assert_eq!(grouped(999), "999");
-        assert_eq!(grouped(1_234_567), "1,234,567");
-        assert_eq!(short(1.250), "1.25");
-        assert_eq!(short(40.0), "40");
-        assert_eq!(escape("a<b & \"c\""), "a&lt;b &amp; &quot;c&quot;");
-    }
 }

@@ -1,6 +1,6 @@
 //! How well the predictor foresaw what each block touches.
 
-use super::figure::{Axis, Figure, LEFT, Table, WIDTH, block_labels, percent};
+use super::figure::{Axis, Figure, LEFT, Table, WIDTH, block_labels, grid, percent};
 use crate::replay::report::ReplayReport;
 
 /// Where the plot ends, above its labels.
@@ -26,7 +26,7 @@ pub(super) fn section(report: &ReplayReport) -> String {
 
 fn figure(report: &ReplayReport) -> String {
     let axis = Axis::new(100.0, BOTTOM, TOP);
-    let mut drawing = axis.grid("%");
+    let mut drawing = grid(&axis, "%");
     let heights: Vec<_> = report.per_block.iter().map(|block| block.height).collect();
     let step = (WIDTH - LEFT) / heights.len().max(1) as f64;
     for (index, block) in report.per_block.iter().enumerate() {

@@ -1,6 +1,6 @@
 //! How much faster each block was in parallel, and how much faster it could be at most.
 
-use super::figure::{Axis, Figure, LEFT, Table, WIDTH, block_labels, grouped, short};
+use super::figure::{Axis, Figure, LEFT, Table, WIDTH, block_labels, grid, grouped, short};
 use crate::replay::report::{BlockFigures, ReplayReport};
 
 /// Where the plot ends, above its labels.
@@ -27,7 +27,7 @@ pub(super) fn section(report: &ReplayReport) -> String {
         });
     let axis = Axis::new(values.fold(1.0, f64::max) * 1.05, BOTTOM, TOP);
     let heights: Vec<_> = report.per_block.iter().map(|block| block.height).collect();
-    let mut drawing = axis.grid("×");
+    let mut drawing = grid(&axis, "×");
     let step = (WIDTH - LEFT) / heights.len().max(1) as f64;
     for (index, (block, limit)) in report.per_block.iter().zip(&limits).enumerate() {
         let x = LEFT + step * index as f64;
