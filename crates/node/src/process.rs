@@ -5,6 +5,7 @@ use commonware_runtime::{Clock as _, Metrics as _, Spawner as _, Supervisor as _
 use mempool::Mempool;
 use pipeline::{Chain, DevControl};
 use primitives::{Genesis, recovery::SenderCache};
+use rand::{SeedableRng as _, rngs::StdRng};
 use rpc::{Backend, BackendParts, Dev, RpcConfig, RpcServer};
 use std::{
     fs::{self, DirBuilder, File, TryLockError},
@@ -206,6 +207,7 @@ pub async fn serve(
     let sleeper = Arc::clone(&clock);
     let metrics = runtime.child("metrics");
     let backend = Backend::new(BackendParts {
+        random: StdRng::from_rng(&mut runtime.child("random")),
         chain: node.chain,
         mempool: node.mempool,
         senders: node.senders,

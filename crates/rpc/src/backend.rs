@@ -15,11 +15,12 @@ use futures::future::BoxFuture;
 use mempool::{Event, Mempool};
 use pipeline::{Chain, ExecutedRecord};
 use primitives::{RecoveredTransaction, recovery::SenderCache};
+use rand::{SeedableRng as _, rngs::StdRng};
 use state::{Snapshot, StateReader};
 use std::{
     fmt::{Debug, Formatter},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -54,6 +55,8 @@ pub struct BackendParts {
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// Connected peers.
     pub peers: Arc<dyn Fn() -> usize + Send + Sync>,
+    /// Unpredictable for callers: weighs signatures that are checked together.
+    pub random: StdRng,
     /// This node's choices.
     pub config: RpcConfig,
 }
@@ -69,6 +72,7 @@ pub struct Backend {
     pub(crate) peers: Arc<dyn Fn() -> usize + Send + Sync>,
     pub(crate) config: RpcConfig,
     pub(crate) filters: Filters,
+    random: Mutex<StdRng>,
     admissions: broadcast::Sender<RecoveredTransaction>,
     computing: Arc<Semaphore>,
     waiting: AtomicUsize,
@@ -92,6 +96,7 @@ impl Backend {
             clock: parts.clock,
             metrics: parts.metrics,
             peers: parts.peers,
+            random: Mutex::new(parts.random),
             config: parts.config,
         })
     }
@@ -102,6 +107,12 @@ impl Backend {
 
     pub(crate) fn now_ms(&self) -> u64 {
         (self.clock.now_ms)()
+    }
+
+    /// A source of randomness for one call.
+    pub(crate) fn random(&self) -> StdRng {
+        let mut random = self.random.lock().unwrap_or_else(PoisonError::into_inner);
+        StdRng::from_rng(&mut *random)
     }
 
     /// Fails while `latest` would be older than what was served before, or can't be trusted.

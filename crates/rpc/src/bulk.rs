@@ -7,7 +7,7 @@
 //! ```
 //! Each transaction has its own fate; one that is refused does not hold up the others. The keys of senders are
 //! hints, as [`primitives::bundle`] describes them: without them, or with false ones, the result is the same.
-//! A body has to arrive within [`BODY_WAIT`], and is at most [`limits::BUNDLE_BYTES_MAX`] long.
+//! A body has to arrive in time (`RpcConfig::body_wait_ms`), and is at most [`limits::BUNDLE_BYTES_MAX`] long.
 
 use crate::{
     args::Args,
@@ -16,7 +16,7 @@ use crate::{
     eth::submit::{Sent, decode, send_decoded},
     registry::Registry,
 };
-use alloy_primitives::Bytes;
+use alloy_primitives::{Bytes, FixedBytes};
 use futures::future::{Either, select};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use jsonrpsee::{
@@ -27,6 +27,7 @@ use jsonrpsee::{
 use primitives::{
     bundle::{Bundle, BundleError},
     limits,
+    signature::{KEY_BYTES, SenderKey},
 };
 use serde::Serialize;
 use std::{pin::pin, sync::Arc, time::Duration};
@@ -35,8 +36,6 @@ use std::{pin::pin, sync::Arc, time::Duration};
 pub(crate) const PATH: &str = "/bulk";
 /// What a bundle's content type is.
 pub(crate) const CONTENT_TYPE: &str = "application/octet-stream";
-/// How long a body may take to arrive.
-pub(crate) const BODY_WAIT: Duration = Duration::from_secs(30);
 
 /// What became of the transactions of one request.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -70,8 +69,8 @@ pub(crate) enum BulkError {
     #[error("bundle is too large: max={}", limits::BUNDLE_BYTES_MAX)]
     TooLarge,
     /// It did not arrive in time.
-    #[error("the body did not arrive within {} seconds", BODY_WAIT.as_secs())]
-    Slow,
+    #[error("the body did not arrive in time: wait_ms={0}")]
+    Slow(u64),
     /// The connection broke.
     #[error("the body could not be read: {0}")]
     Broken(BoxError),
@@ -90,7 +89,7 @@ impl BulkError {
             Self::Method => 405,
             Self::ContentType => 415,
             Self::TooLarge => 413,
-            Self::Slow => 408,
+            Self::Slow(_) => 408,
             Self::Broken(_) | Self::Malformed(_) => 400,
             Self::Node(_) => 503,
         }
@@ -120,19 +119,23 @@ pub(crate) async fn post(
 /// The whole body, if it is neither too long nor too slow.
 async fn read(backend: &Backend, body: HttpBody) -> Result<bytes::Bytes, BulkError> {
     let body = pin!(Limited::new(body, limits::BUNDLE_BYTES_MAX).collect());
-    let timer = (backend.clock.sleep)(BODY_WAIT);
+    let wait_ms = backend.config.body_wait_ms;
+    let timer = (backend.clock.sleep)(Duration::from_millis(wait_ms));
     match select(body, timer).await {
         Either::Left((Ok(collected), _)) => Ok(collected.to_bytes()),
         Either::Left((Err(error), _)) if error.is::<LengthLimitError>() => Err(BulkError::TooLarge),
         Either::Left((Err(error), _)) => Err(BulkError::Broken(error)),
-        Either::Right(_) => Err(BulkError::Slow),
+        Either::Right(_) => Err(BulkError::Slow(wait_ms)),
     }
 }
 
 fn send_bundle(backend: &Backend, bundle: &Bundle) -> Result<BulkAnswer, RpcError> {
     // Copied: a part of the body would keep all of it in memory for as long as the pool keeps one transaction.
     let items = bundle.items().iter();
-    let decoded = items.map(|item| decode(Bytes::copy_from_slice(&item.raw)));
+    let decoded = items.map(|item| {
+        let raw = Bytes::copy_from_slice(&item.raw);
+        (decode(raw), bundle.key_of(item))
+    });
     let sent = send_decoded(backend, decoded.collect())?;
     Ok(BulkAnswer::new(sent))
 }
@@ -146,7 +149,24 @@ fn send_raw_transactions(backend: &Backend, args: &Args) -> Result<BulkAnswer, R
             "too many transactions in one call: max={max}"
         )));
     }
-    let sent = send_decoded(backend, raw.into_iter().map(decode).collect())?;
+    let keys: Option<Vec<Option<FixedBytes<KEY_BYTES>>>> = args.get(1)?;
+    let keys = keys.unwrap_or_else(|| vec![None; raw.len()]);
+    if keys.len() != raw.len() {
+        return Err(RpcError::ArgumentsConflict(format!(
+            "{} keys for {} transactions: name one or null for each",
+            keys.len(),
+            raw.len()
+        )));
+    }
+    let keys = keys.into_iter();
+    let keys: Vec<_> = keys
+        .map(|key| key.map(|key| SenderKey::new(key.0)))
+        .collect();
+    let decoded = raw.into_iter().map(decode);
+    let sent = send_decoded(
+        backend,
+        decoded.zip(keys.iter().map(Option::as_ref)).collect(),
+    )?;
     Ok(BulkAnswer::new(sent))
 }
 

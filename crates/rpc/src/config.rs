@@ -7,6 +7,8 @@
 pub const BODY_BYTES_MAX: u32 = 5 * 1024 * 1024;
 /// Largest answer, in bytes; a full block of 8 MiB fits as JSON.
 pub const RESPONSE_BYTES_MAX: u32 = 32 * 1024 * 1024;
+/// How long a posted bundle may take to arrive, in milliseconds.
+pub const BODY_WAIT_MS: u64 = 30_000;
 /// Open connections, HTTP and WebSocket together.
 pub const CONNECTIONS_MAX: u32 = 512;
 /// Calls in one batch (geth's).
@@ -85,6 +87,8 @@ pub struct RpcConfig {
     pub hosts: Vec<String>,
     /// Largest request body, in bytes.
     pub body_bytes_max: u32,
+    /// How long a posted bundle may take to arrive, in milliseconds.
+    pub body_wait_ms: u64,
     /// Largest answer, in bytes.
     pub response_bytes_max: u32,
     /// Open connections.
@@ -117,6 +121,7 @@ impl RpcConfig {
             cors: Cors::Refused,
             hosts: Vec::new(),
             body_bytes_max: BODY_BYTES_MAX,
+            body_wait_ms: BODY_WAIT_MS,
             response_bytes_max: RESPONSE_BYTES_MAX,
             connections_max: CONNECTIONS_MAX,
             batch_length_max: BATCH_LENGTH_MAX,

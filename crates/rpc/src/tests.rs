@@ -1,6 +1,7 @@
 //! Methods over a real chain, without and with a socket.
 
 mod blocks;
+mod bulk;
 mod calls;
 mod dev;
 mod errors;

@@ -164,7 +164,9 @@ fn keys_are_remembered_of_what_enters_here() {
     let of = |number: u64| signer(number).address();
     let entered = cache.recover_many(batch(), impersonation);
     for (recovered, true_key) in entered.into_iter().zip(true_keys()) {
-        let key = recovered.ok().and_then(|recovered| cache.key(&recovered.sender()));
+        let key = recovered
+            .ok()
+            .and_then(|recovered| cache.key(&recovered.sender()));
         assert_eq!(key, true_key);
     }
     assert_eq!(cache.key(&of(0)), Some(key(0)));

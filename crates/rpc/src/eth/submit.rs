@@ -19,7 +19,10 @@ use alloy_primitives::{B256, Bytes, U64};
 use futures::future::{Either, select};
 use jsonrpsee::types::Params;
 use pipeline::ChainEvent;
-use primitives::{RecoveredTransaction, Transaction, transaction::Impersonation};
+use primitives::{
+    RecoveredTransaction, Transaction, recovery::Keys, signature::SenderKey,
+    transaction::Impersonation,
+};
 use std::{pin::pin, sync::Arc, time::Duration};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 
@@ -79,29 +82,37 @@ pub(crate) fn send_many(
 ) -> Result<Vec<Sent>, RpcError> {
     let decoded = calls.iter().map(|params| {
         let raw = Args::parse(params).and_then(|args| args.one());
-        raw.and_then(decode)
+        (raw.and_then(decode), None)
     });
     send_decoded(backend, decoded.collect())
 }
 
+/// A transaction, or why there is none, and what is said to be its sender's key.
+pub(crate) type Received<'a> = (Result<Transaction, RpcError>, Option<&'a SenderKey>);
+
 /// Recovers what could be decoded and hands it to the pool; one answer for each.
 pub(crate) fn send_decoded(
     backend: &Backend,
-    decoded: Vec<Result<Transaction, RpcError>>,
+    decoded: Vec<Received<'_>>,
 ) -> Result<Vec<Sent>, RpcError> {
     let state = backend.latest_state()?;
     let mut transactions = Vec::with_capacity(decoded.len());
     let mut answers: Vec<Sent> = Vec::with_capacity(decoded.len());
-    for transaction in decoded {
+    for (transaction, key) in decoded {
         answers.push(transaction.map(|transaction| {
             let hash = transaction.hash();
-            transactions.push(transaction);
+            transactions.push((transaction, key));
             hash
         }));
     }
-    let senders = backend
-        .senders
-        .recover_many(transactions, Impersonation::Refused);
+    // A false key is no reason to refuse a transaction: without any, it would have been taken.
+    let senders = backend.senders.recover_hinted(
+        transactions,
+        Impersonation::Refused,
+        Keys::Remembered,
+        &mut backend.random(),
+    );
+    let senders = senders.recovered;
     let mut recovered = Vec::with_capacity(senders.len());
     let mut places = Vec::with_capacity(senders.len());
     let asked = answers

@@ -20,6 +20,7 @@ use primitives::{
     Block, BlockLimits, ExecutedRef, FinalizedBlock, Genesis, Header, RecoveredTransaction,
     recovery::SenderCache, transaction::Impersonation,
 };
+use rand::{SeedableRng as _, rngs::StdRng};
 use serde_json::{Value, json};
 use state::{Location, MemoryDisk, Store, StoreConfig};
 use std::{
@@ -186,6 +187,7 @@ impl Rig {
         let chain = pipeline.chain().clone();
         let config = mempool::Config::new(chain.config().clone());
         let backend = Backend::new(BackendParts {
+            random: StdRng::seed_from_u64(0),
             mempool: Mempool::new(config, chain.next_base_fee().unwrap()),
             chain,
             senders: SenderCache::default(),

@@ -13,18 +13,18 @@ use tokio::{
 const LOOPBACK: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
-async fn start(rig: &Rig) -> RpcServer {
+pub(super) async fn start(rig: &Rig) -> RpcServer {
     serve(Arc::clone(&rig.backend), LOOPBACK).await.unwrap()
 }
 
-struct Answer {
-    status: u16,
+pub(super) struct Answer {
+    pub(super) status: u16,
     head: String,
     body: String,
 }
 
 impl Answer {
-    fn json(&self) -> Value {
+    pub(super) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("{}", self.body))
     }
 
@@ -34,10 +34,20 @@ impl Answer {
 }
 
 async fn exchange(server: &RpcServer, head: &str, body: &str) -> Answer {
+    exchange_bytes(server, head, (body.as_bytes(), body.len())).await
+}
+
+/// Announces a body of some length and sends so much of it.
+pub(super) async fn exchange_bytes(
+    server: &RpcServer,
+    head: &str,
+    (body, length): (&[u8], usize),
+) -> Answer {
     let mut socket = TcpStream::connect(server.address()).await.unwrap();
-    let length = body.len();
-    let request = format!("{head}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}");
-    socket.write_all(request.as_bytes()).await.unwrap();
+    let head = format!("{head}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n");
+    socket.write_all(head.as_bytes()).await.unwrap();
+    // A refused upload may be cut off.
+    socket.write_all(body).await.ok();
     let mut text = Vec::new();
     // A refused upload may be cut off; what came before it is the answer.
     socket.read_to_end(&mut text).await.ok();

@@ -60,7 +60,7 @@ const NONE: &[&str] = &[];
 /// The crates that exchange votes and blocks with peers.
 const DISTRIBUTED: &[&str] = &["consensus", "shards", "node", "testkit"];
 /// The crates that draw randomness from the runtime or from a seed.
-const SEEDED: &[&str] = &["pipeline", "shards", "consensus", "node", "testkit"];
+const SEEDED: &[&str] = &["pipeline", "shards", "consensus", "rpc", "node", "testkit"];
 
 /// A foreign crate, the crates that may depend on it, and the crates whose tests and benches may as well.
 type Home = (
