@@ -65,16 +65,18 @@ fn ways(signed: &[Signed; 2]) -> Vec<Way<'_>> {
             let (hinted, mut random) = (hinted.clone(), StdRng::seed_from_u64(1));
             ways.push((
                 format!("signature::recover_by_hints/each={each}/batch={batch}"),
-                Box::new(move || {
-                    for batch in hinted.chunks(batch) {
-                        let recovery = recover_by_hints(batch, &mut random);
-                        assert!(black_box(recovery).false_hints.is_empty());
-                    }
-                }),
+                Box::new(move || recover_hinted(&hinted, batch, &mut random)),
             ));
         }
     }
     ways
+}
+
+fn recover_hinted(hinted: &[Hinted<'_>], batch: usize, random: &mut StdRng) {
+    for batch in hinted.chunks(batch) {
+        let recovery = recover_by_hints(batch, random);
+        assert!(black_box(recovery).false_hints.is_empty());
+    }
 }
 
 const fn hint((request, key): &(Request, SenderKey)) -> Hinted<'_> {

@@ -207,8 +207,9 @@ impl BundleBuilder {
         let known = key.map(|key| (key, self.keys.get(key).copied()));
         let is_new = matches!(known, Some((_, None)));
         let key_bytes = if is_new { KEY_BYTES } else { 0 };
-        let added = raw.len().saturating_add(ITEM_HEAD_BYTES + key_bytes);
-        let is_full = self.bytes().saturating_add(added) > self.bytes_max
+        let added = raw.len().saturating_add(ITEM_HEAD_BYTES);
+        let bytes = self.bytes().saturating_add(added).saturating_add(key_bytes);
+        let is_full = bytes > self.bytes_max
             || self.transactions >= limits::BUNDLE_TRANSACTIONS_MAX
             || (is_new && self.keys.len() >= limits::BUNDLE_KEYS_MAX);
         let length = u32::try_from(raw.len()).map_err(|_| BundleFull)?;

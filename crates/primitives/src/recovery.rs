@@ -349,7 +349,7 @@ impl Checks {
     }
 
     /// Notes the outcome of a comparison; whether it is good.
-    fn note(&self, checked: Result<u64, RecoverFault>) -> bool {
+    fn note(&self, checked: Result<u64, Box<RecoverFault>>) -> bool {
         match checked {
             Ok(count) => {
                 self.equal.fetch_add(count, Relaxed);

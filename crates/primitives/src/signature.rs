@@ -66,7 +66,7 @@ pub struct RecoverError;
 #[error("recoveries differ: request={request:?} lanes={lanes:?} library={library:?}")]
 pub struct RecoverFault {
     /// The signature.
-    pub request: Box<Request>,
+    pub request: Request,
     /// What the lanes recovered.
     pub lanes: Recovery,
     /// What the C library recovered.
@@ -173,7 +173,7 @@ pub fn check(
     requests: &[Request],
     recovered: &[Recovery],
     every: NonZeroU64,
-) -> Result<u64, RecoverFault> {
+) -> Result<u64, Box<RecoverFault>> {
     let mut checked = 0_u64;
     for (request, lanes) in requests.iter().zip(recovered) {
         let (sample, _) = request
@@ -188,16 +188,16 @@ pub fn check(
     Ok(checked)
 }
 
-fn compare(request: &Request, lanes: Recovery) -> Result<(), RecoverFault> {
+fn compare(request: &Request, lanes: Recovery) -> Result<(), Box<RecoverFault>> {
     let library = request.recover_with_key();
     if library == lanes {
         return Ok(());
     }
-    Err(RecoverFault {
-        request: Box::new(*request),
+    Err(Box::new(RecoverFault {
+        request: *request,
         lanes,
         library,
-    })
+    }))
 }
 
 #[cfg(not(target_arch = "x86_64"))]

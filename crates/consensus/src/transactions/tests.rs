@@ -156,6 +156,12 @@ fn a_peer_that_sends_false_keys_is_banned_and_the_transactions_are_right() {
     let mut first = intake();
     assert_eq!(take(&mut first, &honest), senders);
     assert_eq!(bans(&first), 0);
+    let received = Arc::clone(&first.received);
+    let is_received = |(transaction, _): &(Transaction, _)| {
+        let received = received.lock().unwrap();
+        received.contains(&transaction.hash())
+    };
+    assert!(honest.iter().all(is_received));
     for false_key in [key(3), key(9), SenderKey::new([7; 64])] {
         let mut lies = honest.clone();
         lies[5].1 = Some(false_key);

@@ -162,9 +162,7 @@ impl<'a> Batch<'a> {
                 continue;
             };
             if !y.square().sub(&square).is_zero() {
-                if let Some(recovered) = self.recovered.get_mut(*index) {
-                    *recovered = Some(Err(RecoverError));
-                }
+                note(&mut self.recovered, *index, Err(RecoverError));
                 continue;
             }
             let is_negated = y.is_odd() != hinted.request.is_odd;
@@ -212,9 +210,8 @@ impl<'a> Batch<'a> {
         };
         search.run(&self.checks, false);
         for (index, key) in search.found {
-            let signer = self.keys.get(key).map(|key| Ok(key.recovered));
-            if let Some(recovered) = self.recovered.get_mut(index) {
-                *recovered = signer;
+            if let Some(key) = self.keys.get(key) {
+                note(&mut self.recovered, index, Ok(key.recovered));
             }
         }
     }
@@ -226,6 +223,13 @@ impl<'a> Batch<'a> {
             recovered.unwrap_or_else(|| hinted.request.recover_with_key())
         });
         HintedRecovery::judge(self.hinted, recovered.collect())
+    }
+}
+
+/// Notes what is known of a request.
+fn note(known: &mut [Option<Recovery>], index: usize, recovery: Recovery) {
+    if let Some(known) = known.get_mut(index) {
+        *known = Some(recovery);
     }
 }
 

@@ -417,13 +417,13 @@ fn a_sample_is_checked_and_a_difference_is_a_fault() {
     for lanes in [Ok(wrong), wrong_key, wrong_address, Err(RecoverError)] {
         let mut recovered = recovered.clone();
         recovered[place] = lanes;
-        let request = Box::new(requests[place]);
+        let request = requests[place];
         let library = request.recover_with_key();
         let fault = RecoverFault {
             request,
             lanes,
             library,
         };
-        assert_eq!(check(&requests, &recovered, every(1)), Err(fault));
+        assert_eq!(check(&requests, &recovered, every(1)), Err(Box::new(fault)));
     }
 }

@@ -9,9 +9,8 @@
 //! no point of the curve; no point of it has y = 0, because its order is odd.
 
 #![expect(
-    clippy::arithmetic_side_effects,
     clippy::indexing_slicing,
-    reason = "pairs name points of the slice they come with; the tests run with overflow checks"
+    reason = "pairs name points of the slice they come with"
 )]
 
 use super::super::SenderKey;
@@ -73,11 +72,9 @@ impl Point {
     }
 
     #[inline(always)]
-    pub(super) fn negate(&self) -> Self {
-        Self {
-            x: self.x,
-            y: self.y.negate(),
-        }
+    pub(super) fn negate_if(&self, is_negated: bool) -> Self {
+        let y = if is_negated { self.y.negate() } else { self.y };
+        Self { x: self.x, y }
     }
 
     /// Lambda times the point.

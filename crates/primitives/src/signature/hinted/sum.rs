@@ -150,6 +150,15 @@ struct Group {
     len: usize,
 }
 
+impl Group {
+    /// What has not been summed yet, at a distance of `stride` points, two by two.
+    fn pairs(self, stride: usize) -> impl Iterator<Item = Pair> {
+        let firsts = self.start..self.start + self.len.saturating_sub(stride);
+        let pairs = firsts.step_by(2 * stride);
+        pairs.map(move |first| (place(first), place(first + stride)))
+    }
+}
+
 impl Buckets {
     /// Sums the points in each bucket of some windows.
     fn fill(&mut self, digits: &Digits<'_>, windows: Range<usize>) {
@@ -174,11 +183,7 @@ impl Buckets {
                 let (bucket, is_negative) = digits.bucket(&term.number, window);
                 let group = &mut self.groups[place * buckets + bucket];
                 let point = &mut self.points[group.start + group.len];
-                *point = if is_negative {
-                    term.point.negate()
-                } else {
-                    term.point
-                };
+                *point = term.point.negate_if(is_negative);
                 group.len += 1;
             }
         }
@@ -224,11 +229,7 @@ impl Buckets {
         loop {
             self.pairs.clear();
             for group in &self.groups {
-                let firsts = (0..group.len.saturating_sub(stride)).step_by(2 * stride);
-                self.pairs.extend(firsts.map(|first| {
-                    let first = group.start + first;
-                    (place(first), place(first + stride))
-                }));
+                self.pairs.extend(group.pairs(stride));
             }
             if self.pairs.is_empty() {
                 return;
@@ -243,7 +244,7 @@ fn place(index: usize) -> u32 {
     u32::try_from(index).expect("there are fewer points than addresses of them")
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "the low bits are meant")]
+/// The low bits of many.
 const fn low_bits(bits: u128) -> usize {
     bits as usize
 }

@@ -6,7 +6,7 @@ mod arithmetic;
 
 use super::*;
 use crate::signature::tests::{ORDER, PRIME, Random, crafted, multiple, negated};
-use crate::signature::{recover_hinted, recover_many, recover_with_keys};
+use crate::signature::{recover_hinted, recover_in_library, recover_many, recover_with_keys};
 use alloy_primitives::B256;
 use alloy_signer::SignerSync;
 use alloy_signer_local::PrivateKeySigner;
@@ -24,20 +24,28 @@ fn key(number: usize) -> SenderKey {
 
 /// A signature of a signer, with a true hint.
 fn signed(number: usize, message: u64) -> Signed {
-    let hash = B256::from(Random(message).number());
-    let signature = signer(number).sign_hash_sync(&hash).unwrap();
-    let request = Request {
+    let request = request(&signer(number), Random(message).number());
+    (request, Some(key(number)))
+}
+
+fn request(signer: &PrivateKeySigner, hash: U256) -> Request {
+    let hash = B256::from(hash);
+    let signature = signer.sign_hash_sync(&hash).unwrap();
+    Request {
         hash,
         r: signature.r(),
         s: signature.s(),
         is_odd: signature.v(),
-    };
-    (request, Some(key(number)))
+    }
 }
 
 fn batch(count: usize, signers: usize) -> Vec<Signed> {
-    (0..count)
-        .map(|index| signed(index % signers, index as u64))
+    let mut random = Random(count as u64);
+    let signers: Vec<_> = (0..signers).map(signer).collect();
+    let keys: Vec<_> = (0..signers.len()).map(key).collect();
+    let signers = signers.iter().zip(keys).cycle().take(count);
+    signers
+        .map(|(signer, key)| (request(signer, random.number()), Some(key)))
         .collect()
 }
 
@@ -103,11 +111,16 @@ fn true_hints_are_enough() {
 #[test]
 fn one_false_hint_is_found_wherever_it_is() {
     let whole = batch(4_096, 300);
+    let requests: Vec<_> = whole.iter().map(|(request, _)| *request).collect();
+    let library = recover_in_library(&requests);
     let false_key = key(1_000);
     for position in [0, 1, 2_047, 2_048, 4_095] {
         let mut batch = whole.clone();
         batch[position].1 = Some(false_key);
-        assert_eq!(assert_equal(&batch).false_hints, [position]);
+        let mut random = StdRng::seed_from_u64(position as u64);
+        let recovery = recover_by_hints(&hinted(&batch), &mut random);
+        assert_eq!(recovery.false_hints, [position]);
+        assert_eq!(recovery.recovered, library);
     }
 }
 
