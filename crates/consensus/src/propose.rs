@@ -102,13 +102,12 @@ pub(crate) fn best(
     base_fee: u64,
     in_flight: &[RecoveredBlock],
 ) -> Best {
-    let ordered = in_flight.iter().flat_map(RecoveredBlock::transactions);
-    let next_nonces: AddressMap<u64> = ordered
-        .map(|transaction| {
-            let next = transaction.nonce().saturating_add(1);
-            (transaction.sender(), next)
-        })
-        .collect();
+    let count = in_flight.iter().map(|block| block.transactions().len());
+    let mut next_nonces: AddressMap<u64> = AddressMap::default();
+    next_nonces.reserve(count.sum());
+    for transaction in in_flight.iter().flat_map(RecoveredBlock::transactions) {
+        next_nonces.insert(transaction.sender(), transaction.nonce().saturating_add(1));
+    }
     source.best(base_fee, Arc::new(next_nonces))
 }
 

@@ -18,6 +18,11 @@ impl LaneId {
         usize::try_from(self.0).expect("an index of a vector")
     }
 
+    #[cfg(test)]
+    pub(crate) const fn new(id: u32) -> Self {
+        Self(id)
+    }
+
     pub(crate) const fn next(self) -> Self {
         Self(self.0.saturating_add(1))
     }

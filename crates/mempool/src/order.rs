@@ -13,6 +13,9 @@
 //! boundary's the two sides still bound what each pays from above, which is all that a
 //! selection needs.
 
+#[cfg(test)]
+mod tests;
+
 use crate::{entry::Price, lanes::LaneId};
 use std::{
     cmp::Reverse,

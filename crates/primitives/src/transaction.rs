@@ -196,7 +196,8 @@ impl From<bool> for Impersonation {
 pub struct RecoveredTransaction {
     transaction: Transaction,
     sender: Address,
-    authorities: Arc<[Option<Address>]>,
+    /// None where there is no authorization, which is nearly everywhere: a pool has a million.
+    authorities: Option<Arc<Vec<Option<Address>>>>,
 }
 
 impl RecoveredTransaction {
@@ -204,13 +205,12 @@ impl RecoveredTransaction {
     /// own store, found in its cache, or given by a conformance fixture.
     #[must_use]
     pub fn trusted(transaction: Transaction, sender: Address) -> Self {
-        let authorities = transaction
-            .envelope()
-            .authorization_list()
-            .unwrap_or_default()
-            .iter()
-            .map(|authorization| authorization.recover_authority().ok())
-            .collect();
+        let authorizations = transaction.envelope().authorization_list();
+        let authorities = authorizations.map(|authorizations| {
+            let authorizations = authorizations.iter();
+            let authorities = authorizations.map(|signed| signed.recover_authority().ok());
+            Arc::new(authorities.collect())
+        });
         Self {
             transaction,
             sender,
@@ -250,7 +250,7 @@ impl RecoveredTransaction {
     /// For each EIP-7702 authorization in order, who signed it; none for a bad signature.
     #[must_use]
     pub fn authorities(&self) -> &[Option<Address>] {
-        &self.authorities
+        self.authorities.as_deref().map_or(&[], Vec::as_slice)
     }
 
     /// Envelope type, 0 to 4.

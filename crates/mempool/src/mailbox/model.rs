@@ -501,7 +501,7 @@ fn check_lane(lane: &Lane) {
 
 proptest! {
     #[test]
-    fn any_sequence_keeps_the_invariants(steps in prop::collection::vec(step(), 1..120)) {
+    fn any_sequence_keeps_the_invariants(steps in prop::collection::vec(step(), 1..80)) {
         let mut model = Model::new();
         for step in steps {
             model.run(step);
