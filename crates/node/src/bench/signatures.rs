@@ -8,7 +8,7 @@
 
 mod report;
 
-pub use report::{SignatureReport, SignatureRow};
+pub use report::{SignatureReport, SignatureRow, WayCosts};
 
 use crate::{
     bench::state::{OnProgress, Progress},
@@ -102,9 +102,7 @@ impl SignatureBench {
                 let done = round.saturating_mul(batches.len()).saturating_add(place);
                 let total = self.rounds.saturating_mul(batches.len());
                 progress(at("measure", done, total));
-                for way in WAYS {
-                    samples.push(place, way, subject.time(way, batch, clock)?);
-                }
+                subject.time_all(&mut samples, place, batch, clock)?;
             }
         }
         Ok(samples.report(&batches, self.rounds))
@@ -156,6 +154,19 @@ impl Subject {
             });
         }
         out
+    }
+
+    fn time_all(
+        &mut self,
+        samples: &mut Samples,
+        place: usize,
+        batch: usize,
+        clock: &Clock,
+    ) -> Result<(), SignatureFault> {
+        for way in WAYS {
+            samples.push(place, way, self.time(way, batch, clock)?);
+        }
+        Ok(())
     }
 
     /// Microseconds a signature; none for a way that this processor has not.

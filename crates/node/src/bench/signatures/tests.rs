@@ -24,7 +24,7 @@ fn every_way_answers_for_every_batch_and_takes_what_the_clock_says() {
     let steps = Mutex::new(Vec::new());
     let report = bench
         .run(&clock(), &|progress| {
-            steps.lock().unwrap().push(progress.step)
+            steps.lock().unwrap().push(progress.step);
         })
         .unwrap();
     let batches: Vec<_> = report.rows.iter().map(|row| row.batch).collect();

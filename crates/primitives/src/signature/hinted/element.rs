@@ -185,7 +185,7 @@ fn power<const N: usize>(x: &[Element; N], count: u32, factor: &[Element; N]) ->
 
 /// Eight words to four.
 #[inline(always)]
-fn fold(t: &[u64; 8]) -> Element {
+pub(super) fn fold(t: &[u64; 8]) -> Element {
     let (w0, carry) = multiply_add(t[4], C, t[0], 0);
     let (w1, carry) = multiply_add(t[5], C, t[1], carry);
     let (w2, carry) = multiply_add(t[6], C, t[2], carry);

@@ -98,6 +98,43 @@ fn batches_of_every_size_recover_as_in_the_library() {
 }
 
 #[test]
+fn what_cannot_have_a_signer_is_not_summed() {
+    let (good, _) = signed(1, 1);
+    let bad = [
+        Request {
+            r: U256::ZERO,
+            ..good
+        },
+        Request {
+            s: U256::ZERO,
+            ..good
+        },
+        Request { r: ORDER, ..good },
+        Request { s: ORDER, ..good },
+        Request {
+            s: U256::MAX,
+            ..good
+        },
+    ];
+    let batch = bad.map(|request| (request, Some(key(1))));
+    assert!(Batch::new(&hinted(&batch)).checks.is_empty());
+    // No point has this x.
+    let nowhere = Request {
+        r: U256::from(5),
+        ..good
+    };
+    let batch = [
+        (good, Some(key(1))),
+        (nowhere, Some(key(1))),
+        (good, Some(key(2))),
+    ];
+    let hinted = hinted(&batch);
+    let batch = Batch::new(&hinted);
+    assert_eq!(batch.recovered, [None, Some(Err(RecoverError)), None]);
+    assert_eq!(batch.checks.len(), 2);
+}
+
+#[test]
 fn true_hints_are_enough() {
     // The library would be asked for what is not found true: that it is not shows in the search.
     let batch = batch(200, 7);

@@ -1,7 +1,9 @@
 //! The field, points and sums against big integers and the library's keys.
 
 use super::*;
+use crate::signature::hinted::element::fold;
 use crate::signature::hinted::point::{Jacobian, add_pairs};
+use alloy_primitives::Uint;
 
 /// Numbers below 2^256 at the edges of words, of p and of 2^256 - p, and between.
 fn edge(random: &mut Random) -> U256 {
@@ -64,14 +66,28 @@ fn a_second_carry_is_not_lost() {
             assert_is(element(a).mul(&element(b)), a.mul_mod(b, PRIME));
         }
     }
-    // Products whose folded words come to 2^256 and a little: a b = q 2^256 + low with low near its top.
+}
+
+/// What is left after the second carry of a fold is so near the end of its word that the last c carries too.
+#[test]
+fn a_carry_after_the_second_is_not_lost() {
+    type Wide = Uint<576, 9>;
     let mut random = Random(41);
-    for _ in 0..20_000 {
-        let a = random.number() | U256::ONE;
-        let wanted = U256::from(random.word() % 1_000) * U256::from(random.word() | 1);
-        let b = a.inv_mod(PRIME).unwrap_or_default().mul_mod(wanted, PRIME);
-        assert_is(element(a).mul(&element(b)), wanted);
-        assert_is(element(b).mul(&element(a)), wanted);
+    let wide = |number: U256| Wide::from(number);
+    let c = wide(U256::MAX - PRIME) + Wide::from(1);
+    for step in 0..2_000_u64 {
+        let high = wide(random.number());
+        let carry = (high * c) >> 256;
+        let left = Wide::from(u64::MAX - step % 64);
+        let middle = (Wide::from(1) << 256) + left - carry * c;
+        let rest = (high * c) - (carry << 256);
+        if middle < rest || (middle >> 256) > Wide::ZERO {
+            continue;
+        }
+        let number = (high << 256) + (middle - rest);
+        let words = std::array::from_fn(|place| number.as_limbs()[place]);
+        let expected = number % wide(PRIME);
+        assert_is(fold(&words), U256::from(expected));
     }
 }
 
