@@ -28,9 +28,9 @@ use std::{
 
 const BATCH: usize = 256;
 const BLOCK: usize = 30_000;
-/// What a newcomer to the full pool must pay more than everybody in it.
+/// Newcomers to the full pool.
 const FLOOD: u64 = 100_000;
-const TIP_SPREAD: u64 = 2_000_000_000;
+const PRIORITY_FEE_SPREAD: u64 = 2_000_000_000;
 
 fn main() {
     let words: Vec<String> = std::env::args()
@@ -84,7 +84,8 @@ impl Bench {
         let mut spent = Spent::default();
         for first in (0..self.transactions).step_by(BATCH) {
             let batch = (first..self.transactions).take(BATCH);
-            let batch = batch.map(|n| transfer(n % self.senders, n / self.senders, 1, TIP_SPREAD));
+            let batch =
+                batch.map(|n| transfer(n % self.senders, n / self.senders, 1, PRIORITY_FEE_SPREAD));
             let batch: Vec<_> = batch.collect();
             spent.measure(|| {
                 let answers = self.pool.admit_many(batch, &self.state, 0);
@@ -159,12 +160,12 @@ impl Bench {
                 .map(move |n| transfer(n, 0, least, 1_000))
                 .collect::<Vec<_>>()
         };
-        self.send(&strangers(0, room, TIP_SPREAD));
+        self.send(&strangers(0, room, PRIORITY_FEE_SPREAD));
         assert_eq!(
             self.pool.counts().total(),
             usize::try_from(self.transactions).expect("fits")
         );
-        let better = strangers(room, FLOOD, TIP_SPREAD / 2);
+        let better = strangers(room, FLOOD, PRIORITY_FEE_SPREAD / 2);
         let watch = Watch::start(&self.pool, self.senders);
         let (spent, taken) = self.send(&better);
         spent.report("flood/kind=better", FLOOD);
@@ -214,7 +215,7 @@ fn two_threads(transactions: u64, senders: u64) {
     let state = Rich::default();
     let half = |thread: u64| {
         let numbers = (0..transactions).filter(|n| (n % senders) % 2 == thread);
-        let made = numbers.map(|n| transfer(n % senders, n / senders, 1, TIP_SPREAD));
+        let made = numbers.map(|n| transfer(n % senders, n / senders, 1, PRIORITY_FEE_SPREAD));
         made.collect::<Vec<_>>()
     };
     let loads = [half(0), half(1)];

@@ -310,6 +310,12 @@ fn an_account_read_before_a_block_does_not_bring_its_transactions_back() {
         refusal(&pool, draft(2, 2, 5), rich(2)),
         "nonce too low: next nonce 3, tx nonce 2"
     );
+    // Nor while the sender has something later in the pool.
+    take(&pool, draft(1, 1, 5));
+    assert_eq!(
+        refusal(&pool, draft(1, 0, 6), rich(0)),
+        "nonce too low: next nonce 1, tx nonce 0"
+    );
 }
 
 #[test]

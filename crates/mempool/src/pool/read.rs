@@ -1,4 +1,10 @@
 //! What is read of a stripe: by location, by sender, by price.
+//!
+//! ```text
+//! heads after a cursor, best paid first ─▶ Head ─ taken by nonce ─▶ Step, with the next one's quote
+//! tails as they stand, worst first ─▶ Tail ─▶ the tail below it
+//! ```
+//! A [`Quote`] is copied, not the transaction: most of what a selection looks at it does not take.
 
 use super::{Counts, Pool, PooledTransaction, SenderContent};
 use crate::{
