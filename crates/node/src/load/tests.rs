@@ -101,7 +101,8 @@ fn garbage_and_lost_answers_are_asked_again() {
         };
         let (report, _) = report(options(60, 3), manners);
         assert_eq!((report.mined, report.missing, report.refused), (60, 0, 0));
-        assert!(report.resent > 0);
+        // What was taken may be in a block before it is sent again.
+        assert!(deaf || report.resent > 0);
         let first = report.first_refusal.unwrap();
         assert!(
             first.contains("no usable answer") && first.contains("<html>"),
