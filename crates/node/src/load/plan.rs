@@ -283,7 +283,7 @@ mod tests {
     fn plans() -> impl Iterator<Item = Plan> {
         ALL.into_iter().flat_map(|workload| {
             [1, 7, 20, 100, 250].into_iter().flat_map(move |senders| {
-                [None, Some(0), Some(30), Some(100)].map(|conflicts| Plan {
+                [None, Some(0), Some(37), Some(100)].map(|conflicts| Plan {
                     workload,
                     transactions: 2_000,
                     senders,

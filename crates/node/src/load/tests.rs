@@ -101,7 +101,8 @@ fn garbage_and_lost_answers_are_asked_again() {
         };
         let (report, _) = report(options(60, 3), manners);
         assert_eq!((report.mined, report.missing, report.refused), (60, 0, 0));
-        assert!(report.resent > 0);
+        // What was taken may be in a block before it is sent again.
+        assert!(deaf || report.resent > 0);
         let first = report.first_refusal.unwrap();
         assert!(
             first.contains("no usable answer") && first.contains("<html>"),
@@ -136,12 +137,13 @@ fn a_refused_nonce_is_not_waited_for() {
     };
     let options = options(40, 4);
     let timeout = options.timeout;
+    let start = tokio::time::Instant::now();
     let (report, _) = report(options, manners);
     // Sender 0 has used nonces for the others' money, so its fourth comes earlier.
     assert_eq!(report.refused, 4);
     assert_eq!(report.first_refusal.as_deref(), Some("no such luck"));
     assert!(report.missing > 4 && report.mined + report.missing == 40);
-    assert!(report.seconds < timeout.as_secs_f64() / 2.0);
+    assert!(start.elapsed() < timeout / 2);
 }
 
 #[test]
