@@ -22,6 +22,9 @@ const LIMITS: BlockLimits = BlockLimits {
     validators: 4,
 };
 
+/// One step, by its name; whether it went well.
+type Way<'a> = (&'a str, &'a dyn Fn() -> bool);
+
 #[expect(clippy::print_stdout, reason = "a bench prints what it measured")]
 fn main() {
     let transactions: Vec<_> = (0..TRANSACTIONS).map(transaction).collect();
@@ -32,7 +35,7 @@ fn main() {
         let header = block.header().clone();
         Block::join(header, transactions.clone(), Vec::new(), &LIMITS).is_ok()
     };
-    let ways: [(&str, &dyn Fn() -> bool); 5] = [
+    let ways: [Way<'_>; 5] = [
         ("block::new", &|| {
             Block::new(header(), transactions.clone(), Vec::new()) == block
         }),

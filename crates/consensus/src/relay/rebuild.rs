@@ -141,7 +141,7 @@ impl Rebuild {
 
     /// Whether asking for what is missing would not help, or would bring most of the block.
     pub(super) fn needs_whole(&self) -> bool {
-        self.is_mismatch || self.missing().count() * 2 > self.found.len()
+        self.is_mismatch || self.missing().count() * 8 > self.found.len() * 7
     }
 
     /// Bytes of the transactions that are here.

@@ -20,7 +20,7 @@ fn false_compact(block: &Block, names: impl FnOnce(&mut Compact)) -> Message {
 fn false_compacts(block: &Block) -> Vec<Message> {
     vec![
         false_compact(block, |compact| compact.names.reverse()),
-        false_compact(block, |compact| drop(compact.names.pop())),
+        false_compact(block, |compact| compact.names.truncate(4)),
         false_compact(block, |compact| compact.names.push(compact.names[0])),
         false_compact(block, |compact| compact.names[1] = compact.names[0]),
         false_compact(block, |compact| compact.names.clear()),

@@ -4,7 +4,7 @@
 use super::*;
 use crate::relay::{Name, Placed};
 use proptest::prelude::*;
-use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
+use rand::{SeedableRng as _, rngs::StdRng};
 use std::collections::BTreeSet;
 
 const NODES: u64 = 5;
@@ -46,9 +46,9 @@ impl Network {
         for effect in effects {
             match effect {
                 Effect::Send(Recipients::All, message) => {
-                    for to in (0..NODES).filter(|to| *to != node) {
-                        self.wire.push((node, to, message.clone()));
-                    }
+                    let others = (0..NODES).filter(|to| *to != node);
+                    self.wire
+                        .extend(others.map(|to| (node, to, message.clone())));
                 }
                 Effect::Send(Recipients::One(to), message) => {
                     let to = (0..NODES).find(|index| peer(*index) == to).unwrap();
@@ -72,16 +72,10 @@ impl Network {
     /// Delivers in random order until nothing is on its way and nobody waits for anything.
     fn run(&mut self, liar: Option<&Block>) {
         for _ in 0..10_000 {
+            if self.wire.is_empty() && !self.wait() {
+                return;
+            }
             if self.wire.is_empty() {
-                let deadlines = self.nodes.iter().filter_map(Exchange::next_deadline);
-                let Some(next) = deadlines.min() else {
-                    return;
-                };
-                self.now = self.now.max(next);
-                for node in 0..NODES {
-                    self.nodes[usize::try_from(node).unwrap()].tick(self.now);
-                    self.act(node);
-                }
                 continue;
             }
             let (from, to, message) = {
@@ -111,6 +105,20 @@ impl Network {
             }
         }
         panic!("messages without end");
+    }
+
+    /// Lets time pass until somebody has waited long enough; false if nobody waits.
+    fn wait(&mut self) -> bool {
+        let deadlines = self.nodes.iter().filter_map(Exchange::next_deadline);
+        let Some(next) = deadlines.min() else {
+            return false;
+        };
+        self.now = self.now.max(next);
+        for node in 0..NODES {
+            self.nodes[usize::try_from(node).unwrap()].tick(self.now);
+            self.act(node);
+        }
+        true
     }
 
     /// The liar says something about a block, whatever it was told.
@@ -144,7 +152,7 @@ fn lie(rng: &mut StdRng, block: &Block) -> Option<Message> {
     let mut compact = Compact::new(block);
     match rng.random_range(0..9) {
         0 => compact.names.reverse(),
-        1 => drop(compact.names.pop()),
+        1 => compact.names.truncate(count - 1),
         2 => compact.names[0] = Name::new(&B256::repeat_byte(rng.random()), &digest),
         3 => {
             let index = u16::try_from(rng.random_range(0..2 * count)).unwrap();
