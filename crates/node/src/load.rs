@@ -65,11 +65,11 @@ use tokio::time::{Instant, sleep};
 use watch::Watch;
 
 /// Most transactions of one run: they are all in memory, 300 to 500 bytes each.
-pub const TRANSACTIONS_MAX: usize = 4_000_000;
+pub const TRANSACTIONS_MAX: usize = 40_000_000;
 /// Most senders of one run.
 pub const SENDERS_MAX: usize = 100_000;
 /// Most accounts that spread transfers go to.
-pub const RECIPIENTS_MAX: usize = 4_000_000;
+pub const RECIPIENTS_MAX: usize = 40_000_000;
 /// Most transactions of one batch request, as nodes commonly limit it.
 pub const BATCH_MAX: usize = 1_000;
 /// Most transactions of one bundle.
