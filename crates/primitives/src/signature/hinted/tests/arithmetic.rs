@@ -75,20 +75,23 @@ fn a_carry_after_the_second_is_not_lost() {
     let mut random = Random(41);
     let wide = |number: U256| Wide::from(number);
     let c = wide(U256::MAX - PRIME) + Wide::from(1);
+    let mut reached = 0;
     for step in 0..2_000_u64 {
-        let high = wide(random.number());
-        let carry = (high * c) >> 256;
+        let high = wide(random.number() | U256::MAX << 230);
+        let carry: Wide = (high * c) >> 256;
         let left = Wide::from(u64::MAX - step % 64);
-        let middle = (Wide::from(1) << 256) + left - carry * c;
-        let rest = (high * c) - (carry << 256);
+        let middle: Wide = (Wide::from(1) << 256) + left - carry * c;
+        let rest: Wide = (high * c) - (carry << 256);
         if middle < rest || (middle >> 256) > Wide::ZERO {
             continue;
         }
-        let number = (high << 256) + (middle - rest);
+        let number: Wide = (high << 256) + (middle - rest);
         let words = std::array::from_fn(|place| number.as_limbs()[place]);
         let expected = number % wide(PRIME);
         assert_is(fold(&words), U256::from(expected));
+        reached += 1;
     }
+    assert!(reached > 1_000);
 }
 
 #[test]
