@@ -100,7 +100,7 @@ impl Lane {
     }
 
     /// From the highest nonce down.
-    pub(crate) fn from_tail(&self) -> impl Iterator<Item = &Entry> {
+    pub(crate) fn backwards(&self) -> impl Iterator<Item = &Entry> {
         let queued = self.queued.iter().rev().map(Box::as_ref);
         queued.chain(self.pending.iter().rev())
     }
@@ -234,19 +234,13 @@ impl Lane {
             let above = u64::try_from(first).expect("an index fits");
             self.cut_pending(self.account.nonce.saturating_add(above));
         }
-        let mut removed = Vec::new();
-        if self.queued.iter().any(|entry| entry.cost > balance) {
-            for entry in std::mem::take(&mut self.queued) {
-                if entry.cost > balance {
-                    removed.push(*entry);
-                } else {
-                    self.queued.push_back(entry);
-                }
-            }
-        }
+        let (removed, kept): (VecDeque<_>, _) = std::mem::take(&mut self.queued)
+            .into_iter()
+            .partition(|entry| entry.cost > balance);
+        self.queued = kept;
         let costs = self.pending().chain(self.queued()).map(|entry| entry.cost);
         self.cost_bound = costs.max().unwrap_or_default();
-        removed
+        removed.into_iter().map(|entry| *entry).collect()
     }
 
     fn queued_index(&self, nonce: u64) -> Result<usize, usize> {

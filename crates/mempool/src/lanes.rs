@@ -54,7 +54,7 @@ impl Lanes {
     }
 
     /// The lanes from a place on, with their places.
-    pub(crate) fn from_place(&self, place: usize) -> impl Iterator<Item = (LaneId, &Lane)> {
+    pub(crate) fn starting_at(&self, place: usize) -> impl Iterator<Item = (LaneId, &Lane)> {
         let places = self.places.get(place..).unwrap_or_default();
         let first = u32::try_from(place).unwrap_or(u32::MAX);
         let lanes = (first..).zip(places);

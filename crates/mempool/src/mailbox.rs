@@ -127,14 +127,9 @@ impl Mempool {
         for (stripe, wanted) in wanted.iter().enumerate() {
             for wanted in wanted.chunks(VISITS_PER_LOCK) {
                 let pool = self.lock(stripe);
-                for (index, location) in wanted {
-                    let entry = pool.at(*location);
-                    // Another one may have come to the location since.
-                    let entry = entry.filter(|entry| short_id(&entry.hash()) == ids[*index]);
-                    if let Some(entry) = entry {
-                        found[*index] = Found::One(entry.transaction.clone());
-                    }
-                }
+                wanted.iter().for_each(|(index, location)| {
+                    found[*index] = pool.found_at(*location, ids[*index]);
+                });
             }
         }
         found
@@ -206,9 +201,7 @@ impl Mempool {
     /// Accounts for a change while the stripe is still held. The memory of what left is in the
     /// answer, to be freed after.
     fn settle(&self, pool: &mut Pool) -> Vec<Entry> {
-        if let Some((freed, old, new)) = pool.take_settlement() {
-            self.shared.ledger.settle(freed, old, new);
-        }
+        self.shared.ledger.settle(&pool.take_settlement());
         let (events, gone) = pool.take_outcome();
         self.shared.listeners.put(events);
         gone

@@ -15,14 +15,14 @@ pub(crate) mod read;
 
 use crate::{
     config::{Config, EXECUTED_SENDERS_MAX, STANDINGS_PER_LOOK, STRIPES},
-    entry::Entry,
+    entry::{Entry, Rank},
     event::{DropReason, Event},
     index::{Index, Location},
     lane::{Lane, Standing},
     lanes::{LaneId, Lanes},
     nonces::ExecutedNonces,
     order::{FeeOrder, Priced, Ties},
-    room::{Room, Tail},
+    room::{Room, Settlement, Tail},
     short_id::short_id,
 };
 pub(crate) use admit::{Arrived, Demand};
@@ -219,13 +219,13 @@ impl Pool {
         let mut expired = Vec::new();
         let mut visits = 0;
         let mut next = None;
-        for (id, lane) in self.lanes.from_place(place) {
+        for (id, lane) in self.lanes.starting_at(place) {
             if visits >= limit {
                 next = Some(id.index());
                 break;
             }
             let old = expired.len();
-            let tails = lane.from_tail().take_while(is_old);
+            let tails = lane.backwards().take_while(is_old);
             expired.extend(tails.map(|entry| (id, entry.nonce)));
             visits += 1 + expired.len() - old;
         }
@@ -257,20 +257,15 @@ impl Pool {
 
     /// Drops everything from a place on, about `limit` transactions; the next place, or none at
     /// the end.
-    pub(crate) fn drop_all(
-        &mut self,
-        place: usize,
-        limit: usize,
-        reason: DropReason,
-    ) -> Option<usize> {
+    pub(crate) fn drop_some(&mut self, place: usize, limit: usize) -> Option<usize> {
         let gone = self.gone.len();
         let mut next = place;
         loop {
-            let (id, _) = self.lanes.from_place(next).next()?;
+            let (id, _) = self.lanes.starting_at(next).next()?;
             if self.gone.len() - gone >= limit {
                 return Some(id.index());
             }
-            self.drop_lane(id, reason);
+            self.drop_lane(id, DropReason::Removed);
             next = id.index() + 1;
         }
     }
@@ -280,12 +275,23 @@ impl Pool {
         self.drop_entry(tail.lane, tail.nonce, DropReason::Evicted);
     }
 
-    /// What left since the last call, in all, and how the worst tail changed.
-    pub(crate) fn take_settlement(&mut self) -> Option<(Room, Option<Tail>, Option<Tail>)> {
+    /// Drops the worst tail, if it ranks below a newcomer: another may be the worst than when the
+    /// newcomer looked.
+    pub(crate) fn evict_worst_below(&mut self, newcomer: &Rank) {
         let worst = self.worst_tail(None);
-        let freed = std::mem::take(&mut self.freed);
-        let old = std::mem::replace(&mut self.told_worst, worst);
-        (old != worst || !freed.is_none()).then_some((freed, old, worst))
+        if let Some(worst) = worst.filter(|worst| worst.rank < *newcomer) {
+            self.evict(&worst);
+        }
+    }
+
+    /// What left since the last call, in all, and how the worst tail changed.
+    pub(crate) fn take_settlement(&mut self) -> Settlement {
+        let worst = self.worst_tail(None);
+        Settlement {
+            freed: std::mem::take(&mut self.freed),
+            old: std::mem::replace(&mut self.told_worst, worst),
+            new: worst,
+        }
     }
 
     /// What happened since the last call, and what left: its memory is freed outside the lock.

@@ -67,6 +67,15 @@ impl Tail {
     }
 }
 
+/// What changed in a stripe since it was told last.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settlement {
+    pub(crate) freed: Room,
+    /// The worst tail as it was told.
+    pub(crate) old: Option<Tail>,
+    pub(crate) new: Option<Tail>,
+}
+
 /// What the whole pool holds and may hold.
 #[derive(Debug)]
 pub(crate) struct Ledger {
@@ -102,11 +111,15 @@ impl Ledger {
     }
 
     /// Follows what a stripe gave back and which tail of it is the worst now.
-    pub(crate) fn settle(&self, freed: Room, old: Option<Tail>, new: Option<Tail>) {
+    pub(crate) fn settle(&self, settlement: &Settlement) {
+        let Settlement { freed, old, new } = settlement;
+        if freed.is_none() && old == new {
+            return;
+        }
         let mut state = self.lock();
-        state.used = state.used.less(freed);
+        state.used = state.used.less(*freed);
         if old != new {
-            if let Some(old) = &old {
+            if let Some(old) = old {
                 state.worst.remove(old);
             }
             state.worst.extend(new);

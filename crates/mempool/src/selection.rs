@@ -21,6 +21,7 @@ use crate::{
     lanes::LaneId,
     mailbox::{Mempool, stripe_of},
     order::{Bid, Cursor},
+    pool::Pool,
     pool::read::{Head, Heads, Known, Quote, Wanted},
 };
 use alloy_primitives::{
@@ -166,15 +167,18 @@ impl Best {
         for (stripe, senders) in stripes.iter().enumerate() {
             for senders in senders.chunks(LOOKUPS_PER_LOCK) {
                 let pool = mempool.lock(stripe);
-                for (sender, nonce) in senders {
-                    let Some((lane, head)) = pool.head_at(sender, *nonce) else {
-                        continue;
-                    };
-                    self.senders.add_lane(stripe, lane);
-                    if let Some(head) = head {
-                        self.begin(&head);
-                    }
-                }
+                senders
+                    .iter()
+                    .for_each(|(sender, nonce)| self.begin_at(stripe, &pool, (sender, *nonce)));
+            }
+        }
+    }
+
+    fn begin_at(&mut self, stripe: usize, pool: &Pool, (sender, nonce): (&Address, u64)) {
+        if let Some((lane, head)) = pool.head_at(sender, nonce) {
+            self.senders.add_lane(stripe, lane);
+            if let Some(head) = head {
+                self.begin(&head);
             }
         }
     }

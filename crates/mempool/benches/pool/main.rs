@@ -220,15 +220,16 @@ fn two_threads(transactions: u64, senders: u64) {
     };
     let loads = [half(0), half(1)];
     let begin = Instant::now();
+    let send = |load: &[RecoveredTransaction]| {
+        for batch in load.chunks(BATCH) {
+            let answers = pool.admit_many(batch.to_vec(), &state, 0);
+            assert!(answers.expect("readable").iter().all(Result::is_ok));
+        }
+    };
     std::thread::scope(|scope| {
+        let send = &send;
         for load in &loads {
-            let (pool, state) = (&pool, &state);
-            scope.spawn(move || {
-                for batch in load.chunks(BATCH) {
-                    let answers = pool.admit_many(batch.to_vec(), state, 0);
-                    assert!(answers.expect("readable").iter().all(Result::is_ok));
-                }
-            });
+            scope.spawn(move || send(load));
         }
     });
     let us = begin.elapsed().as_secs_f64() * 1e6;

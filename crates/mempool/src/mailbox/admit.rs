@@ -116,22 +116,32 @@ impl Mempool {
         while let Some(first) = arrived.first() {
             let stripe = first.stripe;
             let batch = &arrived[..arrived.len().min(ADMISSIONS_PER_LOCK)];
-            let mut done = 0;
-            let blocked = self.hold(stripe, |pool| {
-                for arrived in batch {
-                    done += 1;
-                    match self.admit_here(pool, arrived) {
-                        Step::Answered(answer) => answers[arrived.index] = Some(answer),
-                        blocked => return Some((arrived, blocked)),
-                    }
+            let blocked = self.hold(stripe, |pool| self.admit_batch(pool, batch, answers));
+            let done = match blocked {
+                None => batch.len(),
+                Some((at, step)) => {
+                    answers[batch[at].index] = Some(self.admit_after(batch[at], step));
+                    at + 1
                 }
-                None
-            });
-            if let Some((arrived, step)) = blocked {
-                answers[arrived.index] = Some(self.admit_after(arrived, step));
-            }
+            };
             arrived = &arrived[done..];
         }
+    }
+
+    /// Admits one after the other; stops at one that needs room in other stripes.
+    fn admit_batch(
+        &self,
+        pool: &mut Pool,
+        batch: &[&Arrived],
+        answers: &mut [Option<Result<Admitted, AdmissionError>>],
+    ) -> Option<(usize, Step)> {
+        for (at, arrived) in batch.iter().enumerate() {
+            match self.admit_here(pool, arrived) {
+                Step::Answered(answer) => answers[arrived.index] = Some(answer),
+                step => return Some((at, step)),
+            }
+        }
+        None
     }
 
     /// Makes room in other stripes and tries again, a few times.
@@ -139,13 +149,9 @@ impl Mempool {
         for _ in 0..ROOM_ATTEMPTS {
             match step {
                 Step::Answered(answer) => return answer,
-                Step::Elsewhere(victim, newcomer) => self.hold(victim.stripe, |pool| {
-                    // Another may have come to be the worst since, or the room been made.
-                    let worst = pool.worst_tail(None);
-                    if let Some(worst) = worst.filter(|worst| worst.rank < newcomer) {
-                        pool.evict(&worst);
-                    }
-                }),
+                Step::Elsewhere(victim, newcomer) => {
+                    self.hold(victim.stripe, |pool| pool.evict_worst_below(&newcomer));
+                }
                 Step::HoldAll => break,
             }
             step = self.hold(arrived.stripe, |pool| self.admit_here(pool, arrived));
@@ -182,9 +188,7 @@ impl Mempool {
                 return Step::Elsewhere(victim, demand.rank);
             }
             pool.evict(&victim);
-            if let Some((freed, old, new)) = pool.take_settlement() {
-                self.shared.ledger.settle(freed, old, new);
-            }
+            self.shared.ledger.settle(&pool.take_settlement());
         }
         Step::HoldAll
     }
@@ -199,9 +203,7 @@ impl Mempool {
                 pools[victim.stripe].evict(&victim);
             }
             for pool in &mut pools {
-                if let Some((freed, old, new)) = pool.take_settlement() {
-                    self.shared.ledger.settle(freed, old, new);
-                }
+                self.shared.ledger.settle(&pool.take_settlement());
             }
             let taken = self.shared.ledger.take(demand.room, demand.leaving);
             taken.map_err(|_| AdmissionError::PoolFull)?;

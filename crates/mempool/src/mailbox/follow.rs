@@ -7,7 +7,7 @@
 //! Each stripe is held for a bounded number of transactions at a time; one sender's change is never
 //! seen in part.
 
-use super::{Mempool, stripe_of};
+use super::{Mempool, Pool, stripe_of};
 use crate::{
     config::{CROSSINGS_PER_LOCK, STRIPES, UNTOLD_EVENTS_MAX, VISITS_PER_LOCK},
     event::DropReason,
@@ -98,14 +98,7 @@ impl Mempool {
     ) {
         let mut accounts = accounts.iter().peekable();
         while accounts.peek().is_some() {
-            self.hold(stripe, |pool| {
-                let mut visits = 0;
-                while visits < VISITS_PER_LOCK
-                    && let Some((sender, account)) = accounts.next()
-                {
-                    visits += 1 + pool.follow_account(*sender, *account, hashes);
-                }
-            });
+            self.hold(stripe, |pool| follow_some(pool, &mut accounts, hashes));
         }
     }
 
@@ -131,14 +124,11 @@ impl Mempool {
         if self.shared.base_fee.swap(base_fee, Ordering::AcqRel) == base_fee {
             return;
         }
+        let follow = |pool: &mut Pool| pool.follow_base_fee(base_fee, CROSSINGS_PER_LOCK);
         // In turns: whoever waits for a stripe gets it while the others have theirs.
         let mut behind: Vec<usize> = (0..STRIPES).collect();
         while !behind.is_empty() {
-            behind.retain(|stripe| {
-                !self.hold(*stripe, |pool| {
-                    pool.follow_base_fee(base_fee, CROSSINGS_PER_LOCK)
-                })
-            });
+            behind.retain(|stripe| !self.hold(*stripe, follow));
         }
     }
 
@@ -181,9 +171,7 @@ impl Mempool {
         for stripe in 0..STRIPES {
             let mut place = Some(0);
             while let Some(from) = place {
-                place = self.hold(stripe, |pool| {
-                    pool.drop_all(from, VISITS_PER_LOCK, DropReason::Removed)
-                });
+                place = self.hold(stripe, |pool| pool.drop_some(from, VISITS_PER_LOCK));
             }
             self.tell_many();
         }
@@ -195,5 +183,18 @@ impl Mempool {
         if self.shared.listeners.untold() >= UNTOLD_EVENTS_MAX {
             self.tell();
         }
+    }
+}
+
+fn follow_some<'a>(
+    pool: &mut Pool,
+    accounts: &mut impl Iterator<Item = &'a (Address, AccountView)>,
+    hashes: &B256HashSet,
+) {
+    let mut visits = 0;
+    while visits < VISITS_PER_LOCK
+        && let Some((sender, account)) = accounts.next()
+    {
+        visits += 1 + pool.follow_account(*sender, *account, hashes);
     }
 }

@@ -352,7 +352,7 @@ impl Model {
         let mut plain = PlainPool::new();
         for stripe in 0..STRIPES {
             let pool = self.pool.lock(stripe);
-            for (id, lane) in pool.lanes().from_place(0) {
+            for (id, lane) in pool.lanes().starting_at(0) {
                 check_lane(lane);
                 assert_eq!(stripe_of(&lane.sender()), stripe);
                 let entries = lane.pending().chain(lane.queued()).map(|entry| Plain {
@@ -491,8 +491,8 @@ fn check_lane(lane: &Lane) {
     let costs = entries().filter(|entry| pending.contains(&entry.nonce));
     let cost = costs.fold(U256::ZERO, |sum, entry| sum + U256::from(entry.cost));
     assert_eq!(lane.pending_cost(), cost);
-    let from_tail: Vec<_> = lane.from_tail().map(|entry| entry.nonce).collect();
-    assert!(from_tail.iter().rev().eq(nonces.iter()));
+    let backwards: Vec<_> = lane.backwards().map(|entry| entry.nonce).collect();
+    assert!(backwards.iter().rev().eq(nonces.iter()));
     for (index, nonce) in nonces.iter().enumerate() {
         let below = index.checked_sub(1).map(|index| nonces[index]);
         assert_eq!(lane.below(*nonce).map(|entry| entry.nonce), below);

@@ -126,20 +126,20 @@ fn a_flood_behind_gaps_pushes_out_nothing_pending() {
 fn a_flood_by_threads_keeps_the_limits_and_the_best() {
     let transactions_max = 3_000;
     let pool = flooded(transactions_max);
+    let flood = |thread: u16| {
+        for nonce in 0..2 {
+            let senders = (0..SENDERS).filter(|index| index % 4 == thread);
+            let price = |index: u16| u128::from(index % 50) + 1;
+            let wave = senders.map(|index| transaction(spammer(index), nonce, price(index)));
+            send(&pool, wave.collect());
+            let used = pool.mempool.shared.ledger.used();
+            assert!(used.transactions <= transactions_max);
+        }
+    };
     std::thread::scope(|scope| {
-        for thread in 0..4_u16 {
-            let pool = &pool;
-            scope.spawn(move || {
-                for nonce in 0..2 {
-                    let senders = (0..SENDERS).filter(|index| index % 4 == thread);
-                    let price = |index: u16| u128::from(index % 50) + 1;
-                    let wave =
-                        senders.map(|index| transaction(spammer(index), nonce, price(index)));
-                    send(pool, wave.collect());
-                    let used = pool.mempool.shared.ledger.used();
-                    assert!(used.transactions <= transactions_max);
-                }
-            });
+        let flood = &flood;
+        for thread in 0..4 {
+            scope.spawn(move || flood(thread));
         }
     });
     let counts = pool.counts();

@@ -112,10 +112,9 @@ impl Model {
                 last = Some(bid);
                 let lane = reader.next().expect("somebody bids");
                 let priced = self.lanes[&lane];
-                if let Some(effective_tip) = priced.price.effective_tip(base_fee) {
-                    let arrival = Reverse(priced.arrival);
-                    assert!((effective_tip, arrival) <= (bid.effective_tip, bid.arrival));
-                }
+                let effective_tip = priced.price.effective_tip(base_fee);
+                let pays = effective_tip.map(|fee| (fee, Reverse(priced.arrival)));
+                assert!(pays.is_none_or(|pays| pays <= (bid.effective_tip, bid.arrival)));
                 seen.push(lane);
             }
             cursor = reader.cursor();

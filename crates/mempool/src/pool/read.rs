@@ -15,6 +15,7 @@ use crate::{
     lanes::LaneId,
     order::{Bid, Cursor},
     room::Tail,
+    short_id::{Found, ShortId, short_id},
 };
 use alloy_primitives::Address;
 use primitives::RecoveredTransaction;
@@ -94,6 +95,15 @@ impl Pool {
         self.lanes.get(location.lane)?.get(location.nonce)
     }
 
+    /// What is at a location, if it has this short id: another may have come there.
+    pub(crate) fn found_at(&self, location: Location, id: ShortId) -> Found {
+        let entry = self.at(location);
+        let entry = entry.filter(|entry| short_id(&entry.hash()) == id);
+        entry.map_or(Found::Missing, |entry| {
+            Found::One(entry.transaction.clone())
+        })
+    }
+
     /// What is at a location, and whether it is executable.
     pub(crate) fn pooled_at(&self, location: Location) -> Option<PooledTransaction> {
         let lane = self.lanes.get(location.lane)?;
@@ -126,7 +136,7 @@ impl Pool {
     ) -> (Vec<SenderContent>, Option<usize>) {
         let mut content = Vec::new();
         let mut visits = 0;
-        for (id, lane) in self.lanes.from_place(place) {
+        for (id, lane) in self.lanes.starting_at(place) {
             if visits >= limit {
                 return (content, Some(id.index()));
             }
