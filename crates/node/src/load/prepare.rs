@@ -257,13 +257,10 @@ impl Waves<'_> {
             self.require_time(what, deadline)?;
             let signed: Vec<&Signed> = left.iter().map(|(signed, _)| *signed).collect();
             let replies = submit(self.client, &signed).await?;
-            let mut again = Vec::new();
-            for (step, reply) in left.into_iter().zip(replies) {
-                if is_again(reply)? {
-                    again.push(step);
-                }
-            }
-            left = again;
+            let verdicts = replies.into_iter().map(is_again);
+            let again = verdicts.collect::<Result<Vec<bool>, _>>()?;
+            let again = left.into_iter().zip(again).filter(|(_, again)| *again);
+            left = again.map(|(step, _)| step).collect();
             if !left.is_empty() {
                 sleep(POLL).await;
             }
