@@ -127,9 +127,10 @@ impl Mempool {
         for (stripe, wanted) in wanted.iter().enumerate() {
             for wanted in wanted.chunks(VISITS_PER_LOCK) {
                 let pool = self.lock(stripe);
-                wanted.iter().for_each(|(index, location)| {
-                    found[*index] = pool.found_at(*location, ids[*index]);
-                });
+                let read =
+                    |(index, at): &(usize, Location)| (*index, pool.found_at(*at, ids[*index]));
+                let read = wanted.iter().map(read);
+                read.for_each(|(index, one)| found[index] = one);
             }
         }
         found

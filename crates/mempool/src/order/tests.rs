@@ -1,6 +1,6 @@
 //! The order beside a plain map that is sorted whenever somebody asks.
 
-use super::{Bid, Cursor, FeeOrder, Priced, Ties};
+use super::{Bid, Cursor, Descending, FeeOrder, Priced, Ties};
 use crate::{entry::Price, lanes::LaneId};
 use proptest::prelude::*;
 use std::{cmp::Reverse, collections::BTreeMap};
@@ -107,15 +107,7 @@ impl Model {
         loop {
             let mut reader = self.order.descending(base_fee, cursor);
             for _ in 0..chunk {
-                let Some(bid) = reader.bid() else { break };
-                assert!(last.is_none_or(|last| bid <= last));
-                last = Some(bid);
-                let lane = reader.next().expect("somebody bids");
-                let priced = self.lanes[&lane];
-                let effective_tip = priced.price.effective_tip(base_fee);
-                let pays = effective_tip.map(|fee| (fee, Reverse(priced.arrival)));
-                assert!(pays.is_none_or(|pays| pays <= (bid.effective_tip, bid.arrival)));
-                seen.push(lane);
+                seen.extend(self.check_next(&mut reader, &mut last));
             }
             cursor = reader.cursor();
             if reader.bid().is_none() {
@@ -130,6 +122,19 @@ impl Model {
             let pays = priced.price.effective_tip(base_fee).is_some();
             assert!(!pays || seen.binary_search(lane).is_ok());
         }
+    }
+
+    fn check_next(&self, reader: &mut Descending<'_>, last: &mut Option<Bid>) -> Option<LaneId> {
+        let base_fee = reader.base_fee;
+        let bid = reader.bid()?;
+        assert!(last.is_none_or(|last| bid <= last));
+        *last = Some(bid);
+        let lane = reader.next().expect("somebody bids");
+        let priced = self.lanes[&lane];
+        let effective_tip = priced.price.effective_tip(base_fee);
+        let pays = effective_tip.map(|fee| (fee, Reverse(priced.arrival)));
+        assert!(pays.is_none_or(|pays| pays <= (bid.effective_tip, bid.arrival)));
+        Some(lane)
     }
 
     /// Once the boundary is there, both directions are sorted.
