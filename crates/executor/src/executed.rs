@@ -147,13 +147,12 @@ impl ExecutedBlock {
     /// The roots that the block's Ethereum header names, given its transactions.
     #[must_use]
     pub fn roots(&self, transactions: &[RecoveredTransaction]) -> BlockRoots {
-        let receipts = &self.receipts;
         BlockRoots {
-            transactions_root: ordered_root(transactions.len(), |index, out| {
-                out.extend_from_slice(transactions[index].raw());
+            transactions_root: ordered_root(transactions, |transaction, out| {
+                out.extend_from_slice(transaction.raw());
             }),
-            receipts_root: ordered_root(receipts.len(), |index, out| {
-                receipts[index].envelope.encode_2718(out);
+            receipts_root: ordered_root(&self.receipts, |receipt, out| {
+                receipt.envelope.encode_2718(out);
             }),
         }
     }

@@ -26,15 +26,16 @@ const NIBBLES_MAX: usize = 18;
 /// A node as its parent names it: a hash with its RLP header, or the node itself if that is shorter.
 const REFERENCE_BYTES_MAX: usize = 33;
 
-/// The root of a list of so many items, given what writes the item at an index.
+/// The root of a list, given what writes one of its items.
 #[must_use]
-pub fn ordered_root(count: usize, encode: impl Fn(usize, &mut Vec<u8>)) -> B256 {
+pub fn ordered_root<T>(items: &[T], encode: impl Fn(&T, &mut Vec<u8>)) -> B256 {
+    let count = items.len();
     if count == 0 {
         return EMPTY_ROOT_HASH;
     }
     let mut trie = Ordered {
         count,
-        encode,
+        encode: |index: usize, out: &mut Vec<u8>| encode(&items[index], out),
         item: Vec::new(),
         references: Vec::new(),
         inner: Vec::new(),
@@ -56,7 +57,7 @@ struct Inner {
 
 enum Kind {
     /// The children's ids by nibble.
-    Branch([Option<usize>; CHILDREN]),
+    Branch(Box<[Option<usize>; CHILDREN]>),
     /// Nibbles that all paths below share, from the depth on.
     Extension { path: Path, child: usize },
 }
@@ -90,7 +91,7 @@ impl<F: Fn(usize, &mut Vec<u8>)> Ordered<F> {
             self.inner.push(Inner { id, depth, kind });
             return id;
         }
-        let mut children = [None; CHILDREN];
+        let mut children = Box::new([None; CHILDREN]);
         let mut start = places.start;
         while start < places.end {
             let nibble = self.path(start).nibble(depth);
@@ -174,7 +175,7 @@ impl<F: Fn(usize, &mut Vec<u8>)> Ordered<F> {
         };
         match &node.kind {
             Kind::Branch(children) => {
-                for child in children {
+                for child in children.iter() {
                     match child {
                         Some(child) => parts.put_slice(reference(*child)),
                         None => parts.put_u8(EMPTY_STRING_CODE),

@@ -14,7 +14,7 @@ fn check(seed: u64, count: usize, length_max: usize) {
     let items: Vec<Vec<u8>> = (0..count)
         .map(|index| item(seed, index, length_max))
         .collect();
-    let root = ordered_root(count, |index, out| out.extend_from_slice(&items[index]));
+    let root = ordered_root(&items, |item, out| out.extend_from_slice(item));
     let expected = ordered_trie_root_with_encoder(&items, |item, out| out.extend_from_slice(item));
     assert_eq!(
         root, expected,
@@ -43,7 +43,7 @@ fn items_of_one_byte_are_their_own_encoding() {
     for byte in [0x00, 0x01, 0x7f, 0x80, 0xff] {
         for count in [1, 2, 17, 130] {
             let items = vec![[byte]; count];
-            let root = ordered_root(count, |index, out| out.extend_from_slice(&items[index]));
+            let root = ordered_root(&items, |item, out| out.extend_from_slice(item));
             let expected =
                 ordered_trie_root_with_encoder(&items, |item, out| out.extend_from_slice(item));
             assert_eq!(root, expected, "byte={byte} count={count}");
