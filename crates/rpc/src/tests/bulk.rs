@@ -13,7 +13,7 @@ use serde_json::json;
 const HEAD: &str =
     "POST /bulk HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/octet-stream";
 
-fn transfer(index: usize, nonce: u64) -> Bytes {
+fn transfer(index: u32, nonce: u64) -> Bytes {
     signed(
         &account(index),
         nonce,
@@ -52,7 +52,7 @@ async fn post(server: &RpcServer, body: &[u8]) -> Answer {
 }
 
 /// The answer to [`mixed`]: everything else is in the pool.
-async fn check_mixed(answer: &serde_json::Value, rig: &Rig) {
+fn check_mixed(answer: &serde_json::Value, rig: &Rig) {
     assert_eq!(answer["accepted"], 2, "{answer}");
     let errors = answer["errors"].as_array().unwrap();
     let places: Vec<_> = errors.iter().map(|error| error["index"].as_u64()).collect();
@@ -72,7 +72,7 @@ fn each_transaction_has_its_own_fate_whatever_the_keys_say() {
             let (_, body) = mixed(key);
             let answer = post(&server, &body).await;
             assert_eq!(answer.status, 200);
-            check_mixed(&answer.json(), &rig).await;
+            check_mixed(&answer.json(), &rig);
         });
     }
 }
@@ -86,7 +86,7 @@ fn by_json_it_is_the_same() {
         let answer = rig
             .call("headway_sendRawTransactions", json!([items, keys]))
             .await;
-        check_mixed(&answer, &rig).await;
+        check_mixed(&answer, &rig);
         let (code, message) = rig
             .error("headway_sendRawTransactions", json!([items, [key]]))
             .await;
