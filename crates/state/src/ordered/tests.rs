@@ -1,3 +1,6 @@
+//! The root of random lists beside that of another library: lists of every length up to some hundreds, lengths at
+//! which paths get longer, and items so short that their nodes are their own references.
+
 use super::ordered_root;
 use alloy_primitives::keccak256;
 use alloy_trie::root::ordered_trie_root_with_encoder;

@@ -139,13 +139,13 @@ fn some_bytes(disk: &MemoryDisk, name: &str) -> Vec<u8> {
 fn another_version_and_a_foreign_file_are_named() {
     let (mut files, model) = some_files();
     let manifest = files.get_mut("MANIFEST").expect("there");
-    manifest[8] = 2;
+    manifest[8] = 3;
     let error = read_all(files.clone(), &model);
     assert!(matches!(
         error,
         Err(RunsError::WrongVersion {
-            stored: 2,
-            supported: 1
+            stored: 3,
+            supported: 2
         })
     ));
     files.insert("MANIFEST".to_owned(), b"Manifest-Version: 1.0".to_vec());
