@@ -35,7 +35,7 @@ use std::{
 };
 use tokio::sync::mpsc;
 
-/// Transactions that wait to be sent; more are left to the retry.
+/// Transactions that wait to be sent; others have more only by the blocks that this node leads.
 const OUTGOING_MAX: usize = 65_536;
 /// Own transactions that are sent again while they wait; the oldest are forgotten first.
 const RETRIED_MAX: usize = 65_536;
@@ -317,6 +317,8 @@ struct Arrived {
 /// Why bytes are no message.
 #[derive(Debug, thiserror::Error)]
 enum MessageError {
+    #[error("more than any node sends at once: bytes={0} max={TRANSACTIONS_BYTES_MAX}")]
+    TooLarge(usize),
     #[error(transparent)]
     Bundle(#[from] BundleError),
     #[error(transparent)]
@@ -325,6 +327,9 @@ enum MessageError {
 
 impl Arrived {
     fn decode(message: bytes::Bytes) -> Result<Self, MessageError> {
+        if message.len() > TRANSACTIONS_BYTES_MAX {
+            return Err(MessageError::TooLarge(message.len()));
+        }
         let bundle = Bundle::decode(message)?;
         // Copied: a part of the message would keep all of it in memory for as long as the pool keeps one
         // transaction.

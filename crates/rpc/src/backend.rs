@@ -4,7 +4,7 @@
 //! go through [`run`], which bounds how many do so at once and keeps them off the async workers.
 
 use crate::{
-    config::{ADMISSIONS_MAX, RpcConfig, WAITING_CALLS_MAX},
+    config::{ADMISSIONS_MAX, BUNDLES_MAX, BUNDLES_WORKED_MAX, RpcConfig, WAITING_CALLS_MAX},
     dev::Dev,
     error::RpcError,
     eth::filter::Filters,
@@ -25,7 +25,7 @@ use std::{
     },
     time::Duration,
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, SemaphorePermit, broadcast};
 
 /// Time as the node's runtime tells it.
 #[derive(Clone)]
@@ -75,6 +75,7 @@ pub struct Backend {
     random: Mutex<StdRng>,
     admissions: broadcast::Sender<RecoveredTransaction>,
     computing: Arc<Semaphore>,
+    pub(crate) bundles: Bundles,
     waiting: AtomicUsize,
 }
 
@@ -88,6 +89,7 @@ impl Backend {
             filters: Filters::new(&parts.config),
             admissions,
             computing: Arc::new(Semaphore::new(parts.config.blocking_calls_max.max(1))),
+            bundles: Bundles::default(),
             waiting: AtomicUsize::new(0),
             chain: parts.chain,
             mempool: parts.mempool,
@@ -203,6 +205,33 @@ impl Debug for Clock {
     }
 }
 
+/// Room for posted bundles: a connection may carry many requests, so connections bound nothing.
+#[derive(Debug)]
+pub(crate) struct Bundles {
+    held: Semaphore,
+    worked: Arc<Semaphore>,
+}
+
+impl Default for Bundles {
+    fn default() -> Self {
+        Self {
+            held: Semaphore::new(BUNDLES_MAX),
+            worked: Arc::new(Semaphore::new(BUNDLES_WORKED_MAX)),
+        }
+    }
+}
+
+impl Bundles {
+    /// Room for one bundle until the permit is dropped; waits for it.
+    pub(crate) async fn hold(&self) -> Result<SemaphorePermit<'_>, RpcError> {
+        self.held.acquire().await.map_err(shutting_down)
+    }
+}
+
+fn shutting_down(_: AcquireError) -> RpcError {
+    RpcError::Internal("the node is shutting down".to_owned())
+}
+
 /// A place among those that compute; an error when too many wait for one.
 async fn queue(backend: &Backend) -> Result<OwnedSemaphorePermit, RpcError> {
     let computing = Arc::clone(&backend.computing);
@@ -213,8 +242,7 @@ async fn queue(backend: &Backend) -> Result<OwnedSemaphorePermit, RpcError> {
     if place.0.fetch_add(1, Ordering::Relaxed) >= WAITING_CALLS_MAX {
         return Err(RpcError::Busy(WAITING_CALLS_MAX));
     }
-    let closed = |_| RpcError::Internal("the node is shutting down".to_owned());
-    computing.acquire_owned().await.map_err(closed)
+    computing.acquire_owned().await.map_err(shutting_down)
 }
 
 /// Counts one waiting call until it is dropped, served or not.
@@ -238,6 +266,27 @@ pub(crate) async fn run<T: Send + 'static>(
         return work(&backend);
     };
     let permit = queue(&backend).await?;
+    spawn(&runtime, (backend, permit), work).await
+}
+
+/// Works on a bundle off the async workers, at most [`BUNDLES_WORKED_MAX`] at a time.
+pub(crate) async fn run_bundle<T: Send + 'static>(
+    backend: Arc<Backend>,
+    work: impl FnOnce(&Arc<Backend>) -> Result<T, RpcError> + Send + 'static,
+) -> Result<T, RpcError> {
+    let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+        return work(&backend);
+    };
+    let worked = Arc::clone(&backend.bundles.worked);
+    let permit = worked.acquire_owned().await.map_err(shutting_down)?;
+    spawn(&runtime, (backend, permit), work).await
+}
+
+async fn spawn<T: Send + 'static>(
+    runtime: &tokio::runtime::Handle,
+    (backend, permit): (Arc<Backend>, OwnedSemaphorePermit),
+    work: impl FnOnce(&Arc<Backend>) -> Result<T, RpcError> + Send + 'static,
+) -> Result<T, RpcError> {
     let answer = runtime.spawn_blocking(move || {
         let answer = work(&backend);
         drop(permit);

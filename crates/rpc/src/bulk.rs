@@ -7,11 +7,13 @@
 //! ```
 //! Each transaction has its own fate; one that is refused does not hold up the others. The keys of senders are
 //! hints, as [`primitives::bundle`] describes them: without them, or with false ones, the result is the same.
-//! A body has to arrive in time (`RpcConfig::body_wait_ms`), and is at most [`limits::BUNDLE_BYTES_MAX`] long.
+//! A body has to arrive in time (`RpcConfig::body_wait_ms`), and is at most [`limits::BUNDLE_BYTES_MAX`] long. Only
+//! so many bundles are read or worked on at a time ([`BUNDLES_MAX`]), however many requests a connection carries.
 
 use crate::{
     args::Args,
-    backend::{Backend, run},
+    backend::{Backend, run_bundle},
+    config::BUNDLES_MAX,
     error::RpcError,
     eth::submit::{Sent, decode, send_decoded},
     registry::Registry,
@@ -100,11 +102,8 @@ pub(crate) fn register(methods: &mut Registry) {
     methods.heavy("headway_sendRawTransactions", send_raw_transactions);
 }
 
-/// Takes one posted bundle.
-pub(crate) async fn post(
-    backend: Arc<Backend>,
-    request: HttpRequest,
-) -> Result<BulkAnswer, BulkError> {
+/// Takes one posted bundle; the answer is JSON.
+pub(crate) async fn post(backend: Arc<Backend>, request: HttpRequest) -> Result<String, BulkError> {
     if request.method() != "POST" {
         return Err(BulkError::Method);
     }
@@ -112,20 +111,29 @@ pub(crate) async fn post(
     if content_type.is_none_or(|kind| kind.as_bytes() != CONTENT_TYPE.as_bytes()) {
         return Err(BulkError::ContentType);
     }
-    let bundle = Bundle::decode(read(&backend, request.into_body()).await?)?;
-    Ok(run(backend, move |backend| send_bundle(backend, &bundle)).await?)
-}
-
-/// The whole body, if it is neither too long nor too slow.
-async fn read(backend: &Backend, body: HttpBody) -> Result<bytes::Bytes, BulkError> {
-    let body = pin!(Limited::new(body, limits::BUNDLE_BYTES_MAX).collect());
     let wait_ms = backend.config.body_wait_ms;
     let timer = (backend.clock.sleep)(Duration::from_millis(wait_ms));
-    match select(body, timer).await {
-        Either::Left((Ok(collected), _)) => Ok(collected.to_bytes()),
-        Either::Left((Err(error), _)) if error.is::<LengthLimitError>() => Err(BulkError::TooLarge),
-        Either::Left((Err(error), _)) => Err(BulkError::Broken(error)),
-        Either::Right(_) => Err(BulkError::Slow(wait_ms)),
+    let (held, body, timer) = match select(pin!(backend.bundles.hold()), timer).await {
+        Either::Left((held, timer)) => (held?, request.into_body(), timer),
+        Either::Right(_) => return Err(RpcError::Busy(BUNDLES_MAX).into()),
+    };
+    let body = match select(pin!(read(body)), timer).await {
+        Either::Left((body, _)) => body?,
+        Either::Right(_) => return Err(BulkError::Slow(wait_ms)),
+    };
+    let bundle = Bundle::decode(body)?;
+    let work = move |backend: &Arc<Backend>| send_bundle(backend, &bundle).map(|sent| sent.json());
+    let answer = run_bundle(Arc::clone(&backend), work).await;
+    drop(held);
+    Ok(answer?)
+}
+
+/// The whole body, if it is not too long.
+async fn read(body: HttpBody) -> Result<bytes::Bytes, BulkError> {
+    match Limited::new(body, limits::BUNDLE_BYTES_MAX).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(BulkError::TooLarge),
+        Err(error) => Err(BulkError::Broken(error)),
     }
 }
 
@@ -171,6 +179,10 @@ fn send_raw_transactions(backend: &Backend, args: &Args) -> Result<BulkAnswer, R
 }
 
 impl BulkAnswer {
+    fn json(&self) -> String {
+        serde_json::to_string(self).expect("numbers and strings are JSON")
+    }
+
     fn new(sent: Vec<Sent>) -> Self {
         let mut answer = Self::default();
         for (index, sent) in sent.into_iter().enumerate() {

@@ -9,6 +9,10 @@ pub const BODY_BYTES_MAX: u32 = 5 * 1024 * 1024;
 pub const RESPONSE_BYTES_MAX: u32 = 32 * 1024 * 1024;
 /// How long a posted bundle may take to arrive, in milliseconds.
 pub const BODY_WAIT_MS: u64 = 30_000;
+/// Posted bundles that are read or worked on at the same time, over all connections; 8 MiB each at most.
+pub const BUNDLES_MAX: usize = 32;
+/// Of them, how many are worked on: beside other calls that compute, not in their place.
+pub const BUNDLES_WORKED_MAX: usize = 2;
 /// Open connections, HTTP and WebSocket together.
 pub const CONNECTIONS_MAX: u32 = 512;
 /// Calls in one batch (geth's).

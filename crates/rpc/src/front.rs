@@ -152,13 +152,13 @@ impl FrontLayer {
 /// Posted bundles; refused ones are said in the form of JSON-RPC's errors.
 async fn bulk(backend: Arc<Backend>, request: HttpRequest) -> HttpResponse {
     let (status, body) = match bulk::post(backend, request).await {
-        Ok(answer) => (200, json!(answer)),
-        Err(error) => (
-            error.status(),
-            json!({"error": {"message": error.to_string()}}),
-        ),
+        Ok(answer) => (200, answer),
+        Err(error) => {
+            let refusal = json!({"error": {"message": error.to_string()}});
+            (error.status(), refusal.to_string())
+        }
     };
-    respond(status, JSON, body.to_string())
+    respond(status, JSON, body)
 }
 
 fn health(backend: &Backend) -> HttpResponse {

@@ -231,7 +231,7 @@ impl<S: BodySource> Exchange<S> {
                 let digest = rebuild.digest();
                 return self.ask_next(&digest, now);
             }
-            if let Ok(block) = rebuild.join(&self.limits) {
+            if let Ok(block) = rebuild.join(&self.limits, &self.source) {
                 return self.ready(peer, &block, Some(Origin::Rebuilt));
             }
         }

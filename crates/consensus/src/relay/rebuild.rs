@@ -38,6 +38,8 @@ pub(super) struct Rebuild {
     compact: Compact,
     digest: BlockDigest,
     found: Vec<Option<Transaction>>,
+    /// Those of them that were in the pool.
+    took: Vec<RecoveredTransaction>,
     /// The names lead to another body.
     is_mismatch: bool,
     pub(super) stage: Stage,
@@ -53,6 +55,7 @@ impl Rebuild {
         let mut rebuild = Self {
             digest,
             found: vec![None; compact.names.len()],
+            took: Vec::new(),
             compact,
             is_mismatch: false,
             stage: Stage::Standby,
@@ -116,17 +119,15 @@ impl Rebuild {
             Some(name.short())
         });
         let ids: Vec<ShortId> = named.collect();
-        let mut took: Vec<RecoveredTransaction> = Vec::with_capacity(ids.len());
         for (index, found) in missing.into_iter().zip(source.find(&ids)) {
             let Found::One(recovered) = found else {
                 continue;
             };
             let transaction = recovered.transaction().clone();
             if self.place(vec![Placed { index, transaction }]).is_ok() {
-                took.push(recovered);
+                self.took.push(recovered);
             }
         }
-        source.took(&took);
     }
 
     /// Indices of the transactions that are not here, rising.
@@ -150,8 +151,13 @@ impl Rebuild {
         found.map(|transaction| transaction.raw().len()).sum()
     }
 
-    /// The block; none if what was named is not its body. Then only the whole block helps.
-    pub(super) fn join(&mut self, limits: &BlockLimits) -> Result<Block, BodyError> {
+    /// The block; none if what was named is not its body. Then only the whole block helps, and the source hears
+    /// of nothing: anybody can name transactions.
+    pub(super) fn join(
+        &mut self,
+        limits: &BlockLimits,
+        source: &impl BodySource,
+    ) -> Result<Block, BodyError> {
         // Taken: nothing of it helps after a mismatch, and the pool may have dropped it.
         let transactions = std::mem::take(&mut self.found);
         let transactions = transactions.into_iter().flatten().collect();
@@ -159,6 +165,10 @@ impl Rebuild {
         let directives = self.compact.directives.clone();
         let joined = Block::join(header, transactions, directives, limits);
         self.is_mismatch = joined.is_err();
+        let took = std::mem::take(&mut self.took);
+        if joined.is_ok() {
+            source.took(&took);
+        }
         joined
     }
 }

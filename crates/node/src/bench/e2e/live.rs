@@ -123,6 +123,17 @@ fn send(bench: &E2eBench, url: String, progress: OnProgress<'_>) -> Result<Loade
         ));
     };
     let report = load::run(&bench.load(url), &hear)?;
+    if report.mined < report.transactions {
+        let (mined, transactions) = (report.mined, report.transactions);
+        let why = if report.interrupted {
+            "interrupted"
+        } else {
+            "some are missing"
+        };
+        return Err(NodeError::Bench(format!(
+            "{why}: {mined} of {transactions} are in blocks"
+        )));
+    }
     let (before, after) = moments.into_inner().unwrap_or_else(PoisonError::into_inner);
     Ok(Loaded {
         report,

@@ -9,14 +9,21 @@
 use super::{E2eBench, Ordered, WayFigures};
 use crate::{bench::Usage, error::NodeError, replay::Clock};
 use commonware_codec::Decode as _;
+use commonware_runtime::Handle;
 use commonware_runtime::{Clock as _, Runner as _, Supervisor as _, tokio};
 use consensus::check_body;
-use pipeline::{Actor, Chain, Foundation, Pipeline, PipelineConfig, genesis, genesis_record};
+use futures::future::{Either, select};
+use pipeline::{
+    Actor, Chain, Foundation, Pipeline, PipelineConfig, PipelineFault, genesis, genesis_record,
+};
 use primitives::{
     Block, FinalizedBlock, RecoveredBlock, recovery::SenderCache, transaction::Impersonation,
 };
 use state::{Location, Store, StoreConfig};
-use std::{collections::VecDeque, path::Path, time::UNIX_EPOCH};
+use std::{collections::VecDeque, path::Path, pin::pin, time::UNIX_EPOCH};
+
+/// Resolves when the pipeline has ended.
+type Stopped = Handle<Result<(), PipelineFault>>;
 
 pub(super) fn run(
     bench: &E2eBench,
@@ -25,20 +32,35 @@ pub(super) fn run(
 ) -> Result<WayFigures, NodeError> {
     let config = tokio::Config::new().with_storage_directory(directory.join("consensus"));
     tokio::Runner::new(config).start(|runtime| async move {
-        let pipeline = start(&runtime, bench, ordered, directory)?;
-        let (started, before) = (clock(), Usage::now());
-        feed(&runtime, ordered, &pipeline).await?;
-        let chain = pipeline.chain();
-        let last = ordered.blocks.len() as u64;
-        wait_executed(chain, last).await?;
-        let target = chain.heads().verified_height;
-        while chain.durable_height() < target {
-            runtime.sleep(super::POLL).await;
+        let replayed = Box::pin(replay(&runtime, bench, ordered, (directory, clock)));
+        // The load has taken the signal over, for as long as the process lives.
+        match select(replayed, pin!(::tokio::signal::ctrl_c())).await {
+            Either::Left((figures, _)) => figures,
+            Either::Right(_) => Err(NodeError::Bench("interrupted".to_owned())),
         }
-        let seconds = (clock() - started).as_secs_f64();
-        let cpu_s = Usage::now().cpu_s - before.cpu_s;
-        Ok(WayFigures::new(ordered.transactions, seconds, cpu_s))
     })
+}
+
+async fn replay(
+    runtime: &tokio::Context,
+    bench: &E2eBench,
+    ordered: &Ordered,
+    (directory, clock): (&Path, &Clock),
+) -> Result<WayFigures, NodeError> {
+    let (pipeline, stopped) = start(runtime, bench, ordered, directory)?;
+    let (started, before) = (clock(), Usage::now());
+    feed(runtime, ordered, &pipeline).await?;
+    let chain = pipeline.chain().clone();
+    wait_executed(&chain, ordered.blocks.len() as u64).await?;
+    // Whose last handle is gone flushes what may be flushed, and ends.
+    drop(pipeline);
+    let ended = stopped
+        .await
+        .map_err(|error| NodeError::Bench(error.to_string()))?;
+    ended?;
+    let seconds = (clock() - started).as_secs_f64();
+    let cpu_s = Usage::now().cpu_s - before.cpu_s;
+    Ok(WayFigures::new(ordered.transactions, seconds, cpu_s))
 }
 
 fn start(
@@ -46,7 +68,7 @@ fn start(
     bench: &E2eBench,
     ordered: &Ordered,
     directory: &Path,
-) -> Result<Pipeline, NodeError> {
+) -> Result<(Pipeline, Stopped), NodeError> {
     let (state, block) = genesis(&ordered.genesis);
     let config = StoreConfig {
         commit_workers: bench.workers,
@@ -65,8 +87,7 @@ fn start(
         ..PipelineConfig::default()
     };
     let (actor, pipeline) = Actor::new(runtime.child("pipeline"), foundation, config, Vec::new())?;
-    drop(actor.start());
-    Ok(pipeline)
+    Ok((pipeline, actor.start()))
 }
 
 async fn feed(
