@@ -8,7 +8,7 @@
 //! ```
 //! A sender belongs to one connection and one node, so its nonces arrive in order. A transaction counts when a
 //! block that the node has executed holds it, not when the node took it, and only if the node has its receipt
-//! afterwards; [`fates`] counts each once. The load generator is a client: it lives outside the simulation. It
+//! afterwards; `fates` counts each once. The load generator is a client: it lives outside the simulation. It
 //! prepares and signs on all cores, and sends on one thread, so that it takes little from a node on the same
 //! machine.
 
