@@ -7,6 +7,7 @@ import atexit
 import json
 import os
 import platform
+import shutil
 import signal
 import socket
 import subprocess
@@ -171,6 +172,21 @@ def require_binary(path):
     if not os.access(path, os.X_OK):
         sys.exit(f"error: {path} is not there; run `cargo build --release --package node --bin headway`")
     return Path(path).resolve()
+
+
+def find_anvil():
+    """anvil from the clients' packages, installed if missing, or from the PATH."""
+    clients = ROOT / "clients"
+    anvil = clients / "node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil"
+    if not anvil.exists() and shutil.which("npm"):
+        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+        subprocess.run(command, cwd=clients, check=False)
+    if anvil.exists():
+        return str(anvil)
+    anvil = shutil.which("anvil")
+    if not anvil:
+        sys.exit("error: there is no anvil; install Node.js with npm, or put anvil on the PATH")
+    return anvil
 
 
 def machine():

@@ -251,6 +251,8 @@ async fn start_nodes(
                 workers: options.workers,
                 spans: options.spans,
                 execution_delay: options.execution_delay,
+                // RPC is served by the first.
+                postings: (index == 0).then(|| Location::Directory(directory.state(&name))),
                 report_directory: Some(directory.path().to_owned()),
                 ..PipelineConfig::default()
             },

@@ -9,11 +9,13 @@ mod divergence;
 mod execution;
 mod flush;
 mod genesis;
+mod indexer;
 mod ledger;
 mod mailbox;
 mod metrics;
 mod progress;
 mod record;
+mod search;
 pub mod tally;
 
 pub use actor::{Actor, Foundation, Observer, PipelineFault};

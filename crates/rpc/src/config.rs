@@ -29,8 +29,8 @@ pub const BLOCKING_CALLS_MAX: usize = 4;
 pub const WAITING_CALLS_MAX: usize = 4_096;
 /// Gas of one `eth_call` or estimate (geth's `--rpc.gascap`).
 pub const CALL_GAS_MAX: u64 = 50_000_000;
-/// Blocks one log query may span.
-pub const LOGS_BLOCKS_MAX: u64 = 10_000;
+/// Blocks one log query may look into.
+pub const LOGS_BLOCKS_MAX: usize = 10_000;
 /// Logs in one answer.
 pub const LOGS_MAX: usize = 20_000;
 /// Addresses, or topics at one position, in one log filter (geth's).
@@ -105,8 +105,8 @@ pub struct RpcConfig {
     pub blocking_calls_max: usize,
     /// Gas of one call or estimate.
     pub call_gas_max: u64,
-    /// Blocks one log query may span.
-    pub logs_blocks_max: u64,
+    /// Blocks one log query may look into.
+    pub logs_blocks_max: usize,
     /// Logs in one answer.
     pub logs_max: usize,
     /// Installed polling filters.

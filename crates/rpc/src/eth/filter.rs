@@ -182,7 +182,8 @@ fn changes(backend: &Backend, args: &Args) -> Result<Changes, RpcError> {
     // One poll tells what one query may span; the rest comes with the next poll.
     let advance = |next: &mut u64| {
         let from = *next;
-        let to = latest.min(from.saturating_add(backend.config.logs_blocks_max - 1));
+        let span = u64::try_from(backend.config.logs_blocks_max).unwrap_or(u64::MAX);
+        let to = latest.min(from.saturating_add(span.saturating_sub(1)));
         *next = from.max(to + 1);
         (from, to)
     };
