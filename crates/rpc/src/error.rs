@@ -21,7 +21,7 @@ use jsonrpsee::types::{
 use mempool::AdmissionError;
 use pipeline::{ChainError, DevError};
 use primitives::TransactionError;
-use state::{ProofError, ReadFault, StoreError, UnknownHeight};
+use state::{PostingsError, ProofError, ReadFault, StoreError, UnknownHeight};
 
 const CALL_FAILED_CODE: i32 = -32000;
 const LIMIT_EXCEEDED_CODE: i32 = -32005;
@@ -250,9 +250,14 @@ impl From<ChainError> for RpcError {
                 asked: height,
                 first,
             },
-            ChainError::Store(_) | ChainError::Record(_) | ChainError::Read(_) => {
-                Self::Internal(error.to_string())
-            }
+            ChainError::Postings(PostingsError::TooMany) => Self::LimitExceeded(
+                "too much matches before it is compared: ask for fewer blocks, or for rarer topics"
+                    .to_owned(),
+            ),
+            ChainError::Store(_)
+            | ChainError::Record(_)
+            | ChainError::Postings(_)
+            | ChainError::Read(_) => Self::Internal(error.to_string()),
         }
     }
 }
