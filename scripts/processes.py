@@ -145,7 +145,8 @@ def wait_ready(process, rpc, seconds=READY_SECONDS):
     wait_until(f"{rpc.url} answers", is_ready, seconds)
 
 
-def _is_free(port):
+def is_free(port):
+    """Whether nobody listens on it on this machine."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -159,7 +160,7 @@ def free_ports(count):
     """The first of so many neighbouring ports that nobody listens on."""
     start = PORTS.start + os.getpid() * 16 % (len(PORTS) // 2)
     for first in range(start, PORTS.stop - count, count):
-        if all(_is_free(port) for port in range(first, first + count)):
+        if all(is_free(port) for port in range(first, first + count)):
             return first
     raise Failure("no free ports")
 

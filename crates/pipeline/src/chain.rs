@@ -17,7 +17,9 @@ use primitives::{
     base_fee::next_base_fee,
     stage::Stage,
 };
-use state::{Postings, PostingsError, ReadFault, Snapshot, Store, StoreError, UnknownHeight, account_view};
+use state::{
+    Postings, PostingsError, ReadFault, Snapshot, Store, StoreError, UnknownHeight, account_view,
+};
 use std::{
     collections::BTreeMap,
     sync::{

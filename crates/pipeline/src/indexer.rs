@@ -99,7 +99,9 @@ fn add(batch: &mut PostingsBatch, record: &ExecutedRecord) {
         let mut add = |key| batch.add(key, (height, index));
         add(PostingKey::Account(transaction.sender()));
         let other = transaction.to().or(receipt.contract_address);
-        other.into_iter().for_each(|other| add(PostingKey::Account(other)));
+        other
+            .into_iter()
+            .for_each(|other| add(PostingKey::Account(other)));
         for log in receipt.envelope.logs() {
             add(PostingKey::Emitter(log.address));
             for (topic, position) in log.topics().iter().zip(0..) {

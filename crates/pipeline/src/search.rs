@@ -39,7 +39,9 @@ impl Chain {
             // Genesis has no transactions; what is below the index otherwise is for the caller to see.
             if first <= next.max(1) {
                 while next < indexed && next <= end && found.len() <= count_max {
-                    let last = end.min(indexed.saturating_sub(1)).min(next.saturating_add(STEP));
+                    let last = end
+                        .min(indexed.saturating_sub(1))
+                        .min(next.saturating_add(STEP));
                     found.extend(meeting(postings, criteria, next..=last, &mut budget)?);
                     next = last.saturating_add(1);
                 }

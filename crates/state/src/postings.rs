@@ -92,7 +92,9 @@ pub enum PostingsError {
     #[error("the index is in use by another process")]
     Locked,
     /// The disk reported an error, or the files are damaged.
-    #[error("cannot read or write the index: {0}; remove the folder `postings`, and the node builds it again")]
+    #[error(
+        "cannot read or write the index: {0}; remove the folder `postings`, and the node builds it again"
+    )]
     Files(String),
     /// More postings than the caller wants to read.
     #[error("too many postings")]
@@ -176,7 +178,9 @@ impl Postings {
         };
         match Runs::open(disk(location)?, config(location)) {
             Ok((runs, view)) => {
-                if let Some(marker) = usable(&view).or_else(|| view.marker().is_empty().then_some(empty)) {
+                if let Some(marker) =
+                    usable(&view).or_else(|| view.marker().is_empty().then_some(empty))
+                {
                     return Ok(Self::new(runs, marker));
                 }
             }

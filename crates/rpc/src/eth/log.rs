@@ -90,7 +90,9 @@ fn criteria(filter: &Filter) -> Vec<Vec<PostingKey>> {
     let emitters = filter.address.iter().copied().map(PostingKey::Emitter);
     let mut criteria = vec![emitters.collect::<Vec<_>>()];
     for (topics, position) in filter.topics.iter().zip(0..) {
-        let topics = topics.iter().map(|topic| PostingKey::Topic(position, *topic));
+        let topics = topics
+            .iter()
+            .map(|topic| PostingKey::Topic(position, *topic));
         criteria.push(topics.collect());
     }
     // No alternatives means that all are welcome.

@@ -26,7 +26,11 @@ impl RowKey {
             PostingKey::Emitter(address) => (EMITTER, address.into_word()),
             PostingKey::Topic(position, topic) => (TOPIC.saturating_add(*position), *topic),
         };
-        let half = |bytes: &[u8]| bytes.iter().fold(0, |number, byte| (number << 8) | u128::from(*byte));
+        let half = |bytes: &[u8]| {
+            bytes
+                .iter()
+                .fold(0, |number, byte| (number << 8) | u128::from(*byte))
+        };
         let (high, low) = word.split_at(16);
         // Turned, so that a value in both halves does not cancel itself out.
         let fold = half(high).rotate_left(64) ^ half(low);

@@ -19,7 +19,10 @@ fn account(number: u8) -> PostingKey {
 type Height = Vec<(u8, u32)>;
 
 fn heights() -> impl Strategy<Value = Vec<Height>> {
-    let posting = (0..4_u8, prop_oneof![0..4_u32, Just(u32::MAX), 100..70_000_u32]);
+    let posting = (
+        0..4_u8,
+        prop_oneof![0..4_u32, Just(u32::MAX), 100..70_000_u32],
+    );
     prop::collection::vec(prop::collection::vec(posting, 0..6), 1..60)
 }
 
@@ -107,13 +110,23 @@ fn heights_come_in_order_and_not_too_many_at_once() {
     let postings = open(&disk);
     let mut batch = PostingsBatch::default();
     batch.add(account(1), (3, 0));
-    for (last, what) in [(0, "nothing new"), (2, "a posting above"), (1 + SPAN_MAX, "too many")] {
+    for (last, what) in [
+        (0, "nothing new"),
+        (2, "a posting above"),
+        (1 + SPAN_MAX, "too many"),
+    ] {
         let refused = postings.append(batch.clone(), last);
-        assert!(matches!(refused, Err(PostingsError::Heights { .. })), "{what}");
+        assert!(
+            matches!(refused, Err(PostingsError::Heights { .. })),
+            "{what}"
+        );
     }
     postings.append(batch.clone(), SPAN_MAX).unwrap();
     let again = postings.append(batch, 2 * SPAN_MAX);
-    assert!(matches!(again, Err(PostingsError::Heights { .. })), "a posting below");
+    assert!(
+        matches!(again, Err(PostingsError::Heights { .. })),
+        "a posting below"
+    );
     assert_eq!(postings.next_height(), SPAN_MAX + 1);
     // At the far end of its row, and looked for from its own height.
     assert_eq!(postings.heights(&account(1), 3..=3, &mut 1).unwrap(), [3]);
@@ -149,7 +162,12 @@ fn only_one_has_the_files() {
 
 #[test]
 fn bytes_that_are_no_row_are_an_error() {
-    for value in [&[0x80][..], &[1, 2, 3], &[0xff; 11], &[1, 1, 0xff, 0xff, 0xff, 0xff, 0xff, 1]] {
+    for value in [
+        &[0x80][..],
+        &[1, 2, 3],
+        &[0xff; 11],
+        &[1, 1, 0xff, 0xff, 0xff, 0xff, 0xff, 1],
+    ] {
         assert!(!take_groups(value, &mut Vec::new()), "{value:?}");
     }
 }
