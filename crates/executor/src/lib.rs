@@ -29,6 +29,7 @@ mod overlay;
 mod overrides;
 mod parallel;
 mod predict;
+mod profile;
 mod receipt;
 mod report;
 mod rules;
@@ -56,6 +57,11 @@ pub use listed::{Falsehood, Field, ListFraud, Listed};
 pub use overrides::{AccountOverride, BlockOverrides, Overrides};
 pub use parallel::simulate::{
     SimulatedMachine, SimulatedSpan, SimulatedTransaction, Timeline, simulate,
+};
+pub use profile::{
+    CriticalPath, FUNCTIONS_MAX, Function, HOT_PLACES_MAX, HotPlace, NONCE_CHAINS_MAX, NonceChain,
+    PATH_TRANSACTIONS_MAX, PLACE_TRANSACTIONS_MAX, PlaceKind, Profile, SPREAD_PARTS, Speedup,
+    Writes,
 };
 pub use receipt::{Receipt, ReceiptDecodeError};
 pub use report::{BlockReport, Conflict, PredictionScore, ReportClock, Span, Timed, Way};

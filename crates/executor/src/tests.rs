@@ -9,6 +9,7 @@ mod estimates;
 mod faults;
 mod hostile;
 mod listed;
+mod profile;
 mod receipts;
 mod statics;
 pub(crate) mod world;

@@ -24,5 +24,9 @@ pub use backend::{Backend, BackendParts, Clock};
 pub use config::{Cors, RpcConfig};
 pub use dev::Dev;
 pub use error::RpcError;
+pub use headway::profile::{
+    RpcCriticalPath, RpcFunction, RpcHotPlace, RpcNonceChain, RpcProfile, RpcRun, RpcSchedule,
+    RpcScheduled, RpcSpeedup,
+};
 pub use net::CLIENT_VERSION;
 pub use server::{RpcServer, ServeError, module, serve};
