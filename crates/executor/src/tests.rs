@@ -11,4 +11,5 @@ mod hostile;
 mod listed;
 mod receipts;
 mod statics;
+mod traces;
 pub(crate) mod world;
