@@ -12,4 +12,5 @@ mod listed;
 mod profile;
 mod receipts;
 mod statics;
+mod traces;
 pub(crate) mod world;

@@ -29,6 +29,20 @@ pub const BLOCKING_CALLS_MAX: usize = 4;
 pub const WAITING_CALLS_MAX: usize = 4_096;
 /// Gas of one `eth_call` or estimate (geth's `--rpc.gascap`).
 pub const CALL_GAS_MAX: u64 = 50_000_000;
+/// Steps of the virtual machine in one trace, or in the traces of one block.
+pub const TRACE_STEPS_MAX: u64 = 1_000_000;
+/// Length of one trace, or of the traces of one block, in bytes of JSON, estimated while it is recorded.
+pub const TRACE_BYTES_MAX: u64 = 32 * 1024 * 1024;
+/// How long a trace may take if the caller does not say, in milliseconds (geth's five seconds).
+pub const TRACE_TIMEOUT_MS: u64 = 5_000;
+/// The longest it may take, in milliseconds.
+pub const TRACE_TIMEOUT_MS_MAX: u64 = 60_000;
+/// Blocks one `trace_filter` may span.
+pub const TRACE_FILTER_BLOCKS_MAX: u64 = 100;
+/// Traces in one answer of `trace_filter`.
+pub const TRACE_FILTER_MAX: usize = 10_000;
+/// Calls in one `trace_callMany`.
+pub const TRACE_CALLS_MAX: usize = 256;
 /// Blocks one log query may look into.
 pub const LOGS_BLOCKS_MAX: usize = 10_000;
 /// Logs in one answer.

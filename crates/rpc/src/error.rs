@@ -90,6 +90,12 @@ pub enum RpcError {
     /// No executed block has this hash.
     #[error("header for hash not found")]
     HashNotFound,
+    /// No executed transaction has this hash.
+    #[error("transaction not found")]
+    TransactionNotFound,
+    /// The genesis has no transactions to run again.
+    #[error("genesis is not traceable")]
+    GenesisNotTraced,
     /// No block to search for logs.
     #[error("unknown block")]
     UnknownBlock,
@@ -189,6 +195,8 @@ impl RpcError {
             | Self::Stopped(_)
             | Self::HeaderNotFound
             | Self::HashNotFound
+            | Self::TransactionNotFound
+            | Self::GenesisNotTraced
             | Self::UnknownBlock
             | Self::BeyondExecuted { .. }
             | Self::HistoryUnavailable { .. }

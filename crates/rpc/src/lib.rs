@@ -5,6 +5,7 @@ mod backend;
 mod batch;
 mod bulk;
 pub mod config;
+mod debug;
 mod dev;
 mod error;
 mod eth;
@@ -13,11 +14,13 @@ mod headway;
 mod net;
 mod page;
 mod registry;
+mod retrace;
 mod revert;
 mod server;
 mod subscribe;
 #[cfg(test)]
 mod tests;
+mod trace;
 mod txpool;
 
 pub use backend::{Backend, BackendParts, Clock};

@@ -48,7 +48,9 @@ fn namespaces(
     args: &Args,
 ) -> Result<BTreeMap<&'static str, &'static str>, RpcError> {
     args.none()?;
-    let served = ["eth", "headway", "net", "rpc", "txpool", "web3"];
+    let served = [
+        "admin", "debug", "eth", "headway", "net", "rpc", "trace", "txpool", "web3",
+    ];
     let dev = ["anvil", "evm", "hardhat", "personal"];
     let dev = dev.into_iter().filter(|_| backend.dev.is_some());
     Ok(served

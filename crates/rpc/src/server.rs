@@ -7,11 +7,11 @@ use crate::{
     batch::Dispatch,
     bulk,
     config::{BATCH_PARSE_MAX, UNREAD_MESSAGES_MAX},
-    dev, eth,
+    debug, dev, eth,
     front::FrontLayer,
     headway, net,
     registry::Registry,
-    subscribe, txpool,
+    subscribe, trace, txpool,
 };
 use jsonrpsee::{
     RpcModule,
@@ -81,6 +81,8 @@ pub fn module(backend: Arc<Backend>) -> RpcModule<Backend> {
     let is_dev = backend.dev.is_some();
     let mut methods = Registry::new(backend);
     eth::register(&mut methods);
+    debug::register(&mut methods);
+    trace::register(&mut methods);
     headway::register(&mut methods);
     bulk::register(&mut methods);
     net::register(&mut methods);

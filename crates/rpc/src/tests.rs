@@ -12,3 +12,4 @@ mod push;
 mod rig;
 mod simulation;
 mod sockets;
+mod traces;

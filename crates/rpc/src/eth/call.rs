@@ -23,13 +23,14 @@ pub(crate) fn register(methods: &mut Registry) {
 }
 
 /// Where a call runs.
-struct Scene {
-    environment: BlockEnvironment,
-    state: Snapshot,
+pub(crate) struct Scene {
+    pub(crate) environment: BlockEnvironment,
+    pub(crate) state: Snapshot,
 }
 
 impl Scene {
-    fn at(backend: &Backend, block: Option<BlockId>) -> Result<Self, RpcError> {
+    /// After a block.
+    pub(crate) fn at(backend: &Backend, block: Option<BlockId>) -> Result<Self, RpcError> {
         let record = tag::require_record(backend, block)?;
         let state = backend.chain.snapshot(record.header.number)?;
         let environment = match block.unwrap_or_default() {
@@ -122,7 +123,10 @@ fn create_access_list(backend: &Backend, args: &Args) -> Result<AccessListResult
 }
 
 /// The executor's form of a request, checked for what can't stand together.
-fn to_request(backend: &Backend, request: TransactionRequest) -> Result<CallRequest, RpcError> {
+pub(crate) fn to_request(
+    backend: &Backend,
+    request: TransactionRequest,
+) -> Result<CallRequest, RpcError> {
     check(backend, &request)?;
     let max = backend.config.call_gas_max;
     Ok(CallRequest {
@@ -161,7 +165,8 @@ pub(crate) fn check(backend: &Backend, request: &TransactionRequest) -> Result<(
     Ok(())
 }
 
-fn overrides(
+/// What a call pretends of the state and the block.
+pub(crate) fn overrides(
     state: Option<StateOverride>,
     block: Option<BlockOverrides>,
 ) -> Result<Overrides, RpcError> {
