@@ -16,13 +16,15 @@ mod registry;
 mod revert;
 mod server;
 mod subscribe;
+mod switch;
 #[cfg(test)]
 mod tests;
 mod txpool;
 
-pub use backend::{Backend, BackendParts, Clock};
+pub use backend::{Backend, BackendParts, Clock, Successor};
 pub use config::{Cors, RpcConfig};
-pub use dev::Dev;
+pub use dev::{Dev, TimelineRequest, Timelines, TravelError};
 pub use error::RpcError;
 pub use net::CLIENT_VERSION;
 pub use server::{RpcServer, ServeError, module, serve};
+pub use switch::Switch;
