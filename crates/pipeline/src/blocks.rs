@@ -13,7 +13,7 @@ use crate::{
 use alloy_consensus::Header;
 use alloy_primitives::B256;
 use alloy_rlp::Decodable as _;
-use state::Served;
+use state::{Location, Served};
 use std::sync::Arc;
 
 impl Chain {
@@ -21,6 +21,16 @@ impl Chain {
     #[must_use]
     pub fn served(&self) -> Option<Served> {
         self.shared.store.served()
+    }
+
+    /// Makes what may be durable durable, and an empty location a store of its own with it.
+    ///
+    /// # Errors
+    /// When the store fails, or the location holds something.
+    pub fn copy_store(&self, location: Location) -> Result<(), ChainError> {
+        let store = &self.shared.store;
+        store.flush(self.heads().verified_height)?;
+        Ok(store.copy_to(location)?)
     }
 
     /// The newest durable state.

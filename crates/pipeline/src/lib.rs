@@ -21,7 +21,7 @@ pub mod tally;
 pub use actor::{Actor, Foundation, Observer, PipelineFault};
 pub use chain::{Chain, ChainError, ChainEvent, Located, StateProgress, SyncProgress, environment};
 pub use config::PipelineConfig;
-pub use control::{DevControl, DevError};
+pub use control::{DevControl, DevError, Draft, Honoured, Pace, Settings};
 pub use divergence::{DivergenceReport, TransactionOutcome};
 pub use execution::{
     BlockConflict, BlockExecution, CONFLICT_TRANSACTIONS_MAX, CONFLICTS_MAX, SPANS_MAX, StageTimes,

@@ -68,8 +68,10 @@ pub const RECEIPT_WAIT_MS_MAX: u64 = 60_000;
 /// New pending transactions a slow subscriber may fall behind.
 pub const ADMISSIONS_MAX: usize = 16_384;
 /// Blocks one `hardhat_mine` may ask for.
-pub const MINE_BLOCKS_MAX: u64 = 1_024;
-/// How long a development method waits for the block it asked for, in milliseconds.
+pub const MINE_BLOCKS_MAX: u64 = 10_000;
+/// How long `eth_sendTransaction` waits for the block that is to follow at once, in milliseconds.
+pub const SENT_WAIT_MS: u64 = 2_000;
+/// How long a development method waits for the next of the blocks it asked for, in milliseconds.
 pub const DEV_WAIT_MS: u64 = 20_000;
 
 /// Which web pages of other origins a browser may let talk to this node.

@@ -12,7 +12,7 @@
 //! | 3 | the call reverted; its output is in `data` |
 //! | 4 | EIP-7966: sent, but no receipt in time; the hash is in `data` |
 
-use crate::revert;
+use crate::{dev::TravelError, revert};
 use alloy_primitives::{B256, Bytes};
 use jsonrpsee::types::{
     ErrorObjectOwned,
@@ -164,6 +164,9 @@ pub enum RpcError {
     /// A development request that was refused.
     #[error(transparent)]
     Dev(#[from] DevError),
+    /// A development chain could not be copied, or go back.
+    #[error(transparent)]
+    Travel(#[from] TravelError),
     /// The block that a development method asked for did not come.
     #[error("no block was executed within {0} ms")]
     DevTimeout(u64),
@@ -207,6 +210,7 @@ impl RpcError {
             | Self::UnknownAccount
             | Self::Signing(_)
             | Self::Dev(_)
+            | Self::Travel(_)
             | Self::DevTimeout(_) => CALL_FAILED_CODE,
         }
     }

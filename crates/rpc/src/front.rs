@@ -11,7 +11,9 @@
 //! A browser is the only caller that sends `Origin`; tools do not, and are not asked. A WebSocket has no
 //! preflight, so its `Origin` is checked here or nowhere.
 
-use crate::{backend::Backend, batch::Transport, bulk, headway::RpcHeads, page};
+use crate::{
+    backend::Backend, batch::Transport, bulk, headway::RpcHeads, page, switch::Switch,
+};
 use alloy_primitives::U64;
 use jsonrpsee::{
     core::BoxError,
@@ -37,7 +39,7 @@ const PREFLIGHT_SECONDS: &str = "600";
 /// Puts [`Front`] before JSON-RPC.
 #[derive(Clone, Debug)]
 pub(crate) struct FrontLayer {
-    pub(crate) backend: Arc<Backend>,
+    pub(crate) switch: Switch,
     /// Whether only known names may address this node: it listens on a loopback address.
     pub(crate) check_host: bool,
 }
@@ -84,9 +86,9 @@ where
             return Box::pin(async { Ok(response) });
         }
         if request.uri().path() == bulk::PATH {
-            let backend = Arc::clone(&self.layer.backend);
+            let switch = self.layer.switch.clone();
             return Box::pin(async move {
-                let mut response = bulk(backend, request).await;
+                let mut response = bulk(switch.settled().await, request).await;
                 allow(&mut response, origin);
                 Ok(response)
             });
@@ -114,7 +116,7 @@ impl FrontLayer {
         let Some(origin) = header(request, "origin") else {
             return Ok(None);
         };
-        if self.backend.config.cors.allows(origin) || is_same(origin, host) {
+        if self.switch.current().config.cors.allows(origin) || is_same(origin, host) {
             return Ok(Some(origin.to_owned()));
         }
         // An ordinary request goes through without the headers: the browser keeps the answer from the page.
@@ -127,7 +129,8 @@ impl FrontLayer {
     fn is_known(&self, host: &str) -> bool {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         let is_address = bare.parse::<IpAddr>().is_ok();
-        let mut hosts = self.backend.config.hosts.iter();
+        let backend = self.switch.current();
+        let mut hosts = backend.config.hosts.iter();
         is_address
             || host.eq_ignore_ascii_case("localhost")
             || hosts.any(|known| known.eq_ignore_ascii_case(host))
@@ -135,7 +138,7 @@ impl FrontLayer {
 
     /// The answer to everything that is not JSON-RPC.
     fn page(&self, request: &HttpRequest) -> Option<HttpResponse> {
-        let backend = &self.backend;
+        let backend = &self.switch.current();
         match (request.method().as_str(), request.uri().path()) {
             ("OPTIONS", _) => Some(respond(204, TEXT, String::new())),
             ("GET", _) if is_upgrade(request) => None,

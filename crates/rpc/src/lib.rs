@@ -18,14 +18,15 @@ mod retrace;
 mod revert;
 mod server;
 mod subscribe;
+mod switch;
 #[cfg(test)]
 mod tests;
 mod trace;
 mod txpool;
 
-pub use backend::{Backend, BackendParts, Clock};
+pub use backend::{Backend, BackendParts, Clock, Successor};
 pub use config::{Cors, RpcConfig};
-pub use dev::Dev;
+pub use dev::{Dev, TimelineRequest, Timelines, TravelError};
 pub use error::RpcError;
 pub use headway::profile::{
     RpcCriticalPath, RpcFunction, RpcHotPlace, RpcNonceChain, RpcProfile, RpcRun, RpcSchedule,
@@ -33,3 +34,4 @@ pub use headway::profile::{
 };
 pub use net::CLIENT_VERSION;
 pub use server::{RpcServer, ServeError, module, serve};
+pub use switch::Switch;

@@ -11,7 +11,9 @@ use crate::{
     front::FrontLayer,
     headway, net,
     registry::Registry,
-    subscribe, trace, txpool,
+    subscribe,
+    switch::Switch,
+    trace, txpool,
 };
 use jsonrpsee::{
     RpcModule,
@@ -22,10 +24,7 @@ use jsonrpsee::{
 use std::{
     io,
     net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 /// Why the port could not be opened.
@@ -77,9 +76,10 @@ impl RpcServer {
 
 /// All methods, callable without a socket.
 #[must_use]
-pub fn module(backend: Arc<Backend>) -> RpcModule<Backend> {
-    let is_dev = backend.dev.is_some();
-    let mut methods = Registry::new(backend);
+pub fn module(switch: impl Into<Switch>) -> RpcModule<Switch> {
+    let switch = switch.into();
+    let is_dev = switch.current().dev.is_some();
+    let mut methods = Registry::new(switch);
     eth::register(&mut methods);
     debug::register(&mut methods);
     trace::register(&mut methods);
@@ -92,19 +92,24 @@ pub fn module(backend: Arc<Backend>) -> RpcModule<Backend> {
     methods.module
 }
 
-/// Serves a backend on an address.
+/// Serves a backend, or one after another, on an address.
 ///
 /// # Errors
 /// [`ServeError`] says what to do about it.
-pub async fn serve(backend: Arc<Backend>, address: SocketAddr) -> Result<RpcServer, ServeError> {
+pub async fn serve(
+    switch: impl Into<Switch>,
+    address: SocketAddr,
+) -> Result<RpcServer, ServeError> {
+    let switch = switch.into();
+    let backend = switch.current();
     let front = FrontLayer {
-        backend: Arc::clone(&backend),
+        switch: switch.clone(),
         check_host: address.ip().is_loopback(),
     };
-    let dispatched = Arc::clone(&backend);
+    let dispatched = switch.clone();
     let dispatch = RpcServiceBuilder::new().layer_fn(move |inner| Dispatch {
         inner,
-        backend: Arc::clone(&dispatched),
+        switch: dispatched.clone(),
     });
     let server = Server::builder()
         .set_config(server_config(&backend))
@@ -116,7 +121,7 @@ pub async fn serve(backend: Arc<Backend>, address: SocketAddr) -> Result<RpcServ
     let address = server
         .local_addr()
         .map_err(|source| explain(address, source))?;
-    let handle = server.start(module(backend));
+    let handle = server.start(module(switch));
     tracing::info!(%address, "serving");
     Ok(RpcServer { handle, address })
 }

@@ -204,6 +204,21 @@ impl Store {
         Some(self.inner.served_mut().get_or_insert(durable).clone())
     }
 
+    /// Makes an empty location a store of its own, with the blocks and the state that are in the files now.
+    /// Both share the files they have in common where the file system can, so that neither time nor disk
+    /// grows with the state.
+    ///
+    /// # Errors
+    /// When the location holds something, or cannot be written.
+    pub fn copy_to(&self, location: Location) -> Result<(), StoreError> {
+        let (disk, _) = open::disk(location)?;
+        if !disk.list()?.is_empty() {
+            let error = std::io::ErrorKind::AlreadyExists.into();
+            return Err(StoreError::Directory(error));
+        }
+        Ok(self.inner.runs.copy_to(&disk)?)
+    }
+
     /// What the files take.
     pub fn usage(&self) -> StoreUsage {
         let ((), view) = self.inner.look(|_| ());

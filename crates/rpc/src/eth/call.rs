@@ -35,7 +35,8 @@ impl Scene {
         let state = backend.chain.snapshot(record.header.number)?;
         let environment = match block.unwrap_or_default() {
             BlockId::Number(BlockNumberOrTag::Pending) => {
-                backend.chain.next_environment(&record, backend.now_ms())
+                let time_ms = backend.next_block_ms(&record);
+                backend.chain.next_environment(&record, time_ms)
             }
             BlockId::Number(_) | BlockId::Hash(_) => backend.chain.environment(&record),
         };
@@ -89,6 +90,11 @@ pub(crate) fn estimate(
     overrides: &Overrides,
 ) -> Result<u64, RpcError> {
     let request = to_request(backend, request)?;
+    // A development chain's next block may have a time that was set for it.
+    let block = match &backend.dev {
+        Some(_) => block.or(Some(BlockId::pending())),
+        None => block,
+    };
     let Scene { environment, state } = Scene::at(backend, block)?;
     let chain = backend.chain.config();
     Ok(executor::estimate_gas(

@@ -4,7 +4,8 @@
 //! newBlockFilter, newFilter           a cursor: the next height to tell
 //! newPendingTransactionFilter         a bounded queue of what became executable
 //! ```
-//! Blocks and logs never get lost, however late the poll: a cursor reads them from the chain. Hashes
+//! Blocks and logs never get lost, however late the poll: a cursor reads them from the chain. When a
+//! development chain goes back, so do the cursors. Hashes
 //! of pending transactions beyond `ADMISSIONS_MAX` do. A filter nobody polls for `filter_idle_ms` is
 //! dropped; more than `filters_max` are refused. Ids can't be guessed, because HTTP callers share
 //! one namespace.
@@ -132,6 +133,19 @@ impl Filters {
             .ok_or(RpcError::FilterNotFound)?;
         filter.polled_ms = now_ms;
         Ok(read(&mut filter.kind))
+    }
+
+    /// The chain goes on at this height, below which some filters may be already.
+    pub(crate) fn rewind(&self, height: u64) {
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        for filter in table.installed.values_mut() {
+            match &mut filter.kind {
+                Kind::Blocks { next } | Kind::Logs { next, .. } => {
+                    *next = height.saturating_add(1).min(*next);
+                }
+                Kind::Pending { .. } => {}
+            }
+        }
     }
 
     fn uninstall(&self, id: &U128, now_ms: u64) -> bool {
