@@ -20,7 +20,7 @@ use commonware_cryptography::Digested;
 use commonware_runtime::{Clock, Metrics, Spawner};
 use futures::StreamExt;
 use mempool::Mempool;
-use pipeline::{Chain, Draft, DevControl, Pace, Pipeline};
+use pipeline::{Chain, DevControl, Draft, Pace, Pipeline};
 use primitives::{
     Block, ExecutedRef, ExecutionCertificate, Header, RecoveredBlock, base_fee::next_base_fee,
     certificate::ResultScheme, crypto::ProposalContext, crypto::Scheme, limits,
@@ -302,7 +302,11 @@ impl Ordering {
             Some(Pace::Asked(wait_ms)) => return after(wait_ms),
             Some(Pace::Driven(wait_ms)) if !is_paced => {
                 let is_due = self.has_transactions(parent, in_flight);
-                return if is_due { Occasion::Now } else { after(wait_ms) };
+                return if is_due {
+                    Occasion::Now
+                } else {
+                    after(wait_ms)
+                };
             }
             Some(Pace::Driven(_) | Pace::Free) | None => {}
         }

@@ -19,6 +19,7 @@ mod search;
 pub mod tally;
 
 pub use actor::{Actor, Foundation, Observer, PipelineFault};
+pub use blocks::BlockLogs;
 pub use chain::{Chain, ChainError, ChainEvent, Located, StateProgress, SyncProgress, environment};
 pub use config::PipelineConfig;
 pub use control::{DevControl, DevError, Draft, Honoured, Pace, Settings};

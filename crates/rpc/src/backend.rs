@@ -4,6 +4,7 @@
 //! go through [`run`], which bounds how many do so at once and keeps them off the async workers.
 
 use crate::{
+    brief::Brief,
     config::{ADMISSIONS_MAX, BUNDLES_MAX, BUNDLES_WORKED_MAX, RpcConfig, WAITING_CALLS_MAX},
     dev::Dev,
     error::RpcError,
@@ -90,6 +91,7 @@ pub struct Backend {
     computing: Arc<Semaphore>,
     pub(crate) bundles: Arc<Bundles>,
     waiting: Arc<AtomicUsize>,
+    pub(crate) brief: Brief,
 }
 
 impl Backend {
@@ -104,6 +106,7 @@ impl Backend {
             computing: Arc::new(Semaphore::new(parts.config.blocking_calls_max.max(1))),
             bundles: Arc::default(),
             waiting: Arc::default(),
+            brief: Brief::default(),
             chain: parts.chain,
             mempool: parts.mempool,
             senders: parts.senders,
@@ -129,6 +132,7 @@ impl Backend {
             computing: Arc::clone(&self.computing),
             bundles: Arc::clone(&self.bundles),
             waiting: Arc::clone(&self.waiting),
+            brief: Brief::default(),
             chain: successor.chain,
             mempool: successor.mempool,
             senders: successor.senders,

@@ -3,6 +3,7 @@
 mod args;
 mod backend;
 mod batch;
+mod brief;
 mod bulk;
 pub mod config;
 mod debug;

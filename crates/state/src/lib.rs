@@ -26,7 +26,7 @@ pub use memory::MemoryState;
 pub use ordered::ordered_root;
 pub use postings::{PostingKey, Postings, PostingsBatch, PostingsError, SPAN_MAX};
 pub use reader::{Account, ReadFault, StateReader};
-pub use record::{BlockRecord, TransactionLocation};
+pub use record::{BlockReceipts, BlockRecord, TransactionLocation};
 pub use root::StateRoot;
 pub use snapshot::{AccountProof, ProofError, Snapshot, StorageProof};
 pub use store::{

@@ -51,7 +51,7 @@ pub use served::Served;
 use crate::diff::StateDiff;
 use crate::genesis::GenesisState;
 use crate::reader::ReadFault;
-use crate::record::{BlockRecord, TransactionLocation};
+use crate::record::{BlockReceipts, BlockRecord, TransactionLocation};
 use crate::root::StateRoot;
 use crate::runs::{Family, Runs, RunsError, View};
 use crate::snapshot::{Snapshot, StateAt};
@@ -289,6 +289,15 @@ impl Store {
         match unflushed {
             Some(record) => Ok(Some(record)),
             None => Ok(files::record(&view, height)?.map(Arc::new)),
+        }
+    }
+
+    /// What the logs of the sealed block at a height are told from.
+    pub fn receipts(&self, height: u64) -> Result<Option<BlockReceipts>, StoreError> {
+        let (unflushed, view) = self.inner.look(|chain| chain.record(height));
+        match unflushed {
+            Some(record) => Ok(Some(BlockReceipts::from(&*record))),
+            None => files::receipts(&view, height),
         }
     }
 

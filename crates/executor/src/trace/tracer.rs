@@ -45,7 +45,10 @@ pub enum Tracer {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TracerError {
     /// A program.
-    #[error("tracers written in JavaScript are not supported; there are {}", names())]
+    #[error(
+        "tracers written in JavaScript are not supported; there are {}",
+        names()
+    )]
     Script,
     /// A name that means nothing here.
     #[error("no tracer is called {name}; there are {}", names())]

@@ -136,10 +136,7 @@ async fn rest(origin: &Origin, life: &Life) -> Result<u64, TravelError> {
     }
 }
 
-async fn within<T>(
-    origin: &Origin,
-    awaited: impl Future<Output = T>,
-) -> Result<T, TravelError> {
+async fn within<T>(origin: &Origin, awaited: impl Future<Output = T>) -> Result<T, TravelError> {
     let timer = origin.runtime.sleep(Duration::from_millis(REST_WAIT_MS));
     match select(pin!(awaited), pin!(timer)).await {
         Either::Left((answer, _)) => Ok(answer),

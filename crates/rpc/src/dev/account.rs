@@ -49,9 +49,13 @@ async fn send(backend: Arc<Backend>, params: Params<'static>) -> Result<B256, Rp
         send_now(backend, request)
     })
     .await?;
-    let is_ready = backend.mempool.get(&hash).is_none_or(|pooled| pooled.pending);
+    let is_ready = backend
+        .mempool
+        .get(&hash)
+        .is_none_or(|pooled| pooled.pending);
     if follows_at_once(&backend)? && is_ready {
-        let holds = |record: &ExecutedRecord| record.transactions.iter().any(|tx| tx.hash() == hash);
+        let holds =
+            |record: &ExecutedRecord| record.transactions.iter().any(|tx| tx.hash() == hash);
         // Too late is not too bad: the transaction is in the pool.
         drop(watch.until(&backend, SENT_WAIT_MS, holds).await);
     }

@@ -3,7 +3,14 @@
 //! As in geth, a call runs on the state after the block it names and sees that block's number and
 //! time; only `pending` sees the next block's. It has at most `call_gas_max` gas.
 
-use crate::{args::Args, backend::Backend, error::RpcError, eth::tag, registry::Registry};
+use crate::{
+    args::Args,
+    backend::{Backend, run},
+    brief,
+    error::RpcError,
+    eth::tag,
+    registry::Registry,
+};
 use alloy_eips::{BlockId, BlockNumberOrTag};
 use alloy_primitives::{Bytes, TxKind, U64, U256};
 use alloy_rpc_types_eth::{
@@ -13,11 +20,12 @@ use alloy_rpc_types_eth::{
 use executor::{
     BlockEnvironment, CallError, CallOutcome, CallRequest, CallStatus, EstimateError, Overrides,
 };
+use jsonrpsee::types::Params;
 use state::Snapshot;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 pub(crate) fn register(methods: &mut Registry) {
-    methods.heavy("eth_call", call);
+    methods.waiting("eth_call", call);
     methods.heavy("eth_estimateGas", estimate_gas);
     methods.heavy("eth_createAccessList", create_access_list);
 }
@@ -62,12 +70,39 @@ impl Scene {
 
 type CallArgs = (TransactionRequest, Option<BlockId>, Option<StateOverride>);
 
-fn call(backend: &Backend, args: &Args) -> Result<Bytes, RpcError> {
+/// Runs it here if its function is brief, else off the async workers.
+async fn call(backend: Arc<Backend>, params: Params<'static>) -> Result<Bytes, RpcError> {
+    let args = Args::parse(&params)?;
     args.at_most(4)?;
     let (request, block, state): CallArgs = (args.get(0)?, args.get(1)?, args.get(2)?);
+    let is_plain = state.as_ref().is_none_or(StateOverride::is_empty);
     let overrides = overrides(state, args.get(3)?)?;
-    let request = to_request(backend, request)?;
-    let outcome = Scene::at(backend, block)?.call(backend, &request, &overrides)?;
+    let request = to_request(&backend, request)?;
+    let function = request.to.map(|to| brief::function(to, &request.input));
+    let function = function.filter(|_| is_plain);
+    if let Some(function) = function
+        && let Some(_here) = backend.brief.try_here(&function)
+    {
+        return call_noting(&backend, &request, block, &overrides, Some(function));
+    }
+    run(backend, move |backend| {
+        call_noting(backend, &request, block, &overrides, function)
+    })
+    .await
+}
+
+/// Runs a call and notes what it used.
+fn call_noting(
+    backend: &Backend,
+    request: &CallRequest,
+    block: Option<BlockId>,
+    overrides: &Overrides,
+    function: Option<brief::Function>,
+) -> Result<Bytes, RpcError> {
+    let outcome = Scene::at(backend, block)?.call(backend, request, overrides)?;
+    if let Some(function) = function {
+        backend.brief.used(function, outcome.gas_peak);
+    }
     match outcome.status {
         CallStatus::Success => Ok(outcome.output),
         CallStatus::Reverted => Err(RpcError::Reverted(outcome.output)),

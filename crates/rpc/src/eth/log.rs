@@ -15,6 +15,7 @@ use crate::{
     },
     registry::Registry,
 };
+use alloy_consensus::Header;
 use alloy_eips::BlockNumberOrTag;
 use alloy_rpc_types_eth::{Filter, FilterBlockOption, Log};
 use pipeline::ExecutedRecord;
@@ -71,10 +72,10 @@ pub(crate) fn scan(
     }
     let mut found = Vec::new();
     for height in heights {
-        let Some(record) = backend.chain.record(height)? else {
-            break;
-        };
-        found.extend(matching(&record, filter));
+        match backend.chain.recent(height) {
+            Some(record) => found.extend(matching(&record, filter)),
+            None => found.extend(stored(backend, height, filter)?),
+        }
         let max = backend.config.logs_max;
         if found.len() > max {
             return Err(RpcError::LimitExceeded(format!(
@@ -98,6 +99,34 @@ fn criteria(filter: &Filter) -> Vec<Vec<PostingKey>> {
     // No alternatives means that all are welcome.
     criteria.retain(|alternatives| !alternatives.is_empty());
     criteria
+}
+
+/// The logs of one block that match, read without the rest of it.
+fn stored(backend: &Backend, height: u64, filter: &Filter) -> Result<Vec<Log>, RpcError> {
+    let is_wanted = |header: &Header| filter.matches_bloom(header.logs_bloom);
+    let Some(block) = backend.chain.logs(height, is_wanted)? else {
+        return Ok(Vec::new());
+    };
+    let mut found = Vec::new();
+    let mut log_index = 0;
+    for ((hash, logs), transaction_index) in block.transactions.into_iter().zip(0..) {
+        for inner in logs {
+            if filter.matches(&inner) {
+                found.push(Log {
+                    inner,
+                    block_hash: Some(block.hash),
+                    block_number: Some(height),
+                    block_timestamp: Some(block.header.timestamp),
+                    transaction_hash: Some(hash),
+                    transaction_index: Some(transaction_index),
+                    log_index: Some(log_index),
+                    removed: false,
+                });
+            }
+            log_index += 1;
+        }
+    }
+    Ok(found)
 }
 
 /// The logs of one block that match.

@@ -234,6 +234,8 @@ fn the_index_finds_what_reading_every_block_finds() {
         pipeline: PipelineConfig {
             postings: Some(Location::Memory(MemoryDisk::new())),
             flush_blocks: 1,
+            // So that older blocks are read from the store.
+            recent_records_max: 3,
             ..PipelineConfig::default()
         },
         ..Options::default()

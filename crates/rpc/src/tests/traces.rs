@@ -33,7 +33,10 @@ fn a_transaction_is_traced_by_every_tracer() {
         let [transfer, logs, reverts] = three(&rig).await;
         let receipt = rig.call("eth_getTransactionReceipt", json!([logs])).await;
         let steps = rig.call("debug_traceTransaction", json!([logs])).await;
-        assert_eq!(names(&steps), ["failed", "gas", "returnValue", "structLogs"]);
+        assert_eq!(
+            names(&steps),
+            ["failed", "gas", "returnValue", "structLogs"]
+        );
         let gas = format!("{:#x}", steps["gas"].as_u64().unwrap());
         assert_eq!(gas, receipt["gasUsed"]);
         let first = &steps["structLogs"][0];
@@ -75,7 +78,9 @@ fn a_block_is_traced_as_its_transactions_are() {
         let by_number = rig
             .call("debug_traceBlockByNumber", json!(["0x1", options]))
             .await;
-        let block = rig.call("eth_getBlockByNumber", json!(["0x1", false])).await;
+        let block = rig
+            .call("eth_getBlockByNumber", json!(["0x1", false]))
+            .await;
         let by_hash = json!([block["hash"], options]);
         assert_eq!(rig.call("debug_traceBlockByHash", by_hash).await, by_number);
         for (traced, hash) in by_number.as_array().unwrap().iter().zip(&hashes) {
@@ -122,7 +127,10 @@ fn replays_have_what_was_asked_for() {
         let replayed = rig
             .call("trace_replayTransaction", json!([logs, types]))
             .await;
-        assert_eq!(names(&replayed), ["output", "stateDiff", "trace", "vmTrace"]);
+        assert_eq!(
+            names(&replayed),
+            ["output", "stateDiff", "trace", "vmTrace"]
+        );
         let emitter = format!("{EMITTER:#x}");
         let diff = &replayed["stateDiff"][&emitter]["storage"][word(0).to_string()];
         assert_eq!(diff["*"], json!({ "from": word(0), "to": word(1) }));
@@ -156,7 +164,10 @@ fn calls_are_traced_over_what_they_pretend() {
             .call("trace_call", json!([request, ["trace"], "latest"]))
             .await;
         assert_eq!(traced["output"], word(4).to_string());
-        let many = json!([[[request, ["stateDiff"]], [request, ["stateDiff"]]], "latest"]);
+        let many = json!([
+            [[request, ["stateDiff"]], [request, ["stateDiff"]]],
+            "latest"
+        ]);
         let many = rig.call("trace_callMany", many).await;
         let emitter = format!("{EMITTER:#x}");
         let slot = word(0).to_string();
@@ -209,7 +220,10 @@ fn refusals_say_what_there_is() {
         );
         let filter = json!([{ "fromBlock": "0x1", "toBlock": "0x1", "fromAddress": ["nobody"] }]);
         assert_eq!(rig.error("trace_filter", filter).await.0, -32602);
-        assert_eq!(rig.call("trace_transaction", json!([word(1)])).await, Value::Null);
+        assert_eq!(
+            rig.call("trace_transaction", json!([word(1)])).await,
+            Value::Null
+        );
     });
 }
 
@@ -217,7 +231,9 @@ fn refusals_say_what_there_is() {
 fn raw_bytes_are_what_hashes_are_made_of() {
     run(|rig| async move {
         let hashes = three(&rig).await;
-        let block = rig.call("eth_getBlockByNumber", json!(["0x1", false])).await;
+        let block = rig
+            .call("eth_getBlockByNumber", json!(["0x1", false]))
+            .await;
         let header = rig.call("debug_getRawHeader", json!(["0x1"])).await;
         let header: Bytes = serde_json::from_value(header).unwrap();
         assert_eq!(
@@ -227,7 +243,9 @@ fn raw_bytes_are_what_hashes_are_made_of() {
         let raw = rig.call("debug_getRawBlock", json!([block["hash"]])).await;
         let raw: Bytes = serde_json::from_value(raw).unwrap();
         assert_eq!(format!("{:#x}", raw.len()), block["size"]);
-        let transaction = rig.call("debug_getRawTransaction", json!([hashes[0]])).await;
+        let transaction = rig
+            .call("debug_getRawTransaction", json!([hashes[0]]))
+            .await;
         let transaction: Bytes = serde_json::from_value(transaction).unwrap();
         assert_eq!(recovered(transaction).hash().to_string(), hashes[0]);
         let receipts = rig.call("debug_getRawReceipts", json!(["0x1"])).await;
