@@ -114,10 +114,16 @@ impl Chain {
         }))
     }
 
-    /// The decoded block at a height, if it is among the newest.
-    #[must_use]
-    pub fn recent(&self, height: u64) -> Option<Arc<ExecutedRecord>> {
-        lock(&self.shared.recent).get(&height).map(Arc::clone)
+    /// The executed block at a height if it is in memory, being one of the newest.
+    ///
+    /// # Errors
+    /// As for [`Chain::record`].
+    pub fn recent(&self, height: u64) -> Result<Option<Arc<ExecutedRecord>>, ChainError> {
+        self.check_not_diverged(height)?;
+        self.check_not_pruned(height)?;
+        let is_executed = height <= self.heads().executed_height;
+        let recent = lock(&self.shared.recent);
+        Ok(recent.get(&height).filter(|_| is_executed).map(Arc::clone))
     }
 
     pub(crate) fn check_not_pruned(&self, height: u64) -> Result<(), ChainError> {

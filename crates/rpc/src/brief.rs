@@ -1,75 +1,69 @@
 //! Which calls are so short that handing them to another thread would cost more than running them.
 //!
 //! ```text
-//!   eth_call ─▶ same contract and function before, never more than BRIEF_GAS_MAX? ─┬─ yes ─▶ here
-//!                                                                                  └─ no ──▶ a blocking thread
+//!   eth_call ─▶ of a contract whose calls never used more than BRIEF_GAS_MAX? ─┬─ yes ─▶ here
+//!                                                                              └─ no ──▶ a blocking thread
 //! ```
-//! It is learned from what calls used. A function that once used more is not brief again until it is
-//! forgotten; so whoever wants to hold the thread up can do so for one call of each function, and only one
-//! such call runs at a time. Overridden state is never brief: it may be other code.
+//! It is learned from what calls used. A contract that once used more is not brief again until it is
+//! forgotten: whoever wants to hold a thread up has to deploy a contract for each of some tenths of a second.
+//! Overridden state is never brief: it may be other code.
 //!
-//! Limits: [`BRIEF_GAS_MAX`], [`FUNCTIONS_MAX`].
+//! Limits: [`BRIEF_GAS_MAX`], [`RUNNING_MAX`], [`CONTRACTS_MAX`].
 
-use alloy_primitives::{Address, Bytes, map::HashMap};
+use alloy_primitives::{Address, map::AddressMap};
 use std::sync::{
     Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicUsize, Ordering},
 };
 
 /// The most gas that a brief call may have used before: some tenths of a millisecond.
 const BRIEF_GAS_MAX: u64 = 300_000;
-/// Functions that are remembered; beyond, all are forgotten.
-const FUNCTIONS_MAX: usize = 4_096;
-const SELECTOR_BYTES: usize = 4;
-
-/// A contract's function; calls with less input than a selector have none.
-pub(crate) type Function = (Address, Option<[u8; SELECTOR_BYTES]>);
+/// Such calls at the same time.
+const RUNNING_MAX: usize = 2;
+/// Contracts that are remembered; beyond, all are forgotten.
+const CONTRACTS_MAX: usize = 4_096;
 
 /// What calls used.
 #[derive(Debug, Default)]
 pub(crate) struct Brief {
-    /// The most that each function used.
-    gas: Mutex<HashMap<Function, u64>>,
-    is_running: AtomicBool,
+    /// The most that a call of each contract used.
+    gas: Mutex<AddressMap<u64>>,
+    running: AtomicUsize,
 }
 
 /// The right to run one call where it was asked, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Here<'a>(&'a AtomicBool);
+pub(crate) struct Here<'a>(&'a AtomicUsize);
 
 impl Drop for Here<'_> {
     fn drop(&mut self) {
-        self.0.store(false, Ordering::Release);
+        self.0.fetch_sub(1, Ordering::Release);
     }
-}
-
-/// The function that a call with this input is of.
-pub(crate) fn function(to: Address, input: &Bytes) -> Function {
-    (to, input.first_chunk().copied())
 }
 
 impl Brief {
-    /// The right to run a call here, if its function is brief and nobody else has it.
-    pub(crate) fn try_here(&self, function: &Function) -> Option<Here<'_>> {
-        let is_brief = self
-            .gas()
-            .get(function)
-            .is_some_and(|gas| *gas <= BRIEF_GAS_MAX);
-        let is_free = is_brief && !self.is_running.swap(true, Ordering::Acquire);
-        is_free.then_some(Here(&self.is_running))
+    /// The right to run a call of a contract here, if its calls are brief and few others run.
+    pub(crate) fn try_here(&self, contract: &Address) -> Option<Here<'_>> {
+        let is_brief = |gas: &u64| *gas <= BRIEF_GAS_MAX;
+        if !self.gas().get(contract).is_some_and(is_brief) {
+            return None;
+        }
+        let before = self.running.fetch_add(1, Ordering::Acquire);
+        let here = Here(&self.running);
+        (before < RUNNING_MAX).then_some(here)
     }
 
     /// Notes what a call used.
-    pub(crate) fn used(&self, function: Function, gas: u64) {
+    pub(crate) fn used(&self, contract: Address, gas: u64) {
         let mut all = self.gas();
-        if all.len() >= FUNCTIONS_MAX && !all.contains_key(&function) {
+        if all.len() >= CONTRACTS_MAX && !all.contains_key(&contract) {
             all.clear();
         }
-        let most = all.entry(function).or_default();
+        let most = all.entry(contract).or_default();
         *most = gas.max(*most);
     }
 
-    fn gas(&self) -> MutexGuard<'_, HashMap<Function, u64>> {
+    fn gas(&self) -> MutexGuard<'_, AddressMap<u64>> {
         self.gas.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -78,38 +72,37 @@ impl Brief {
 mod tests {
     use super::*;
 
-    const FUNCTION: Function = (Address::ZERO, Some([1, 2, 3, 4]));
+    const CONTRACT: Address = Address::repeat_byte(1);
 
     #[test]
-    fn only_what_was_brief_before_runs_here_and_one_at_a_time() {
+    fn only_what_was_brief_before_runs_here_and_few_at_a_time() {
         let brief = Brief::default();
-        assert!(brief.try_here(&FUNCTION).is_none(), "nothing is known");
-        brief.used(FUNCTION, 30_000);
-        let here = brief.try_here(&FUNCTION);
-        assert!(here.is_some());
-        assert!(brief.try_here(&FUNCTION).is_none(), "another one runs");
-        drop(here);
-        assert!(brief.try_here(&FUNCTION).is_some());
-        let other = function(Address::ZERO, &Bytes::from_static(&[1, 2, 3]));
-        assert_eq!(other, (Address::ZERO, None));
-        assert!(brief.try_here(&other).is_none(), "another function");
+        assert!(brief.try_here(&CONTRACT).is_none(), "nothing is known");
+        brief.used(CONTRACT, 30_000);
+        let mut running: Vec<_> = (0..RUNNING_MAX)
+            .map(|_| brief.try_here(&CONTRACT))
+            .collect();
+        assert!(running.iter().all(Option::is_some));
+        assert!(brief.try_here(&CONTRACT).is_none(), "enough others run");
+        running.pop();
+        assert!(brief.try_here(&CONTRACT).is_some());
+        assert!(brief.try_here(&Address::ZERO).is_none(), "another contract");
     }
 
     #[test]
     fn what_was_long_once_is_not_brief_again() {
         let brief = Brief::default();
         for gas in [30_000, BRIEF_GAS_MAX + 1, 30_000] {
-            brief.used(FUNCTION, gas);
+            brief.used(CONTRACT, gas);
         }
-        assert!(brief.try_here(&FUNCTION).is_none());
+        assert!(brief.try_here(&CONTRACT).is_none());
     }
 
     #[test]
-    fn a_limited_number_of_functions_is_remembered() {
+    fn a_limited_number_of_contracts_is_remembered() {
         let brief = Brief::default();
-        for number in 0..=FUNCTIONS_MAX {
-            let number = u32::try_from(number).unwrap();
-            brief.used((Address::ZERO, Some(number.to_be_bytes())), 1);
+        for number in 0..=CONTRACTS_MAX as u64 {
+            brief.used(Address::left_padding_from(&number.to_be_bytes()), 1);
         }
         assert_eq!(brief.gas().len(), 1);
     }

@@ -6,7 +6,6 @@
 use crate::{
     args::Args,
     backend::{Backend, run},
-    brief,
     error::RpcError,
     eth::tag,
     registry::Registry,
@@ -70,7 +69,7 @@ impl Scene {
 
 type CallArgs = (TransactionRequest, Option<BlockId>, Option<StateOverride>);
 
-/// Runs it here if its function is brief, else off the async workers.
+/// Runs it here if its contract is brief, else off the async workers.
 async fn call(backend: Arc<Backend>, params: Params<'static>) -> Result<Bytes, RpcError> {
     let args = Args::parse(&params)?;
     args.at_most(4)?;
@@ -78,15 +77,14 @@ async fn call(backend: Arc<Backend>, params: Params<'static>) -> Result<Bytes, R
     let is_plain = state.as_ref().is_none_or(StateOverride::is_empty);
     let overrides = overrides(state, args.get(3)?)?;
     let request = to_request(&backend, request)?;
-    let function = request.to.map(|to| brief::function(to, &request.input));
-    let function = function.filter(|_| is_plain);
-    if let Some(function) = function
-        && let Some(_here) = backend.brief.try_here(&function)
+    if is_plain
+        && let Some(to) = &request.to
+        && let Some(_here) = backend.brief.try_here(to)
     {
-        return call_noting(&backend, &request, block, &overrides, Some(function));
+        return call_noting(&backend, &request, block, &overrides);
     }
     run(backend, move |backend| {
-        call_noting(backend, &request, block, &overrides, function)
+        call_noting(backend, &request, block, &overrides)
     })
     .await
 }
@@ -97,11 +95,10 @@ fn call_noting(
     request: &CallRequest,
     block: Option<BlockId>,
     overrides: &Overrides,
-    function: Option<brief::Function>,
 ) -> Result<Bytes, RpcError> {
     let outcome = Scene::at(backend, block)?.call(backend, request, overrides)?;
-    if let Some(function) = function {
-        backend.brief.used(function, outcome.gas_peak);
+    if let Some(to) = request.to {
+        backend.brief.used(to, outcome.gas_peak);
     }
     match outcome.status {
         CallStatus::Success => Ok(outcome.output),

@@ -72,7 +72,7 @@ pub(crate) fn scan(
     }
     let mut found = Vec::new();
     for height in heights {
-        match backend.chain.recent(height) {
+        match backend.chain.recent(height)? {
             Some(record) => found.extend(matching(&record, filter)),
             None => found.extend(stored(backend, height, filter)?),
         }

@@ -58,7 +58,10 @@ impl View {
     pub(crate) fn range(&self, family: Family, from: &[u8], to: Option<&[u8]>) -> Range {
         let order = family.order();
         let runs = self.lists.of(family).iter();
-        let runs = runs.filter(|run| to.is_none_or(|to| order.compare(run.first(), to).is_lt()));
+        let runs = runs.filter(|run| {
+            let begins_before = to.is_none_or(|to| order.compare(run.first(), to).is_lt());
+            begins_before && order.compare(run.last(), from).is_ge()
+        });
         Range {
             family,
             rows: Merged::new(order, runs, from, 0),
