@@ -34,6 +34,7 @@ mod receipt;
 mod report;
 mod rules;
 mod sequential;
+mod series;
 mod system;
 #[cfg(test)]
 mod tests;
@@ -64,4 +65,5 @@ pub use parallel::simulate::{
 pub use receipt::{Receipt, ReceiptDecodeError};
 pub use report::{BlockReport, Conflict, PredictionScore, ReportClock, Span, Timed, Way};
 pub use sequential::execute_sequential;
+pub use series::{BrokenRule, Series, SeriesError, SeriesRules};
 pub use watch::{TraceExcess, TraceLimits};

@@ -1,10 +1,12 @@
 #![doc = include_str!("../README.md")]
 
+mod admin;
 mod args;
 mod backend;
 mod batch;
 mod bulk;
 pub mod config;
+mod console;
 mod debug;
 mod dev;
 mod error;
@@ -13,6 +15,7 @@ mod front;
 mod headway;
 mod net;
 mod page;
+mod refused;
 mod registry;
 mod retrace;
 mod revert;
@@ -25,6 +28,7 @@ mod txpool;
 
 pub use backend::{Backend, BackendParts, Clock};
 pub use config::{Cors, RpcConfig};
+pub use debug::call_trace;
 pub use dev::Dev;
 pub use error::RpcError;
 pub use net::CLIENT_VERSION;

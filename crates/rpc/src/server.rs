@@ -3,13 +3,14 @@
 //! Sockets are outside the simulation; [`module`] is what they serve, and needs none.
 
 use crate::{
+    admin,
     backend::Backend,
     batch::Dispatch,
     bulk,
     config::{BATCH_PARSE_MAX, UNREAD_MESSAGES_MAX},
-    debug, dev, eth,
+    console, debug, dev, eth,
     front::FrontLayer,
-    headway, net,
+    headway, net, refused,
     registry::Registry,
     subscribe, trace, txpool,
 };
@@ -27,6 +28,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
 };
+use tokio::{runtime::Handle, task::JoinHandle};
 
 /// Why the port could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +56,18 @@ pub enum ServeError {
 pub struct RpcServer {
     handle: ServerHandle,
     address: SocketAddr,
+    /// Tells a developer about blocks.
+    narrator: Option<Narrator>,
+}
+
+/// A task that ends when this is dropped.
+#[derive(Debug)]
+struct Narrator(JoinHandle<()>);
+
+impl Drop for Narrator {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl RpcServer {
@@ -72,12 +86,18 @@ impl RpcServer {
     /// Resolves when every connection is closed.
     pub async fn stopped(self) {
         self.handle.stopped().await;
+        drop(self.narrator);
     }
 }
 
 /// All methods, callable without a socket.
 #[must_use]
 pub fn module(backend: Arc<Backend>) -> RpcModule<Backend> {
+    registry(backend).module
+}
+
+/// All methods, and what is said of some.
+pub(crate) fn registry(backend: Arc<Backend>) -> Registry {
     let is_dev = backend.dev.is_some();
     let mut methods = Registry::new(backend);
     eth::register(&mut methods);
@@ -88,8 +108,10 @@ pub fn module(backend: Arc<Backend>) -> RpcModule<Backend> {
     net::register(&mut methods);
     subscribe::register(&mut methods);
     txpool::register(&mut methods);
+    admin::register(&mut methods);
+    refused::register(&mut methods);
     dev::register(&mut methods, is_dev);
-    methods.module
+    methods
 }
 
 /// Serves a backend on an address.
@@ -116,9 +138,17 @@ pub async fn serve(backend: Arc<Backend>, address: SocketAddr) -> Result<RpcServ
     let address = server
         .local_addr()
         .map_err(|source| explain(address, source))?;
+    let narrator = backend.dev.as_ref().map(|_| {
+        let story = console::narrate(Arc::clone(&backend));
+        Narrator(Handle::current().spawn(story))
+    });
     let handle = server.start(module(backend));
     tracing::info!(%address, "serving");
-    Ok(RpcServer { handle, address })
+    Ok(RpcServer {
+        handle,
+        address,
+        narrator,
+    })
 }
 
 fn server_config(backend: &Backend) -> ServerConfig {

@@ -6,6 +6,7 @@ use crate::{
     backend::Backend,
     error::RpcError,
     eth::{
+        block::to_json,
         call, fee, submit,
         transaction::{RpcTransaction, format_waiting},
     },
@@ -19,10 +20,12 @@ use alloy_signer::SignerSync;
 use executor::Overrides;
 use primitives::{RecoveredTransaction, Transaction, transaction::Impersonation};
 use serde::Serialize;
+use serde_json::Value;
 use std::sync::PoisonError;
 
 pub(crate) fn register_everywhere(methods: &mut Registry) {
     methods.quick("eth_accounts", accounts);
+    methods.heavy("eth_fillTransaction", fill);
 }
 
 pub(crate) fn register(methods: &mut Registry) {
@@ -52,6 +55,25 @@ fn send(backend: &Backend, args: &Args) -> Result<B256, RpcError> {
 struct SignedTransaction {
     raw: Bytes,
     tx: RpcTransaction,
+}
+
+/// A transaction with everything but its signature, and the bytes to sign.
+#[derive(Clone, Debug, Serialize)]
+struct FilledTransaction {
+    raw: Bytes,
+    tx: Value,
+}
+
+/// Fills in what is left out and signs nothing: it needs no key, so every chain has it.
+fn fill(backend: &Backend, args: &Args) -> Result<FilledTransaction, RpcError> {
+    let request: TransactionRequest = args.one()?;
+    let from = request.from.unwrap_or_default();
+    let unsigned = complete(backend, from, request)?;
+    let tx = to_json(&unsigned)?;
+    Ok(FilledTransaction {
+        raw: unsigned.encoded_for_signing().into(),
+        tx,
+    })
 }
 
 fn sign(backend: &Backend, args: &Args) -> Result<SignedTransaction, RpcError> {

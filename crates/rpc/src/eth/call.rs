@@ -3,7 +3,9 @@
 //! As in geth, a call runs on the state after the block it names and sees that block's number and
 //! time; only `pending` sees the next block's. It has at most `call_gas_max` gas.
 
-use crate::{args::Args, backend::Backend, error::RpcError, eth::tag, registry::Registry};
+use crate::{
+    args::Args, backend::Backend, console, error::RpcError, eth::tag, registry::Registry,
+};
 use alloy_eips::{BlockId, BlockNumberOrTag};
 use alloy_primitives::{Bytes, TxKind, U64, U256};
 use alloy_rpc_types_eth::{
@@ -66,7 +68,9 @@ fn call(backend: &Backend, args: &Args) -> Result<Bytes, RpcError> {
     let (request, block, state): CallArgs = (args.get(0)?, args.get(1)?, args.get(2)?);
     let overrides = overrides(state, args.get(3)?)?;
     let request = to_request(backend, request)?;
-    let outcome = Scene::at(backend, block)?.call(backend, &request, &overrides)?;
+    let scene = Scene::at(backend, block)?;
+    let outcome = scene.call(backend, &request, &overrides)?;
+    console::tell_call(backend, &scene, (&request, &overrides), &outcome)?;
     match outcome.status {
         CallStatus::Success => Ok(outcome.output),
         CallStatus::Reverted => Err(RpcError::Reverted(outcome.output)),
@@ -78,6 +82,14 @@ fn estimate_gas(backend: &Backend, args: &Args) -> Result<U64, RpcError> {
     args.at_most(4)?;
     let (request, block, state): CallArgs = (args.get(0)?, args.get(1)?, args.get(2)?);
     let overrides = overrides(state, args.get(3)?)?;
+    if backend.dev.is_some() {
+        // Somebody develops here, and wants to hear what it says before it fails.
+        let request = to_request(backend, request.clone())?;
+        let scene = Scene::at(backend, block)?;
+        if let Ok(outcome) = scene.call(backend, &request, &overrides) {
+            console::tell_call(backend, &scene, (&request, &overrides), &outcome)?;
+        }
+    }
     Ok(U64::from(estimate(backend, request, block, &overrides)?))
 }
 
