@@ -163,6 +163,7 @@ pub fn call(
 }
 
 /// A call that can be run several times with different gas limits.
+#[derive(Debug)]
 pub(crate) struct Trial<'a> {
     pub(crate) machine: BlockMachine<'a>,
     pub(crate) transaction: TxEnv,
@@ -179,7 +180,7 @@ impl<'a> Trial<'a> {
         let input = ExecutionInput::new(chain, environment.clone(), &[], &[]);
         let mut machine = BlockMachine::new(&input, state);
         overrides.apply(machine.overlay())?;
-        let environment = overrides.block.apply(environment);
+        let environment = overrides.block.applied_to(environment);
         machine.machine.ctx.block = block_env(&environment, &input.ethereum.unwrap_or_default());
         let cfg = &mut machine.machine.ctx.cfg;
         cfg.disable_nonce_check = true;
@@ -234,7 +235,8 @@ impl<'a> Trial<'a> {
             .unwrap_or(u64::MAX))
     }
 
-    fn outcome(&self, result: ExecutionResult, access_list: AccessList) -> CallOutcome {
+    /// What a run gave, with what it touched.
+    pub(crate) fn outcome(&self, result: ExecutionResult, access_list: AccessList) -> CallOutcome {
         let gas_used = result.tx_gas_used();
         let gas_peak = result.gas().total_gas_spent().max(gas_used);
         let created = result.created_address();

@@ -35,6 +35,7 @@ mod receipt;
 mod report;
 mod rules;
 mod sequential;
+mod series;
 mod system;
 #[cfg(test)]
 mod tests;
@@ -70,4 +71,5 @@ pub use profile::{
 pub use receipt::{Receipt, ReceiptDecodeError};
 pub use report::{BlockReport, Conflict, PredictionScore, ReportClock, Span, Timed, Way};
 pub use sequential::execute_sequential;
+pub use series::{BrokenRule, Series, SeriesError, SeriesRules};
 pub use watch::{TraceExcess, TraceLimits};

@@ -34,6 +34,12 @@ pub(crate) struct BlockMachine<'a> {
     pub(crate) rules: TransactionRules<'a>,
 }
 
+impl std::fmt::Debug for BlockMachine<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "BlockMachine(height={})", self.machine.ctx.block.number)
+    }
+}
+
 /// What running a transaction gave, before its writes are kept.
 pub(crate) struct Transacted {
     pub(crate) result: ExecutionResult,

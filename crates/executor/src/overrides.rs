@@ -49,7 +49,8 @@ pub struct BlockOverrides {
 
 impl BlockOverrides {
     /// The environment with the differences in place.
-    pub(crate) fn apply(&self, environment: &BlockEnvironment) -> BlockEnvironment {
+    #[must_use]
+    pub fn applied_to(&self, environment: &BlockEnvironment) -> BlockEnvironment {
         BlockEnvironment {
             height: self.height.unwrap_or(environment.height),
             timestamp: self.timestamp.unwrap_or(environment.timestamp),

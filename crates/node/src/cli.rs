@@ -48,8 +48,9 @@ use std::{
 struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// What to log: error, warn, info, debug, or a filter such as consensus=debug
-    #[arg(long, global = true, default_value = "warn")]
+    /// What to log: off, error, warn, info, debug, or a filter such as consensus=debug. `console` is what
+    /// contracts of a development chain write with console.log
+    #[arg(long, global = true, default_value = "warn,console=info")]
     log: String,
 }
 

@@ -41,6 +41,10 @@ pub const TRACE_TIMEOUT_MS_MAX: u64 = 60_000;
 pub const TRACE_FILTER_BLOCKS_MAX: u64 = 100;
 /// Traces in one answer of `trace_filter`.
 pub const TRACE_FILTER_MAX: usize = 10_000;
+/// Blocks of one `eth_simulateV1` (geth's).
+pub const SIMULATED_BLOCKS_MAX: u64 = 256;
+/// Calls of one `eth_simulateV1`.
+pub const SIMULATED_CALLS_MAX: usize = 5_000;
 /// Calls in one `trace_callMany`.
 pub const TRACE_CALLS_MAX: usize = 256;
 /// Blocks one log query may look into.

@@ -59,7 +59,7 @@ pub(crate) fn register(methods: &mut Registry) {
 ///
 /// # Errors
 /// When the state it ran on is not kept any more, or the trace is too large.
-pub(crate) fn call_trace(backend: &Backend, hash: &B256) -> Result<Option<CallFrame>, RpcError> {
+pub fn call_trace(backend: &Backend, hash: &B256) -> Result<Option<CallFrame>, RpcError> {
     let Some((record, place)) = backend.executed(hash)? else {
         return Ok(None);
     };

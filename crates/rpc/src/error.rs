@@ -9,6 +9,7 @@
 //! | -32001 | known, but without what was asked for |
 //! | -32000 | everything else: no such block, transaction refused, execution failed, syncing |
 //! | 4444 | older than this node's history (EIP-4444) |
+//! | -38010 … -38026 | `eth_simulateV1`: a call or a block that breaks a rule |
 //! | 3 | the call reverted; its output is in `data` |
 //! | 4 | EIP-7966: sent, but no receipt in time; the hash is in `data` |
 
@@ -170,6 +171,14 @@ pub enum RpcError {
     /// The block that a development method asked for did not come.
     #[error("no block was executed within {0} ms")]
     DevTimeout(u64),
+    /// A simulation that breaks a rule, with the code that the Ethereum API has for it.
+    #[error("{message}")]
+    Simulation {
+        /// The code.
+        code: i32,
+        /// What is wrong.
+        message: String,
+    },
     /// This node's own fault.
     #[error("internal error: {0}")]
     Internal(String),
@@ -192,6 +201,7 @@ impl RpcError {
             Self::Reverted(_) => REVERTED_CODE,
             Self::ReceiptTimeout { .. } => RECEIPT_TIMEOUT_CODE,
             Self::Internal(_) => INTERNAL_ERROR_CODE,
+            Self::Simulation { code, .. } => *code,
             Self::Unsupported { .. }
             | Self::Syncing { .. }
             | Self::Diverged(_)

@@ -2,9 +2,11 @@
 
 pub(crate) mod block;
 pub(crate) mod call;
+mod capabilities;
 pub(crate) mod fee;
 pub(crate) mod filter;
 pub(crate) mod log;
+mod simulate;
 pub(crate) mod state;
 pub(crate) mod submit;
 pub(crate) mod tag;
@@ -19,11 +21,18 @@ pub(crate) fn register(methods: &mut Registry) {
     methods.quick("eth_chainId", chain_id);
     methods.quick("eth_coinbase", coinbase);
     methods.quick("eth_syncing", syncing);
+    methods.quick("eth_mining", |_, args| args.none().map(|()| false));
+    methods.quick("eth_hashrate", |_, args| args.none().map(|()| U64::ZERO));
+    methods.quick("eth_getCompilers", |_, args| {
+        args.none().map(|()| Vec::<String>::new())
+    });
     block::register(methods);
     call::register(methods);
+    capabilities::register(methods);
     fee::register(methods);
     filter::register(methods);
     log::register(methods);
+    simulate::register(methods);
     state::register(methods);
     submit::register(methods);
     transaction::register(methods);

@@ -1,11 +1,13 @@
 #![doc = include_str!("../README.md")]
 
+mod admin;
 mod args;
 mod backend;
 mod batch;
 mod brief;
 mod bulk;
 pub mod config;
+mod console;
 mod debug;
 mod dev;
 mod error;
@@ -14,6 +16,7 @@ mod front;
 mod headway;
 mod net;
 mod page;
+mod refused;
 mod registry;
 mod retrace;
 mod revert;
@@ -27,6 +30,7 @@ mod txpool;
 
 pub use backend::{Backend, BackendParts, Clock, Successor};
 pub use config::{Cors, RpcConfig};
+pub use debug::call_trace;
 pub use dev::{Dev, TimelineRequest, Timelines, TravelError};
 pub use error::RpcError;
 pub use headway::profile::{

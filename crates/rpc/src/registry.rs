@@ -14,7 +14,7 @@ use crate::{
 };
 use jsonrpsee::{RpcModule, types::Params};
 use serde::Serialize;
-use std::{future::Future, sync::Arc};
+use std::{collections::BTreeMap, future::Future, sync::Arc};
 
 const UNIQUE: &str = "every method is registered once";
 
@@ -25,12 +25,24 @@ type Method<T> = fn(&Backend, &Args) -> Result<T, RpcError>;
 #[derive(Debug)]
 pub(crate) struct Registry {
     pub(crate) module: RpcModule<Switch>,
+    /// What is said of methods that do not just answer, for the list in the documentation.
+    pub(crate) notes: BTreeMap<&'static str, Note>,
+}
+
+/// What is said of a method.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Note {
+    /// It is another one.
+    Same(&'static str),
+    /// It answers this error.
+    Refused(String),
 }
 
 impl Registry {
     pub(crate) fn new(switch: Switch) -> Self {
         Self {
             module: RpcModule::new(switch),
+            notes: BTreeMap::new(),
         }
     }
 
@@ -79,6 +91,7 @@ impl Registry {
     /// The same method under another name.
     pub(crate) fn alias(&mut self, alias: &'static str, name: &'static str) {
         self.module.register_alias(alias, name).expect(UNIQUE);
+        self.notes.insert(alias, Note::Same(name));
     }
 
     /// A method that answers the same error to everybody.
@@ -86,5 +99,18 @@ impl Registry {
         self.module
             .register_method(name, move |_, _, _| Err::<(), _>(error(name)))
             .expect(UNIQUE);
+        self.notes
+            .insert(name, Note::Refused(error(name).to_string()));
+    }
+
+    /// A method that this node does not have, and why.
+    pub(crate) fn refuse_because(&mut self, name: &'static str, why: &'static str) {
+        self.module
+            .register_method(name, move |_, _, _| {
+                Err::<(), _>(crate::refused::error(name, why))
+            })
+            .expect(UNIQUE);
+        let error = crate::refused::error(name, why);
+        self.notes.insert(name, Note::Refused(error.to_string()));
     }
 }

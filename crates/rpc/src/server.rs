@@ -3,13 +3,14 @@
 //! Sockets are outside the simulation; [`module`] is what they serve, and needs none.
 
 use crate::{
+    admin,
     backend::Backend,
     batch::Dispatch,
     bulk,
     config::{BATCH_PARSE_MAX, UNREAD_MESSAGES_MAX},
-    debug, dev, eth,
+    console, debug, dev, eth,
     front::FrontLayer,
-    headway, net,
+    headway, net, refused,
     registry::Registry,
     subscribe,
     switch::Switch,
@@ -26,6 +27,7 @@ use std::{
     net::SocketAddr,
     sync::atomic::{AtomicU64, Ordering},
 };
+use tokio::{runtime::Handle, task::JoinHandle};
 
 /// Why the port could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +55,18 @@ pub enum ServeError {
 pub struct RpcServer {
     handle: ServerHandle,
     address: SocketAddr,
+    /// Tells a developer about blocks.
+    narrator: Option<Narrator>,
+}
+
+/// A task that ends when this is dropped.
+#[derive(Debug)]
+struct Narrator(JoinHandle<()>);
+
+impl Drop for Narrator {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl RpcServer {
@@ -71,12 +85,18 @@ impl RpcServer {
     /// Resolves when every connection is closed.
     pub async fn stopped(self) {
         self.handle.stopped().await;
+        drop(self.narrator);
     }
 }
 
 /// All methods, callable without a socket.
 #[must_use]
 pub fn module(switch: impl Into<Switch>) -> RpcModule<Switch> {
+    registry(switch).module
+}
+
+/// All methods, and what is said of some.
+pub(crate) fn registry(switch: impl Into<Switch>) -> Registry {
     let switch = switch.into();
     let is_dev = switch.current().dev.is_some();
     let mut methods = Registry::new(switch);
@@ -88,8 +108,10 @@ pub fn module(switch: impl Into<Switch>) -> RpcModule<Switch> {
     net::register(&mut methods);
     subscribe::register(&mut methods);
     txpool::register(&mut methods);
+    admin::register(&mut methods);
+    refused::register(&mut methods);
     dev::register(&mut methods, is_dev);
-    methods.module
+    methods
 }
 
 /// Serves a backend, or one after another, on an address.
@@ -121,9 +143,17 @@ pub async fn serve(
     let address = server
         .local_addr()
         .map_err(|source| explain(address, source))?;
+    let narrator = switch.current().dev.as_ref().map(|_| {
+        let story = console::narrate(switch.clone());
+        Narrator(Handle::current().spawn(story))
+    });
     let handle = server.start(module(switch));
     tracing::info!(%address, "serving");
-    Ok(RpcServer { handle, address })
+    Ok(RpcServer {
+        handle,
+        address,
+        narrator,
+    })
 }
 
 fn server_config(backend: &Backend) -> ServerConfig {

@@ -7,6 +7,7 @@ use crate::{
     config::SENT_WAIT_MS,
     error::RpcError,
     eth::{
+        block::to_json,
         call, fee, submit,
         transaction::{RpcTransaction, format_waiting},
     },
@@ -22,10 +23,12 @@ use jsonrpsee::types::Params;
 use pipeline::ExecutedRecord;
 use primitives::{RecoveredTransaction, Transaction, transaction::Impersonation};
 use serde::Serialize;
+use serde_json::Value;
 use std::sync::{Arc, PoisonError};
 
 pub(crate) fn register_everywhere(methods: &mut Registry) {
     methods.quick("eth_accounts", accounts);
+    methods.heavy("eth_fillTransaction", fill);
 }
 
 pub(crate) fn register(methods: &mut Registry) {
@@ -83,6 +86,25 @@ fn send_now(backend: &Backend, request: TransactionRequest) -> Result<B256, RpcE
 struct SignedTransaction {
     raw: Bytes,
     tx: RpcTransaction,
+}
+
+/// A transaction with everything but its signature, and the bytes to sign.
+#[derive(Clone, Debug, Serialize)]
+struct FilledTransaction {
+    raw: Bytes,
+    tx: Value,
+}
+
+/// Fills in what is left out and signs nothing: it needs no key, so every chain has it.
+fn fill(backend: &Backend, args: &Args) -> Result<FilledTransaction, RpcError> {
+    let request: TransactionRequest = args.one()?;
+    let from = request.from.unwrap_or_default();
+    let unsigned = complete(backend, from, request)?;
+    let tx = to_json(&unsigned)?;
+    Ok(FilledTransaction {
+        raw: unsigned.encoded_for_signing().into(),
+        tx,
+    })
 }
 
 fn sign(backend: &Backend, args: &Args) -> Result<SignedTransaction, RpcError> {

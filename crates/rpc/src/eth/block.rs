@@ -191,7 +191,7 @@ fn pending_header(backend: &Backend, latest: &ExecutedRecord) -> Header {
 }
 
 /// Length of the block in Ethereum's RLP, which is what `size` means.
-fn size(header: &Header, transactions: &[RecoveredTransaction]) -> usize {
+pub(crate) fn size(header: &Header, transactions: &[RecoveredTransaction]) -> usize {
     let length = |tx: &RecoveredTransaction| match tx.kind() {
         0 => tx.raw().len(),
         _ => tx.raw().as_ref().length(),

@@ -6,6 +6,7 @@
 use crate::{
     args::Args,
     backend::{Backend, run},
+    console,
     error::RpcError,
     eth::tag,
     registry::Registry,
@@ -96,7 +97,9 @@ fn call_noting(
     block: Option<BlockId>,
     overrides: &Overrides,
 ) -> Result<Bytes, RpcError> {
-    let outcome = Scene::at(backend, block)?.call(backend, request, overrides)?;
+    let scene = Scene::at(backend, block)?;
+    let outcome = scene.call(backend, request, overrides)?;
+    console::tell_call(backend, &scene, (request, overrides), &outcome)?;
     if let Some(to) = request.to {
         backend.brief.used(to, outcome.gas_peak);
     }
@@ -111,6 +114,14 @@ fn estimate_gas(backend: &Backend, args: &Args) -> Result<U64, RpcError> {
     args.at_most(4)?;
     let (request, block, state): CallArgs = (args.get(0)?, args.get(1)?, args.get(2)?);
     let overrides = overrides(state, args.get(3)?)?;
+    if backend.dev.is_some() {
+        // Somebody develops here, and wants to hear what it says before it fails.
+        let request = to_request(backend, request.clone())?;
+        let scene = Scene::at(backend, block)?;
+        if let Ok(outcome) = scene.call(backend, &request, &overrides) {
+            console::tell_call(backend, &scene, (&request, &overrides), &outcome)?;
+        }
+    }
     Ok(U64::from(estimate(backend, request, block, &overrides)?))
 }
 

@@ -9,12 +9,14 @@ use alloy_primitives::{Address, B256, Bytes, U64, U256};
 use alloy_rpc_types_eth::{EIP1186AccountProofResponse, EIP1186StorageProof};
 use alloy_serde::JsonStorageKey;
 use state::{AccountProof, StateReader, StorageProof};
+use std::collections::BTreeMap;
 
 pub(crate) fn register(methods: &mut Registry) {
     methods.quick("eth_getBalance", balance);
     methods.quick("eth_getTransactionCount", transaction_count);
     methods.quick("eth_getCode", code);
     methods.quick("eth_getStorageAt", storage_at);
+    methods.heavy("eth_getStorageValues", storage_values);
     methods.heavy("eth_getProof", proof);
 }
 
@@ -49,6 +51,30 @@ fn storage_at(backend: &Backend, args: &Args) -> Result<B256, RpcError> {
     let state = tag::require_state(backend, block)?;
     let slot = U256::from_be_bytes(key.as_b256().0);
     Ok(B256::from(state.storage(&address, &slot)?))
+}
+
+fn storage_values(
+    backend: &Backend,
+    args: &Args,
+) -> Result<BTreeMap<Address, Vec<B256>>, RpcError> {
+    type Keys = BTreeMap<Address, Vec<JsonStorageKey>>;
+    let (requests, block): (Keys, Option<BlockId>) = args.two()?;
+    let count: usize = requests.values().map(Vec::len).sum();
+    if count > PROOF_KEYS_MAX {
+        return Err(RpcError::LimitExceeded(format!(
+            "too many storage keys: {count}, at most {PROOF_KEYS_MAX}"
+        )));
+    }
+    let state = tag::require_state(backend, block)?;
+    let mut answer = BTreeMap::new();
+    for (address, keys) in requests {
+        let values = keys.iter().map(|key| {
+            let slot = U256::from_be_bytes(key.as_b256().0);
+            Ok(B256::from(state.storage(&address, &slot)?))
+        });
+        answer.insert(address, values.collect::<Result<Vec<_>, RpcError>>()?);
+    }
+    Ok(answer)
 }
 
 fn proof(backend: &Backend, args: &Args) -> Result<EIP1186AccountProofResponse, RpcError> {

@@ -73,7 +73,7 @@ fn a_transaction_is_traced_by_every_tracer() {
 #[test]
 fn a_block_is_traced_as_its_transactions_are() {
     run(|rig| async move {
-        let hashes = three(&rig).await;
+        three(&rig).await;
         let options = json!({ "tracer": "callTracer" });
         let by_number = rig
             .call("debug_traceBlockByNumber", json!(["0x1", options]))
@@ -81,6 +81,7 @@ fn a_block_is_traced_as_its_transactions_are() {
         let block = rig
             .call("eth_getBlockByNumber", json!(["0x1", false]))
             .await;
+        let hashes = block["transactions"].as_array().unwrap().clone();
         let by_hash = json!([block["hash"], options]);
         assert_eq!(rig.call("debug_traceBlockByHash", by_hash).await, by_number);
         for (traced, hash) in by_number.as_array().unwrap().iter().zip(&hashes) {
@@ -98,7 +99,9 @@ fn a_block_is_traced_as_its_transactions_are() {
         assert_eq!(all, json!(expected));
         let filter = json!([{ "fromBlock": "0x1", "toBlock": "latest", "toAddress": [EMITTER], "count": 1 }]);
         let found = rig.call("trace_filter", filter).await;
-        assert_eq!(found, json!([expected[1]]));
+        let emitter = json!(EMITTER.to_string().to_lowercase());
+        let called = expected.iter().find(|trace| trace["action"]["to"] == emitter);
+        assert_eq!(found, json!([called.unwrap()]));
         let path = json!([hashes[0], []]);
         assert_eq!(rig.call("trace_get", path).await, expected[0]);
         let path = json!([hashes[0], ["0x1"]]);
