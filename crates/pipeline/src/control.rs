@@ -208,11 +208,9 @@ impl DevControl {
         loop {
             // Made before looking: a block that is built in between wakes it.
             let built = self.shared.built.notified();
-            let production = self.lock();
-            if !production.is_building {
-                return production.built_height;
+            if let Some(height) = self.lock().at_rest() {
+                return height;
             }
-            drop(production);
             built.await;
         }
     }

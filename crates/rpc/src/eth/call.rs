@@ -4,6 +4,7 @@
 //! time; only `pending` sees the next block's. It has at most `call_gas_max` gas.
 
 use crate::{args::Args, backend::Backend, error::RpcError, eth::tag, registry::Registry};
+use alloy_consensus::Transaction as _;
 use alloy_eips::{BlockId, BlockNumberOrTag};
 use alloy_primitives::{Bytes, TxKind, U64, U256};
 use alloy_rpc_types_eth::{
@@ -13,6 +14,8 @@ use alloy_rpc_types_eth::{
 use executor::{
     BlockEnvironment, CallError, CallOutcome, CallRequest, CallStatus, EstimateError, Overrides,
 };
+use pipeline::ExecutedRecord;
+use primitives::RecoveredTransaction;
 use state::Snapshot;
 use std::collections::BTreeMap;
 
@@ -143,6 +146,33 @@ fn to_request(backend: &Backend, request: TransactionRequest) -> Result<CallRequ
         nonce: request.nonce,
         access_list: request.access_list,
         authorizations: request.authorization_list.unwrap_or_default(),
+    })
+}
+
+/// Why an executed transaction failed, as a call would tell it: run again, as if alone in its block.
+pub(crate) fn failure(
+    backend: &Backend,
+    record: &ExecutedRecord,
+    transaction: &RecoveredTransaction,
+) -> Result<RpcError, RpcError> {
+    let request = CallRequest {
+        from: Some(transaction.sender()),
+        to: transaction.to(),
+        gas: Some(transaction.gas_limit().min(backend.config.call_gas_max)),
+        value: transaction.value(),
+        input: transaction.input().clone(),
+        access_list: transaction.access_list().cloned(),
+        ..CallRequest::default()
+    };
+    let scene = Scene {
+        environment: backend.chain.environment(record),
+        state: backend.chain.snapshot(record.height().saturating_sub(1))?,
+    };
+    let outcome = scene.call(backend, &request, &Overrides::default())?;
+    Ok(match outcome.status {
+        CallStatus::Reverted => RpcError::Reverted(outcome.output),
+        CallStatus::Halted { reason } => RpcError::CallFailed(reason),
+        CallStatus::Success => RpcError::CallFailed("transaction failed".to_owned()),
     })
 }
 
