@@ -351,9 +351,7 @@ pub(crate) fn announce_dev(
     println!("  Gas limit   {}", chain.config().gas_limit);
     println!("  Validators  {validators}");
     println!("  Genesis     {}\n", chain.genesis_hash());
-    println!(
-        "Accounts and private keys. They are public: never use them elsewhere.\n"
-    );
+    println!("Accounts and private keys. They are public: never use them elsewhere.\n");
     for (index, signer) in signers.iter().enumerate() {
         let key = hex::encode_prefixed(signer.to_bytes());
         println!("  ({index}) {}  {key}", signer.address());

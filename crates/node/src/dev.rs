@@ -231,7 +231,13 @@ pub fn run(options: &DevOptions) -> Result<(), NodeError> {
     let outcome = tokio::Runner::new(runtime).start(|runtime| async move {
         if let [key] = &keys[..] {
             let origin = origin(&runtime, options, genesis, (key.clone(), &directory));
-            return Box::pin(serve_one(&runtime, origin, (signers, listen), (options, travel))).await;
+            return Box::pin(serve_one(
+                &runtime,
+                origin,
+                (signers, listen),
+                (options, travel),
+            ))
+            .await;
         }
         let nodes = Box::pin(start_nodes(&runtime, options, &genesis, &keys, &directory)).await?;
         serve(&runtime, nodes, (signers, &options.mnemonic), listen).await
@@ -323,7 +329,8 @@ async fn start_nodes(
     keys: &[PrivateKey],
     directory: &DataDirectory,
 ) -> Result<Started, NodeError> {
-    let control = DevControl::new(keys.len());
+    let block_time_ms = genesis.chain.protocol.block_time_ms;
+    let control = DevControl::new(keys.len()).with_block_time(block_time_ms);
     let loopback = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
     let addresses = keys.iter().map(|_| process::require_free(loopback));
     let addresses = addresses.collect::<Result<Vec<_>, _>>()?;
@@ -382,7 +389,12 @@ async fn serve(
     let first = nodes.swap_remove(0);
     let parts = rpc_parts(listen, Dev::new(signers.clone(), control), peers);
     let server = process::serve(runtime, &first, parts).await?;
-    crate::cli::announce_dev(&signers, (&first.chain, peers + 1), server.address(), mnemonic);
+    crate::cli::announce_dev(
+        &signers,
+        (&first.chain, peers + 1),
+        server.address(),
+        mnemonic,
+    );
     nodes.push(first);
     process::until_signal(runtime.child("stop"), nodes).await
 }

@@ -11,9 +11,7 @@
 //! A browser is the only caller that sends `Origin`; tools do not, and are not asked. A WebSocket has no
 //! preflight, so its `Origin` is checked here or nowhere.
 
-use crate::{
-    backend::Backend, batch::Transport, bulk, headway::RpcHeads, page, switch::Switch,
-};
+use crate::{backend::Backend, batch::Transport, bulk, headway::RpcHeads, page, switch::Switch};
 use alloy_primitives::U64;
 use jsonrpsee::{
     core::BoxError,

@@ -80,8 +80,7 @@ pub(super) async fn take(
     directory: PathBuf,
 ) -> Result<Beginning, TravelError> {
     // From now on no block comes that nobody asked for, also after going back.
-    let driven = life.control.change(|settings| settings.driven = true);
-    driven.map_err(failed)?;
+    life.control.drive().map_err(failed)?;
     let copied = take_at_rest(origin, life, &directory).await;
     life.control.release();
     copied
@@ -136,10 +135,7 @@ async fn rest(origin: &Origin, life: &Life) -> Result<u64, TravelError> {
     }
 }
 
-async fn within<T>(
-    origin: &Origin,
-    awaited: impl Future<Output = T>,
-) -> Result<T, TravelError> {
+async fn within<T>(origin: &Origin, awaited: impl Future<Output = T>) -> Result<T, TravelError> {
     let timer = origin.runtime.sleep(Duration::from_millis(REST_WAIT_MS));
     match select(pin!(awaited), pin!(timer)).await {
         Either::Left((answer, _)) => Ok(answer),

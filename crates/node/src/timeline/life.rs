@@ -8,8 +8,8 @@ use crate::{
     process::{self, DataDirectory, Readable},
     run::{self, Identity, NodeParts},
 };
-use commonware_runtime::{Clock as _, Handle, Spawner as _, Supervisor as _, tokio::Context};
 use commonware_cryptography::Signer as _;
+use commonware_runtime::{Clock as _, Handle, Spawner as _, Supervisor as _, tokio::Context};
 use consensus::{Order, sync::ServerConfig};
 use pipeline::{DevControl, PipelineConfig};
 use primitives::{Anchor, Genesis, crypto::PrivateKey};
@@ -59,7 +59,8 @@ impl Origin {
     pub(super) async fn begin(&mut self, beginning: Option<Beginning>) -> Result<Life, NodeError> {
         let number = self.begun;
         self.begun += 1;
-        let control = DevControl::new(1);
+        let block_time_ms = self.genesis.chain.protocol.block_time_ms;
+        let control = DevControl::new(1).with_block_time(block_time_ms);
         let Some(beginning) = beginning else {
             let name = number.to_string();
             let state = self.path.join(format!("state-{name}"));
@@ -84,9 +85,8 @@ impl Origin {
         };
         let life = self.start(files, anchor, control).await?;
         let mut progress = life.readable.chain.progress();
-        let reached = progress.wait_for(|now| {
-            now.stopped || now.heads.executed_height >= beginning.height
-        });
+        let reached =
+            progress.wait_for(|now| now.stopped || now.heads.executed_height >= beginning.height);
         reached.await;
         self.fill(&life, beginning.waiting)?;
         life.control.release();

@@ -169,7 +169,9 @@ fn all_is_as_it_was() {
         chain.call("evm_setAutomine", json!([true])).await;
         chain.call("evm_increaseTime", json!([5_000])).await;
         let later = chain.send(11).await;
-        let receipt = chain.call("eth_getTransactionReceipt", json!([later])).await;
+        let receipt = chain
+            .call("eth_getTransactionReceipt", json!([later]))
+            .await;
         let hash = receipt["blockHash"].clone();
         assert_ne!(chain.look().await, before);
 
@@ -371,7 +373,9 @@ fn a_time_is_exactly_that_of_the_block_a_transaction_makes() {
             .call("evm_setNextBlockTimestamp", json!([wanted]))
             .await;
         let target = Address::repeat_byte(0x42);
-        chain.call("hardhat_setBalance", json!([target, "0x7"])).await;
+        chain
+            .call("hardhat_setBalance", json!([target, "0x7"]))
+            .await;
         let coinbase = Address::repeat_byte(0xcb);
         chain.call("hardhat_setCoinbase", json!([coinbase])).await;
         let fee = json!(["0x7"]);

@@ -52,9 +52,7 @@ impl Settings {
         });
         let wanted_ms = match wanted_s {
             Some(wanted) => wanted.saturating_mul(1_000),
-            None if self.driven => {
-                clock_ms.max(parent_s.saturating_add(1).saturating_mul(1_000))
-            }
+            None if self.driven => clock_ms.max(parent_s.saturating_add(1).saturating_mul(1_000)),
             None => clock_ms,
         };
         wanted_ms.max(parent_ms.saturating_add(1))

@@ -48,7 +48,10 @@ fn counts_the_blocks_that_were_asked_for() {
     let first = make(&control, NOW, NOW, 7);
     let second = make(&control, NOW, first.timestamp_ms, 8);
     assert_eq!(second.timestamp_ms - first.timestamp_ms, 60_000);
-    let honoured = Honoured { count: 2, height: 8 };
+    let honoured = Honoured {
+        count: 2,
+        height: 8,
+    };
     assert_eq!(control.honoured(), honoured);
     // Nobody asked for this one.
     let third = make(&control, NOW, second.timestamp_ms, 9);
@@ -94,7 +97,9 @@ fn the_next_block_only_has_what_is_for_the_next_block() {
 #[test]
 fn without_automine_transactions_wait() {
     let control = control();
-    control.change(|settings| settings.automine = false).unwrap();
+    control
+        .change(|settings| settings.automine = false)
+        .unwrap();
     assert_eq!(control.pace(NOW), Pace::Asked(None));
     let every = |settings: &mut Settings| settings.interval_ms = Some(500);
     control.change(every).unwrap();
@@ -127,6 +132,15 @@ fn several_validators_promise_nothing() {
     assert!(control.restore(Settings::default()).is_err());
     control.catch_up(NOW, NOW + 9);
     assert_eq!(control.time_offset(), 0);
+    assert_eq!(control.pace(NOW), Pace::Free);
+}
+
+#[test]
+fn a_chain_with_a_block_time_is_not_driven() {
+    let control = control().with_block_time(400);
+    control.request_blocks(1, None).unwrap();
+    assert_eq!(control.pace(NOW), Pace::Now);
+    assert_eq!(make(&control, NOW, NOW - 400, 1).timestamp_ms, NOW);
     assert_eq!(control.pace(NOW), Pace::Free);
 }
 

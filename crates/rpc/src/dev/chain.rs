@@ -1,8 +1,6 @@
 //! What tools ask about a development chain itself, and tell it of themselves.
 
-use crate::{
-    args::Args, backend::Backend, error::RpcError, eth::fee, net, registry::Registry,
-};
+use crate::{args::Args, backend::Backend, error::RpcError, eth::fee, net, registry::Registry};
 use alloy_primitives::{B256, U64, U256, keccak256};
 use serde::Serialize;
 use serde_json::{Value, json};

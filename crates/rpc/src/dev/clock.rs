@@ -12,7 +12,10 @@ pub(crate) fn register(methods: &mut Registry) {
     methods.quick("evm_increaseTime", increase_time);
     methods.quick("evm_setNextBlockTimestamp", set_next_timestamp);
     methods.quick("anvil_setBlockTimestampInterval", set_timestamp_interval);
-    methods.quick("anvil_removeBlockTimestampInterval", remove_timestamp_interval);
+    methods.quick(
+        "anvil_removeBlockTimestampInterval",
+        remove_timestamp_interval,
+    );
     methods.quick("hardhat_setNextBlockBaseFeePerGas", |backend, args| {
         set_next_base_fee(backend, args).map(|()| true)
     });
@@ -37,10 +40,7 @@ pub(crate) fn register(methods: &mut Registry) {
     }
 }
 
-fn change<T>(
-    backend: &Backend,
-    change: impl FnOnce(&mut Settings) -> T,
-) -> Result<T, RpcError> {
+fn change<T>(backend: &Backend, change: impl FnOnce(&mut Settings) -> T) -> Result<T, RpcError> {
     Ok(require(backend)?.control.change(change)?)
 }
 
@@ -72,23 +72,33 @@ pub(super) fn set_time_of_next(backend: &Backend, timestamp: u64) -> Result<(), 
             "Timestamp {timestamp} is lower than or equal to previous block's timestamp {latest}"
         )));
     }
-    if timestamp.checked_mul(1_000).and_then(|ms| i64::try_from(ms).ok()).is_none() {
+    if timestamp
+        .checked_mul(1_000)
+        .and_then(|ms| i64::try_from(ms).ok())
+        .is_none()
+    {
         let problem = "time would be out of range".to_owned();
         return Err(RpcError::ArgumentsConflict(problem));
     }
-    change(backend, |settings| settings.next_timestamp = Some(timestamp))
+    change(backend, |settings| {
+        settings.next_timestamp = Some(timestamp)
+    })
 }
 
 fn set_timestamp_interval(backend: &Backend, args: &Args) -> Result<(), RpcError> {
     let seconds: U64 = args.one()?;
     let seconds = seconds.to();
-    change(backend, |settings| settings.timestamp_interval = Some(seconds))
+    change(backend, |settings| {
+        settings.timestamp_interval = Some(seconds)
+    })
 }
 
 /// Whether there was one.
 fn remove_timestamp_interval(backend: &Backend, args: &Args) -> Result<bool, RpcError> {
     args.none()?;
-    change(backend, |settings| settings.timestamp_interval.take().is_some())
+    change(backend, |settings| {
+        settings.timestamp_interval.take().is_some()
+    })
 }
 
 fn set_next_base_fee(backend: &Backend, args: &Args) -> Result<(), RpcError> {

@@ -97,7 +97,8 @@ fn a_contract_is_impersonated() {
     run(|rig| async move {
         let balance = U256::from(10).pow(U256::from(20));
         call_and_mine(&rig, "hardhat_setBalance", json!([EMITTER, balance])).await;
-        rig.call("hardhat_impersonateAccount", json!([EMITTER])).await;
+        rig.call("hardhat_impersonateAccount", json!([EMITTER]))
+            .await;
         rig.call("evm_setAutomine", json!([false])).await;
         let request = json!({ "from": EMITTER, "to": Address::ZERO, "value": "0x5" });
         let hash = rig.call("eth_sendTransaction", json!([request])).await;
@@ -173,7 +174,10 @@ fn what_a_chain_cannot_honour_says_why() {
             ("evm_snapshot", json!([])),
             ("evm_revert", json!(["0x1"])),
             ("anvil_reset", json!([])),
-            ("hardhat_reset", json!([{ "forking": { "jsonRpcUrl": "http://127.0.0.1" } }])),
+            (
+                "hardhat_reset",
+                json!([{ "forking": { "jsonRpcUrl": "http://127.0.0.1" } }]),
+            ),
             ("hardhat_setPrevRandao", json!([word(1)])),
             ("evm_setBlockGasLimit", json!(["0x1"])),
             ("anvil_setRpcUrl", json!(["http://127.0.0.1"])),
@@ -215,7 +219,8 @@ fn the_next_block_is_as_it_was_told() {
     run(|rig| async move {
         let coinbase = Address::repeat_byte(0xcb);
         rig.call("hardhat_setCoinbase", json!([coinbase])).await;
-        rig.call("hardhat_setNextBlockBaseFeePerGas", json!(["0x5"])).await;
+        rig.call("hardhat_setNextBlockBaseFeePerGas", json!(["0x5"]))
+            .await;
         let pending = rig.call("eth_baseFee", json!([])).await;
         assert_eq!(pending, "0x5");
         let wanted = GENESIS_TIME + 500;
@@ -227,9 +232,11 @@ fn the_next_block_is_as_it_was_told() {
         let settings = rig.control.settings();
         assert_eq!(settings.proposer, Some(coinbase));
         assert_eq!(settings.next_base_fee, Some(5));
-        rig.call("anvil_setBlockTimestampInterval", json!([12])).await;
+        rig.call("anvil_setBlockTimestampInterval", json!([12]))
+            .await;
         assert_eq!(
-            rig.call("anvil_removeBlockTimestampInterval", json!([])).await,
+            rig.call("anvil_removeBlockTimestampInterval", json!([]))
+                .await,
             true
         );
     });
@@ -256,7 +263,8 @@ fn the_pool_is_emptied_on_request() {
         send(0).await;
         send(1).await;
         let sender = account(0).address();
-        rig.call("anvil_removePoolTransactions", json!([sender])).await;
+        rig.call("anvil_removePoolTransactions", json!([sender]))
+            .await;
         assert_eq!(count().await, "0x1");
         rig.call("anvil_dropAllTransactions", json!([])).await;
         assert_eq!(count().await, "0x0");
@@ -286,7 +294,8 @@ fn tools_learn_what_they_ask_for() {
             Value::Null
         );
         let anybody = json!({ "from": Address::repeat_byte(3), "to": Address::ZERO });
-        rig.call("anvil_autoImpersonateAccount", json!([true])).await;
+        rig.call("anvil_autoImpersonateAccount", json!([true]))
+            .await;
         rig.call("evm_setAutomine", json!([false])).await;
         let (_, message) = rig.error("eth_sendTransaction", json!([anybody])).await;
         assert!(message.contains("insufficient funds"), "{message}");
