@@ -29,3 +29,18 @@ test('forge script sends transactions that build on each other', async () => {
   assert.equal(await balanceOf(returns.token.value, owner), 750n)
   assert.equal(await cast('call', returns.box.value, 'value()(uint256)'), '7')
 })
+
+test('forge test forks the chain', async () => {
+  const args = ['--constructor-args', 'Forked', 'FRK', '1000000']
+  const { deployedTo } = JSON.parse(await forge('create', 'contracts/Token.sol:Token', ...signer, ...args))
+  process.env.TOKEN = deployedTo
+  process.env.OWNER = owner
+  const out = await forge('test', '--fork-url', url, '--match-contract', 'ForkTest', '--json')
+  const [suite] = Object.values(JSON.parse(out))
+  const results = Object.entries(suite.test_results).map(([name, { status }]) => [name, status])
+  assert.deepEqual(results.sort(), [
+    ['test_changes_stay_in_the_fork()', 'Success'],
+    ['test_reads_what_is_deployed()', 'Success'],
+  ])
+  assert.equal(await balanceOf(deployedTo, owner), 1_000_000n)
+})

@@ -77,7 +77,12 @@ enum Command {
   headway dev                          a block as soon as a transaction waits
   headway dev --block-time 0.4         a block every 0.4 seconds
   headway dev --data-dir ./chain       keep the chain between runs
-  headway dev --workers 8              execute each block on eight threads")]
+  headway dev --workers 8              execute each block on eight threads
+  headway dev --in-memory              for test suites: blocks and evm_revert are several times quicker
+  headway dev -a 20 --balance 500      twenty accounts with 500 coins each
+
+Hardhat and Foundry connect to it as to their own nodes: time, mining, impersonation and snapshots
+work over JSON-RPC with one validator and without --data-dir.")]
 struct DevArgs {
     /// Address that RPC listens on
     #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
@@ -100,6 +105,21 @@ struct DevArgs {
     /// Where to keep the chain; without it a temporary directory, removed at exit
     #[arg(long)]
     data_dir: Option<PathBuf>,
+    /// Keep the chain in memory (/dev/shm) instead, which takes as much of it as the chain grows
+    #[arg(long, conflicts_with = "data_dir")]
+    in_memory: bool,
+    /// Funded accounts
+    #[arg(short, long, default_value_t = dev::ACCOUNTS)]
+    accounts: u32,
+    /// What each of them has, in coins
+    #[arg(long, default_value_t = dev::BALANCE)]
+    balance: u64,
+    /// The words that they are derived from
+    #[arg(short, long, default_value = MNEMONIC, hide_default_value = true)]
+    mnemonic: String,
+    /// Not supported: a chain begins with a genesis of its own, never with another chain's state
+    #[arg(long, hide = true, value_parser = refuse_fork)]
+    fork_url: Option<String>,
     /// How many blocks back accounts and storage can be read; without it, to the first block
     #[arg(long)]
     history_blocks: Option<u64>,
@@ -186,6 +206,11 @@ fn parse_seconds(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// People try it because anvil has it.
+fn refuse_fork(_: &str) -> Result<String, String> {
+    Err("not supported: a chain can't begin with the state of another one; deploy what you need, or set it with anvil_setCode and anvil_setStorageAt".to_owned())
+}
+
 /// Parses the command line, runs the command and says what went wrong in one line.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -261,6 +286,10 @@ impl From<DevArgs> for DevOptions {
             block_time: args.block_time,
             gas_limit: args.gas_limit,
             data_dir: args.data_dir,
+            in_memory: args.in_memory,
+            mnemonic: args.mnemonic,
+            accounts: args.accounts,
+            balance: args.balance,
             history_blocks: args.history_blocks,
             workers: args
                 .workers
@@ -312,9 +341,9 @@ pub(crate) fn announce_node(public_key: &PublicKey, address: SocketAddr) {
 /// Says what a development chain offers.
 pub(crate) fn announce_dev(
     signers: &[PrivateKeySigner],
-    chain: &Chain,
+    (chain, validators): (&Chain, usize),
     address: SocketAddr,
-    validators: usize,
+    mnemonic: &str,
 ) {
     println!("Headway development chain\n");
     println!("  JSON-RPC    http://{address}  ws://{address}");
@@ -323,12 +352,10 @@ pub(crate) fn announce_dev(
     println!("  Gas limit   {}", chain.config().gas_limit);
     println!("  Validators  {validators}");
     println!("  Genesis     {}\n", chain.genesis_hash());
-    println!(
-        "Accounts (10,000 coins each) and private keys. They are public: never use them elsewhere.\n"
-    );
+    println!("Accounts and private keys. They are public: never use them elsewhere.\n");
     for (index, signer) in signers.iter().enumerate() {
         let key = hex::encode_prefixed(signer.to_bytes());
         println!("  ({index}) {}  {key}", signer.address());
     }
-    println!("\nMnemonic: {MNEMONIC}\n");
+    println!("\nMnemonic: {mnemonic}\n");
 }

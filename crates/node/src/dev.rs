@@ -24,7 +24,7 @@ use state::{Location, StoreConfig};
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     num::NonZeroUsize,
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -32,8 +32,14 @@ use std::{
 pub const MNEMONIC: &str = "test test test test test test test test test test test junk";
 /// Accounts derived from it.
 pub const ACCOUNTS: u32 = 10;
-/// What each of them has, in wei: ten thousand coins.
-const FUNDS_WEI: U256 = U256::from_limbs([0x19e0_c9ba_b240_0000, 0x21e, 0, 0]);
+/// Most accounts: deriving one takes a millisecond or more.
+pub const ACCOUNTS_MAX: u32 = 1_000;
+/// What each of them has, in coins.
+pub const BALANCE: u64 = 10_000;
+/// One coin, in wei.
+const COIN_WEI: u64 = 1_000_000_000_000_000_000;
+/// Where a chain in memory is kept.
+const MEMORY_DIRECTORY: &str = "/dev/shm";
 /// Default chain id, as Hardhat's and anvil's.
 pub const CHAIN_ID: u64 = 31_337;
 
@@ -54,6 +60,14 @@ pub struct DevOptions {
     pub gas_limit: u64,
     /// Where to store; none = a temporary directory.
     pub data_dir: Option<PathBuf>,
+    /// Whether the temporary directory is in memory.
+    pub in_memory: bool,
+    /// The words that the funded accounts are derived from.
+    pub mnemonic: String,
+    /// How many there are.
+    pub accounts: u32,
+    /// What each of them has, in coins.
+    pub balance: u64,
     /// How many blocks below the newest have their state kept; none = all.
     pub history_blocks: Option<u64>,
     /// Threads that execute one block.
@@ -64,17 +78,29 @@ pub struct DevOptions {
     pub execution_delay: Duration,
 }
 
-/// The funded accounts.
+/// The funded accounts, unless somebody asks for others.
 #[must_use]
 pub fn accounts() -> Vec<PrivateKeySigner> {
+    derive(MNEMONIC, ACCOUNTS).expect("the constant mnemonic is valid")
+}
+
+/// Accounts of a mnemonic, by the path that wallets use.
+fn derive(mnemonic: &str, accounts: u32) -> Result<Vec<PrivateKeySigner>, NodeError> {
+    if accounts == 0 || accounts > ACCOUNTS_MAX {
+        return Err(NodeError::Option {
+            option: "--accounts",
+            problem: format!("choose 1 to {ACCOUNTS_MAX}"),
+        });
+    }
     let derive = |index| {
-        MnemonicBuilder::<English>::default()
-            .phrase(MNEMONIC)
-            .index(index)
-            .and_then(|builder| builder.build())
-            .expect("the constant mnemonic is valid")
+        let builder = MnemonicBuilder::<English>::default().phrase(mnemonic);
+        builder.index(index).and_then(|builder| builder.build())
     };
-    (0..ACCOUNTS).map(derive).collect()
+    let signers = (0..accounts).map(derive).collect::<Result<_, _>>();
+    signers.map_err(|error| NodeError::Option {
+        option: "--mnemonic",
+        problem: error.to_string(),
+    })
 }
 
 fn protocol(options: &DevOptions) -> Protocol {
@@ -115,6 +141,7 @@ fn genesis(
         let genesis = Genesis::from_json(&text).map_err(refuse)?;
         return require_same(&genesis, options).map(|()| genesis);
     }
+    let funds_wei = U256::from(options.balance) * U256::from(COIN_WEI);
     let genesis_options = GenesisOptions {
         chain_id: options.chain_id,
         gas_limit: options.gas_limit,
@@ -123,7 +150,7 @@ fn genesis(
         timestamp: now_seconds().saturating_add(u64::from(options.validators > 1)),
         funded: signers
             .iter()
-            .map(|signer| (signer.address(), FUNDS_WEI))
+            .map(|signer| (signer.address(), funds_wei))
             .collect(),
     };
     let text = genesis_file(&genesis_options, keys, protocol(options)).map_err(refuse)?;
@@ -180,6 +207,10 @@ pub fn run(options: &DevOptions) -> Result<(), NodeError> {
     }
     let temporary = match options.data_dir {
         Some(_) => None,
+        None if options.in_memory => {
+            let memory = Path::new(MEMORY_DIRECTORY);
+            Some(TemporaryDirectory::create_in(memory)?)
+        }
         None => Some(TemporaryDirectory::create()?),
     };
     let path = match (&temporary, &options.data_dir) {
@@ -192,18 +223,24 @@ pub fn run(options: &DevOptions) -> Result<(), NodeError> {
     let keys: Vec<PrivateKey> = (0..options.validators)
         .map(|index| PrivateKey::from_seed(u64::from(index)))
         .collect();
-    let signers = accounts();
+    let signers = derive(&options.mnemonic, options.accounts)?;
     let genesis = genesis(options, &signers, &keys)?;
     directory.require_chain(&genesis)?;
     let runtime = tokio::Config::new().with_storage_directory(directory.consensus());
-    let can_travel = temporary.is_some();
+    let travel = temporary.is_some();
     let outcome = tokio::Runner::new(runtime).start(|runtime| async move {
         if let [key] = &keys[..] {
             let origin = origin(&runtime, options, genesis, (key.clone(), &directory));
-            return Box::pin(serve_one(&runtime, origin, (signers, listen), can_travel)).await;
+            return Box::pin(serve_one(
+                &runtime,
+                origin,
+                (signers, listen),
+                (options, travel),
+            ))
+            .await;
         }
         let nodes = Box::pin(start_nodes(&runtime, options, &genesis, &keys, &directory)).await?;
-        serve(&runtime, nodes, signers, listen).await
+        serve(&runtime, nodes, (signers, &options.mnemonic), listen).await
     });
     drop(temporary);
     outcome
@@ -233,7 +270,7 @@ async fn serve_one(
     runtime: &tokio::Context,
     origin: Origin,
     (signers, listen): (Vec<PrivateKeySigner>, SocketAddr),
-    can_travel: bool,
+    (options, can_travel): (&DevOptions, bool),
 ) -> Result<(), NodeError> {
     let first = First::begin(origin).await?;
     let chain = first.readable().chain;
@@ -246,7 +283,7 @@ async fn serve_one(
     let backend = process::backend(runtime, first.readable(), parts);
     let supervisor = first.supervised(backend);
     let server = rpc::serve(supervisor.switch(), listen).await?;
-    crate::cli::announce_dev(&signers, &chain, server.address(), 1);
+    crate::cli::announce_dev(&signers, (&chain, 1), server.address(), &options.mnemonic);
     drop(chain);
     let outcome = supervisor.run(runtime, requests).await;
     drop(timelines);
@@ -292,7 +329,8 @@ async fn start_nodes(
     keys: &[PrivateKey],
     directory: &DataDirectory,
 ) -> Result<Started, NodeError> {
-    let control = DevControl::new(keys.len());
+    let block_time_ms = genesis.chain.protocol.block_time_ms;
+    let control = DevControl::new(keys.len()).with_block_time(block_time_ms);
     let loopback = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
     let addresses = keys.iter().map(|_| process::require_free(loopback));
     let addresses = addresses.collect::<Result<Vec<_>, _>>()?;
@@ -348,14 +386,19 @@ pub(crate) fn fee_recipient(index: usize) -> Address {
 async fn serve(
     runtime: &tokio::Context,
     (mut nodes, control): Started,
-    signers: Vec<PrivateKeySigner>,
+    (signers, mnemonic): (Vec<PrivateKeySigner>, &str),
     listen: SocketAddr,
 ) -> Result<(), NodeError> {
     let peers = nodes.len().saturating_sub(1);
     let first = nodes.swap_remove(0);
     let parts = rpc_parts(listen, Dev::new(signers.clone(), control), peers);
     let server = process::serve(runtime, &first, parts).await?;
-    crate::cli::announce_dev(&signers, &first.chain, server.address(), peers + 1);
+    crate::cli::announce_dev(
+        &signers,
+        (&first.chain, peers + 1),
+        server.address(),
+        mnemonic,
+    );
     nodes.push(first);
     process::until_signal(runtime.child("stop"), nodes).await
 }

@@ -29,7 +29,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 use tokio::sync::mpsc;
 
 /// Snapshots kept at a time.
-const SNAPSHOTS_MAX: usize = 256;
+const SNAPSHOTS_MAX: usize = if cfg!(test) { 4 } else { 256 };
 
 /// Runs one timeline after the other.
 pub(crate) struct Supervisor {

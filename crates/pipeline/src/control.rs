@@ -8,10 +8,11 @@
 //! Honest over consensus only where one validator orders alone: with several, the next leader is
 //! somebody else, so every request answers [`DevError::SeveralValidators`].
 //!
-//! From the first request about blocks or time on, the chain is *driven*: it makes no block but those that
+//! From the first request about blocks or time on, or when it is told so, the chain is *driven*: it makes no block but those that
 //! are asked for, by a request, a change or, while `automine` is on, a transaction; and each is at least a
 //! second later than the one before. So a test that counts blocks or seconds counts its own. Changes have
 //! a block of their own then: they come neither with a transaction nor with the time that was set for one.
+//! A chain with a block time is never driven.
 
 mod draft;
 #[cfg(test)]
@@ -85,6 +86,8 @@ struct Shared {
 pub struct DevControl {
     shared: Arc<Shared>,
     supported: bool,
+    /// The chain has a block time, and is never driven.
+    paced: bool,
 }
 
 impl DevControl {
@@ -94,6 +97,16 @@ impl DevControl {
         Self {
             shared: Arc::default(),
             supported: validators == 1,
+            paced: false,
+        }
+    }
+
+    /// The same for a chain whose blocks are some time apart, or not: then that rule goes on.
+    #[must_use]
+    pub fn with_block_time(self, block_time_ms: u64) -> Self {
+        Self {
+            paced: block_time_ms > 0,
+            ..self
         }
     }
 
@@ -109,7 +122,7 @@ impl DevControl {
     /// # Errors
     /// With several validators, or when too many requests wait.
     pub fn request_blocks(&self, count: u64, interval_s: Option<u64>) -> Result<u64, DevError> {
-        let mut production = self.drive()?;
+        let mut production = self.driven()?;
         if production.requested.len() >= REQUESTS_MAX {
             return Err(DevError::Busy);
         }
@@ -156,12 +169,20 @@ impl DevControl {
         Ok(())
     }
 
+    /// Lets the chain make no block from now on but those that are asked for.
+    ///
+    /// # Errors
+    /// With several validators.
+    pub fn drive(&self) -> Result<(), DevError> {
+        self.driven().map(drop)
+    }
+
     /// Changes what the next blocks are like.
     ///
     /// # Errors
     /// With several validators.
     pub fn change<T>(&self, change: impl FnOnce(&mut Settings) -> T) -> Result<T, DevError> {
-        let mut production = self.drive()?;
+        let mut production = self.driven()?;
         let answer = change(&mut production.settings);
         drop(production);
         self.shared.wake.notify_one();
@@ -208,11 +229,9 @@ impl DevControl {
         loop {
             // Made before looking: a block that is built in between wakes it.
             let built = self.shared.built.notified();
-            let production = self.lock();
-            if !production.is_building {
-                return production.built_height;
+            if let Some(height) = self.lock().at_rest() {
+                return height;
             }
-            drop(production);
             built.await;
         }
     }
@@ -223,10 +242,10 @@ impl DevControl {
         self.shared.wake.notify_one();
     }
 
-    fn drive(&self) -> Result<MutexGuard<'_, Production>, DevError> {
+    fn driven(&self) -> Result<MutexGuard<'_, Production>, DevError> {
         self.require_single()?;
         let mut production = self.lock();
-        production.settings.driven = true;
+        production.settings.driven = !self.paced;
         Ok(production)
     }
 

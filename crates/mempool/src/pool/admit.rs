@@ -148,9 +148,12 @@ impl Pool {
         let cost = transaction.cost;
         let balance = account.balance;
         match account.code {
-            CodeKind::Contract => return Err(AdmissionError::SenderIsContract(sender)),
+            // An impersonated sender may be any account, as in a block.
+            CodeKind::Contract if transaction.transaction.impersonated_sender().is_none() => {
+                return Err(AdmissionError::SenderIsContract(sender));
+            }
             CodeKind::Delegated => self.check_reserve(transaction, balance)?,
-            CodeKind::None => {}
+            CodeKind::Contract | CodeKind::None => {}
         }
         if cost > balance {
             return Err(AdmissionError::InsufficientFunds { balance, cost });

@@ -80,8 +80,7 @@ pub(super) async fn take(
     directory: PathBuf,
 ) -> Result<Beginning, TravelError> {
     // From now on no block comes that nobody asked for, also after going back.
-    let driven = life.control.change(|settings| settings.driven = true);
-    driven.map_err(failed)?;
+    life.control.drive().map_err(failed)?;
     let copied = take_at_rest(origin, life, &directory).await;
     life.control.release();
     copied

@@ -59,7 +59,8 @@ impl Origin {
     pub(super) async fn begin(&mut self, beginning: Option<Beginning>) -> Result<Life, NodeError> {
         let number = self.begun;
         self.begun += 1;
-        let control = DevControl::new(1);
+        let block_time_ms = self.genesis.chain.protocol.block_time_ms;
+        let control = DevControl::new(1).with_block_time(block_time_ms);
         let Some(beginning) = beginning else {
             let name = number.to_string();
             let state = self.path.join(format!("state-{name}"));

@@ -135,6 +135,11 @@ impl Production {
         }
     }
 
+    /// The height of the newest block, unless one is being built.
+    pub(super) fn at_rest(&self) -> Option<u64> {
+        (!self.is_building).then_some(self.built_height)
+    }
+
     pub(super) fn begin(&mut self, now_ms: u64, parent_ms: u64) -> Option<Draft> {
         if self.is_held {
             return None;

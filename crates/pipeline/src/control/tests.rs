@@ -136,6 +136,15 @@ fn several_validators_promise_nothing() {
 }
 
 #[test]
+fn a_chain_with_a_block_time_is_not_driven() {
+    let control = control().with_block_time(400);
+    control.request_blocks(1, None).unwrap();
+    assert_eq!(control.pace(NOW), Pace::Now);
+    assert_eq!(make(&control, NOW, NOW - 400, 1).timestamp_ms, NOW);
+    assert_eq!(control.pace(NOW), Pace::Free);
+}
+
+#[test]
 fn requests_are_bounded() {
     let control = control();
     for _ in 0..REQUESTS_MAX {

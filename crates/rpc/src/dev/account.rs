@@ -47,6 +47,10 @@ fn accounts(backend: &Backend, args: &Args) -> Result<Vec<Address>, RpcError> {
 /// read what they changed without waiting for a receipt.
 async fn send(backend: Arc<Backend>, params: Params<'static>) -> Result<B256, RpcError> {
     let request: TransactionRequest = Args::parse(&params)?.one()?;
+    if follows_at_once(&backend)? {
+        // Only tests of contracts send so, and they count blocks.
+        require(&backend)?.control().drive()?;
+    }
     let watch = Watch::start(&backend);
     let hash = run(Arc::clone(&backend), move |backend| {
         send_now(backend, request)
@@ -60,9 +64,29 @@ async fn send(backend: Arc<Backend>, params: Params<'static>) -> Result<B256, Rp
         let holds =
             |record: &ExecutedRecord| record.transactions.iter().any(|tx| tx.hash() == hash);
         // Too late is not too bad: the transaction is in the pool.
-        drop(watch.until(&backend, SENT_WAIT_MS, holds).await);
+        if let Ok(record) = watch.until(&backend, SENT_WAIT_MS, holds).await {
+            run(backend, move |backend| {
+                require_success(backend, &record, &hash)
+            })
+            .await?;
+        }
     }
     Ok(hash)
+}
+
+/// Says why a transaction failed, as Hardhat's node does: its tests expect that from whoever sends.
+fn require_success(
+    backend: &Backend,
+    record: &ExecutedRecord,
+    hash: &B256,
+) -> Result<(), RpcError> {
+    let mut all = record.transactions.iter().zip(&record.receipts);
+    match all.find(|(transaction, _)| transaction.hash() == *hash) {
+        Some((transaction, receipt)) if !receipt.is_success() => {
+            Err(call::failure(backend, record, transaction)?)
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// Whether a block follows each transaction without waiting for anything.

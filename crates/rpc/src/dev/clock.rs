@@ -81,7 +81,7 @@ pub(super) fn set_time_of_next(backend: &Backend, timestamp: u64) -> Result<(), 
         return Err(RpcError::ArgumentsConflict(problem));
     }
     change(backend, |settings| {
-        settings.next_timestamp = Some(timestamp)
+        settings.next_timestamp = Some(timestamp);
     })
 }
 
@@ -89,7 +89,7 @@ fn set_timestamp_interval(backend: &Backend, args: &Args) -> Result<(), RpcError
     let seconds: U64 = args.one()?;
     let seconds = seconds.to();
     change(backend, |settings| {
-        settings.timestamp_interval = Some(seconds)
+        settings.timestamp_interval = Some(seconds);
     })
 }
 

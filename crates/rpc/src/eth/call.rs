@@ -11,6 +11,7 @@ use crate::{
     eth::tag,
     registry::Registry,
 };
+use alloy_consensus::Transaction as _;
 use alloy_eips::{BlockId, BlockNumberOrTag};
 use alloy_primitives::{Bytes, TxKind, U64, U256};
 use alloy_rpc_types_eth::{
@@ -21,6 +22,8 @@ use executor::{
     BlockEnvironment, CallError, CallOutcome, CallRequest, CallStatus, EstimateError, Overrides,
 };
 use jsonrpsee::types::Params;
+use pipeline::ExecutedRecord;
+use primitives::RecoveredTransaction;
 use state::Snapshot;
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -190,6 +193,33 @@ pub(crate) fn to_request(
         nonce: request.nonce,
         access_list: request.access_list,
         authorizations: request.authorization_list.unwrap_or_default(),
+    })
+}
+
+/// Why an executed transaction failed, as a call would tell it: run again, as if alone in its block.
+pub(crate) fn failure(
+    backend: &Backend,
+    record: &ExecutedRecord,
+    transaction: &RecoveredTransaction,
+) -> Result<RpcError, RpcError> {
+    let request = CallRequest {
+        from: Some(transaction.sender()),
+        to: transaction.to(),
+        gas: Some(transaction.gas_limit().min(backend.config.call_gas_max)),
+        value: transaction.value(),
+        input: transaction.input().clone(),
+        access_list: transaction.access_list().cloned(),
+        ..CallRequest::default()
+    };
+    let scene = Scene {
+        environment: backend.chain.environment(record),
+        state: backend.chain.snapshot(record.height().saturating_sub(1))?,
+    };
+    let outcome = scene.call(backend, &request, &Overrides::default())?;
+    Ok(match outcome.status {
+        CallStatus::Reverted => RpcError::Reverted(outcome.output),
+        CallStatus::Halted { reason } => RpcError::CallFailed(reason),
+        CallStatus::Success => RpcError::CallFailed("transaction failed".to_owned()),
     })
 }
 

@@ -93,6 +93,22 @@ fn an_impersonated_account_sends() {
 }
 
 #[test]
+fn a_contract_is_impersonated() {
+    run(|rig| async move {
+        let balance = U256::from(10).pow(U256::from(20));
+        call_and_mine(&rig, "hardhat_setBalance", json!([EMITTER, balance])).await;
+        rig.call("hardhat_impersonateAccount", json!([EMITTER]))
+            .await;
+        rig.call("evm_setAutomine", json!([false])).await;
+        let request = json!({ "from": EMITTER, "to": Address::ZERO, "value": "0x5" });
+        let hash = rig.call("eth_sendTransaction", json!([request])).await;
+        rig.mine().await;
+        let receipt = rig.call("eth_getTransactionReceipt", json!([hash])).await;
+        assert_eq!(receipt["status"], "0x1");
+    });
+}
+
+#[test]
 fn state_is_set_in_a_block() {
     run(|rig| async move {
         let target = Address::repeat_byte(0x42);
@@ -165,6 +181,8 @@ fn what_a_chain_cannot_honour_says_why() {
             ("hardhat_setPrevRandao", json!([word(1)])),
             ("evm_setBlockGasLimit", json!(["0x1"])),
             ("anvil_setRpcUrl", json!(["http://127.0.0.1"])),
+            ("anvil_dumpState", json!([])),
+            ("anvil_loadState", json!(["0x"])),
         ] {
             let (code, message) = rig.error(method, params).await;
             assert_eq!(code, -32000, "{method}");
@@ -334,5 +352,42 @@ fn messages_are_signed() {
                 .await;
             assert_eq!(recover(&signature, hash), address);
         }
+    });
+}
+
+#[test]
+fn sending_waits_for_the_block_and_says_why_it_failed() {
+    run(|rig| async move {
+        let request = |value: u64, input: &str| {
+            json!([{ "from": account(0).address(), "to": EMITTER, "value": U256::from(value),
+                "input": input, "gas": "0x30d40" }])
+        };
+        let send = async |params: Value| {
+            let producer = pin!(async {
+                loop {
+                    (rig.backend.clock.sleep)(Duration::from_millis(1)).await;
+                    if rig.backend.mempool.counts().pending > 0 {
+                        rig.mine().await;
+                    }
+                }
+            });
+            let call = pin!(rig.try_call("eth_sendTransaction", params));
+            match select(call, producer).await {
+                Either::Left((answer, _)) => answer,
+                Either::Right(((), _)) => unreachable!("it produces for ever"),
+            }
+        };
+        let hash = send(request(0, &super::rig::emit(1, 2).to_string())).await;
+        let receipt = json!([hash.unwrap()]);
+        let receipt = rig.call("eth_getTransactionReceipt", receipt).await;
+        assert_eq!(receipt["status"], "0x1", "it is there without waiting");
+        let error = send(request(0, "0x")).await.unwrap_err();
+        assert_eq!(error["code"], 3);
+        assert_eq!(error["message"], "execution reverted: no!");
+        assert!(error["data"].as_str().unwrap().starts_with("0x08c379a0"));
+        // It is in a block all the same.
+        let sent = json!([account(0).address(), "latest"]);
+        let sent = rig.call("eth_getTransactionCount", sent).await;
+        assert_eq!(sent, "0x2");
     });
 }
