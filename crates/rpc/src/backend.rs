@@ -8,6 +8,7 @@ use crate::{
     dev::Dev,
     error::RpcError,
     eth::filter::Filters,
+    metrics::Calls,
 };
 use alloy_consensus::Transaction as _;
 use alloy_primitives::{Address, B256};
@@ -76,6 +77,7 @@ pub struct Backend {
     admissions: broadcast::Sender<RecoveredTransaction>,
     computing: Arc<Semaphore>,
     pub(crate) bundles: Bundles,
+    pub(crate) calls: Calls,
     waiting: AtomicUsize,
 }
 
@@ -90,6 +92,7 @@ impl Backend {
             admissions,
             computing: Arc::new(Semaphore::new(parts.config.blocking_calls_max.max(1))),
             bundles: Bundles::default(),
+            calls: Calls::default(),
             waiting: AtomicUsize::new(0),
             chain: parts.chain,
             mempool: parts.mempool,
@@ -109,6 +112,11 @@ impl Backend {
 
     pub(crate) fn now_ms(&self) -> u64 {
         (self.clock.now_ms)()
+    }
+
+    /// Calls that wait to compute.
+    pub(crate) fn waiting_calls(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
     }
 
     /// A source of randomness for one call.
