@@ -8,9 +8,11 @@
 mod bar;
 mod bench;
 mod load;
+mod profile;
 mod replay;
 mod snapshot;
 pub(crate) mod sync;
+mod top;
 
 use crate::{
     config::StateFrom,
@@ -43,7 +45,9 @@ use std::{
   headway dev                          a chain for development on http://127.0.0.1:8545
   headway dev --validators 4           the same with four real validators
   headway init --validators 4 net      files of a network of four in the folder net
-  headway node --config net/node0/headway.toml"
+  headway node --config net/node0/headway.toml
+  headway top                          that node, live in the terminal
+  headway profile                      what held up its newest block"
 )]
 struct Cli {
     #[command(subcommand)]
@@ -67,6 +71,10 @@ enum Command {
     Load(load::LoadArgs),
     /// Measure a part of the node on this machine
     Bench(bench::BenchArgs),
+    /// What kept a block's transactions from running at once, and what to do about it
+    Profile(profile::ProfileArgs),
+    /// Watch a node live in the terminal
+    Top(top::TopArgs),
     /// Execute real mainnet blocks in parallel and compare their receipts
     Replay(replay::ReplayArgs),
 }
@@ -94,7 +102,7 @@ struct DevArgs {
     #[arg(long, value_parser = parse_seconds)]
     block_time: Option<Duration>,
     /// Gas limit of a block
-    #[arg(long, default_value_t = 1_000_000_000)]
+    #[arg(long, default_value_t = dev::GAS_LIMIT)]
     gas_limit: u64,
     /// Where to keep the chain; without it a temporary directory, removed at exit
     #[arg(long)]
@@ -235,6 +243,8 @@ fn run(command: Command) -> Result<(), NodeError> {
         Command::Snapshot(args) => snapshot::run(args),
         Command::Load(args) => load::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Profile(args) => profile::run(args),
+        Command::Top(args) => top::run(args),
         Command::Replay(args) => replay::run(args),
     }
 }

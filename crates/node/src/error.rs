@@ -108,6 +108,12 @@ pub enum NodeError {
     /// A load could not be run.
     #[error(transparent)]
     Load(#[from] crate::load::LoadError),
+    /// A node could not be watched.
+    #[error(transparent)]
+    Top(#[from] crate::top::TopError),
+    /// There is no profile.
+    #[error(transparent)]
+    Profile(#[from] crate::profile::ProfileError),
     /// Blocks could not be replayed, or not with mainnet's results.
     #[error(transparent)]
     Replay(#[from] crate::replay::ReplayError),
@@ -162,6 +168,8 @@ impl NodeError {
             | Self::Bench(_)
             | Self::Part { .. } => 1,
             Self::Load(error) => error.exit_code(),
+            Self::Top(error) => error.exit_code(),
+            Self::Profile(error) => error.exit_code(),
             Self::Replay(error) => error.exit_code(),
         }
     }

@@ -145,6 +145,8 @@ pub(crate) const FOREIGN: &[Home] = &[
     ("reqwest", &["node"], NONE),
     // Its latencies.
     ("hdrhistogram", &["node"], NONE),
+    // What `headway top` draws with, and how it reads keys.
+    ("ratatui", &["node"], NONE),
     // The allocator of the binary, and of the bench that speaks for it.
     ("mimalloc", &["node"], &["testkit"]),
     ("toml", &["node"], &["testkit"]),
