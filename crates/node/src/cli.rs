@@ -7,6 +7,7 @@
 
 mod bar;
 mod bench;
+mod doctor;
 mod load;
 mod profile;
 mod replay;
@@ -47,7 +48,8 @@ use std::{
   headway init --validators 4 net      files of a network of four in the folder net
   headway node --config net/node0/headway.toml
   headway top                          that node, live in the terminal
-  headway profile                      what held up its newest block"
+  headway profile                      what held up its newest block
+  headway doctor --config net/node0/headway.toml   what would keep it from running well"
 )]
 struct Cli {
     #[command(subcommand)]
@@ -55,6 +57,18 @@ struct Cli {
     /// What to log: error, warn, info, debug, or a filter such as consensus=debug
     #[arg(long, global = true, default_value = "warn")]
     log: String,
+    /// How to log: text for people, json for one object a line
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+}
+
+/// How to log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum LogFormat {
+    /// A line for people
+    Text,
+    /// One JSON object a line: timestamp, level, target, fields
+    Json,
 }
 
 #[derive(Debug, Subcommand)]
@@ -73,6 +87,8 @@ enum Command {
     Bench(bench::BenchArgs),
     /// What kept a block's transactions from running at once, and what to do about it
     Profile(profile::ProfileArgs),
+    /// What would keep a node from running well, and what to do about it
+    Doctor(doctor::DoctorArgs),
     /// Watch a node live in the terminal
     Top(top::TopArgs),
     /// Execute real mainnet blocks in parallel and compare their receipts
@@ -197,7 +213,7 @@ fn parse_seconds(text: &str) -> Result<Duration, String> {
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    if let Err(problem) = start_log(&cli.log) {
+    if let Err(problem) = start_log(&cli.log, cli.log_format) {
         eprintln!("error: --log: {problem}");
         return ExitCode::from(2);
     }
@@ -244,20 +260,24 @@ fn run(command: Command) -> Result<(), NodeError> {
         Command::Load(args) => load::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Profile(args) => profile::run(args),
+        Command::Doctor(args) => doctor::run(args),
         Command::Top(args) => top::run(args),
         Command::Replay(args) => replay::run(args),
     }
 }
 
-fn start_log(filter: &str) -> Result<(), String> {
+fn start_log(filter: &str, format: LogFormat) -> Result<(), String> {
     let filter = tracing_subscriber::EnvFilter::builder()
         .parse(filter)
         .map_err(|error| error.to_string())?;
-    tracing_subscriber::fmt()
+    let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .try_init()
-        .map_err(|error| error.to_string())
+        .with_writer(std::io::stderr);
+    let started = match format {
+        LogFormat::Text => log.try_init(),
+        LogFormat::Json => log.json().flatten_event(true).try_init(),
+    };
+    started.map_err(|error| error.to_string())
 }
 
 impl From<DevArgs> for DevOptions {

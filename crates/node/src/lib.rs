@@ -6,6 +6,7 @@ pub mod cli;
 pub mod config;
 pub mod contracts;
 pub mod dev;
+pub mod doctor;
 pub mod error;
 pub mod init;
 pub mod keys;

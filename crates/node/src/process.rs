@@ -21,7 +21,7 @@ use std::{
 const OWNER_ONLY: u32 = 0o700;
 
 /// How long a stopping node may take to flush.
-const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A data directory that no other process works in while this value lives.
 #[derive(Debug)]
