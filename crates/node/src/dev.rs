@@ -3,6 +3,9 @@
 //! With `--validators N` it runs N real validators, each with its own store, over authenticated
 //! connections on the loopback interface; RPC is served by the first.
 
+#[cfg(test)]
+mod tests;
+
 use crate::{
     error::NodeError,
     init::{GenesisOptions, genesis_file, now_seconds},
