@@ -104,7 +104,9 @@ fn about(place: &HotPlace, profile: &Profile) -> String {
         PlaceKind::Counter => {
             let step = match place.writes {
                 Writes::Step(step) if step != U256::ONE => format!("{step}"),
-                _ => "1".to_owned(),
+                Writes::Step(_) | Writes::Rising | Writes::Falling | Writes::Mixed => {
+                    "1".to_owned()
+                }
             };
             format!(
                 "each {callers} adds {step} to it. Keep a counter per user and add them up when they are read, or count events off chain."

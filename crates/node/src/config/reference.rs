@@ -64,6 +64,14 @@ impl Section {
         }
     }
 
+    /// A field's name as it stands in the file.
+    fn written(&self, name: &str) -> String {
+        match self.camel {
+            true => camel(name),
+            false => name.to_owned(),
+        }
+    }
+
     fn table(&self) -> String {
         let mut text = format!(
             "## {}\n\n| field | type | needed | what it is |\n|---|---|---|---|\n",
@@ -86,12 +94,8 @@ impl Section {
                     .trim_end_matches(',')
                     .split_once(": ")
                     .expect("a field");
-                let name = if self.camel {
-                    camel(name)
-                } else {
-                    name.to_owned()
-                };
-                let needed = if has_default { "no" } else { "yes" };
+                let name = self.written(name);
+                let needed = ["yes", "no"][usize::from(has_default)];
                 text.push_str(&format!(
                     "| `{name}` | {} | {needed} | {} |\n",
                     said(kind),

@@ -224,8 +224,14 @@ fn names(text: &str) -> Vec<&str> {
 /// The metrics of a page.
 #[derive(Default)]
 struct Exposed {
-    /// Help, type and labels by name.
-    metrics: BTreeMap<String, (String, String, Vec<String>)>,
+    metrics: BTreeMap<String, Metric>,
+}
+
+#[derive(Default)]
+struct Metric {
+    help: String,
+    kind: String,
+    labels: Vec<String>,
 }
 
 impl Exposed {
@@ -234,11 +240,11 @@ impl Exposed {
         for line in page.lines() {
             if let Some((name, help)) = line.strip_prefix("# HELP ").and_then(|l| l.split_once(' '))
             {
-                exposed.metrics.entry(name.to_owned()).or_default().0 = help.to_owned();
+                exposed.metrics.entry(name.to_owned()).or_default().help = help.to_owned();
             } else if let Some((name, kind)) =
                 line.strip_prefix("# TYPE ").and_then(|l| l.split_once(' '))
             {
-                exposed.metrics.entry(name.to_owned()).or_default().1 = kind.to_owned();
+                exposed.metrics.entry(name.to_owned()).or_default().kind = kind.to_owned();
             } else if let Some((name, labels, _)) = top::exposition::parts(line) {
                 exposed.add_labels(name, labels);
             }
@@ -252,24 +258,24 @@ impl Exposed {
             let name = sample.strip_suffix(suffix)?;
             self.metrics.contains_key(name).then(|| name.to_owned())
         });
-        let Some((_, _, known)) = name.and_then(|name| self.metrics.get_mut(&name)) else {
+        let Some(metric) = name.and_then(|name| self.metrics.get_mut(&name)) else {
             return;
         };
         for label in labels.split("\",").filter_map(|pair| pair.split_once('=')) {
             let name = label.0.to_owned();
-            if !known.contains(&name) && !["index", "le"].contains(&label.0) {
-                known.push(name);
+            if !metric.labels.contains(&name) && !["index", "le"].contains(&label.0) {
+                metric.labels.push(name);
             }
         }
     }
 
     /// Whether a sample of this name exists.
     fn has(&self, sample: &str) -> bool {
-        self.metrics.iter().any(|(name, (_, kind, _))| {
+        self.metrics.iter().any(|(name, metric)| {
             let Some(suffix) = sample.strip_prefix(name.as_str()) else {
                 return false;
             };
-            match kind.as_str() {
+            match metric.kind.as_str() {
                 "histogram" => ["_bucket", "_sum", "_count"].contains(&suffix),
                 "counter" => suffix == "_total" || (suffix.is_empty() && name.ends_with("_total")),
                 _ => suffix.is_empty(),
@@ -292,7 +298,8 @@ impl Exposed {
              to use both.\n\n\
              | metric | type | labels | what it is |\n|---|---|---|---|\n",
         );
-        for (name, (help, kind, labels)) in &self.metrics {
+        for (name, metric) in &self.metrics {
+            let Metric { help, kind, labels } = metric;
             if !OURS.iter().any(|prefix| name.starts_with(prefix)) || name.contains("mailbox") {
                 continue;
             }

@@ -16,7 +16,7 @@ use pipeline::{BlockExecution, StageTimes};
 use primitives::{Genesis, RecoveredTransaction, Transaction, transaction::Impersonation};
 use rpc::RpcProfile;
 use state::{Location, MemoryDisk, Store, StoreConfig};
-use std::{fs, num::NonZeroUsize, path::Path, time::Duration};
+use std::{fs, num::NonZeroUsize, path::Path, sync::Arc, time::Duration};
 
 pub(super) fn profile(path: &Path, workers: NonZeroUsize) -> Result<Profiled, ProfileError> {
     let transactions = read(path)?;
@@ -71,7 +71,7 @@ fn execute(
     let input = ExecutionInput::new(&genesis.chain, environment, transactions, &[]);
     let clock = replay::wall_clock();
     let engine = Engine::new(workers).map_err(|error| refuse(error.to_string()))?;
-    let engine = engine.with_clock(clock.clone());
+    let engine = engine.with_clock(Arc::clone(&clock));
     let start = clock();
     let executed = engine.execute(&input, &snapshot);
     let mut executed = executed.map_err(|fault| refuse(fault.to_string()))?;

@@ -129,7 +129,7 @@ fn places(profile: &RpcProfile, style: Style) -> String {
     let shown = profile.hot_places.iter().take(PLACES_SHOWN);
     let mut rows =
         vec![["waiting", "gas", "of path", "kind", "place", "called by"].map(str::to_owned)];
-    rows.extend(shown.map(|place| row(place)));
+    rows.extend(shown.map(row));
     let mut widths = [0; 6];
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {

@@ -252,12 +252,7 @@ fn node_box(model: &Model, newest: &Sample) -> Paragraph<'static> {
     });
     say("pool", pool.unwrap_or_else(unknown));
     say("peers", newest.peers.map_or_else(unknown, grouped));
-    let bytes = |name| {
-        newest
-            .metrics
-            .get(name)
-            .map_or_else(unknown, |value| size(value))
-    };
+    let bytes = |name| newest.metrics.get(name).map_or_else(unknown, size);
     let (disk, memory) = (bytes(sample::DISK_BYTES), bytes(sample::MEMORY_BYTES));
     say("uses", format!("{memory}, state {disk}"));
     Paragraph::new(lines).block(Block::bordered().title(" node "))

@@ -48,21 +48,7 @@ impl Keys {
         let (sender, pressed) = mpsc::channel(KEYS_MAX);
         let wanted = Arc::new(AtomicBool::new(true));
         let reading = Arc::clone(&wanted);
-        tokio::task::spawn_blocking(move || {
-            while reading.load(Ordering::Relaxed) {
-                match event::poll(WAKE) {
-                    Ok(false) => {}
-                    Ok(true) => {
-                        let key = event::read().ok().and_then(|event| meaning(&event));
-                        if let Some(key) = key {
-                            sender.try_send(key).ok();
-                        }
-                    }
-                    // Without a keyboard there is nothing to wait for, and nobody to look.
-                    Err(_) => return,
-                }
-            }
-        });
+        tokio::task::spawn_blocking(move || pass_on(&reading, &sender));
         Self { pressed, wanted }
     }
 
@@ -75,6 +61,23 @@ impl Keys {
 impl Drop for Keys {
     fn drop(&mut self) {
         self.wanted.store(false, Ordering::Relaxed);
+    }
+}
+
+/// Reads keys for as long as they are wanted.
+fn pass_on(wanted: &AtomicBool, keys: &mpsc::Sender<Key>) {
+    while wanted.load(Ordering::Relaxed) {
+        match event::poll(WAKE) {
+            Ok(false) => continue,
+            Ok(true) => {}
+            // Without a keyboard there is nothing to wait for, and nobody to look.
+            Err(_) => return,
+        }
+        let key = event::read().ok().and_then(|event| meaning(&event));
+        if let Some(key) = key {
+            // Nobody has taken the last sixteen: this one is lost.
+            keys.try_send(key).ok();
+        }
     }
 }
 

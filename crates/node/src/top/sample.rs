@@ -15,6 +15,9 @@ use serde_json::{Value, json};
 /// Blocks whose stages are asked for at once.
 const STAGES_ASKED_MAX: u64 = 16;
 
+/// Blocks among which one with transactions is looked for at first.
+const LOOK_BACK_MAX: u64 = 32;
+
 pub(super) const TRANSACTIONS: &str = "node_pipeline_transactions_total";
 pub(super) const GAS: &str = "node_pipeline_gas_total";
 pub(super) const EXECUTION_SECONDS: &str = "node_pipeline_execution_seconds_sum";
@@ -131,15 +134,16 @@ pub(super) async fn take(client: &Client, known: &Known) -> Result<Sample, LoadE
     };
     let verified = health.heads.verified.to();
     let stages = stages(client, known.staged_height, verified).await;
-    let wanted = block.as_ref().map(|block| block.hash).filter(|hash| {
-        let is_new = known.profiled != Some(*hash);
-        is_new
-            && block
-                .as_ref()
-                .is_some_and(|block| !block.transactions.is_empty())
-    });
+    let wanted = match &block {
+        Some(block) if !block.transactions.is_empty() => {
+            (known.profiled != Some(block.hash)).then(|| json!(block.hash))
+        }
+        // Whoever has just begun to watch a quiet node wants to see something too.
+        _ if known.profiled.is_none() => last_filled(client, health.heads.executed.to()).await,
+        _ => None,
+    };
     let profile = match wanted {
-        Some(hash) => ask(client, "headway_getBlockProfile", json!([hash])).await,
+        Some(block) => ask(client, "headway_getBlockProfile", json!([block])).await,
         None => None,
     };
     Ok(Sample {
@@ -177,6 +181,19 @@ async fn stages(client: &Client, known: u64, verified: u64) -> Vec<BlockStages> 
         |_| Vec::new(),
         |found| found.into_iter().flatten().collect(),
     )
+}
+
+/// The newest block that holds transactions, if it is not far back.
+async fn last_filled(client: &Client, executed: u64) -> Option<Value> {
+    let heights = (executed.saturating_sub(LOOK_BACK_MAX)..=executed).rev();
+    let heights: Vec<Value> = heights.map(|height| json!(U64::from(height))).collect();
+    let params = heights.iter().map(|height| json!([height])).collect();
+    let method = "eth_getBlockTransactionCountByNumber";
+    let counts: Vec<Option<U64>> = client.batch(method, params).await.ok()?;
+    let filled = counts
+        .iter()
+        .position(|count| count.is_some_and(|count| !count.is_zero()))?;
+    heights.into_iter().nth(filled)
 }
 
 /// A result, unless the node has none to give just now.
