@@ -7,10 +7,13 @@
 
 mod bar;
 mod bench;
+mod doctor;
 mod load;
+mod profile;
 mod replay;
 mod snapshot;
 pub(crate) mod sync;
+mod top;
 
 use crate::{
     config::StateFrom,
@@ -43,7 +46,10 @@ use std::{
   headway dev                          a chain for development on http://127.0.0.1:8545
   headway dev --validators 4           the same with four real validators
   headway init --validators 4 net      files of a network of four in the folder net
-  headway node --config net/node0/headway.toml"
+  headway node --config net/node0/headway.toml
+  headway top                          that node, live in the terminal
+  headway profile                      what held up its newest block
+  headway doctor --config net/node0/headway.toml   what would keep it from running well"
 )]
 struct Cli {
     #[command(subcommand)]
@@ -52,6 +58,18 @@ struct Cli {
     /// contracts of a development chain write with console.log
     #[arg(long, global = true, default_value = "warn,console=info")]
     log: String,
+    /// How to log: text for people, json for one object a line
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+}
+
+/// How to log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum LogFormat {
+    /// A line for people
+    Text,
+    /// One JSON object a line: timestamp, level, target, fields
+    Json,
 }
 
 #[derive(Debug, Subcommand)]
@@ -68,6 +86,12 @@ enum Command {
     Load(load::LoadArgs),
     /// Measure a part of the node on this machine
     Bench(bench::BenchArgs),
+    /// What kept a block's transactions from running at once, and what to do about it
+    Profile(profile::ProfileArgs),
+    /// What would keep a node from running well, and what to do about it
+    Doctor(doctor::DoctorArgs),
+    /// Watch a node live in the terminal
+    Top(top::TopArgs),
     /// Execute real mainnet blocks in parallel and compare their receipts
     Replay(replay::ReplayArgs),
 }
@@ -100,7 +124,7 @@ struct DevArgs {
     #[arg(long, value_parser = parse_seconds)]
     block_time: Option<Duration>,
     /// Gas limit of a block
-    #[arg(long, default_value_t = 1_000_000_000)]
+    #[arg(long, default_value_t = dev::GAS_LIMIT)]
     gas_limit: u64,
     /// Where to keep the chain; without it a temporary directory, removed at exit
     #[arg(long)]
@@ -215,7 +239,7 @@ fn refuse_fork(_: &str) -> Result<String, String> {
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    if let Err(problem) = start_log(&cli.log) {
+    if let Err(problem) = start_log(&cli.log, cli.log_format) {
         eprintln!("error: --log: {problem}");
         return ExitCode::from(2);
     }
@@ -261,19 +285,25 @@ fn run(command: Command) -> Result<(), NodeError> {
         Command::Snapshot(args) => snapshot::run(args),
         Command::Load(args) => load::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Profile(args) => profile::run(args),
+        Command::Doctor(args) => doctor::run(args),
+        Command::Top(args) => top::run(args),
         Command::Replay(args) => replay::run(args),
     }
 }
 
-fn start_log(filter: &str) -> Result<(), String> {
+fn start_log(filter: &str, format: LogFormat) -> Result<(), String> {
     let filter = tracing_subscriber::EnvFilter::builder()
         .parse(filter)
         .map_err(|error| error.to_string())?;
-    tracing_subscriber::fmt()
+    let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .try_init()
-        .map_err(|error| error.to_string())
+        .with_writer(std::io::stderr);
+    let started = match format {
+        LogFormat::Text => log.try_init(),
+        LogFormat::Json => log.json().flatten_event(true).try_init(),
+    };
+    started.map_err(|error| error.to_string())
 }
 
 impl From<DevArgs> for DevOptions {

@@ -3,6 +3,9 @@
 //!
 //! Paths are relative to the file. Unknown fields are refused.
 
+#[cfg(test)]
+mod reference;
+
 use crate::{
     error::NodeError,
     keys,

@@ -4,6 +4,9 @@
 //! With `--validators N` it runs N real validators, each with its own store, over authenticated
 //! connections on the loopback interface; RPC is served by the first.
 
+#[cfg(test)]
+mod tests;
+
 use crate::{
     error::NodeError,
     init::{GenesisOptions, genesis_file, now_seconds},
@@ -42,6 +45,8 @@ const COIN_WEI: u64 = 1_000_000_000_000_000_000;
 const MEMORY_DIRECTORY: &str = "/dev/shm";
 /// Default chain id, as Hardhat's and anvil's.
 pub const CHAIN_ID: u64 = 31_337;
+/// Default gas limit of a block.
+pub const GAS_LIMIT: u64 = 1_000_000_000;
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -159,6 +164,32 @@ fn genesis(
         std::fs::write(&file, text).map_err(NodeError::file("cannot write", &file))?;
     }
     Ok(parsed)
+}
+
+/// The genesis of `headway dev` without options, but for its time, which is 0.
+///
+/// # Errors
+/// Never, as long as the defaults are in range.
+pub fn default_genesis() -> Result<Genesis, primitives::genesis::GenesisError> {
+    let options = GenesisOptions {
+        chain_id: CHAIN_ID,
+        gas_limit: GAS_LIMIT,
+        timestamp: 0,
+        funded: accounts()
+            .iter()
+            .map(|signer| (signer.address(), FUNDS_WEI))
+            .collect(),
+    };
+    let protocol = Protocol {
+        gas_charge_floor_permille: 0,
+        dev: true,
+        ..Protocol::default()
+    };
+    Genesis::from_json(&genesis_file(
+        &options,
+        &[PrivateKey::from_seed(0)],
+        protocol,
+    )?)
 }
 
 /// A chain that is there already goes on under its own rules; options that ask for others are a

@@ -108,6 +108,21 @@ pub enum NodeError {
     /// A load could not be run.
     #[error(transparent)]
     Load(#[from] crate::load::LoadError),
+    /// The operating system gave no threads to look with.
+    #[error("cannot start: {0}")]
+    Doctor(std::io::Error),
+    /// Something would keep a node from running.
+    #[error("not fit to run: problems={count}; what to do is said above")]
+    Unfit {
+        /// How many things fail.
+        count: usize,
+    },
+    /// A node could not be watched.
+    #[error(transparent)]
+    Top(#[from] crate::top::TopError),
+    /// There is no profile.
+    #[error(transparent)]
+    Profile(#[from] crate::profile::ProfileError),
     /// Blocks could not be replayed, or not with mainnet's results.
     #[error(transparent)]
     Replay(#[from] crate::replay::ReplayError),
@@ -160,8 +175,12 @@ impl NodeError {
             | Self::Snapshot(_)
             | Self::Rpc(_)
             | Self::Bench(_)
+            | Self::Doctor(_)
+            | Self::Unfit { .. }
             | Self::Part { .. } => 1,
             Self::Load(error) => error.exit_code(),
+            Self::Top(error) => error.exit_code(),
+            Self::Profile(error) => error.exit_code(),
             Self::Replay(error) => error.exit_code(),
         }
     }

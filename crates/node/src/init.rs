@@ -3,7 +3,11 @@
 //! ```text
 //! DIR/genesis.json
 //! DIR/node0/{headway.toml, node.key}   … one folder for each validator
+//! DIR/systemd/headway@.service         what runs one of them on a machine
+//! DIR/compose.yaml                     what runs all of them on this one
 //! ```
+
+mod units;
 
 use crate::{
     config::{NetworkSection, NodeConfig, PeerSection, RpcSection, StateFrom, StateSection},
@@ -171,8 +175,19 @@ pub fn init(options: &InitOptions) -> Result<(), NodeError> {
     for (index, key) in (0..).zip(&keys) {
         write_node(options, &peers, index, key)?;
     }
+    write_units(options)?;
     // Last, because its presence says that the network is complete.
     fs::write(&genesis_path, genesis).map_err(NodeError::file("cannot write", &genesis_path))
+}
+
+fn write_units(options: &InitOptions) -> Result<(), NodeError> {
+    let directory = options.directory.join("systemd");
+    create(&directory)?;
+    let unit = directory.join("headway@.service");
+    fs::write(&unit, units::systemd()).map_err(NodeError::file("cannot write", &unit))?;
+    let compose = options.directory.join("compose.yaml");
+    fs::write(&compose, units::compose(options.validators))
+        .map_err(NodeError::file("cannot write", &compose))
 }
 
 fn write_node(

@@ -13,7 +13,7 @@
 //! machine.
 
 mod check;
-mod client;
+pub(crate) mod client;
 mod error;
 mod fates;
 mod latency;

@@ -104,6 +104,8 @@ pub struct Actor<E> {
     flush_requested_at: SystemTime,
     flusher: Flusher,
     metrics: Metrics,
+    /// The highest block whose verification is in the metrics.
+    counted_height: u64,
     engine: Engine,
 }
 
@@ -141,6 +143,7 @@ impl<E: Clock + Spawner + RuntimeMetrics> Actor<E> {
         let (sender, jobs) = mpsc::channel(config.queue_blocks_max.max(1));
         let pipeline = Pipeline::new(chain.clone(), sender);
         let flush_requested_at = runtime.current();
+        let counted_height = chain.heads().verified_height;
         let metrics = Metrics::new(&runtime);
         let flush_metrics = FlushMetrics::new(&runtime);
         let flusher = Flusher::start(runtime.child("flusher"), chain.clone(), flush_metrics);
@@ -163,6 +166,7 @@ impl<E: Clock + Spawner + RuntimeMetrics> Actor<E> {
             flush_requested_at,
             flusher,
             metrics,
+            counted_height,
             engine,
         };
         Ok((actor, pipeline))
@@ -190,6 +194,7 @@ impl<E: Clock + Spawner + RuntimeMetrics> Actor<E> {
         let mut reported = false;
         loop {
             progress.look();
+            self.count_stages();
             if !reported && let Some(report) = self.chain.diverged() {
                 self.report(report);
                 reported = true;
@@ -243,7 +248,9 @@ impl<E: Clock + Spawner + RuntimeMetrics> Actor<E> {
         };
         let now_ms = unix_ms(self.runtime.current());
         self.chain.apply(|ledger| ledger.executed(result, now_ms));
-        self.metrics.heads(self.chain.heads());
+        if let Some(stages) = self.chain.stages(height) {
+            self.metrics.stages_to_executed(&stages);
+        }
         announce(&self.chain, &record);
         Ok(())
     }
@@ -285,6 +292,18 @@ impl<E: Clock + Spawner + RuntimeMetrics> Actor<E> {
         let stored = record.to_stored(conclusion.access_list);
         shared.store.seal(stored)?;
         Ok((record, execution))
+    }
+
+    /// Heads as they are, and what became verified since the last time.
+    fn count_stages(&mut self) {
+        let heads = self.chain.heads();
+        self.metrics.heads(heads);
+        for height in self.counted_height.saturating_add(1)..=heads.verified_height {
+            if let Some(stages) = self.chain.stages(height) {
+                self.metrics.stage_verified(&stages);
+            }
+        }
+        self.counted_height = self.counted_height.max(heads.verified_height);
     }
 
     fn count_faults(&self, height: u64, executed: &ExecutedBlock) {

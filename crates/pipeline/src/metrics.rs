@@ -9,10 +9,14 @@ use commonware_runtime::{
     },
 };
 use executor::Way;
-use primitives::Heads;
+use primitives::{BlockStages, Heads};
 use state::StoreUsage;
 use std::time::Duration;
 
+/// How long a block may be on its way from stage to stage, in seconds.
+const STAGE_SECONDS: [f64; 14] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0,
+];
 const FLUSH_BLOCKS: [f64; 8] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0];
 
 /// Metrics of one pipeline; they are exposed while this value lives.
@@ -26,6 +30,9 @@ pub(crate) struct Metrics {
     inclusion_faults: Counter,
     execution_seconds: Histogram,
     commit_seconds: Histogram,
+    stage_finalized_seconds: Histogram,
+    stage_executed_seconds: Histogram,
+    stage_verified_seconds: Histogram,
     blocks: CounterFamily<ByWay>,
     reexecutions: Counter,
     conflicts: Counter,
@@ -65,6 +72,21 @@ impl Metrics {
                 "Time to apply what one block wrote and compute the state root",
                 Buckets::LOCAL,
             ),
+            stage_finalized_seconds: runtime.histogram(
+                "stage_finalized_seconds",
+                "Time from the first sight of a block's proposal to its finalization, where both were seen here",
+                STAGE_SECONDS,
+            ),
+            stage_executed_seconds: runtime.histogram(
+                "stage_executed_seconds",
+                "Time from a block's finalization to the end of its execution",
+                STAGE_SECONDS,
+            ),
+            stage_verified_seconds: runtime.histogram(
+                "stage_verified_seconds",
+                "Time from the end of a block's execution to a finalized header with its certified result",
+                STAGE_SECONDS,
+            ),
             blocks: runtime.family("blocks", "Blocks executed, by the way they were executed"),
             reexecutions: runtime.counter(
                 "reexecutions",
@@ -94,6 +116,29 @@ impl Metrics {
         set(&self.verified_height, heads.verified_height);
         set(&self.executed_height, heads.executed_height);
         set(&self.finalized_height, heads.finalized_height);
+    }
+
+    /// A block was executed; what came before is known by then.
+    pub(crate) fn stages_to_executed(&self, stages: &BlockStages) {
+        observe(
+            &self.stage_finalized_seconds,
+            stages.proposed_ms,
+            stages.finalized_ms,
+        );
+        observe(
+            &self.stage_executed_seconds,
+            stages.finalized_ms,
+            stages.executed_ms,
+        );
+    }
+
+    /// A block was verified.
+    pub(crate) fn stage_verified(&self, stages: &BlockStages) {
+        observe(
+            &self.stage_verified_seconds,
+            stages.executed_ms,
+            stages.verified_ms,
+        );
     }
 
     pub(crate) fn executed(&self, record: &ExecutedRecord, elapsed: Duration) {
@@ -164,6 +209,14 @@ impl FlushMetrics {
         self.flush_seconds.observe(elapsed.as_secs_f64());
         self.flush_blocks
             .observe(f64::from(u32::try_from(blocks).unwrap_or(u32::MAX)));
+    }
+}
+
+/// The time between two stages; nothing if one was not seen here.
+fn observe(histogram: &Histogram, from_ms: Option<u64>, to_ms: Option<u64>) {
+    if let (Some(from), Some(to)) = (from_ms, to_ms) {
+        let took = Duration::from_millis(to.saturating_sub(from));
+        histogram.observe(took.as_secs_f64());
     }
 }
 

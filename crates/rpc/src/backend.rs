@@ -9,6 +9,7 @@ use crate::{
     dev::Dev,
     error::RpcError,
     eth::filter::Filters,
+    metrics::Calls,
 };
 use alloy_consensus::Transaction as _;
 use alloy_primitives::{Address, B256};
@@ -90,6 +91,7 @@ pub struct Backend {
     admissions: broadcast::Sender<RecoveredTransaction>,
     computing: Arc<Semaphore>,
     pub(crate) bundles: Arc<Bundles>,
+    pub(crate) calls: Arc<Calls>,
     waiting: Arc<AtomicUsize>,
     pub(crate) brief: Brief,
 }
@@ -105,6 +107,7 @@ impl Backend {
             admissions,
             computing: Arc::new(Semaphore::new(parts.config.blocking_calls_max.max(1))),
             bundles: Arc::default(),
+            calls: Arc::default(),
             waiting: Arc::default(),
             brief: Brief::default(),
             chain: parts.chain,
@@ -131,6 +134,7 @@ impl Backend {
             admissions: self.admissions.clone(),
             computing: Arc::clone(&self.computing),
             bundles: Arc::clone(&self.bundles),
+            calls: Arc::clone(&self.calls),
             waiting: Arc::clone(&self.waiting),
             brief: Brief::default(),
             chain: successor.chain,
@@ -159,6 +163,11 @@ impl Backend {
         let parent_ms = parent.block.header().timestamp_ms;
         let dev = self.dev.as_ref();
         dev.map_or(now_ms, |dev| dev.control().next_ms(now_ms, parent_ms))
+    }
+
+    /// Calls that wait to compute.
+    pub(crate) fn waiting_calls(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
     }
 
     /// A source of randomness for one call.

@@ -9,6 +9,7 @@ use crate::{
     backend::{Backend, run},
     eth::submit::{SEND_RAW, Sent, send_many},
     switch::Switch,
+    metrics::Outcome,
 };
 use jsonrpsee::{
     BatchResponseBuilder, MethodResponse, ResponsePayload,
@@ -18,7 +19,8 @@ use jsonrpsee::{
         error::{INVALID_REQUEST_CODE, METHOD_NOT_FOUND_CODE},
     },
 };
-use std::{future::Future, sync::Arc};
+use std::{future::Future, sync::Arc, time::Duration};
+use tokio::time::Instant;
 
 /// geth's code for a batch whose answer is too large.
 const RESPONSE_TOO_LARGE_CODE: i32 = -32003;
@@ -96,14 +98,27 @@ where
             return MethodResponse::error(request.id, error);
         }
         let (id, name) = (request.id.clone(), name.to_owned());
+        let started = Instant::now();
         let _settled = self.switch.settled().await;
         let response = self.inner.call(request).await;
+        self.count(&name, &response, started.elapsed());
         if response.as_error_code() != Some(METHOD_NOT_FOUND_CODE) || !is_bare(&response) {
             return response;
         }
         let message = format!("the method {name} does not exist/is not available");
         let error = ErrorObjectOwned::owned::<()>(METHOD_NOT_FOUND_CODE, message, None);
         MethodResponse::error(id, error)
+    }
+
+    fn count(&self, name: &str, response: &MethodResponse, took: Duration) {
+        let is_unknown =
+            response.as_error_code() == Some(METHOD_NOT_FOUND_CODE) && is_bare(response);
+        let outcome = match (response.is_success(), is_unknown) {
+            (true, _) => Outcome::Answered,
+            (false, true) => Outcome::Unknown,
+            (false, false) => Outcome::Refused,
+        };
+        self.switch.current().calls.count(name, outcome, 1, took);
     }
 
     /// Answers every call in order; an error is that the answers are too large together.
@@ -154,15 +169,31 @@ where
             return Ok(());
         }
         let Sends { ids, params } = sends;
+        let started = Instant::now();
+        let calls = Arc::clone(&self.switch.current().calls);
         let work = move |backend: &Arc<Backend>| send_many(backend, &params);
         match run(self.switch.settled().await, work).await {
             Ok(hashes) => {
+                // They share one piece of work, which each of them waited for.
+                let took = started.elapsed();
+                let refused = hashes.iter().filter(|hash| hash.is_err()).count() as u64;
+                let answered = hashes.len() as u64 - refused;
+                for (outcome, count) in [(Outcome::Answered, answered), (Outcome::Refused, refused)]
+                {
+                    calls.count(SEND_RAW, outcome, count, took);
+                }
                 for (id, hash) in ids.into_iter().zip(hashes) {
                     answers.append(respond(id, hash))?;
                 }
             }
             Err(error) => {
                 let error = ErrorObjectOwned::from(error);
+                calls.count(
+                    SEND_RAW,
+                    Outcome::Refused,
+                    ids.len() as u64,
+                    started.elapsed(),
+                );
                 for id in ids {
                     answers.append(MethodResponse::error(id, error.clone()))?;
                 }

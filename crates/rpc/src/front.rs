@@ -11,7 +11,15 @@
 //! A browser is the only caller that sends `Origin`; tools do not, and are not asked. A WebSocket has no
 //! preflight, so its `Origin` is checked here or nowhere.
 
-use crate::{backend::Backend, batch::Transport, bulk, headway::RpcHeads, page, switch::Switch};
+use crate::{
+    backend::Backend,
+    batch::Transport,
+    bulk,
+    headway::RpcHeads,
+    metrics::{self, Outcome},
+    page,
+    switch::Switch,
+};
 use alloy_primitives::U64;
 use jsonrpsee::{
     core::BoxError,
@@ -25,6 +33,7 @@ use std::{
     sync::Arc,
     task::{Context, Poll},
 };
+use tokio::time::Instant;
 use tower::{Layer, Service};
 
 const JSON: &str = "application/json";
@@ -142,7 +151,7 @@ impl FrontLayer {
             ("GET", _) if is_upgrade(request) => None,
             (_, bulk::PATH) => None,
             ("GET", "/") => Some(respond(200, HTML, page::PAGE.to_owned())),
-            ("GET", "/metrics") => Some(respond(200, PROMETHEUS, (backend.metrics)())),
+            ("GET", "/metrics") => Some(respond(200, PROMETHEUS, metrics::page(backend))),
             ("GET", "/health") => Some(health(backend)),
             ("GET", _) => Some(respond(404, TEXT, "not found\n".to_owned())),
             _ => None,
@@ -152,7 +161,14 @@ impl FrontLayer {
 
 /// Posted bundles; refused ones are said in the form of JSON-RPC's errors.
 async fn bulk(backend: Arc<Backend>, request: HttpRequest) -> HttpResponse {
-    let (status, body) = match bulk::post(backend, request).await {
+    let started = Instant::now();
+    let posted = bulk::post(Arc::clone(&backend), request).await;
+    let outcome = match posted {
+        Ok(_) => Outcome::Answered,
+        Err(_) => Outcome::Refused,
+    };
+    backend.calls.count("bulk", outcome, 1, started.elapsed());
+    let (status, body) = match posted {
         Ok(answer) => (200, answer),
         Err(error) => {
             let refusal = json!({"error": {"message": error.to_string()}});

@@ -14,6 +14,7 @@ mod error;
 mod eth;
 mod front;
 mod headway;
+mod metrics;
 mod net;
 mod page;
 mod refused;

@@ -10,9 +10,11 @@ use std::collections::BTreeSet;
 /// Places that are talked of.
 const PLACES_MAX: usize = 5;
 /// Share of a block's transactions from which on waiting ones matter, in thousandths.
-const WAITING_PERMILLE: u64 = 20;
+const WAITING_PERMILLE: u64 = 100;
 /// Share of the critical path from which on a place matters, in thousandths.
 const CRITICAL_PERMILLE: u64 = 100;
+/// A speed-up that nobody would notice, in thousandths.
+const TIMES_PERMILLE: u64 = 1_100;
 /// Share of a block's transactions from which on one sender is worth a word, in thousandths.
 const SENDER_PERMILLE: u64 = 200;
 
@@ -73,13 +75,19 @@ fn whole(profile: &Profile) -> String {
     }
     let percent = profile.permille(path.gas) / 10;
     let times = share(profile.gas, path.gas.max(1));
+    let limit = match times {
+        ..TIMES_PERMILLE => "no number of workers is faster than one".to_owned(),
+        _ => format!(
+            "no number of workers is more than {}.{} times faster than one",
+            times / 1_000,
+            times % 1_000 / 100
+        ),
+    };
     format!(
-        "{} of {} transactions wait for an earlier one. The longest chain has {} of them and {percent} % of the gas: no number of workers is more than {}.{} times faster than one.",
+        "{} of {} transactions wait for an earlier one. The longest chain has {} of them and {percent} % of the gas: {limit}.",
         grouped(profile.waiting_count),
         grouped(profile.transaction_count),
         grouped(path.transaction_count),
-        times / 1_000,
-        times % 1_000 / 100,
     )
 }
 
@@ -96,7 +104,9 @@ fn about(place: &HotPlace, profile: &Profile) -> String {
         PlaceKind::Counter => {
             let step = match place.writes {
                 Writes::Step(step) if step != U256::ONE => format!("{step}"),
-                _ => "1".to_owned(),
+                Writes::Step(_) | Writes::Rising | Writes::Falling | Writes::Mixed => {
+                    "1".to_owned()
+                }
             };
             format!(
                 "each {callers} adds {step} to it. Keep a counter per user and add them up when they are read, or count events off chain."

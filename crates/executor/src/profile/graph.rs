@@ -101,16 +101,13 @@ impl Graph {
     fn add_slots(&mut self, lists: &Lists, part: &Part<'_>) {
         for (offset, slot) in part.slots.iter().enumerate() {
             let listed = part.first_slot.saturating_add(offset);
-            let writers = lists.values_of(listed).iter();
-            let writers = writers.filter_map(|change| place_in_block(change.index));
+            let changes = lists.values_of(listed).iter();
+            let writers = changes.filter_map(|change| place_in_block(change.index));
+            let writers: Vec<usize> = writers.collect();
             let place = self.places.len();
             let before = self.edges.len();
-            let mut earlier = None;
-            for later in writers {
-                if let Some(earlier) = earlier {
-                    self.add(later, earlier, place);
-                }
-                earlier = Some(later);
+            for (earlier, later) in writers.iter().zip(writers.iter().skip(1)) {
+                self.add(*later, *earlier, place);
             }
             if self.edges.len() > before {
                 self.places.push(Place {

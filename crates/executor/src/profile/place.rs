@@ -40,6 +40,9 @@ const POOL_EVENTS: [B256; 3] = [
 const NAMESPACED_BALANCES: B256 =
     b256!("52c63247e1f47db19d5ce0460030c497f067ca4cebf71ba98eeadabe20bace00");
 
+/// Whom a transaction calls, and with which selector.
+type Call = (Option<Address>, Option<[u8; 4]>);
+
 /// A block as its hot places are described from it.
 pub(super) struct Executed<'a> {
     pub(super) list: &'a Lists,
@@ -140,7 +143,7 @@ impl Executed<'_> {
     }
 
     fn functions(&self, touching: &[usize]) -> Vec<Function> {
-        let mut counts: BTreeMap<(Option<Address>, Option<[u8; 4]>), usize> = BTreeMap::new();
+        let mut counts: BTreeMap<Call, usize> = BTreeMap::new();
         for place in touching {
             let Some(transaction) = self.transactions.get(*place) else {
                 continue;

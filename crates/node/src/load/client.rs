@@ -1,4 +1,4 @@
-//! Ethereum JSON-RPC over HTTP, as much of it as a load needs.
+//! Ethereum JSON-RPC over HTTP, as much of it as a load, a profile and a live view need.
 
 use super::error::LoadError;
 use alloy_primitives::U64;
@@ -19,31 +19,31 @@ const QUOTED_CHARS: usize = 80;
 /// Longest wait for a connection.
 const CONNECT_WAIT: Duration = Duration::from_secs(5);
 /// Calls in one batch.
-pub(super) const CALLS_MAX: usize = 500;
+pub(crate) const CALLS_MAX: usize = 500;
 /// Largest answer taken: the receipts of a block of a hundred thousand transactions.
 const ANSWER_BYTES_MAX: usize = 128 * 1024 * 1024;
 
 /// A node, reached over connections that are kept open.
 #[derive(Debug)]
-pub(super) struct Client {
+pub(crate) struct Client {
     http: reqwest::Client,
     url: Url,
 }
 
 /// An answer to one call.
 #[derive(Debug, Deserialize)]
-pub(super) struct Answer<T> {
+pub(crate) struct Answer<T> {
     #[serde(default)]
-    pub(super) id: Option<u64>,
-    pub(super) result: Option<T>,
-    pub(super) error: Option<CallError>,
+    pub(crate) id: Option<u64>,
+    pub(crate) result: Option<T>,
+    pub(crate) error: Option<CallError>,
 }
 
 /// Why a call was refused.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub(super) struct CallError {
-    pub(super) code: i64,
-    pub(super) message: String,
+pub(crate) struct CallError {
+    pub(crate) code: i64,
+    pub(crate) message: String,
 }
 
 /// A batch has one answer for each call, or one for all if it was refused as a whole.
@@ -56,7 +56,7 @@ enum BatchAnswer<T> {
 
 impl Client {
     /// A node that has to answer within a time.
-    pub(super) fn new(url: &str, wait: Duration) -> Result<Self, LoadError> {
+    pub(crate) fn new(url: &str, wait: Duration) -> Result<Self, LoadError> {
         let refuse = |problem: String| LoadError::Url {
             url: url.to_owned(),
             problem,
@@ -75,12 +75,12 @@ impl Client {
     }
 
     /// The answer to a JSON-RPC request as it came.
-    pub(super) async fn post(&self, body: Bytes) -> Result<Bytes, LoadError> {
+    pub(crate) async fn post(&self, body: Bytes) -> Result<Bytes, LoadError> {
         self.post_to(self.url.clone(), JSON, body).await
     }
 
     /// The answer to a bundle of transactions as it came.
-    pub(super) async fn post_bulk(&self, bundle: Bytes) -> Result<Bytes, LoadError> {
+    pub(crate) async fn post_bulk(&self, bundle: Bytes) -> Result<Bytes, LoadError> {
         let mut url = self.url.clone();
         url.set_path(BULK_PATH);
         self.post_to(url, OCTETS, bundle).await
@@ -97,31 +97,40 @@ impl Client {
             .post(url)
             .header(CONTENT_TYPE, content_type)
             .body(body);
-        let mut response = request.send().await.map_err(|error| self.lost(&error))?;
-        let mut answer = BytesMut::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| self.lost(&error))? {
-            answer.extend_from_slice(&chunk);
-            if answer.len() > ANSWER_BYTES_MAX {
-                let problem = format!("an answer has more than {ANSWER_BYTES_MAX} bytes");
-                return Err(self.unreachable(problem));
-            }
-        }
+        let response = request.send().await.map_err(|error| self.lost(&error))?;
         let status = response.status();
+        let answer = read_body(response, |error| self.lost(error)).await?;
+        let answer = answer.ok_or_else(|| {
+            self.unreachable(format!("an answer has more than {ANSWER_BYTES_MAX} bytes"))
+        })?;
         let is_json = matches!(answer.trim_ascii_start().first(), Some(b'{' | b'['));
         if !(status.is_success() || is_json) {
             let problem = format!("HTTP {status}: {:?}", beginning(&answer));
             return Err(self.unreachable(problem));
         }
-        Ok(answer.freeze())
+        Ok(answer)
+    }
+
+    /// A page that is not JSON-RPC, with its status.
+    pub(crate) async fn get(&self, path: &str) -> Result<(u16, Bytes), LoadError> {
+        let mut url = self.url.clone();
+        url.set_path(path);
+        let response = self.http.get(url).send().await;
+        let response = response.map_err(|error| self.lost(&error))?;
+        let status = response.status().as_u16();
+        let body = read_body(response, |error| self.lost(error)).await?;
+        body.map(|body| (status, body)).ok_or_else(|| {
+            self.unreachable(format!("a page has more than {ANSWER_BYTES_MAX} bytes"))
+        })
     }
 
     /// Where it is.
-    pub(super) fn url(&self) -> &str {
+    pub(crate) fn url(&self) -> &str {
         self.url.as_str()
     }
 
     /// The result of one call; none if it is null.
-    pub(super) async fn call<T: DeserializeOwned>(
+    pub(crate) async fn call<T: DeserializeOwned>(
         &self,
         method: &'static str,
         params: Value,
@@ -136,7 +145,7 @@ impl Client {
     }
 
     /// The results of one method for several parameters, in their order; an error if any was refused or is missing.
-    pub(super) async fn batch<T: DeserializeOwned>(
+    pub(crate) async fn batch<T: DeserializeOwned>(
         &self,
         method: &'static str,
         params: Vec<Value>,
@@ -163,7 +172,7 @@ impl Client {
     }
 
     /// [`Self::batch`] in requests of a bounded length, each result required.
-    pub(super) async fn read<T: DeserializeOwned>(
+    pub(crate) async fn read<T: DeserializeOwned>(
         &self,
         method: &'static str,
         params: impl Iterator<Item = Value>,
@@ -180,12 +189,12 @@ impl Client {
         Ok(results)
     }
 
-    pub(super) async fn chain_id(&self) -> Result<u64, LoadError> {
+    pub(crate) async fn chain_id(&self) -> Result<u64, LoadError> {
         let id: Option<U64> = self.call("eth_chainId", json!([])).await?;
         Ok(required("eth_chainId", id)?.to())
     }
 
-    pub(super) async fn block_number(&self) -> Result<u64, LoadError> {
+    pub(crate) async fn block_number(&self) -> Result<u64, LoadError> {
         let number: Option<U64> = self.call("eth_blockNumber", json!([])).await?;
         Ok(required("eth_blockNumber", number)?.to())
     }
@@ -207,8 +216,23 @@ impl Client {
     }
 }
 
+/// All of a body; none if it is too large.
+async fn read_body(
+    mut response: reqwest::Response,
+    lost: impl Fn(&reqwest::Error) -> LoadError,
+) -> Result<Option<Bytes>, LoadError> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| lost(&error))? {
+        body.extend_from_slice(&chunk);
+        if body.len() > ANSWER_BYTES_MAX {
+            return Ok(None);
+        }
+    }
+    Ok(Some(body.freeze()))
+}
+
 impl CallError {
-    pub(super) fn of(self, method: &'static str) -> LoadError {
+    pub(crate) fn of(self, method: &'static str) -> LoadError {
         LoadError::Refused {
             method,
             code: self.code,
@@ -218,7 +242,7 @@ impl CallError {
 }
 
 /// The answers of a batch, in any order.
-pub(super) fn parse_batch<T: DeserializeOwned>(
+pub(crate) fn parse_batch<T: DeserializeOwned>(
     method: &'static str,
     answer: &[u8],
 ) -> Result<Vec<Answer<T>>, LoadError> {
@@ -235,7 +259,7 @@ pub(super) fn parse_batch<T: DeserializeOwned>(
 }
 
 /// What must not be null.
-pub(super) fn required<T>(method: &'static str, result: Option<T>) -> Result<T, LoadError> {
+pub(crate) fn required<T>(method: &'static str, result: Option<T>) -> Result<T, LoadError> {
     result.ok_or_else(|| LoadError::Answer {
         method,
         problem: "null".to_owned(),
@@ -243,7 +267,7 @@ pub(super) fn required<T>(method: &'static str, result: Option<T>) -> Result<T, 
 }
 
 /// An answer from its bytes.
-pub(super) fn parse<T: DeserializeOwned>(
+pub(crate) fn parse<T: DeserializeOwned>(
     method: &'static str,
     answer: &[u8],
 ) -> Result<T, LoadError> {

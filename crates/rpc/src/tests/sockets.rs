@@ -224,7 +224,8 @@ fn pages_metrics_and_health() {
         assert!(page.head.contains("text/html"));
         assert!(page.body.contains("<title>Headway</title>"));
         let metrics = get(&server, "/metrics", "localhost").await;
-        assert_eq!(metrics.body, "executed_height 0\n");
+        assert!(metrics.body.starts_with("# HELP headway_height "));
+        assert!(metrics.body.ends_with("\nexecuted_height 0\n"));
         let health = get(&server, "/health", "localhost").await;
         assert_eq!(health.status, 200);
         assert_eq!(health.json()["heads"]["executed"], "0x0");
@@ -423,5 +424,46 @@ fn a_port_in_use_says_so() {
         assert!(again.to_string().contains("choose another port"));
         server.stop();
         server.stopped().await;
+    });
+}
+
+#[test]
+fn metrics_tell_of_the_chain_and_of_every_call() {
+    run(|rig| async move {
+        let server = start(&rig).await;
+        rig.mine().await;
+        for method in [
+            "eth_blockNumber",
+            "eth_blockNumber",
+            "eth_noSuchThing",
+            "eth_getBalance",
+        ] {
+            let call = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": [] });
+            post(&server, &call.to_string()).await;
+        }
+        let raw = signed(&account(0), 0, TxKind::Call(Address::ZERO), Bytes::new());
+        let send = json!({ "jsonrpc": "2.0", "id": 1, "method": "eth_sendRawTransaction", "params": [raw] });
+        post(&server, &json!([send, send]).to_string()).await;
+        let page = get(&server, "/metrics", "localhost").await;
+        for line in [
+            "headway_height{stage=\"executed\"} 1",
+            "headway_lag_blocks{stage=\"verified\"} 1",
+            "headway_syncing 0",
+            "headway_diverged 0",
+            "headway_pool_transactions{state=\"pending\"} 1",
+            "headway_peers_known 3",
+            "headway_rpc_requests_total{method=\"eth_blockNumber\",status=\"ok\"} 2",
+            "headway_rpc_requests_total{method=\"eth_getBalance\",status=\"error\"} 1",
+            "headway_rpc_requests_total{method=\"unknown\",status=\"error\"} 1",
+            "headway_rpc_requests_total{method=\"eth_sendRawTransaction\",status=\"ok\"} 1",
+            "headway_rpc_requests_total{method=\"eth_sendRawTransaction\",status=\"error\"} 1",
+            "executed_height 0",
+        ] {
+            assert!(
+                page.body.lines().any(|one| one == line),
+                "{line}\n{}",
+                page.body
+            );
+        }
     });
 }

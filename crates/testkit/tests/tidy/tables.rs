@@ -149,6 +149,10 @@ pub(crate) const FOREIGN: &[Home] = &[
     ("reqwest", &["node"], NONE),
     // Its latencies.
     ("hdrhistogram", &["node"], NONE),
+    // What `headway top` draws with, and how it reads keys.
+    ("ratatui", &["node"], NONE),
+    // What `headway doctor` asks the system: room on a disk, open files.
+    ("rustix", &["node"], NONE),
     // The allocator of the binary, and of the bench that speaks for it.
     ("mimalloc", &["node"], &["testkit"]),
     ("toml", &["node"], &["testkit"]),
