@@ -8,6 +8,7 @@ use crate::{
     dev::Dev,
     error::RpcError,
     eth::filter::Filters,
+    explorer::Explorer,
 };
 use alloy_consensus::Transaction as _;
 use alloy_primitives::{Address, B256};
@@ -72,6 +73,7 @@ pub struct Backend {
     pub(crate) peers: Arc<dyn Fn() -> usize + Send + Sync>,
     pub(crate) config: RpcConfig,
     pub(crate) filters: Filters,
+    pub(crate) explorer: Explorer,
     random: Mutex<StdRng>,
     admissions: broadcast::Sender<RecoveredTransaction>,
     computing: Arc<Semaphore>,
@@ -87,6 +89,7 @@ impl Backend {
         announce_pending(&parts.mempool, admissions.clone());
         Arc::new(Self {
             filters: Filters::new(&parts.config),
+            explorer: Explorer::default(),
             admissions,
             computing: Arc::new(Semaphore::new(parts.config.blocking_calls_max.max(1))),
             bundles: Bundles::default(),

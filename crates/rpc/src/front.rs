@@ -2,16 +2,22 @@
 //!
 //! ```text
 //! request ─▶ Host allowed? ─▶ Origin allowed? ─▶ OPTIONS  preflight
-//!                                                GET /    page with the live blocks (no WebSocket upgrade)
 //!                                                GET /metrics   Prometheus text
 //!                                                GET /health    JSON; 503 while syncing or stopped
 //!                                                /bulk          signed transactions, many at once
+//!                                                GET, forms     explorer (no WebSocket upgrade)
 //!                                                else           JSON-RPC: POST, WebSocket
 //! ```
 //! A browser is the only caller that sends `Origin`; tools do not, and are not asked. A WebSocket has no
 //! preflight, so its `Origin` is checked here or nowhere.
 
-use crate::{backend::Backend, batch::Transport, bulk, headway::RpcHeads, page};
+use crate::{
+    backend::Backend,
+    batch::Transport,
+    bulk,
+    explorer::{self, Site},
+    headway::RpcHeads,
+};
 use alloy_primitives::U64;
 use jsonrpsee::{
     core::BoxError,
@@ -28,7 +34,6 @@ use std::{
 use tower::{Layer, Service};
 
 const JSON: &str = "application/json";
-const HTML: &str = "text/html; charset=utf-8";
 const TEXT: &str = "text/plain; charset=utf-8";
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// How long a browser may remember the answer to a preflight, in seconds.
@@ -37,9 +42,8 @@ const PREFLIGHT_SECONDS: &str = "600";
 /// Puts [`Front`] before JSON-RPC.
 #[derive(Clone, Debug)]
 pub(crate) struct FrontLayer {
-    pub(crate) backend: Arc<Backend>,
-    /// Whether only known names may address this node: it listens on a loopback address.
-    pub(crate) check_host: bool,
+    /// Where it is local, only known names may address this node.
+    pub(crate) site: Site,
 }
 
 impl<S> Layer<S> for FrontLayer {
@@ -83,8 +87,16 @@ where
             allow(&mut response, origin);
             return Box::pin(async { Ok(response) });
         }
+        if is_page(&request) {
+            let site = self.layer.site.clone();
+            return Box::pin(async move {
+                let mut response = explorer::answer(site, request).await;
+                allow(&mut response, origin);
+                Ok(response)
+            });
+        }
         if request.uri().path() == bulk::PATH {
-            let backend = Arc::clone(&self.layer.backend);
+            let backend = Arc::clone(&self.layer.site.backend);
             return Box::pin(async move {
                 let mut response = bulk(backend, request).await;
                 allow(&mut response, origin);
@@ -108,13 +120,13 @@ impl FrontLayer {
     /// The origin to allow in the answer, if any; or why the request is refused.
     fn admit(&self, request: &HttpRequest) -> Result<Option<String>, Refused> {
         let host = host(request).unwrap_or_default();
-        if self.check_host && !self.is_known(without_port(host)) {
+        if self.site.is_local && !self.is_known(without_port(host)) {
             return Err(Refused("invalid host specified\n"));
         }
         let Some(origin) = header(request, "origin") else {
             return Ok(None);
         };
-        if self.backend.config.cors.allows(origin) || is_same(origin, host) {
+        if self.site.backend.config.cors.allows(origin) || is_same(origin, host) {
             return Ok(Some(origin.to_owned()));
         }
         // An ordinary request goes through without the headers: the browser keeps the answer from the page.
@@ -127,7 +139,7 @@ impl FrontLayer {
     fn is_known(&self, host: &str) -> bool {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         let is_address = bare.parse::<IpAddr>().is_ok();
-        let mut hosts = self.backend.config.hosts.iter();
+        let mut hosts = self.site.backend.config.hosts.iter();
         is_address
             || host.eq_ignore_ascii_case("localhost")
             || hosts.any(|known| known.eq_ignore_ascii_case(host))
@@ -135,17 +147,25 @@ impl FrontLayer {
 
     /// The answer to everything that is not JSON-RPC.
     fn page(&self, request: &HttpRequest) -> Option<HttpResponse> {
-        let backend = &self.backend;
+        let backend = &self.site.backend;
         match (request.method().as_str(), request.uri().path()) {
             ("OPTIONS", _) => Some(respond(204, TEXT, String::new())),
             ("GET", _) if is_upgrade(request) => None,
             (_, bulk::PATH) => None,
-            ("GET", "/") => Some(respond(200, HTML, page::PAGE.to_owned())),
-            ("GET", "/metrics") => Some(respond(200, PROMETHEUS, (backend.metrics)())),
-            ("GET", "/health") => Some(health(backend)),
-            ("GET", _) => Some(respond(404, TEXT, "not found\n".to_owned())),
+            ("GET" | "HEAD", "/metrics") => Some(respond(200, PROMETHEUS, (backend.metrics)())),
+            ("GET" | "HEAD", "/health") => Some(health(backend)),
             _ => None,
         }
+    }
+}
+
+/// Whether the explorer answers.
+fn is_page(request: &HttpRequest) -> bool {
+    let path = request.uri().path();
+    match request.method().as_str() {
+        "GET" | "HEAD" => path != bulk::PATH && !is_upgrade(request),
+        "POST" => explorer::is_form(path),
+        _ => false,
     }
 }
 
@@ -237,7 +257,7 @@ fn header<'a>(request: &'a HttpRequest, name: &str) -> Option<&'a str> {
 }
 
 /// The name the caller used for this node: from the header, or from the URI in HTTP/2.
-fn host(request: &HttpRequest) -> Option<&str> {
+pub(crate) fn host(request: &HttpRequest) -> Option<&str> {
     header(request, "host").or_else(|| Some(request.uri().authority()?.as_str()))
 }
 
@@ -253,7 +273,7 @@ fn without_port(host: &str) -> &str {
 }
 
 /// Whether a page of this origin was served by this very node.
-fn is_same(origin: &str, host: &str) -> bool {
+pub(crate) fn is_same(origin: &str, host: &str) -> bool {
     let authority = origin
         .strip_prefix("http://")
         .or_else(|| origin.strip_prefix("https://"));

@@ -8,6 +8,7 @@ use crate::{
     bulk,
     config::{BATCH_PARSE_MAX, UNREAD_MESSAGES_MAX},
     dev, eth,
+    explorer::{Live, Site},
     front::FrontLayer,
     headway, net,
     registry::Registry,
@@ -54,6 +55,7 @@ pub enum ServeError {
 pub struct RpcServer {
     handle: ServerHandle,
     address: SocketAddr,
+    live: Arc<Live>,
 }
 
 impl RpcServer {
@@ -65,13 +67,21 @@ impl RpcServer {
 
     /// Stops taking connections and closes those there are.
     pub fn stop(&self) {
+        self.live.stop();
         // An error means that it has stopped before.
         self.handle.stop().ok();
     }
 
     /// Resolves when every connection is closed.
     pub async fn stopped(self) {
-        self.handle.stopped().await;
+        self.handle.clone().stopped().await;
+    }
+}
+
+impl Drop for RpcServer {
+    fn drop(&mut self) {
+        // A stream has no end of its own, and its connection would outlive the server.
+        self.live.stop();
     }
 }
 
@@ -95,9 +105,13 @@ pub fn module(backend: Arc<Backend>) -> RpcModule<Backend> {
 /// # Errors
 /// [`ServeError`] says what to do about it.
 pub async fn serve(backend: Arc<Backend>, address: SocketAddr) -> Result<RpcServer, ServeError> {
+    let live = Arc::new(Live::default());
     let front = FrontLayer {
-        backend: Arc::clone(&backend),
-        check_host: address.ip().is_loopback(),
+        site: Site {
+            backend: Arc::clone(&backend),
+            live: Arc::clone(&live),
+            is_local: address.ip().is_loopback(),
+        },
     };
     let dispatched = Arc::clone(&backend);
     let dispatch = RpcServiceBuilder::new().layer_fn(move |inner| Dispatch {
@@ -116,7 +130,11 @@ pub async fn serve(backend: Arc<Backend>, address: SocketAddr) -> Result<RpcServ
         .map_err(|source| explain(address, source))?;
     let handle = server.start(module(backend));
     tracing::info!(%address, "serving");
-    Ok(RpcServer { handle, address })
+    Ok(RpcServer {
+        handle,
+        address,
+        live,
+    })
 }
 
 fn server_config(backend: &Backend) -> ServerConfig {
