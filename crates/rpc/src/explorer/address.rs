@@ -78,7 +78,8 @@ pub(super) fn page(backend: &Arc<Backend>, visit: &Visit) -> Result<Page, RpcErr
     let found = history::transactions_of(backend, &address, place, TRANSACTIONS_SHOWN)?;
     let now_ms = backend.now_ms();
     let rows = found.transactions.iter();
-    let rows = rows.filter_map(|(record, index)| TransactionRow::executed(record, *index, now_ms));
+    let rows = rows
+        .filter_map(|(record, index)| TransactionRow::executed(backend, record, *index, now_ms));
     let is_contract = kind == CodeKind::Contract;
     Page::new(&AddressPage {
         frame: Frame::new(backend, "", format!("Account {address}")),

@@ -50,7 +50,7 @@ struct BlockPage {
 /// What was agreed on.
 struct Ordering {
     proposer: Html,
-    leader: String,
+    leader: Html,
     view: u64,
     base_fee: String,
     gas_budget: String,
@@ -131,7 +131,7 @@ fn executed(backend: &Backend, record: &ExecutedRecord, visit: &Visit) -> Result
     let first = asked.unwrap_or(0).min(count.saturating_sub(1));
     let now_ms = backend.now_ms();
     let indices = first..first.saturating_add(TRANSACTIONS_SHOWN).min(count);
-    let rows = indices.filter_map(|index| TransactionRow::executed(record, index, now_ms));
+    let rows = indices.filter_map(|index| TransactionRow::executed(backend, record, index, now_ms));
     let execution = backend.chain.execution(height);
     let mut page = BlockPage::new(backend, record.block.header());
     page.rows = rows.collect();
@@ -157,7 +157,9 @@ fn ordered(backend: &Backend, height: u64) -> Result<Option<Page>, RpcError> {
     let transactions = block.transactions();
     let mut page = BlockPage::new(backend, block.header());
     let rows = transactions.iter().take(TRANSACTIONS_SHOWN);
-    page.rows = rows.map(TransactionRow::waiting).collect();
+    page.rows = rows
+        .map(|tx| TransactionRow::waiting(backend, tx))
+        .collect();
     page.transaction_count = transactions.len();
     Page::new(&page).map(Some)
 }
@@ -207,9 +209,9 @@ impl Ordering {
         let carried = &header.executed;
         Self {
             proposer: html::address(&header.proposer),
-            leader: header.context.leader.to_string(),
+            leader: html::key(&header.context.leader),
             view: header.context.round.view().get(),
-            base_fee: format::gwei(header.base_fee),
+            base_fee: format::price(header.base_fee),
             gas_budget: format::count(header.gas_budget),
             gas_limits_sum: format::count(header.gas_limits_sum),
             budget_bar: format::length(sum, budget),

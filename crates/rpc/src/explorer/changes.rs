@@ -32,6 +32,8 @@ pub(super) struct Change {
     pub(super) storage_slot: Option<Html>,
     pub(super) before: Html,
     pub(super) after: Html,
+    /// By how much, if it is an amount.
+    pub(super) delta: Option<Html>,
 }
 
 /// What a transaction changed.
@@ -113,12 +115,17 @@ impl Search {
             storage_slot: None,
             before,
             after,
+            delta: None,
         };
         let balances = account.balance_changes.iter();
         let balances = balances.map(|change| (change.index, change.value));
         if let Some((before, after)) = self.pick(balances) {
             let before = before.or(old.map(|old| old.balance));
-            changes.add(|| row("balance", known(before, coins), coins(after)));
+            let delta = |before| html::text(&delta(before, after));
+            changes.add(|| Change {
+                delta: before.map(delta),
+                ..row("balance", known(before, coins), coins(after))
+            });
         }
         let nonces = account.nonce_changes.iter();
         let nonces = nonces.map(|change| (change.index, change.value));
@@ -173,11 +180,20 @@ fn storage_change(address: &Address, key: U256, (before, after): (Option<U256>, 
         storage_slot: Some(word(key)),
         before: known(before, word),
         after: word(after),
+        delta: None,
     }
 }
 
 fn coins(wei: U256) -> Html {
     html::text(&format::coins(wei))
+}
+
+/// By how much an amount grew or shrank.
+fn delta(before: U256, after: U256) -> String {
+    match after.checked_sub(before) {
+        Some(more) => format!("+{}", format::value(more)),
+        None => format!("−{}", format::value(before.saturating_sub(after))),
+    }
 }
 
 /// What was before, unless that is not kept any more.

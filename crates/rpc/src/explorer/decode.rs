@@ -43,11 +43,12 @@ pub(super) struct Field {
 }
 
 /// The name of the function that an input calls, or its selector.
-pub(super) fn method_name(input: &[u8]) -> String {
+pub(super) fn method_name(abi: Option<&Abi>, input: &[u8]) -> String {
     let Some(selector) = selector(input) else {
         return hex::encode_prefixed(input);
     };
-    match known::function(&selector) {
+    let uploaded = abi.and_then(|abi| abi.function(&selector));
+    match uploaded.or_else(|| known::function(&selector)) {
         Some(function) => function.name.clone(),
         None => selector.to_string(),
     }
@@ -238,9 +239,9 @@ mod tests {
         assert_eq!(decoded.signature, "transfer(address,uint256)");
         assert_eq!(decoded.fields[1].text, "7");
         assert!(decoded.fields[0].link.is_some());
-        assert_eq!(method_name(&input), "transfer");
-        assert_eq!(method_name(&hex!("12345678")), "0x12345678");
-        assert_eq!(method_name(&hex!("12")), "0x12");
+        assert_eq!(method_name(None, &input), "transfer");
+        assert_eq!(method_name(None, &hex!("12345678")), "0x12345678");
+        assert_eq!(method_name(None, &hex!("12")), "0x12");
         assert!(call(None, &input[..40]).is_none(), "cut off");
     }
 

@@ -10,6 +10,14 @@ use std::time::Duration;
 const DECIMALS_SHOWN: usize = 6;
 /// Decimals of a coin.
 const COIN_DECIMALS: u8 = 18;
+/// Decimals of a gwei.
+const GWEI_DECIMALS: u8 = 9;
+/// From so many wei on, an amount is told in gwei.
+const GWEI_FROM: u128 = 100_000_000;
+/// From so many wei on, in coins.
+const COINS_FROM: u128 = 10_000_000_000_000;
+/// Prices below are told in wei.
+const PRICE_IN_WEI: u128 = 1_000_000;
 
 /// A count with its thousands apart: `1,234,567`.
 pub(super) fn count<N: ToString>(number: N) -> String {
@@ -52,10 +60,23 @@ pub(super) fn coins(wei: U256) -> String {
     units(wei, COIN_DECIMALS)
 }
 
-/// Wei as gwei.
-pub(super) fn gwei(wei: impl Into<u128>) -> String {
+/// An amount of coins; one that would begin with many zeros says its unit.
+pub(super) fn value(wei: U256) -> String {
+    match u128::try_from(wei) {
+        Ok(0) => "0".to_owned(),
+        Ok(small @ 0..GWEI_FROM) => format!("{} wei", count(small)),
+        Ok(0..COINS_FROM) => format!("{} gwei", units(wei, GWEI_DECIMALS)),
+        _ => coins(wei),
+    }
+}
+
+/// A price of gas with its unit.
+pub(super) fn price(wei: impl Into<u128>) -> String {
     let wei: u128 = wei.into();
-    units(U256::from(wei), 9)
+    match wei {
+        0..PRICE_IN_WEI => format!("{} wei", count(wei)),
+        _ => format!("{} gwei", units(U256::from(wei), GWEI_DECIMALS)),
+    }
 }
 
 /// A duration with three digits that count: `850 µs`, `12.3 ms`, `1.25 s`.
@@ -158,7 +179,12 @@ mod tests {
         assert_eq!(coins(U256::from(1)), "0.000000000000000001");
         assert_eq!(coins(coin - U256::from(1)), "0.999999");
         assert_eq!(coins(U256::ZERO), "0");
-        assert_eq!(gwei(1_500_000_000_u64), "1.5");
+        assert_eq!(price(1_500_000_000_u64), "1.5 gwei");
+        assert_eq!(price(7_u64), "7 wei");
+        assert_eq!(value(U256::from(1)), "1 wei");
+        assert_eq!(value(U256::from(21_000_000_000_000_u64)), "0.000021");
+        assert_eq!(value(U256::from(2_500_000_000_u64)), "2.5 gwei");
+        assert_eq!(value(U256::ZERO), "0");
         assert_eq!(units(U256::from(12_345), 2), "123.45");
         assert_eq!(units(U256::MAX, 255).len(), units(U256::MAX, 77).len());
     }

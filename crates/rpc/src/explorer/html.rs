@@ -46,6 +46,11 @@ pub(super) fn short(bytes: &[u8]) -> Html {
     ))
 }
 
+/// A key, which writes itself in hexadecimal digits; none that were not are shown.
+pub(super) fn key(key: &impl Display) -> Html {
+    hex::decode(key.to_string()).map_or_else(|_| Html::default(), |bytes| short(&bytes))
+}
+
 /// All hexadecimal digits, with a place to break between lines.
 pub(super) fn whole(bytes: &[u8]) -> Html {
     let digits = hex::encode_prefixed(bytes);

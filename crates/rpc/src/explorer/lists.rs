@@ -12,7 +12,6 @@ use super::{
 };
 use crate::{backend::Backend, error::RpcError};
 use alloy_consensus::Transaction as _;
-use alloy_primitives::U256;
 use askama::Template;
 use pipeline::ExecutedRecord;
 use primitives::RecoveredTransaction;
@@ -76,10 +75,15 @@ pub(super) struct TransactionRow {
 
 impl TransactionRow {
     /// A transaction of an executed block.
-    pub(super) fn executed(record: &ExecutedRecord, index: usize, now_ms: u64) -> Option<Self> {
+    pub(super) fn executed(
+        backend: &Backend,
+        record: &ExecutedRecord,
+        index: usize,
+        now_ms: u64,
+    ) -> Option<Self> {
         let transaction = record.transactions.get(index)?;
         let receipt = record.receipts.get(index);
-        let mut row = Self::waiting(transaction);
+        let mut row = Self::waiting(backend, transaction);
         row.block = Some(html::block(record.height()));
         row.age = format::age(now_ms, record.block.header().timestamp_ms);
         row.failed = receipt.is_some_and(|receipt| !receipt.is_success());
@@ -90,17 +94,17 @@ impl TransactionRow {
     }
 
     /// A transaction that is in no executed block.
-    pub(super) fn waiting(transaction: &RecoveredTransaction) -> Self {
+    pub(super) fn waiting(backend: &Backend, transaction: &RecoveredTransaction) -> Self {
         let envelope = transaction.envelope();
         let to = envelope.to();
         Self {
             hash: html::transaction(&transaction.hash()),
             block: None,
             age: String::new(),
-            method: method(transaction),
+            method: method(backend, transaction),
             from: html::address(&transaction.sender()),
             to: to.as_ref().map(html::address),
-            value: value(envelope.value()),
+            value: format::value(envelope.value()),
             gas: format::count(envelope.gas_limit()),
             failed: false,
         }
@@ -108,19 +112,11 @@ impl TransactionRow {
 }
 
 /// What a transaction does, in a word.
-pub(super) fn method(transaction: &RecoveredTransaction) -> String {
+pub(super) fn method(backend: &Backend, transaction: &RecoveredTransaction) -> String {
     match (transaction.to(), transaction.input().as_ref()) {
         (None, _) => "create".to_owned(),
         (Some(_), []) => "transfer".to_owned(),
-        (Some(_), input) => decode::method_name(input),
-    }
-}
-
-/// An amount of coins; nothing is not worth a number.
-fn value(wei: U256) -> String {
-    match wei.is_zero() {
-        true => "0".to_owned(),
-        false => format::coins(wei),
+        (Some(to), input) => decode::method_name(backend.explorer.abis.of(&to).as_deref(), input),
     }
 }
 
@@ -247,7 +243,9 @@ pub(super) fn newest_transactions(
         let missing = count.saturating_sub(rows.len());
         let start = end.saturating_sub(missing);
         let of_block = (start..end).rev();
-        rows.extend(of_block.filter_map(|index| TransactionRow::executed(&record, index, now_ms)));
+        rows.extend(
+            of_block.filter_map(|index| TransactionRow::executed(backend, &record, index, now_ms)),
+        );
         if rows.len() >= count {
             let next = Place::before(height, start, first);
             return Ok(Newest { rows, next });

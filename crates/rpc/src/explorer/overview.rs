@@ -230,7 +230,7 @@ fn figures(backend: &Backend) -> Result<FiguresPart, RpcError> {
         gas_limit: format::count(gas_limit),
         pending: format::count(counts.pending),
         queued: format::count(counts.queued),
-        base_fee: format::gwei(backend.chain.next_base_fee()?),
+        base_fee: format::price(backend.chain.next_base_fee()?),
         peers: (backend.peers)(),
     })
 }

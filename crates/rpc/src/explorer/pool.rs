@@ -56,7 +56,9 @@ pub(super) fn page(backend: &Arc<Backend>, _: &Visit) -> Result<Page, RpcError> 
     };
     content.sort_by_key(|sender| Reverse(sender.pending.len() + sender.queued.len()));
     let first = content.iter().filter_map(|sender| sender.pending.first());
-    let rows = first.take(TRANSACTIONS_SHOWN).map(TransactionRow::waiting);
+    let rows = first
+        .take(TRANSACTIONS_SHOWN)
+        .map(|tx| TransactionRow::waiting(backend, tx));
     let rows: Vec<_> = rows.collect();
     let senders = content.iter().take(SENDERS_SHOWN).map(|sender| {
         let next = sender.pending.first().or(sender.queued.first());
@@ -65,7 +67,7 @@ pub(super) fn page(backend: &Arc<Backend>, _: &Visit) -> Result<Page, RpcError> 
             pending: sender.pending.len(),
             queued: sender.queued.len(),
             next_nonce: next.map(|next| next.nonce()),
-            max_fee: next.map_or_else(String::new, |next| format::gwei(next.max_fee_per_gas())),
+            max_fee: next.map_or_else(String::new, |next| format::price(next.max_fee_per_gas())),
         }
     });
     Page::new(&PoolPage {
@@ -74,7 +76,7 @@ pub(super) fn page(backend: &Arc<Backend>, _: &Visit) -> Result<Page, RpcError> 
         queued: format::count(counts.queued),
         bytes: format::count(counts.bytes),
         ordered: format::count(pending_transactions(backend).len()),
-        base_fee: format::gwei(backend.chain.next_base_fee()?),
+        base_fee: format::price(backend.chain.next_base_fee()?),
         senders: senders.collect(),
         sender_count: content.len(),
         rows,

@@ -202,20 +202,29 @@ impl TransactionPage {
                 .and_then(|to| token::token(backend, &to))
                 .map(|token| token.symbol.clone()),
             created: None,
-            value: format::coins(envelope.value()),
+            value: with_unit(envelope.value()),
             fee: None,
             nonce: envelope.nonce(),
             kind: kind(transaction),
             gas_limit: format::count(envelope.gas_limit()),
-            max_fee: format::gwei(envelope.max_fee_per_gas()),
-            tip_cap: envelope.max_priority_fee_per_gas().map(format::gwei),
-            method: method(transaction),
+            max_fee: format::price(envelope.max_fee_per_gas()),
+            tip_cap: envelope.max_priority_fee_per_gas().map(format::price),
+            method: method(backend, transaction),
             call: to.and_then(|_| decode::call(abi.as_deref(), input)),
             input: Raw::new(input),
             authorizations: authorizations(transaction),
             outcome: None,
             raw: Raw::new(transaction.raw()),
         }
+    }
+}
+
+/// An amount that says its unit.
+fn with_unit(wei: U256) -> String {
+    let value = format::value(wei);
+    match value.ends_with("wei") {
+        true => value,
+        false => format!("{value} coins"),
     }
 }
 
@@ -301,8 +310,8 @@ impl Fee {
         let wei = U256::from(price).saturating_mul(U256::from(receipt.gas_used));
         let (used, limit) = (u128::from(receipt.gas_used), u128::from(gas_limit));
         Self {
-            coins: format::coins(wei),
-            price: format::gwei(price),
+            coins: with_unit(wei),
+            price: format::price(price),
             used: format::count(receipt.gas_used),
             used_share: format::percent(used, limit),
             used_bar: format::length(used, limit),

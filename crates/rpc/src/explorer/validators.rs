@@ -34,7 +34,7 @@ struct ValidatorsPage {
 
 /// Who proposed.
 struct Proposer {
-    key: String,
+    key: Html,
     beneficiary: Html,
     blocks: u64,
     share: String,
@@ -99,7 +99,7 @@ pub(super) fn page(backend: &Arc<Backend>, _: &Visit) -> Result<Page, RpcError> 
 fn proposer((key, tally): (String, Tally), blocks: u64) -> Proposer {
     let (own, all) = (u128::from(tally.blocks), u128::from(blocks));
     Proposer {
-        key,
+        key: html::key(&key),
         beneficiary: html::address(&tally.beneficiary),
         blocks: tally.blocks,
         share: format::percent(own, all),
