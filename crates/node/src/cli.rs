@@ -377,7 +377,7 @@ pub(crate) fn announce_dev(
 ) {
     println!("Headway development chain\n");
     println!("  JSON-RPC    http://{address}  ws://{address}");
-    println!("  Page        http://{address}/");
+    println!("  Explorer    http://{address}/");
     println!("  Chain id    {}", chain.config().chain_id);
     println!("  Gas limit   {}", chain.config().gas_limit);
     println!("  Validators  {validators}");

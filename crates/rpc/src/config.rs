@@ -65,6 +65,10 @@ pub const FEE_HISTORY_PERCENTILES_MAX: usize = 100;
 pub const PROOF_KEYS_MAX: usize = 1_024;
 /// Longest encoded access list that is served, in bytes: of some 50,000 transfers.
 pub const ACCESS_LIST_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Browsers that may follow the explorer's overview at the same time; each takes one of the connections.
+pub const LIVE_READERS_MAX: usize = 64;
+/// Largest form that the explorer reads, in bytes: an ABI of some hundred functions.
+pub const FORM_BYTES_MAX: usize = 512 * 1024;
 /// How long `eth_sendRawTransactionSync` waits when the caller does not say, in milliseconds.
 pub const RECEIPT_WAIT_MS: u64 = 20_000;
 /// The longest it waits, in milliseconds.

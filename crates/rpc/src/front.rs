@@ -2,10 +2,10 @@
 //!
 //! ```text
 //! request ─▶ Host allowed? ─▶ Origin allowed? ─▶ OPTIONS  preflight
-//!                                                GET /    page with the live blocks (no WebSocket upgrade)
 //!                                                GET /metrics   Prometheus text
 //!                                                GET /health    JSON; 503 while syncing or stopped
 //!                                                /bulk          signed transactions, many at once
+//!                                                GET, forms     explorer (no WebSocket upgrade)
 //!                                                else           JSON-RPC: POST, WebSocket
 //! ```
 //! A browser is the only caller that sends `Origin`; tools do not, and are not asked. A WebSocket has no
@@ -15,9 +15,9 @@ use crate::{
     backend::Backend,
     batch::Transport,
     bulk,
+    explorer::{self, Live, Site},
     headway::RpcHeads,
     metrics::{self, Outcome},
-    page,
     switch::Switch,
 };
 use alloy_primitives::U64;
@@ -37,7 +37,6 @@ use tokio::time::Instant;
 use tower::{Layer, Service};
 
 const JSON: &str = "application/json";
-const HTML: &str = "text/html; charset=utf-8";
 const TEXT: &str = "text/plain; charset=utf-8";
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// How long a browser may remember the answer to a preflight, in seconds.
@@ -47,8 +46,10 @@ const PREFLIGHT_SECONDS: &str = "600";
 #[derive(Clone, Debug)]
 pub(crate) struct FrontLayer {
     pub(crate) switch: Switch,
-    /// Whether only known names may address this node: it listens on a loopback address.
-    pub(crate) check_host: bool,
+    /// The streams of the explorer.
+    pub(crate) live: Arc<Live>,
+    /// Whether it listens on a loopback address: only known names may address this node then.
+    pub(crate) is_local: bool,
 }
 
 impl<S> Layer<S> for FrontLayer {
@@ -92,6 +93,20 @@ where
             allow(&mut response, origin);
             return Box::pin(async { Ok(response) });
         }
+        if is_page(&request) {
+            let layer = self.layer.clone();
+            return Box::pin(async move {
+                let site = Site {
+                    backend: layer.switch.settled().await,
+                    switch: layer.switch,
+                    live: layer.live,
+                    is_local: layer.is_local,
+                };
+                let mut response = explorer::answer(site, request).await;
+                allow(&mut response, origin);
+                Ok(response)
+            });
+        }
         if request.uri().path() == bulk::PATH {
             let switch = self.layer.switch.clone();
             return Box::pin(async move {
@@ -117,7 +132,7 @@ impl FrontLayer {
     /// The origin to allow in the answer, if any; or why the request is refused.
     fn admit(&self, request: &HttpRequest) -> Result<Option<String>, Refused> {
         let host = host(request).unwrap_or_default();
-        if self.check_host && !self.is_known(without_port(host)) {
+        if self.is_local && !self.is_known(without_port(host)) {
             return Err(Refused("invalid host specified\n"));
         }
         let Some(origin) = header(request, "origin") else {
@@ -150,12 +165,20 @@ impl FrontLayer {
             ("OPTIONS", _) => Some(respond(204, TEXT, String::new())),
             ("GET", _) if is_upgrade(request) => None,
             (_, bulk::PATH) => None,
-            ("GET", "/") => Some(respond(200, HTML, page::PAGE.to_owned())),
-            ("GET", "/metrics") => Some(respond(200, PROMETHEUS, metrics::page(backend))),
-            ("GET", "/health") => Some(health(backend)),
-            ("GET", _) => Some(respond(404, TEXT, "not found\n".to_owned())),
+            ("GET" | "HEAD", "/metrics") => Some(respond(200, PROMETHEUS, metrics::page(backend))),
+            ("GET" | "HEAD", "/health") => Some(health(backend)),
             _ => None,
         }
+    }
+}
+
+/// Whether the explorer answers.
+fn is_page(request: &HttpRequest) -> bool {
+    let path = request.uri().path();
+    match request.method().as_str() {
+        "GET" | "HEAD" => path != bulk::PATH && !is_upgrade(request),
+        "POST" => explorer::is_form(path),
+        _ => false,
     }
 }
 
@@ -254,7 +277,7 @@ fn header<'a>(request: &'a HttpRequest, name: &str) -> Option<&'a str> {
 }
 
 /// The name the caller used for this node: from the header, or from the URI in HTTP/2.
-fn host(request: &HttpRequest) -> Option<&str> {
+pub(crate) fn host(request: &HttpRequest) -> Option<&str> {
     header(request, "host").or_else(|| Some(request.uri().authority()?.as_str()))
 }
 
@@ -270,7 +293,7 @@ fn without_port(host: &str) -> &str {
 }
 
 /// Whether a page of this origin was served by this very node.
-fn is_same(origin: &str, host: &str) -> bool {
+pub(crate) fn is_same(origin: &str, host: &str) -> bool {
     let authority = origin
         .strip_prefix("http://")
         .or_else(|| origin.strip_prefix("https://"));

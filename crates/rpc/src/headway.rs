@@ -12,7 +12,7 @@
 //! A block is a number, a tag or a hash; for stages, which a block has before its hash, a number or a tag.
 //! Heights are quantities; times and counts are numbers, because every language takes them as they are.
 
-mod access_list;
+pub(crate) mod access_list;
 mod execution;
 pub(crate) mod profile;
 

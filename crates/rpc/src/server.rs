@@ -9,6 +9,7 @@ use crate::{
     bulk,
     config::{BATCH_PARSE_MAX, UNREAD_MESSAGES_MAX},
     console, debug, dev, eth,
+    explorer::Live,
     front::FrontLayer,
     headway, net, refused,
     registry::Registry,
@@ -25,7 +26,10 @@ use jsonrpsee::{
 use std::{
     io,
     net::SocketAddr,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 use tokio::{runtime::Handle, task::JoinHandle};
 
@@ -57,6 +61,7 @@ pub struct RpcServer {
     address: SocketAddr,
     /// Tells a developer about blocks.
     narrator: Option<Narrator>,
+    live: Arc<Live>,
 }
 
 /// A task that ends when this is dropped.
@@ -78,14 +83,22 @@ impl RpcServer {
 
     /// Stops taking connections and closes those there are.
     pub fn stop(&self) {
+        self.live.stop();
         // An error means that it has stopped before.
         self.handle.stop().ok();
     }
 
     /// Resolves when every connection is closed.
-    pub async fn stopped(self) {
-        self.handle.stopped().await;
-        drop(self.narrator);
+    pub async fn stopped(mut self) {
+        self.handle.clone().stopped().await;
+        drop(self.narrator.take());
+    }
+}
+
+impl Drop for RpcServer {
+    fn drop(&mut self) {
+        // A stream has no end of its own, and its connection would outlive the server.
+        self.live.stop();
     }
 }
 
@@ -124,9 +137,11 @@ pub async fn serve(
 ) -> Result<RpcServer, ServeError> {
     let switch = switch.into();
     let backend = switch.current();
+    let live = Arc::new(Live::default());
     let front = FrontLayer {
         switch: switch.clone(),
-        check_host: address.ip().is_loopback(),
+        live: Arc::clone(&live),
+        is_local: address.ip().is_loopback(),
     };
     let dispatched = switch.clone();
     let dispatch = RpcServiceBuilder::new().layer_fn(move |inner| Dispatch {
@@ -153,6 +168,7 @@ pub async fn serve(
         handle,
         address,
         narrator,
+        live,
     })
 }
 

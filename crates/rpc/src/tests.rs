@@ -6,6 +6,7 @@ mod calls;
 mod dev;
 mod errors;
 mod execution;
+mod explorer;
 mod logs;
 mod methods;
 mod pool;

@@ -13,7 +13,7 @@ use crate::{
 };
 use alloy_consensus::Transaction as _;
 use alloy_eips::{BlockId, BlockNumberOrTag};
-use alloy_primitives::{Bytes, TxKind, U64, U256};
+use alloy_primitives::{Address, Bytes, TxKind, U64, U256};
 use alloy_rpc_types_eth::{
     AccessListResult, BlockOverrides, TransactionRequest,
     state::{AccountOverride, StateOverride},
@@ -172,6 +172,22 @@ fn create_access_list(backend: &Backend, args: &Args) -> Result<AccessListResult
         gas_used: U256::from(second.gas_used),
         error,
     })
+}
+
+/// A call of a contract as it is now, by nobody.
+pub(crate) fn view(
+    backend: &Backend,
+    to: Address,
+    input: Bytes,
+    gas: u64,
+) -> Result<CallOutcome, RpcError> {
+    let request = CallRequest {
+        to: Some(to),
+        gas: Some(gas.min(backend.config.call_gas_max)),
+        input,
+        ..CallRequest::default()
+    };
+    Scene::at(backend, None)?.call(backend, &request, &Overrides::default())
 }
 
 /// The executor's form of a request, checked for what can't stand together.

@@ -21,64 +21,64 @@ use serde::{Serialize, Serializer};
 
 /// A block's access list.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct RpcAccessList {
+pub(crate) struct RpcAccessList {
     hash: B256,
     #[serde(flatten)]
-    list: List,
+    pub(crate) list: List,
 }
 
 #[derive(Clone, Debug, RlpDecodable, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct List {
-    accounts: Vec<AccountAccess>,
-    gas_used: Vec<U64>,
+pub(crate) struct List {
+    pub(crate) accounts: Vec<AccountAccess>,
+    pub(crate) gas_used: Vec<U64>,
 }
 
 #[derive(Clone, Debug, RlpDecodable, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct AccountAccess {
-    address: Address,
-    storage_changes: Vec<SlotChanges>,
-    storage_reads: Vec<Word>,
-    balance_changes: Vec<BalanceChange>,
-    nonce_changes: Vec<NonceChange>,
-    code_changes: Vec<CodeChange>,
-    wipes: Vec<U64>,
+pub(crate) struct AccountAccess {
+    pub(crate) address: Address,
+    pub(crate) storage_changes: Vec<SlotChanges>,
+    pub(crate) storage_reads: Vec<Word>,
+    pub(crate) balance_changes: Vec<BalanceChange>,
+    pub(crate) nonce_changes: Vec<NonceChange>,
+    pub(crate) code_changes: Vec<CodeChange>,
+    pub(crate) wipes: Vec<U64>,
 }
 
 #[derive(Clone, Debug, RlpDecodable, Serialize)]
-struct SlotChanges {
-    key: Word,
-    changes: Vec<StorageChange>,
+pub(crate) struct SlotChanges {
+    pub(crate) key: Word,
+    pub(crate) changes: Vec<StorageChange>,
 }
 
 #[derive(Clone, Debug, RlpDecodable, Serialize)]
-struct StorageChange {
-    index: U64,
-    value: Word,
+pub(crate) struct StorageChange {
+    pub(crate) index: U64,
+    pub(crate) value: Word,
 }
 
 #[derive(Clone, Debug, RlpDecodable, Serialize)]
-struct BalanceChange {
-    index: U64,
-    value: U256,
+pub(crate) struct BalanceChange {
+    pub(crate) index: U64,
+    pub(crate) value: U256,
 }
 
 #[derive(Clone, Debug, RlpDecodable, Serialize)]
-struct NonceChange {
-    index: U64,
-    value: U64,
+pub(crate) struct NonceChange {
+    pub(crate) index: U64,
+    pub(crate) value: U64,
 }
 
 #[derive(Clone, Debug, RlpDecodable, Serialize)]
-struct CodeChange {
-    index: U64,
-    code: Bytes,
+pub(crate) struct CodeChange {
+    pub(crate) index: U64,
+    pub(crate) code: Bytes,
 }
 
 /// Encoded as a number, and written with all its 32 bytes.
 #[derive(Clone, Debug, RlpDecodableWrapper)]
-struct Word(U256);
+pub(crate) struct Word(pub(crate) U256);
 
 impl Serialize for Word {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -114,7 +114,7 @@ pub(super) fn stored(backend: &Backend, height: u64) -> Result<Option<Bytes>, Rp
     Ok(Some(encoded))
 }
 
-fn decode(encoded: &Bytes) -> Result<RpcAccessList, RpcError> {
+pub(crate) fn decode(encoded: &Bytes) -> Result<RpcAccessList, RpcError> {
     let list = List::decode(&mut encoded.as_ref());
     let damaged = |error| RpcError::Internal(format!("stored access list is damaged: {error}"));
     Ok(RpcAccessList {

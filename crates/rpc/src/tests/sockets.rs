@@ -19,8 +19,8 @@ pub(super) async fn start(rig: &Rig) -> RpcServer {
 
 pub(super) struct Answer {
     pub(super) status: u16,
-    head: String,
-    body: String,
+    pub(super) head: String,
+    pub(super) body: String,
 }
 
 impl Answer {
@@ -33,7 +33,7 @@ impl Answer {
     }
 }
 
-async fn exchange(server: &RpcServer, head: &str, body: &str) -> Answer {
+pub(super) async fn exchange(server: &RpcServer, head: &str, body: &str) -> Answer {
     exchange_bytes(server, head, (body.as_bytes(), body.len())).await
 }
 
@@ -66,7 +66,7 @@ async fn post(server: &RpcServer, body: &str) -> Answer {
     exchange(server, head, body).await
 }
 
-async fn get(server: &RpcServer, path: &str, host: &str) -> Answer {
+pub(super) async fn get(server: &RpcServer, path: &str, host: &str) -> Answer {
     exchange(server, &format!("GET {path} HTTP/1.1\r\nhost: {host}"), "").await
 }
 
@@ -222,7 +222,7 @@ fn pages_metrics_and_health() {
         let page = get(&server, "/", "localhost").await;
         assert_eq!(page.status, 200);
         assert!(page.head.contains("text/html"));
-        assert!(page.body.contains("<title>Headway</title>"));
+        assert!(page.body.contains("<title>Overview · Headway</title>"));
         let metrics = get(&server, "/metrics", "localhost").await;
         assert!(metrics.body.starts_with("# HELP headway_height "));
         assert!(metrics.body.ends_with("\nexecuted_height 0\n"));

@@ -75,6 +75,7 @@ pub(crate) const FOREIGN: &[Home] = &[
     ("alloy-consensus", ANY, ANY),
     ("alloy-dyn-abi", &["rpc"], &["testkit"]),
     ("alloy-eips", ANY, ANY),
+    ("alloy-json-abi", &["rpc"], NONE),
     ("alloy-genesis", &["primitives", "node", "testkit"], NONE),
     ("alloy-primitives", ANY, ANY),
     ("alloy-rlp", ANY, ANY),
@@ -141,7 +142,10 @@ pub(crate) const FOREIGN: &[Home] = &[
     ("jsonrpsee", &["rpc"], NONE),
     ("tower", &["rpc"], NONE),
     // The server hands over bodies of this kind.
+    ("http-body", &["rpc"], NONE),
     ("http-body-util", &["rpc"], NONE),
+    // The pages of the explorer.
+    ("askama", &["rpc"], NONE),
     // Outside SOCKET_HOMES only its channels and notifications, which need no runtime of its own.
     ("tokio", &["pipeline", "consensus", "rpc", "node"], NONE),
     ("clap", &["node"], NONE),

@@ -1,0 +1,62 @@
+// What the pages do beyond HTML and htmx: strands that glide between updates, a connection that rests while nobody
+// looks, and buttons that copy. Without it, everything is still there.
+'use strict'
+;(() => {
+  const still = matchMedia('(prefers-reduced-motion: reduce)')
+  let since = performance.now()
+
+  // The server draws five times a second; in between, time moves the drawing to the left.
+  function glide(now) {
+    const drawing = document.querySelector('.strands')
+    if (!drawing) return
+    if (!still.matches) {
+      const windowMs = Number(drawing.dataset.window)
+      const left = Math.min(now - since, 3000) * (1000 / windowMs)
+      drawing.querySelector('.moving')?.setAttribute('transform', `translate(${-left.toFixed(1)} 0)`)
+    }
+    requestAnimationFrame(glide)
+  }
+  requestAnimationFrame(glide)
+
+  let source = null
+  const says = (text) => {
+    const link = document.getElementById('link')
+    if (link) link.textContent = text
+  }
+  document.addEventListener('htmx:sseOpen', (event) => {
+    source = event.detail.source
+    says('')
+  })
+  document.addEventListener('htmx:sseError', () => says('Not connected; trying again …'))
+  document.addEventListener('htmx:sseBeforeMessage', (event) => {
+    // A part with the focus in it, or under a selection, stays as it is until that is over.
+    const part = event.target
+    const selected = getSelection()
+    const isHeld = part.contains(document.activeElement) || (!selected.isCollapsed && part.contains(selected.anchorNode))
+    if (isHeld) event.preventDefault()
+    else if (part.id === 'pipeline') since = performance.now()
+  })
+
+  // A browser opens few connections to one host, and a hidden page needs none.
+  document.addEventListener('visibilitychange', () => {
+    const live = document.getElementById('live')
+    if (!live) return
+    if (document.hidden) {
+      source?.close()
+      source = null
+    } else if (!source) {
+      const again = live.cloneNode(true)
+      live.replaceWith(again)
+      htmx.process(again)
+    }
+  })
+
+  for (const button of document.querySelectorAll('.copy')) {
+    button.hidden = !navigator.clipboard
+    button.addEventListener('click', async () => {
+      await navigator.clipboard.writeText(button.previousElementSibling.textContent)
+      button.textContent = 'copied'
+      setTimeout(() => { button.textContent = 'copy' }, 1500)
+    })
+  }
+})()

@@ -1,0 +1,156 @@
+//! `/token/0x…`: what a token says of itself, its newest transfers, and who holds it.
+//!
+//! There is no index: transfers are looked for in the newest [`BLOCKS_MAX`] blocks, at most [`TRANSFERS_MAX`] of them,
+//! and holders are the parties of those, at most [`HOLDERS_MAX`], each asked of the contract. The page says so.
+
+use super::{
+    format,
+    frame::{self, Frame, Page},
+    html::{self, Html},
+    token::{self, TRANSFER, Token, Transfer},
+    transaction::TransferRow,
+    visit::Visit,
+};
+use crate::{backend::Backend, error::RpcError, eth::log};
+use alloy_primitives::{Address, U256};
+use alloy_rpc_types_eth::Filter;
+use askama::Template;
+use std::{cmp::Reverse, collections::BTreeSet, sync::Arc};
+
+/// Blocks searched.
+const BLOCKS_MAX: u64 = 512;
+/// Transfers found.
+const TRANSFERS_MAX: usize = 50;
+/// Holders asked for.
+const HOLDERS_MAX: usize = 25;
+
+#[derive(Template)]
+#[template(path = "token.html")]
+struct TokenPage {
+    frame: Frame,
+    address: Html,
+    name: String,
+    symbol: String,
+    kind: &'static str,
+    decimals: u8,
+    supply: Option<String>,
+    rows: Vec<Row>,
+    holders: Vec<Holder>,
+    searched: u64,
+}
+
+/// A transfer and where it was made.
+struct Row {
+    transaction: Html,
+    block: Html,
+    transfer: TransferRow,
+}
+
+/// Somebody who has some.
+struct Holder {
+    address: Html,
+    amount: String,
+    share: String,
+    bar: String,
+}
+
+pub(super) fn page(backend: &Arc<Backend>, visit: &Visit) -> Result<Page, RpcError> {
+    let Ok(address) = visit.argument.parse::<Address>() else {
+        return frame::absent(backend, "token", &visit.argument);
+    };
+    backend.require_ready()?;
+    let Some(token) = token::token(backend, &address) else {
+        return frame::absent(backend, "token", &visit.argument);
+    };
+    let supply = token::supply(backend, &address)?;
+    let (rows, parties) = transfers(backend, &address)?;
+    Page::new(&TokenPage {
+        frame: Frame::new(backend, "", format!("{} token", token.symbol)),
+        address: html::address(&address),
+        name: token.name.clone(),
+        symbol: token.symbol.clone(),
+        kind: match token.is_collection {
+            true => "collection (ERC-721)",
+            false => "coin (ERC-20)",
+        },
+        decimals: token.decimals,
+        supply: supply.map(|supply| amount(&token, supply)),
+        holders: holders(
+            backend,
+            (&address, &token),
+            &parties,
+            supply.unwrap_or_default(),
+        )?,
+        rows,
+        searched: BLOCKS_MAX,
+    })
+}
+
+fn amount(token: &Token, amount: U256) -> String {
+    match token.is_collection {
+        true => amount.to_string(),
+        false => token.amount(amount),
+    }
+}
+
+/// The newest transfers, and who took part.
+fn transfers(
+    backend: &Backend,
+    address: &Address,
+) -> Result<(Vec<Row>, BTreeSet<Address>), RpcError> {
+    let filter = Filter::new().address(*address).event_signature(TRANSFER);
+    let latest = backend.latest_height()?;
+    let first = backend.chain.first_height();
+    let to = latest.saturating_sub(BLOCKS_MAX - 1).max(first);
+    let (mut rows, mut parties) = (Vec::new(), BTreeSet::new());
+    for height in (to..=latest).rev() {
+        let Some(record) = backend.chain.record(height)? else {
+            break;
+        };
+        for log in log::matching(&record, &filter).into_iter().rev() {
+            let Some(transfer) = Transfer::of(&log.inner) else {
+                continue;
+            };
+            parties.extend([transfer.from, transfer.to]);
+            rows.push(Row {
+                transaction: html::transaction(&log.transaction_hash.unwrap_or_default()),
+                block: html::block(height),
+                transfer: TransferRow::new(backend, &transfer),
+            });
+            if rows.len() >= TRANSFERS_MAX {
+                return Ok((rows, parties));
+            }
+        }
+    }
+    Ok((rows, parties))
+}
+
+fn holders(
+    backend: &Backend,
+    (address, token): (&Address, &Token),
+    parties: &BTreeSet<Address>,
+    supply: U256,
+) -> Result<Vec<Holder>, RpcError> {
+    let mut balances = Vec::new();
+    for party in parties
+        .iter()
+        .filter(|party| !party.is_zero())
+        .take(HOLDERS_MAX)
+    {
+        let balance = token::balance(backend, address, party)?.unwrap_or_default();
+        if !balance.is_zero() {
+            balances.push((balance, party));
+        }
+    }
+    balances.sort_by_key(|(balance, _)| Reverse(*balance));
+    // Both parts are made small enough to be compared.
+    let shift = supply.bit_len().saturating_sub(100);
+    let small = |value: U256| u128::try_from(value >> shift).unwrap_or(u128::MAX);
+    let row = |(balance, party): (U256, &Address)| Holder {
+        address: html::address(party),
+        amount: amount(token, balance),
+        share: format::percent(small(balance), small(supply)),
+        bar: format::length(small(balance), small(supply)),
+    };
+    Ok(balances.into_iter().map(row).collect())
+}
