@@ -129,13 +129,15 @@ impl<'a> Series<'a> {
         let (nobody, environment) = (CallRequest::default(), BlockEnvironment::default());
         let overrides = Overrides::default();
         let trial = Trial::new(&nobody, &environment, chain, state, &overrides);
-        let mut trial = trial.map_err(TraceError::from).map_err(|error| match error {
-            TraceError::Fault(fault) => SeriesError::Fault(fault),
-            other => SeriesError::Invalid {
-                rule: BrokenRule::Other,
-                reason: other.to_string(),
-            },
-        })?;
+        let mut trial = trial
+            .map_err(TraceError::from)
+            .map_err(|error| match error {
+                TraceError::Fault(fault) => SeriesError::Fault(fault),
+                other => SeriesError::Invalid {
+                    rule: BrokenRule::Other,
+                    reason: other.to_string(),
+                },
+            })?;
         trial.machine.machine.ctx.cfg.disable_nonce_check = !rules.checks;
         if !rules.checks {
             trial.machine.rules = trial.machine.rules.without_floor();

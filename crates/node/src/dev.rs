@@ -171,13 +171,14 @@ fn genesis(
 /// # Errors
 /// Never, as long as the defaults are in range.
 pub fn default_genesis() -> Result<Genesis, primitives::genesis::GenesisError> {
+    let balance_wei = U256::from(BALANCE).saturating_mul(U256::from(COIN_WEI));
     let options = GenesisOptions {
         chain_id: CHAIN_ID,
         gas_limit: GAS_LIMIT,
         timestamp: 0,
         funded: accounts()
             .iter()
-            .map(|signer| (signer.address(), FUNDS_WEI))
+            .map(|signer| (signer.address(), balance_wei))
             .collect(),
     };
     let protocol = Protocol {

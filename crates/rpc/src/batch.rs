@@ -8,8 +8,8 @@
 use crate::{
     backend::{Backend, run},
     eth::submit::{SEND_RAW, Sent, send_many},
-    switch::Switch,
     metrics::Outcome,
+    switch::Switch,
 };
 use jsonrpsee::{
     BatchResponseBuilder, MethodResponse, ResponsePayload,

@@ -210,9 +210,12 @@ pub(crate) fn story(
     let named = |list: &Bytes| list.windows(console.len()).any(|bytes| bytes == console);
     if list.as_ref().is_some_and(named) {
         let again = Again::new(backend, Arc::clone(&record))?;
-        let heard = again.run(backend, again.all(), limits(backend, None)?, |block, state| {
-            console_lines(block, state)
-        })?;
+        let heard = again.run(
+            backend,
+            again.all(),
+            limits(backend, None)?,
+            |block, state| console_lines(block, state),
+        )?;
         let heard = heard.into_iter().flat_map(|traced| traced.trace);
         story.extend(heard.flatten().map(|input| line(&input)));
     }

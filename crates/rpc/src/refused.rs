@@ -9,11 +9,11 @@ const ENGINE: &str =
     "consensus is part of this node, so there is no engine for another program to drive";
 const WORK: &str = "blocks are ordered by validators' votes, not by work";
 const DEVP2P: &str = "this node does not speak Ethereum's peer-to-peer protocol";
-const PEERS: &str = "validators know each other by their keys; see net_peerCount for how many are connected";
+const PEERS: &str =
+    "validators know each other by their keys; see net_peerCount for how many are connected";
 const STORED_LIST: &str =
     "the list of a block has more than EIP-7928 has a place for; see headway_getBlockAccessList";
-const STORAGE_RANGE: &str =
-    "storage is kept by slot, not by the hash of the slot; see debug_traceTransaction with prestateTracer";
+const STORAGE_RANGE: &str = "storage is kept by slot, not by the hash of the slot; see debug_traceTransaction with prestateTracer";
 const BUILD: &str = "a block is built by its proposer; see eth_simulateV1";
 const REWIND: &str = "the order of blocks is final";
 
@@ -59,7 +59,10 @@ const REFUSED: [(&str, &str); 42] = [
     ("miner_start", WORK),
     ("miner_stop", WORK),
     ("testing_buildBlockV1", BUILD),
-    ("trace_rawTransactions", "see trace_callMany and trace_rawTransaction"),
+    (
+        "trace_rawTransactions",
+        "see trace_callMany and trace_rawTransaction",
+    ),
 ];
 
 pub(crate) fn register(methods: &mut Registry) {

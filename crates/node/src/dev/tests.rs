@@ -1,7 +1,7 @@
 //! What is said of a running node, by everything that looks at one: metrics and their documents, the
 //! dashboard, the alerts, `top`, `profile` and `doctor`.
 
-use super::{DataDirectory, DevOptions, GAS_LIMIT, Started, accounts, genesis, start_nodes};
+use super::{ACCOUNTS, BALANCE, MNEMONIC, DataDirectory, DevOptions, GAS_LIMIT, Started, accounts, genesis, start_nodes};
 use crate::{
     doctor::{self, DoctorOptions, Status},
     load::client::Client,
@@ -13,7 +13,7 @@ use alloy_primitives::B256;
 use commonware_cryptography::Signer as _;
 use commonware_runtime::{Runner as _, tokio::Context};
 use primitives::crypto::PrivateKey;
-use rpc::RpcConfig;
+use rpc::{Dev, RpcConfig};
 use serde_json::json;
 use std::{
     collections::BTreeMap,
@@ -51,6 +51,10 @@ fn beside_a_node(test: impl FnOnce(String) + Send + 'static) {
         block_time: None,
         gas_limit: GAS_LIMIT,
         data_dir: None,
+        in_memory: false,
+        mnemonic: MNEMONIC.to_owned(),
+        accounts: ACCOUNTS,
+        balance: BALANCE,
         history_blocks: None,
         workers: NonZeroUsize::new(2).unwrap(),
         spans: true,
@@ -74,7 +78,7 @@ async fn serve(runtime: &Context, (nodes, control): Started) -> String {
     let parts = RpcParts {
         listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
         config: RpcConfig::dev(),
-        dev: Some((accounts(), control)),
+        dev: Some(Dev::new(accounts(), control)),
         peers: 0,
     };
     let server = process::serve(runtime, &nodes[0], parts).await.unwrap();

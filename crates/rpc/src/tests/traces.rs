@@ -100,7 +100,9 @@ fn a_block_is_traced_as_its_transactions_are() {
         let filter = json!([{ "fromBlock": "0x1", "toBlock": "latest", "toAddress": [EMITTER], "count": 1 }]);
         let found = rig.call("trace_filter", filter).await;
         let emitter = json!(EMITTER.to_string().to_lowercase());
-        let called = expected.iter().find(|trace| trace["action"]["to"] == emitter);
+        let called = expected
+            .iter()
+            .find(|trace| trace["action"]["to"] == emitter);
         assert_eq!(found, json!([called.unwrap()]));
         let path = json!([hashes[0], []]);
         assert_eq!(rig.call("trace_get", path).await, expected[0]);
