@@ -21,9 +21,7 @@ use crate::{
 use alloy_consensus::Transaction as _;
 use alloy_primitives::{Address, U256};
 use primitives::RecoveredTransaction;
-use revm::{
-    context::TxEnv, context_interface::result::InvalidTransaction, state::EvmState,
-};
+use revm::{context::TxEnv, context_interface::result::InvalidTransaction, state::EvmState};
 use state::{Account, StateReader};
 
 /// Executes a block over the state before it, every transaction by the virtual machine, in order,
@@ -175,7 +173,9 @@ impl<'i, 'a> InOrder<'i, 'a> {
         let base_fee = self.input.environment.base_fee;
         let receipt = draft.finish(transaction, base_fee, self.gas_used, &mut self.hasher);
         self.receipts.push(receipt);
-        self.receipts.last().expect("it was pushed in the line above")
+        self.receipts
+            .last()
+            .expect("it was pushed in the line above")
     }
 
     fn charge(

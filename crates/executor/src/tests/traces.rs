@@ -216,8 +216,14 @@ fn a_transaction_is_traced_where_it_was() {
         panic!("a diff: {:?}", only.trace);
     };
     let slot = B256::ZERO;
-    assert_eq!(diff.pre[&CONTRACT].storage[&slot], B256::from(U256::from(42)));
-    assert_eq!(diff.post[&CONTRACT].storage[&slot], B256::from(U256::from(43)));
+    assert_eq!(
+        diff.pre[&CONTRACT].storage[&slot],
+        B256::from(U256::from(42))
+    );
+    assert_eq!(
+        diff.post[&CONTRACT].storage[&slot],
+        B256::from(U256::from(43))
+    );
     assert_eq!(diff.pre[&ALICE].nonce, Some(2));
     assert!(diff.post.contains_key(&PROPOSER), "its fee is a change");
 }
@@ -229,10 +235,7 @@ fn a_broken_reserve_is_told() {
         .with_balance(delegated, 2 * ETHER)
         .with_code(DRAIN, drain())
         .with_code(delegated, delegation_to(DRAIN));
-    let call = sent_by(
-        ALICE,
-        transaction(TxKind::Call(delegated), 0, Bytes::new()),
-    );
+    let call = sent_by(ALICE, transaction(TxKind::Call(delegated), 0, Bytes::new()));
     let options = r#"{"tracer":"callTracer","tracerConfig":{"withLog":true}}"#;
     let traced = geth(&world, &[call], options);
     assert!(!traced[0].receipt.is_success());
@@ -250,10 +253,7 @@ fn a_creation_in_a_delegated_name_is_seen_and_refused() {
         .with_balance(delegated, 2 * ETHER)
         .with_code(CREATE, create())
         .with_code(delegated, delegation_to(CREATE));
-    let call = sent_by(
-        ALICE,
-        transaction(TxKind::Call(delegated), 0, Bytes::new()),
-    );
+    let call = sent_by(ALICE, transaction(TxKind::Call(delegated), 0, Bytes::new()));
     let traced = geth(&world, &[call], r#"{"tracer":"callTracer"}"#);
     assert!(traced[0].receipt.is_success());
     let frame = call_frame(&traced[0]);
@@ -355,7 +355,10 @@ fn calls_build_on_each_other() {
             serde_json::to_value(delta).unwrap().to_string()
         })
         .collect();
-    assert!(values[0].contains("01\"}") && values[1].contains("02\"}"), "{values:?}");
+    assert!(
+        values[0].contains("01\"}") && values[1].contains("02\"}"),
+        "{values:?}"
+    );
     let frame = trace_call(&calls, &world.state, &request, &tracer("{}")).unwrap();
     let GethTrace::Default(frame) = frame else {
         panic!("steps");

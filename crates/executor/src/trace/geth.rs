@@ -29,7 +29,9 @@ pub(super) fn trace(
             let watched = subject.run(Eye::Selectors(FourByteInspector::default()))?;
             let frame = match &watched.eye {
                 Eye::Selectors(inspector) => FourByteFrame::from(inspector),
-                _ => FourByteFrame::default(),
+                Eye::Result | Eye::Frames(_) | Eye::Console(_) | Eye::Transfers(_) => {
+                    FourByteFrame::default()
+                }
             };
             Ok((frame.into(), watched.ran))
         }
@@ -82,10 +84,9 @@ fn steps(
     let (inspector, watched) = watch_frames(subject, config, Some(parts))?;
     let result = &watched.ran.result;
     let output = result.output().cloned().unwrap_or_default();
-    let frame =
-        inspector
-            .geth_builder()
-            .geth_traces(result.tx_gas_used(), output, *options);
+    let frame = inspector
+        .geth_builder()
+        .geth_traces(result.tx_gas_used(), output, *options);
     Ok((frame.into(), watched.ran))
 }
 
@@ -125,10 +126,9 @@ fn prestate(
 ) -> Result<(GethTrace, Ran), Unwatched> {
     let config = TracingInspectorConfig::from_geth_prestate_config(options);
     let (inspector, watched) = watch_frames(subject, config, None)?;
-    let frame = inspector.geth_builder().geth_prestate_traces(
-        &watched.ran,
-        options,
-        subject.before(),
-    )?;
+    let frame =
+        inspector
+            .geth_builder()
+            .geth_prestate_traces(&watched.ran, options, subject.before())?;
     Ok((frame.into(), watched.ran))
 }

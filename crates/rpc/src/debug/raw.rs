@@ -83,4 +83,3 @@ fn bad_blocks(_: &Backend, args: &Args) -> Result<Vec<Value>, RpcError> {
     args.none()?;
     Ok(Vec::new())
 }
-

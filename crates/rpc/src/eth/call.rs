@@ -3,9 +3,7 @@
 //! As in geth, a call runs on the state after the block it names and sees that block's number and
 //! time; only `pending` sees the next block's. It has at most `call_gas_max` gas.
 
-use crate::{
-    args::Args, backend::Backend, console, error::RpcError, eth::tag, registry::Registry,
-};
+use crate::{args::Args, backend::Backend, console, error::RpcError, eth::tag, registry::Registry};
 use alloy_eips::{BlockId, BlockNumberOrTag};
 use alloy_primitives::{Bytes, TxKind, U64, U256};
 use alloy_rpc_types_eth::{

@@ -75,10 +75,7 @@ struct Plan {
     calls: Vec<TransactionRequest>,
 }
 
-fn simulate(
-    backend: &Backend,
-    args: &Args,
-) -> Result<Vec<SimulatedBlock<RpcBlock>>, RpcError> {
+fn simulate(backend: &Backend, args: &Args) -> Result<Vec<SimulatedBlock<RpcBlock>>, RpcError> {
     let (payload, id): (SimulatePayload, Option<BlockId>) = args.two()?;
     let base = tag::require_record(backend, id)?;
     let state = backend.chain.snapshot(base.height())?;
@@ -114,14 +111,7 @@ fn plan(
     payload: SimulatePayload,
 ) -> Result<Vec<Plan>, RpcError> {
     let blocks = payload.block_state_calls;
-    if blocks.is_empty() {
-        return Err(refused(INVALID, "empty input"));
-    }
-    let calls: usize = blocks.iter().map(|block| block.calls.len()).sum();
-    if calls > SIMULATED_CALLS_MAX {
-        let text = format!("too many calls: {calls}, at most {SIMULATED_CALLS_MAX}");
-        return Err(refused(TOO_MANY, text));
-    }
+    check_size(&blocks)?;
     let next = backend.chain.next_environment(base, backend.now_ms());
     let mut last = BlockEnvironment {
         height: base.header.number,
@@ -144,7 +134,10 @@ fn plan(
         if height <= last.height {
             return Err(refused(
                 NUMBER_NOT_HIGHER,
-                format!("block numbers must be in order: {height} <= {}", last.height),
+                format!(
+                    "block numbers must be in order: {height} <= {}",
+                    last.height
+                ),
             ));
         }
         if height.saturating_sub(base.header.number) > SIMULATED_BLOCKS_MAX {
@@ -182,6 +175,18 @@ fn plan(
         });
     }
     Ok(plans)
+}
+
+fn check_size(blocks: &[SimBlock]) -> Result<(), RpcError> {
+    if blocks.is_empty() {
+        return Err(refused(INVALID, "empty input"));
+    }
+    let calls: usize = blocks.iter().map(|block| block.calls.len()).sum();
+    if calls > SIMULATED_CALLS_MAX {
+        let text = format!("too many calls: {calls}, at most {SIMULATED_CALLS_MAX}");
+        return Err(refused(TOO_MANY, text));
+    }
+    Ok(())
 }
 
 fn following(last: &BlockEnvironment) -> BlockEnvironment {
@@ -312,9 +317,7 @@ impl Simulation<'_> {
         let transactions: Vec<_> = ran.iter().map(|ran| ran.transaction.clone()).collect();
         let size = block::size(header, &transactions);
         let transactions = match self.wants.full {
-            false => {
-                BlockTransactions::Hashes(transactions.iter().map(|tx| tx.hash()).collect())
-            }
+            false => BlockTransactions::Hashes(transactions.iter().map(|tx| tx.hash()).collect()),
             true => {
                 let places = transactions.iter().enumerate();
                 let full = places.map(|(place, tx)| full(header, hash, place, tx));
@@ -363,9 +366,9 @@ impl Called {
 }
 
 fn header(parent: &Header, environment: &BlockEnvironment, ran: &[Ran]) -> Header {
-    let bloom = ran.iter().fold(Bloom::ZERO, |bloom, ran| {
-        bloom | *ran.receipt.logs_bloom()
-    });
+    let bloom = ran
+        .iter()
+        .fold(Bloom::ZERO, |bloom, ran| bloom | *ran.receipt.logs_bloom());
     let gas_used = ran.iter().map(|ran| ran.outcome.gas_used).sum();
     Header {
         parent_hash: environment.parent_hash,

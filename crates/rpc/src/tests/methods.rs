@@ -38,7 +38,11 @@ fn list() -> String {
     let mut text = String::new();
     for (namespace, mut names) in namespaces {
         names.sort_unstable();
-        writeln!(text, "\n### {namespace}\n\n| method | status | note |\n|---|---|---|").unwrap();
+        writeln!(
+            text,
+            "\n### {namespace}\n\n| method | status | note |\n|---|---|---|"
+        )
+        .unwrap();
         for name in names {
             let here = dev.notes.get(name);
             let elsewhere = other.notes.get(name);

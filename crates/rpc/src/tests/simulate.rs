@@ -52,7 +52,10 @@ fn a_failed_transfer_leaves_no_log() {
         let payload = json!({ "blockStateCalls": [{ "calls": [call] }], "traceTransfers": true });
         let blocks = rig.call(CALLS, json!([payload])).await;
         let call = &blocks[0]["calls"][0];
-        assert_eq!((&call["status"], &call["logs"]), (&json!("0x0"), &json!([])));
+        assert_eq!(
+            (&call["status"], &call["logs"]),
+            (&json!("0x0"), &json!([]))
+        );
         assert_eq!(call["error"]["code"], 3);
         assert_eq!(call["error"]["message"], "execution reverted: no!");
     });
@@ -81,7 +84,10 @@ fn broken_rules_have_the_codes_of_the_api() {
         assert_eq!(refused(low, true).await, -38010);
         let cheap = json!({ "maxFeePerGas": "0x1", "gas": "0x5208" });
         assert_eq!(refused(call(cheap), true).await, -38012);
-        assert_eq!(refused(call(json!({ "gas": "0x5207" })), false).await, -38013);
+        assert_eq!(
+            refused(call(json!({ "gas": "0x5207" })), false).await,
+            -38013
+        );
         let much = json!({ "value": "0xffffffffffffffffffffffff" });
         assert_eq!(refused(call(much), false).await, -38014);
         let big = json!({ "gas": "0xffffffff" });
@@ -92,7 +98,10 @@ fn broken_rules_have_the_codes_of_the_api() {
         assert_eq!(refused(early, false).await, -38021);
         let far = json!({ "blockOverrides": { "number": "0x101" } });
         assert_eq!(refused(far, false).await, -38026);
-        assert_eq!(rig.error(CALLS, json!([{ "blockStateCalls": [] }])).await.0, -32602);
+        assert_eq!(
+            rig.error(CALLS, json!([{ "blockStateCalls": [] }])).await.0,
+            -32602
+        );
         let fine = call(json!({ "nonce": "0x5" }));
         let fine = json!([{ "blockStateCalls": [fine], "returnFullTransactions": true }]);
         let blocks = rig.call(CALLS, fine).await;
@@ -122,7 +131,10 @@ fn the_small_ones_answer() {
         assert_eq!(config["next"], Value::Null);
         let precompiles = config["current"]["precompiles"].as_object().unwrap();
         assert_eq!(precompiles.len(), 18);
-        assert_eq!(precompiles["P256VERIFY"], "0x0000000000000000000000000000000000000100");
+        assert_eq!(
+            precompiles["P256VERIFY"],
+            "0x0000000000000000000000000000000000000100"
+        );
         let kept = rig.call("eth_capabilities", json!([])).await;
         assert_eq!(kept["state"]["oldestBlock"], "0x0");
         assert_eq!(kept["head"]["number"], "0x0");
@@ -136,7 +148,10 @@ fn the_small_ones_answer() {
         assert_eq!(node["protocols"]["headway"]["network"], 31_337);
         let (code, message) = rig.error("engine_getPayloadV4", json!([])).await;
         assert_eq!(code, -32000);
-        assert!(message.contains("consensus is part of this node"), "{message}");
+        assert!(
+            message.contains("consensus is part of this node"),
+            "{message}"
+        );
     });
 }
 
