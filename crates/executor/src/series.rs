@@ -8,13 +8,12 @@
 //! fee. With them it is a transaction, except that nobody signed it. Nothing reaches the chain.
 
 use crate::{
-    call::{CallOutcome, CallRequest, Trial},
+    call::{CallError, CallOutcome, CallRequest, Trial},
     fault::ExecutionFault,
     input::{BlockEnvironment, ExecutionInput},
     machine::{NotRun, Transacted, block_env},
     overrides::Overrides,
     system,
-    trace::TraceError,
     watch::{Budget, Eye, TraceExcess, TraceLimits, Transfers, Watcher},
 };
 use alloy_eips::eip2930::AccessList;
@@ -88,6 +87,19 @@ impl From<NotRun> for SeriesError {
     }
 }
 
+impl From<CallError> for SeriesError {
+    fn from(error: CallError) -> Self {
+        let reason = error.to_string();
+        let rule = match error {
+            CallError::Fault(fault) => return Self::Fault(fault),
+            CallError::InsufficientFunds { .. } => BrokenRule::Funds,
+            CallError::GasTooLow { .. } => BrokenRule::GasTooLow,
+            CallError::Invalid(_) => BrokenRule::Other,
+        };
+        Self::Invalid { rule, reason }
+    }
+}
+
 #[expect(
     clippy::wildcard_enum_match_arm,
     reason = "most of what can be wrong has no code of its own"
@@ -128,16 +140,7 @@ impl<'a> Series<'a> {
     ) -> Result<Self, SeriesError> {
         let (nobody, environment) = (CallRequest::default(), BlockEnvironment::default());
         let overrides = Overrides::default();
-        let trial = Trial::new(&nobody, &environment, chain, state, &overrides);
-        let mut trial = trial
-            .map_err(TraceError::from)
-            .map_err(|error| match error {
-                TraceError::Fault(fault) => SeriesError::Fault(fault),
-                other => SeriesError::Invalid {
-                    rule: BrokenRule::Other,
-                    reason: other.to_string(),
-                },
-            })?;
+        let mut trial = Trial::new(&nobody, &environment, chain, state, &overrides)?;
         trial.machine.machine.ctx.cfg.disable_nonce_check = !rules.checks;
         if !rules.checks {
             trial.machine.rules = trial.machine.rules.without_floor();
@@ -192,12 +195,7 @@ impl<'a> Series<'a> {
     /// [`SeriesError`] when it cannot be run; a call that ran and failed is an outcome.
     pub fn call(&mut self, request: &CallRequest, gas: u64) -> Result<CallOutcome, SeriesError> {
         self.budget.check_time().map_err(SeriesError::Excess)?;
-        self.trial
-            .take(request, self.chain)
-            .map_err(|error| SeriesError::Invalid {
-                rule: BrokenRule::Other,
-                reason: error.to_string(),
-            })?;
+        self.trial.take(request, self.chain)?;
         if self.rules.checks {
             self.trial.machine.machine.ctx.cfg.disable_base_fee = false;
         }

@@ -116,6 +116,9 @@ pub struct Traced<T> {
     pub receipt: Receipt,
 }
 
+/// The inputs of calls to the console, in order.
+pub type ConsoleInputs = Vec<Bytes>;
+
 /// Traces transactions of a block in the form of geth.
 ///
 /// # Errors
@@ -147,7 +150,7 @@ pub fn replay_block(
 pub fn console_lines(
     block: &TraceBlock<'_>,
     state: &dyn StateReader,
-) -> Result<Vec<Traced<Vec<Bytes>>>, TraceError> {
+) -> Result<Vec<Traced<ConsoleInputs>>, TraceError> {
     each(block, state, |subject| {
         let watched = subject.run(Eye::Console(ConsoleLines::default()))?;
         Ok((watched.eye.into_console(), watched.ran))
@@ -256,22 +259,9 @@ fn each<T>(
                 budget: &mut budget,
                 place,
             };
-            let (trace, ran) = trace(&mut subject).map_err(|reason| {
-                let not_run = match reason {
-                    Unwatched::NotRun(not_run) => not_run,
-                    // The budget knows which.
-                    Unwatched::Excess(_) => NotRun::Fault(ExecutionFault::Cancelled),
-                };
-                if let NotRun::Invalid(invalid) = &not_run {
-                    outcome = Err(invalid.to_string());
-                }
-                not_run
-            })?;
-            outcome = Ok(trace);
-            Ok(Transacted {
-                result: ran.result,
-                changes: ran.state,
-            })
+            let attempt = Attempt::from(trace(&mut subject));
+            outcome = attempt.told;
+            attempt.transacted
         });
         if let Some(excess) = budget.excess() {
             return Err(excess.into());
@@ -282,6 +272,40 @@ fn each<T>(
         });
     }
     Ok(traced)
+}
+
+/// A transaction of a block that was watched, or could not be.
+struct Attempt<T> {
+    /// What is told.
+    told: Result<T, String>,
+    /// What the block goes on with.
+    transacted: Result<Transacted, NotRun>,
+}
+
+impl<T> From<Result<(T, Ran), Unwatched>> for Attempt<T> {
+    fn from(traced: Result<(T, Ran), Unwatched>) -> Self {
+        let failed = |why, reason| Self {
+            told: Err(why),
+            transacted: Err(reason),
+        };
+        match traced {
+            Ok((trace, ran)) => Self {
+                told: Ok(trace),
+                transacted: Ok(Transacted {
+                    result: ran.result,
+                    changes: ran.state,
+                }),
+            },
+            Err(Unwatched::NotRun(NotRun::Invalid(invalid))) => {
+                failed(invalid.to_string(), NotRun::Invalid(invalid))
+            }
+            Err(Unwatched::NotRun(fault)) => failed(String::new(), fault),
+            Err(Unwatched::Excess(excess)) => failed(
+                excess.to_string(),
+                NotRun::Fault(ExecutionFault::Cancelled),
+            ),
+        }
+    }
 }
 
 impl TraceBlock<'_> {

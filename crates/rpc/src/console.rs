@@ -45,31 +45,29 @@ enum Kind {
     Fixed(usize),
 }
 
-/// By selector, what a line has. The short names of integers are those of old versions of the library.
-static SIGNATURES: LazyLock<HashMap<[u8; 4], Vec<Kind>>> = LazyLock::new(signatures);
+/// By selector, what a line has.
+type Signatures = HashMap<[u8; 4], Vec<Kind>>;
+/// The types of a signature as text, and what they mean.
+type Values = (String, Vec<Kind>);
 
-fn signatures() -> HashMap<[u8; 4], Vec<Kind>> {
-    let kinds = [
-        ("uint256", Kind::Uint),
-        ("uint", Kind::Uint),
-        ("int256", Kind::Int),
-        ("int", Kind::Int),
-        ("string", Kind::Text),
-        ("bool", Kind::Bool),
-        ("address", Kind::Address),
-    ];
-    let mut lists: Vec<(String, Vec<Kind>)> = vec![(String::new(), Vec::new())];
+static SIGNATURES: LazyLock<Signatures> = LazyLock::new(signatures);
+
+/// What a value may be; the short names of integers are those of old versions of the library.
+const KINDS: [(&str, Kind); 7] = [
+    ("uint256", Kind::Uint),
+    ("uint", Kind::Uint),
+    ("int256", Kind::Int),
+    ("int", Kind::Int),
+    ("string", Kind::Text),
+    ("bool", Kind::Bool),
+    ("address", Kind::Address),
+];
+
+fn signatures() -> Signatures {
+    let mut lists: Vec<Values> = vec![(String::new(), Vec::new())];
     let mut all = lists.clone();
     for _ in 0..VALUES_MAX {
-        let longer = lists.iter().flat_map(|(names, list)| {
-            kinds.iter().map(move |(name, kind)| {
-                let comma = if names.is_empty() { "" } else { "," };
-                let mut list = list.clone();
-                list.push(*kind);
-                (format!("{names}{comma}{name}"), list)
-            })
-        });
-        lists = longer.collect();
+        lists = lists.iter().flat_map(one_longer).collect();
         all.extend(lists.iter().cloned());
     }
     all.push(("bytes".to_owned(), vec![Kind::Bytes]));
@@ -81,6 +79,15 @@ fn signatures() -> HashMap<[u8; 4], Vec<Kind>> {
     all.into_iter()
         .map(|(names, list)| (selector(&names), list))
         .collect()
+}
+
+fn one_longer((names, list): &Values) -> impl Iterator<Item = Values> {
+    let comma = if names.is_empty() { "" } else { "," };
+    KINDS.iter().map(move |(name, kind)| {
+        let mut list = list.clone();
+        list.push(*kind);
+        (format!("{names}{comma}{name}"), list)
+    })
 }
 
 /// A line as a developer reads it; in hexadecimal if it has none of the known forms.

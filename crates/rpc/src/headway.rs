@@ -32,6 +32,7 @@ pub(crate) fn register(methods: &mut Registry) {
     methods.quick("headway_getHeads", heads);
     methods.quick("headway_getBlockStages", block_stages);
     methods.heavy("headway_getBlockAccessList", access_list::access_list);
+    methods.heavy("eth_getBlockAccessList", access_list::accounts);
     methods.quick("headway_getBlockExecution", execution::execution);
     methods.heavy("headway_getBlockProfile", profile::profile);
     methods.heavy("headway_getInclusionBudget", inclusion_budget);

@@ -17,7 +17,7 @@ const STORAGE_RANGE: &str = "storage is kept by slot, not by the hash of the slo
 const BUILD: &str = "a block is built by its proposer; see eth_simulateV1";
 const REWIND: &str = "the order of blocks is final";
 
-const REFUSED: [(&str, &str); 42] = [
+const REFUSED: [(&str, &str); 40] = [
     ("admin_peers", PEERS),
     ("admin_addPeer", PEERS),
     ("debug_getRawBlockAccessList", STORED_LIST),
@@ -51,7 +51,6 @@ const REFUSED: [(&str, &str); 42] = [
     ("engine_newPayloadV4", ENGINE),
     ("engine_newPayloadV5", ENGINE),
     ("engine_newPayloadV6", ENGINE),
-    ("eth_getBlockAccessList", STORED_LIST),
     ("eth_getWork", WORK),
     ("eth_protocolVersion", DEVP2P),
     ("eth_submitHashrate", WORK),
@@ -59,10 +58,6 @@ const REFUSED: [(&str, &str); 42] = [
     ("miner_start", WORK),
     ("miner_stop", WORK),
     ("testing_buildBlockV1", BUILD),
-    (
-        "trace_rawTransactions",
-        "see trace_callMany and trace_rawTransaction",
-    ),
 ];
 
 pub(crate) fn register(methods: &mut Registry) {

@@ -38,6 +38,7 @@ use pipeline::ExecutedRecord;
 use std::{collections::HashSet, sync::Arc};
 
 type Types = HashSet<TraceType>;
+type Calls = Vec<(TransactionRequest, Types)>;
 type Localized = Vec<LocalizedTransactionTrace>;
 
 pub(crate) fn register(methods: &mut Registry) {
@@ -245,7 +246,7 @@ fn trace_call(backend: &Backend, args: &Args) -> Result<TraceResults, RpcError> 
 }
 
 fn trace_call_many(backend: &Backend, args: &Args) -> Result<Vec<TraceResults>, RpcError> {
-    let (calls, block): (Vec<(TransactionRequest, Types)>, Option<BlockId>) = args.two()?;
+    let (calls, block): (Calls, Option<BlockId>) = args.two()?;
     if calls.len() > TRACE_CALLS_MAX {
         let count = calls.len();
         return Err(RpcError::LimitExceeded(format!(

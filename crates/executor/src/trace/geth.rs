@@ -29,7 +29,9 @@ pub(super) fn trace(
             let watched = subject.run(Eye::Selectors(FourByteInspector::default()))?;
             let frame = match &watched.eye {
                 Eye::Selectors(inspector) => FourByteFrame::from(inspector),
-                _ => FourByteFrame::default(),
+                Eye::Result | Eye::Frames(_) | Eye::Console(_) | Eye::Transfers(_) => {
+                    FourByteFrame::default()
+                }
             };
             Ok((frame.into(), watched.ran))
         }

@@ -22,7 +22,7 @@ pub(super) fn trace(
     let frames = Frames::new(TracingInspector::new(config), parts);
     let watched = subject.run(Eye::Frames(Box::new(frames)))?;
     let mut inspector = watched.eye.into_frames();
-    inspector.set_transaction_gas_limit(subject.env.gas_limit);
+    // In this form the outermost call has the gas that is left to it, not the transaction's limit.
     inspector.set_transaction_caller(subject.env.caller);
     let results = inspector
         .into_parity_builder()

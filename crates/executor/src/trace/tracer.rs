@@ -107,8 +107,7 @@ impl Tracer {
             BuiltIn::MuxTracer => {
                 Self::several(config.into_mux_config().map_err(wrong("muxTracer"))?.0)?
             }
-            #[expect(clippy::wildcard_enum_match_arm, reason = "it may grow")]
-            other => {
+            other @ (BuiltIn::StateGasTracer | BuiltIn::Erc7562Tracer) => {
                 let name = format!("{other:?}");
                 return Err(TracerError::Unknown { name });
             }
@@ -121,18 +120,18 @@ impl Tracer {
         let mut tracers = Vec::new();
         for (name, config) in configs {
             let tracer = Self::named(name.clone(), config.unwrap_or_default())?;
-            let problem = match tracer {
-                Self::Several(_) => "it may not contain itself",
-                _ if tracers.len() >= SEVERAL_MAX => "it contains too many tracers",
-                tracer => {
-                    tracers.push((name, tracer));
-                    continue;
-                }
-            };
-            return Err(TracerError::Config {
-                tracer: "muxTracer",
-                problem: problem.to_owned(),
-            });
+            let is_nested = matches!(tracer, Self::Several(_));
+            if is_nested || tracers.len() >= SEVERAL_MAX {
+                let problem = match is_nested {
+                    true => "it may not contain itself",
+                    false => "it contains too many tracers",
+                };
+                return Err(TracerError::Config {
+                    tracer: "muxTracer",
+                    problem: problem.to_owned(),
+                });
+            }
+            tracers.push((name, tracer));
         }
         Ok(Self::Several(tracers))
     }

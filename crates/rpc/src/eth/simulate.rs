@@ -111,14 +111,7 @@ fn plan(
     payload: SimulatePayload,
 ) -> Result<Vec<Plan>, RpcError> {
     let blocks = payload.block_state_calls;
-    if blocks.is_empty() {
-        return Err(refused(INVALID, "empty input"));
-    }
-    let calls: usize = blocks.iter().map(|block| block.calls.len()).sum();
-    if calls > SIMULATED_CALLS_MAX {
-        let text = format!("too many calls: {calls}, at most {SIMULATED_CALLS_MAX}");
-        return Err(refused(TOO_MANY, text));
-    }
+    check_size(&blocks)?;
     let next = backend.chain.next_environment(base, backend.now_ms());
     let mut last = BlockEnvironment {
         height: base.header.number,
@@ -182,6 +175,18 @@ fn plan(
         });
     }
     Ok(plans)
+}
+
+fn check_size(blocks: &[SimBlock]) -> Result<(), RpcError> {
+    if blocks.is_empty() {
+        return Err(refused(INVALID, "empty input"));
+    }
+    let calls: usize = blocks.iter().map(|block| block.calls.len()).sum();
+    if calls > SIMULATED_CALLS_MAX {
+        let text = format!("too many calls: {calls}, at most {SIMULATED_CALLS_MAX}");
+        return Err(refused(TOO_MANY, text));
+    }
+    Ok(())
 }
 
 fn following(last: &BlockEnvironment) -> BlockEnvironment {

@@ -14,10 +14,14 @@
 //! lists of more than [`ACCESS_LIST_BYTES_MAX`] encoded bytes are refused.
 
 use super::executed_height;
-use crate::{args::Args, backend::Backend, config::ACCESS_LIST_BYTES_MAX, error::RpcError};
+use crate::{
+    args::Args, backend::Backend, config::ACCESS_LIST_BYTES_MAX, error::RpcError,
+    eth::block::to_json,
+};
 use alloy_primitives::{Address, B256, Bytes, U64, U256, keccak256};
 use alloy_rlp::{Decodable, RlpDecodable, RlpDecodableWrapper};
 use serde::{Serialize, Serializer};
+use serde_json::Value;
 
 /// A block's access list.
 #[derive(Clone, Debug, Serialize)]
@@ -84,6 +88,32 @@ impl Serialize for Word {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         B256::from(self.0).serialize(serializer)
     }
+}
+
+/// The accounts alone, which is all that Ethereum's method has a place for.
+///
+/// A wipe it has none for, so a block with one is refused and not told wrongly.
+pub(super) fn accounts(backend: &Backend, args: &Args) -> Result<Option<Value>, RpcError> {
+    let Some(RpcAccessList { list, .. }) = access_list(backend, args)? else {
+        return Ok(None);
+    };
+    if list
+        .accounts
+        .iter()
+        .any(|account| !account.wipes.is_empty())
+    {
+        return Err(RpcError::Unsupported {
+            method: "eth_getBlockAccessList",
+            why: "an account's storage was emptied in this block; see headway_getBlockAccessList",
+        });
+    }
+    let mut accounts = to_json(&list.accounts)?;
+    for account in accounts.as_array_mut().into_iter().flatten() {
+        if let Some(fields) = account.as_object_mut() {
+            fields.shift_remove("wipes");
+        }
+    }
+    Ok(Some(accounts))
 }
 
 pub(super) fn access_list(
