@@ -47,7 +47,8 @@ test('each subscription has an id of its own', async () => {
   const ids = await Promise.all(subscribe.map(async (one) => (await answerTo(one)).result))
   assert.notEqual(ids[0], ids[1])
   const heads = (id) => messages.filter((m) => m.method === 'eth_subscription' && m.params.subscription === id)
-  // The heartbeat makes blocks without any transaction.
+  // The heartbeat makes blocks without any transaction, until somebody asks for one: then all have to be asked for.
+  send(request('evm_mine'))
   await eventually('a head on both', () => ids.every((id) => heads(id).length > 0))
 
   const unsubscribe = ids.map((id) => request('eth_unsubscribe', [id]))

@@ -77,6 +77,10 @@ pub const RECEIPT_WAIT_MS_MAX: u64 = 60_000;
 pub const ADMISSIONS_MAX: usize = 16_384;
 /// Blocks one `hardhat_mine` may ask for.
 pub const MINE_BLOCKS_MAX: u64 = 10_000;
+/// Accounts and slots in one dump of the state.
+pub const DUMP_ENTRIES_MAX: usize = 100_000;
+/// Bytes of an unpacked dump.
+pub const LOAD_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// How long `eth_sendTransaction` waits for the block that is to follow at once, in milliseconds.
 pub const SENT_WAIT_MS: u64 = 2_000;
 /// How long a development method waits for the next of the blocks it asked for, in milliseconds.

@@ -8,6 +8,7 @@
 mod account;
 mod chain;
 mod clock;
+mod dump;
 mod mine;
 mod names;
 mod sign;
@@ -109,6 +110,7 @@ pub(crate) fn register(methods: &mut Registry, is_dev: bool) {
         account::register(methods);
         chain::register(methods);
         clock::register(methods);
+        dump::register(methods);
         mine::register(methods);
         sign::register(methods);
         state::register(methods);

@@ -13,6 +13,7 @@ use crate::sparse::witness::{WitnessError, WitnessGap};
 use crate::store::{Inner, StoreError, files};
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_trie::KECCAK_EMPTY;
+use std::collections::BTreeMap;
 use std::fmt::{Debug, Formatter};
 use std::sync::Arc;
 
@@ -55,6 +56,17 @@ pub struct StorageProof {
     pub value: U256,
     /// Encoded nodes from the storage root towards the slot.
     pub proof: Vec<Bytes>,
+}
+
+/// An account with all it has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WholeAccount {
+    /// Nonce, balance, hash of the code.
+    pub account: Account,
+    /// Its code.
+    pub code: Bytes,
+    /// Its slots, none of them zero.
+    pub storage: BTreeMap<U256, U256>,
 }
 
 /// A state cannot be proved.
@@ -103,6 +115,27 @@ impl Snapshot {
     /// The root of this state.
     pub fn root(&self) -> StateRoot {
         self.state.root
+    }
+
+    /// Every account, for a state that is in memory; none if there are more accounts and slots than so many.
+    /// Looks at all that is in memory.
+    pub fn all_accounts(
+        &self,
+        entries_max: usize,
+    ) -> Result<Option<BTreeMap<Address, WholeAccount>>, ReadFault> {
+        let Some(all) = self.inner.versions.all(self.height(), entries_max) else {
+            return Ok(None);
+        };
+        let whole = all.into_iter().map(|(address, (account, storage))| {
+            let code = self.code(&account.code_hash)?.unwrap_or_default();
+            let whole = WholeAccount {
+                account,
+                code,
+                storage,
+            };
+            Ok((address, whole))
+        });
+        whole.collect::<Result<_, _>>().map(Some)
     }
 
     /// An account and slots of it with proofs against [`Snapshot::root`].

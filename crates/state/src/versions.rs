@@ -40,6 +40,9 @@ pub(crate) struct Versions {
     wiped: RwLock<AddressMap<Vec<u64>>>,
 }
 
+/// Accounts with their slots, none of them zero.
+pub(crate) type AllAccounts = BTreeMap<Address, (Account, BTreeMap<U256, U256>)>;
+
 /// An account.
 #[derive(Debug)]
 struct Owner {
@@ -260,6 +263,35 @@ impl Versions {
             accounts: accounts.collect(),
             code: BTreeMap::new(),
         }
+    }
+
+    /// All accounts at a height with their slots; none if there are more of both together than so many.
+    pub(crate) fn all(&self, height: u64, entries_max: usize) -> Option<AllAccounts> {
+        let mut found = AllAccounts::new();
+        for shard in &self.accounts.shards {
+            let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
+            let accounts = shard.iter().filter_map(|(address, owner)| {
+                let account = (*owner.values.at(height)?)?;
+                Some((*address, (account, BTreeMap::new())))
+            });
+            found.extend(accounts);
+            entries_max.checked_sub(found.len())?;
+        }
+        let mut left = entries_max.checked_sub(found.len())?;
+        for shard in &self.slots.shards {
+            let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
+            let keys: Vec<(Address, U256)> = shard.keys().copied().collect();
+            drop(shard);
+            for (address, slot) in keys {
+                let value = self.storage(height, &address, &slot);
+                let Some((_, slots)) = found.get_mut(&address).filter(|_| !value.is_zero()) else {
+                    continue;
+                };
+                left = left.checked_sub(1)?;
+                slots.insert(slot, value);
+            }
+        }
+        Some(found)
     }
 
     /// All slots of an account at a height. Looks at every slot of all accounts.

@@ -18,12 +18,6 @@ pub(crate) fn register(methods: &mut Registry) {
     methods.quick("anvil_setLoggingEnabled", |_, args| {
         args.one::<bool>().map(|_| ())
     });
-    for name in ["anvil_dumpState", "anvil_loadState"] {
-        methods.refuse(name, |method| RpcError::Unsupported {
-            method,
-            why: "the state is not written to files of that form; evm_snapshot goes back within a run, and --data-dir keeps a chain between runs",
-        });
-    }
     methods.refuse("anvil_setRpcUrl", |method| RpcError::Unsupported {
         method,
         why: "this chain is no fork of another one",

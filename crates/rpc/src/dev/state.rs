@@ -71,6 +71,45 @@ async fn set_storage(backend: Arc<Backend>, params: Params<'static>) -> Result<b
     order(&backend, Directive::SetStorage(address, slot, value.into())).await
 }
 
+/// Changes whose order together take at most about so many bytes are in one block.
+const BATCH_BYTES_MAX: usize = 32 * 1024;
+/// What a change takes at most, besides code.
+const CHANGE_BYTES_MAX: usize = 128;
+
+/// Orders changes in as many blocks as they need.
+pub(super) async fn order_all(
+    backend: &Backend,
+    directives: Vec<Directive>,
+) -> Result<(), RpcError> {
+    let bytes = |directive: &Directive| match directive {
+        Directive::SetCode(_, code) => code.len().saturating_add(CHANGE_BYTES_MAX),
+        _ => CHANGE_BYTES_MAX,
+    };
+    let mut batch = Vec::new();
+    let mut taken = 0_usize;
+    for directive in directives {
+        let next = bytes(&directive);
+        if taken.saturating_add(next) > BATCH_BYTES_MAX && !batch.is_empty() {
+            order_batch(backend, std::mem::take(&mut batch)).await?;
+            taken = 0;
+        }
+        taken = taken.saturating_add(next);
+        batch.push(directive);
+    }
+    order_batch(backend, batch).await
+}
+
+async fn order_batch(backend: &Backend, batch: Vec<Directive>) -> Result<(), RpcError> {
+    let Some(last) = batch.last().cloned() else {
+        return Ok(());
+    };
+    let watch = Watch::start(backend);
+    require(backend)?.control.push_directives(batch)?;
+    let holds = |record: &ExecutedRecord| record.block.directives().contains(&last);
+    watch.until(backend, DEV_WAIT_MS, holds).await?;
+    Ok(())
+}
+
 /// Orders a change and waits until the block that holds it is executed.
 async fn order(backend: &Backend, directive: Directive) -> Result<bool, RpcError> {
     let watch = Watch::start(backend);

@@ -181,8 +181,6 @@ fn what_a_chain_cannot_honour_says_why() {
             ("hardhat_setPrevRandao", json!([word(1)])),
             ("evm_setBlockGasLimit", json!(["0x1"])),
             ("anvil_setRpcUrl", json!(["http://127.0.0.1"])),
-            ("anvil_dumpState", json!([])),
-            ("anvil_loadState", json!(["0x"])),
         ] {
             let (code, message) = rig.error(method, params).await;
             assert_eq!(code, -32000, "{method}");
@@ -389,5 +387,35 @@ fn sending_waits_for_the_block_and_says_why_it_failed() {
         let sent = json!([account(0).address(), "latest"]);
         let sent = rig.call("eth_getTransactionCount", sent).await;
         assert_eq!(sent, "0x2");
+    });
+}
+
+#[test]
+fn a_dumped_state_is_loaded_by_another_chain() {
+    run(|rig| async move {
+        let target = Address::repeat_byte(0x42);
+        call_and_mine(&rig, "hardhat_setBalance", json!([target, "0x7"])).await;
+        call_and_mine(&rig, "hardhat_setNonce", json!([target, "0x9"])).await;
+        call_and_mine(&rig, "hardhat_setCode", json!([target, "0x60016000"])).await;
+        let storage = json!([target, "0x3", word(0x33)]);
+        call_and_mine(&rig, "hardhat_setStorageAt", storage).await;
+        let dump = rig.call("anvil_dumpState", json!([])).await;
+        run(|other| async move {
+            let loaded = call_and_mine(&other, "anvil_loadState", json!([dump])).await;
+            assert_eq!(loaded, true);
+            assert_eq!(other.call("eth_getBalance", json!([target])).await, "0x7");
+            let nonce = other.call("eth_getTransactionCount", json!([target])).await;
+            assert_eq!(nonce, "0x9");
+            let code = other.call("eth_getCode", json!([target])).await;
+            assert_eq!(code, "0x60016000");
+            let slot = other.call("eth_getStorageAt", json!([target, "0x3"])).await;
+            assert_eq!(slot, word(0x33).to_string());
+            // Every account is in a dump, so the next one is the same.
+            assert_eq!(other.call("anvil_dumpState", json!([])).await, dump);
+        });
+        for nonsense in ["0x", "0x1f8b", "0x7b7d"] {
+            let (code, message) = rig.error("anvil_loadState", json!([nonsense])).await;
+            assert_eq!(code, -32602, "{message}");
+        }
     });
 }

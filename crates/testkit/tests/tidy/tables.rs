@@ -146,6 +146,8 @@ pub(crate) const FOREIGN: &[Home] = &[
     ("http-body-util", &["rpc"], NONE),
     // The pages of the explorer.
     ("askama", &["rpc"], NONE),
+    // What dumps of a development chain's state are packed with.
+    ("flate2", &["rpc"], NONE),
     // Outside SOCKET_HOMES only its channels and notifications, which need no runtime of its own.
     ("tokio", &["pipeline", "consensus", "rpc", "node"], NONE),
     ("clap", &["node"], NONE),
