@@ -55,9 +55,25 @@ test('a recent block tells how it was executed', options, async () => {
   }
 })
 
-test('a block that is not there has neither', options, async () => {
+test('a block tells what kept its transactions from running at once', options, async () => {
+  const receipt = await succeeded(await wallet.sendTransaction({ to: sender.address, value: 1n }))
+  const profile = await call('headway_getBlockProfile', receipt.blockHash)
+  assert.equal(BigInt(profile.height), receipt.blockNumber)
+  assert.equal(profile.hash, receipt.blockHash)
+  assert.ok(profile.transactionCount >= 1)
+  assert.ok(profile.waitingCount < profile.transactionCount)
+  assert.ok(profile.criticalPath.gas <= profile.gasUsed)
+  assert.ok(profile.speedups.every(({ workers, boundPermille }) => boundPermille <= workers * 1000))
+  assert.ok(profile.advice.length >= 1)
+  assert.equal(profile.schedule, undefined)
+  const scheduled = await call('headway_getBlockProfile', receipt.blockHash, 4)
+  assert.equal(scheduled.schedule.workers, 4)
+})
+
+test('a block that is not there has none of them', options, async () => {
   for (const block of ['0xffffffffff', `0x${'ab'.repeat(32)}`, 'pending']) {
     assert.equal(await call('headway_getBlockAccessList', block), null)
     assert.equal(await call('headway_getBlockExecution', block), null)
+    assert.equal(await call('headway_getBlockProfile', block), null)
   }
 })

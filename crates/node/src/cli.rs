@@ -150,7 +150,8 @@ struct DevArgs {
     /// Threads that execute one block; without it as many as there are cores, shared by the validators
     #[arg(long, value_parser = workers::parse)]
     workers: Option<NonZeroUsize>,
-    /// Keep which worker executed which transaction when, for headway_getBlockExecution
+    /// Keep which worker executed which transaction when, for headway profile, headway top and
+    /// headway_getBlockExecution
     #[arg(long)]
     spans: bool,
     /// Milliseconds added to the execution of every non-empty block, to see a slow executor
@@ -160,7 +161,10 @@ struct DevArgs {
 
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
-  headway init --validators 4 net && for i in 0 1 2 3; do headway node --config net/node$i/headway.toml & done")]
+  headway init --validators 4 net && for i in 0 1 2 3; do headway node --config net/node$i/headway.toml & done
+
+Besides keys, genesis and config files it writes systemd/headway@.service, a unit that runs one of the nodes, and
+compose.yaml, which runs all of them on this machine in containers.")]
 struct InitArgs {
     /// Where to write them
     #[arg(default_value = "network")]
@@ -353,9 +357,17 @@ fn init(args: InitArgs) -> Result<(), NodeError> {
         args.validators,
         directory.display()
     );
+    let config = directory.join("node0/headway.toml");
     println!(
         "Start node 0 with:\n  headway node --config {}",
-        directory.join("node0/headway.toml").display()
+        config.display()
+    );
+    println!(
+        "See what would keep it from running with:\n  headway doctor --config {}",
+        config.display()
+    );
+    println!(
+        "systemd/headway@.service and compose.yaml in that folder run nodes; docs/operations.md says how."
     );
     Ok(())
 }

@@ -13,7 +13,7 @@ use ratatui::{
     layout::{Constraint, Layout, Rect},
     widgets::{Block, Paragraph, Row, Table, Wrap},
 };
-use rpc::RpcProfile;
+use rpc::{RpcFunction, RpcProfile};
 
 /// Rows of the page's figures.
 const FIGURES_ROWS: u16 = 4;
@@ -76,9 +76,18 @@ fn title(profile: &RpcProfile) -> String {
     format!(" hot places of block {} ", grouped(height))
 }
 
+/// The usual name of a function alone, where it has one.
+fn short(function: &RpcFunction) -> String {
+    let name = self::function(function);
+    let usual = name
+        .split_once(" (")
+        .and_then(|(_, usual)| usual.strip_suffix(')'));
+    usual.map_or(name.clone(), str::to_owned)
+}
+
 fn table(profile: &RpcProfile) -> Table<'static> {
     let rows = profile.hot_places.iter().map(|place| {
-        let called = place.functions.first().map_or_else(String::new, function);
+        let called = place.functions.first().map_or_else(String::new, short);
         Row::new([
             format!("{:>7}", grouped(place.waiting_count)),
             format!("{:>7}", percent(place.critical_permille)),

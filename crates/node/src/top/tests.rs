@@ -141,7 +141,7 @@ fn the_overview_fits_80_by_24() {
             "state 2.5 MB",
             "hot places of block 100",
             "counter",
-            "0x1249c58b (mint)",
+            "mint",
             "q quit",
         ],
     );
