@@ -7,6 +7,7 @@ import atexit
 import json
 import os
 import platform
+import shutil
 import signal
 import socket
 import subprocess
@@ -144,7 +145,8 @@ def wait_ready(process, rpc, seconds=READY_SECONDS):
     wait_until(f"{rpc.url} answers", is_ready, seconds)
 
 
-def _is_free(port):
+def is_free(port):
+    """Whether nobody listens on it on this machine."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -158,7 +160,7 @@ def free_ports(count):
     """The first of so many neighbouring ports that nobody listens on."""
     start = PORTS.start + os.getpid() * 16 % (len(PORTS) // 2)
     for first in range(start, PORTS.stop - count, count):
-        if all(_is_free(port) for port in range(first, first + count)):
+        if all(is_free(port) for port in range(first, first + count)):
             return first
     raise Failure("no free ports")
 
@@ -171,6 +173,21 @@ def require_binary(path):
     if not os.access(path, os.X_OK):
         sys.exit(f"error: {path} is not there; run `cargo build --release --package node --bin headway`")
     return Path(path).resolve()
+
+
+def find_anvil():
+    """anvil from the clients' packages, installed if missing, or from the PATH."""
+    clients = ROOT / "clients"
+    anvil = clients / "node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil"
+    if not anvil.exists() and shutil.which("npm"):
+        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+        subprocess.run(command, cwd=clients, check=False)
+    if anvil.exists():
+        return str(anvil)
+    anvil = shutil.which("anvil")
+    if not anvil:
+        sys.exit("error: there is no anvil; install Node.js with npm, or put anvil on the PATH")
+    return anvil
 
 
 def machine():

@@ -10,6 +10,7 @@
 
 use crate::{
     ancestry::{AncestryError, RecentBlocks},
+    config::leader_timeout,
     propose::{self, Foundation},
     verify::{self, Rejection},
 };
@@ -19,7 +20,7 @@ use commonware_cryptography::Digested;
 use commonware_runtime::{Clock, Metrics, Spawner};
 use futures::StreamExt;
 use mempool::Mempool;
-use pipeline::{Chain, DevControl, Pipeline};
+use pipeline::{Chain, DevControl, Draft, Pace, Pipeline};
 use primitives::{
     Block, ExecutedRef, ExecutionCertificate, Header, RecoveredBlock, base_fee::next_base_fee,
     certificate::ResultScheme, crypto::ProposalContext, crypto::Scheme, limits,
@@ -70,6 +71,11 @@ struct Shared {
 pub struct Ordering {
     shared: Arc<Shared>,
 }
+
+/// How long before its view ends a leader of a development chain begins no block any more.
+const VIEW_END: Duration = Duration::from_millis(100);
+/// How long a leader waits that nobody asks for a block; it is woken when somebody does.
+const IDLE: Duration = Duration::from_secs(3_600);
 
 /// Why a leader builds now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,7 +148,8 @@ impl Ordering {
             .recent
             .above(parent.header().executed.height, &parent, ancestry)
             .await?;
-        self.hold(runtime, parent.header(), &above_parent_reference)
+        let draft = self
+            .hold(runtime, parent.header(), &above_parent_reference)
             .await;
         if self.chain().stopped().is_some() {
             return Ok(None);
@@ -159,20 +166,26 @@ impl Ordering {
             parent: parent.header(),
             in_flight: &in_flight,
             executed,
-            proposer: self.shared.parts.proposer,
-            timestamp_ms: self.now_ms(runtime),
+            proposer: draft.proposer.unwrap_or(self.shared.parts.proposer),
+            timestamp_ms: draft.timestamp_ms,
+            base_fee: draft.base_fee,
         };
-        Ok(Some(self.fill(&foundation, reference)))
+        let block = self.fill(&foundation, draft, reference);
+        if let Some(control) = &self.shared.parts.control {
+            control.built(block.header().height);
+        }
+        Ok(Some(block))
     }
 
     /// Fills the block, or leaves it empty where this node has not executed far enough to judge.
-    fn fill(&self, foundation: &Foundation<'_>, reference: u64) -> Block {
+    fn fill(&self, foundation: &Foundation<'_>, draft: Draft, reference: u64) -> Block {
+        if !draft.transactions {
+            return foundation.seal(Vec::new(), draft.directives);
+        }
         let pool = (self.shared.pool_changes.load(Relaxed), reference);
-        let control = self.shared.parts.control.as_ref();
-        let directives = control.map(DevControl::take_directives).unwrap_or_default();
         let filled = match self.chain().snapshot(reference) {
             Ok(state) => foundation
-                .fill(&self.shared.parts.mempool, directives, &state)
+                .fill(&self.shared.parts.mempool, draft.directives, &state)
                 .ok(),
             Err(unknown) => {
                 tracing::debug!(%unknown, "proposing an empty block: execution lags");
@@ -203,18 +216,40 @@ impl Ordering {
             .map_or_else(|| parent.executed.clone(), ExecutedRef::from)
     }
 
-    /// Waits until a block is worth proposing.
-    async fn hold<E: Clock>(&self, runtime: &E, parent: &Header, in_flight: &[RecoveredBlock]) {
+    /// Waits until a block is worth proposing; what is asked of it.
+    async fn hold<E: Clock>(
+        &self,
+        runtime: &E,
+        parent: &Header,
+        in_flight: &[RecoveredBlock],
+    ) -> Draft {
         let mut progress = self.chain().progress();
-        self.catch_up_clock(runtime, parent);
+        let began = runtime.current();
+        let leader_timeout = leader_timeout(&self.chain().config().protocol);
+        if let Some(control) = &self.shared.parts.control {
+            // A chain whose clock was moved ahead keeps that time when it is started again.
+            control.catch_up(unix_ms(runtime.current()), parent.timestamp_ms);
+        }
         loop {
             // Before deciding: what moves while this decides is a reason to decide again.
             progress.look();
             let now_ms = self.now_ms(runtime);
-            let Occasion::At(next_ms) = self.occasion(now_ms, parent, in_flight) else {
-                break;
+            let wait = match self.occasion(runtime, parent, in_flight) {
+                // The view is about to end, and a block with it: what was asked for is for the next view.
+                Occasion::Now
+                    if self.shared.parts.control.is_some()
+                        && is_late(runtime.current(), began, leader_timeout) =>
+                {
+                    leader_timeout
+                }
+                Occasion::Now => match self.begin(runtime, parent) {
+                    Some(draft) => return draft,
+                    None => IDLE,
+                },
+                Occasion::At(next_ms) => {
+                    Duration::from_millis(next_ms.saturating_sub(now_ms).max(1))
+                }
             };
-            let wait = Duration::from_millis(next_ms.saturating_sub(now_ms).max(1));
             tokio::select! {
                 biased;
                 () = self.shared.wake.notified() => {}
@@ -223,22 +258,20 @@ impl Ordering {
                 () = runtime.sleep(wait) => {}
             }
         }
-        if let Some(control) = &self.shared.parts.control {
-            let _taken = control.take_request();
-        }
     }
 
-    /// A development chain whose clock was moved ahead keeps that time when it is started again.
-    fn catch_up_clock(&self, runtime: &impl Clock, parent: &Header) {
-        let Some(control) = &self.shared.parts.control else {
-            return;
-        };
-        let behind_ms = parent.timestamp_ms.saturating_sub(self.now_ms(runtime));
-        if behind_ms > 0 {
-            let behind_ms = i64::try_from(behind_ms).unwrap_or(i64::MAX);
-            let offset_ms = control.time_offset().saturating_add(behind_ms);
-            // Only a chain of several validators refuses, and there nobody can have moved it.
-            control.set_time_offset(offset_ms).unwrap_or_default();
+    /// What the block is to have; none while somebody holds block production.
+    fn begin(&self, runtime: &impl Clock, parent: &Header) -> Option<Draft> {
+        let now_ms = unix_ms(runtime.current());
+        match &self.shared.parts.control {
+            Some(control) => control.begin(now_ms, parent.timestamp_ms),
+            None => Some(Draft {
+                timestamp_ms: now_ms,
+                transactions: true,
+                directives: Vec::new(),
+                base_fee: None,
+                proposer: None,
+            }),
         }
     }
 
@@ -249,17 +282,37 @@ impl Ordering {
         }
     }
 
-    fn occasion(&self, now_ms: u64, parent: &Header, in_flight: &[RecoveredBlock]) -> Occasion {
+    fn occasion(
+        &self,
+        runtime: &impl Clock,
+        parent: &Header,
+        in_flight: &[RecoveredBlock],
+    ) -> Occasion {
+        let control = self.shared.parts.control.as_ref();
+        let pace = control.map(|control| control.pace(unix_ms(runtime.current())));
+        let now_ms = self.now_ms(runtime);
+        let after = |wait_ms: Option<u64>| {
+            let idle_ms = u64::try_from(IDLE.as_millis()).unwrap_or(u64::MAX);
+            Occasion::At(now_ms.saturating_add(wait_ms.unwrap_or(idle_ms)))
+        };
         let protocol = &self.chain().config().protocol;
+        let is_paced = protocol.block_time_ms > 0;
+        match pace {
+            Some(Pace::Now) => return Occasion::Now,
+            Some(Pace::Asked(wait_ms)) => return after(wait_ms),
+            Some(Pace::Driven(wait_ms)) if !is_paced => {
+                let is_due = self.has_transactions(parent, in_flight);
+                return if is_due {
+                    Occasion::Now
+                } else {
+                    after(wait_ms)
+                };
+            }
+            Some(Pace::Driven(_) | Pace::Free) | None => {}
+        }
         let heartbeat_ms = parent.timestamp_ms.saturating_add(protocol.heartbeat_ms);
         let earliest_ms = parent.timestamp_ms.saturating_add(protocol.block_time_ms);
-        let requested = self
-            .shared
-            .parts
-            .control
-            .as_ref()
-            .is_some_and(DevControl::requested);
-        if requested || now_ms >= heartbeat_ms.max(earliest_ms) {
+        if now_ms >= heartbeat_ms.max(earliest_ms) {
             return Occasion::Now;
         }
         // Not asked before its time: the pool changes all the while, and asking it is work.
@@ -279,9 +332,15 @@ impl Ordering {
         let settles = |block: &RecoveredBlock| {
             block.header().height <= certified && !block.block().is_empty()
         };
-        if in_flight.iter().any(settles) {
-            return true;
-        }
+        in_flight.iter().any(settles) || self.has_transactions(parent, in_flight)
+    }
+
+    /// A transaction waits that may be ordered.
+    fn has_transactions(&self, parent: &Header, in_flight: &[RecoveredBlock]) -> bool {
+        let certified = self.newest_result(parent).height;
+        // What is settled by the time of the block is not in flight then.
+        let settled = in_flight.partition_point(|block| block.header().height <= certified);
+        let in_flight = in_flight.get(settled..).unwrap_or_default();
         let budget = verify::gas_budget(in_flight, self.chain().config());
         let pool = (self.shared.pool_changes.load(Relaxed), certified);
         if budget < limits::TRANSACTION_GAS_MIN
@@ -294,7 +353,9 @@ impl Ordering {
         {
             return false;
         }
-        let base_fee = next_base_fee(parent, self.chain().config());
+        let control = self.shared.parts.control.as_ref();
+        let told = control.and_then(|control| control.settings().next_base_fee);
+        let base_fee = told.unwrap_or_else(|| next_base_fee(parent, self.chain().config()));
         propose::best(&self.shared.parts.mempool, base_fee, in_flight)
             .next()
             .is_some()
@@ -390,6 +451,12 @@ fn certificate_of(executed: &ExecutedRef) -> Option<ExecutionCertificate> {
 async fn next(ancestry: &mut impl Ancestry<Block>) -> Result<Block, AncestryError> {
     let block = ancestry.next().await.ok_or(AncestryError::Missing)?;
     Ok(block.inner().clone())
+}
+
+/// Whether a leader that began to wait then is about to lose its view.
+fn is_late(now: SystemTime, began: SystemTime, leader_timeout: Duration) -> bool {
+    let waited = now.duration_since(began).unwrap_or_default();
+    waited.saturating_add(VIEW_END) >= leader_timeout && waited < leader_timeout.saturating_mul(2)
 }
 
 pub(crate) fn unix_ms(time: SystemTime) -> u64 {

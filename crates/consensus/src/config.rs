@@ -48,12 +48,17 @@ pub struct ConsensusConfig {
     pub never_voted: bool,
 }
 
+/// How long a leader may take on a chain with these rules.
+pub(crate) fn leader_timeout(protocol: &Protocol) -> Duration {
+    let longest_ms = protocol.heartbeat_ms.max(protocol.block_time_ms);
+    Duration::from_millis(longest_ms).saturating_add(LEADER_SLACK)
+}
+
 impl ConsensusConfig {
     /// Timeouts that fit a chain's heartbeat and block time.
     #[must_use]
     pub fn new(partition: String, protocol: &Protocol, pending_acks_max: NonZeroUsize) -> Self {
-        let longest_ms = protocol.heartbeat_ms.max(protocol.block_time_ms);
-        let leader_timeout = Duration::from_millis(longest_ms).saturating_add(LEADER_SLACK);
+        let leader_timeout = leader_timeout(protocol);
         let certification_timeout = leader_timeout.saturating_add(LEADER_SLACK);
         let timeout_retry = Duration::from_secs(1);
         Self {

@@ -80,6 +80,39 @@ impl Order {
         Ok(Some(SyncAnchor::new(parts.into(), order)))
     }
 
+    /// The anchor whose order ends with the block at an executed height, and whose state is the one that this
+    /// block carries the result of; none if it carries none, or was not finalized by itself.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn anchor_ending(
+        &self,
+        chain: &Chain,
+        height: u64,
+    ) -> Result<Option<SyncAnchor>, ChainError> {
+        let finalization = self.marshal.get_finalization(Height::new(height)).await;
+        let certificate = chain.record(height)?;
+        let certificate = certificate.and_then(|record| carried(record.block.header()));
+        let (Some(finalization), Some(certificate)) = (finalization, certificate) else {
+            return Ok(None);
+        };
+        let anchored = certificate.result.height;
+        let (mut headers, mut order) = (Vec::new(), Vec::new());
+        for ancestor in first_ancestor(anchored)..=anchored {
+            headers.extend(chain.header(ancestor)?);
+        }
+        for ordered in anchored..=height {
+            order.extend(chain.record(ordered)?.map(|record| record.block.clone()));
+        }
+        let parts = AnchorParts {
+            height: anchored,
+            certificate,
+            headers,
+            finalization,
+        };
+        Ok(Some(SyncAnchor::new(parts.into(), order)))
+    }
+
     /// The blocks from a height up to the first that was finalized by itself.
     async fn order(&self, height: u64) -> Option<(Vec<Block>, Finalization)> {
         let mut order = Vec::new();

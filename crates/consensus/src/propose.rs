@@ -29,6 +29,8 @@ pub(crate) struct Foundation<'a> {
     pub(crate) executed: ExecutedRef,
     pub(crate) proposer: Address,
     pub(crate) timestamp_ms: u64,
+    /// What a development chain was told instead of what follows from the parent.
+    pub(crate) base_fee: Option<u64>,
 }
 
 impl Foundation<'_> {
@@ -44,7 +46,7 @@ impl Foundation<'_> {
         directives: Vec<Directive>,
         state: &impl StateReader,
     ) -> Result<Block, ReadFault> {
-        let base_fee = next_base_fee(self.parent, self.chain);
+        let base_fee = self.base_fee();
         let mut commitments = commitments(self.in_flight, self.chain, state)?;
         let mut best = best(source, base_fee, self.in_flight);
         let mut room = Room {
@@ -72,7 +74,12 @@ impl Foundation<'_> {
         Ok(self.seal(transactions, directives))
     }
 
-    fn seal(
+    fn base_fee(&self) -> u64 {
+        self.base_fee
+            .unwrap_or_else(|| next_base_fee(self.parent, self.chain))
+    }
+
+    pub(crate) fn seal(
         &self,
         transactions: Vec<primitives::Transaction>,
         directives: Vec<Directive>,
@@ -84,7 +91,7 @@ impl Foundation<'_> {
                 .timestamp_ms
                 .max(self.parent.timestamp_ms.saturating_add(1)),
             proposer: self.proposer,
-            base_fee: next_base_fee(self.parent, self.chain),
+            base_fee: self.base_fee(),
             gas_budget: gas_budget(self.in_flight, self.chain),
             gas_limits_sum: 0,
             body_digest: B256::ZERO,

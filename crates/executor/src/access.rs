@@ -12,6 +12,8 @@ mod rlp;
 
 pub use limits::{CODE_BYTES_MAX, LIST_BYTES_MAX, TRANSACTIONS_MAX};
 pub use list::AccessList;
+#[cfg(test)]
+pub(crate) use list::Code;
 pub(crate) use list::{Change, ListedSlot, Lists, Part, to_usize};
 pub(crate) use log::{AccessLog, AccountWrite, SlotWrite};
 pub use rlp::{AccessListError, ListField};

@@ -156,10 +156,7 @@ pub fn call(
 ) -> Result<CallOutcome, CallError> {
     let mut trial = Trial::new(request, environment, chain, state, overrides)?;
     trial.machine.rules = trial.machine.rules.without_floor();
-    let gas = match request.gas {
-        Some(gas) => gas.min(CALL_GAS_MAX),
-        None => CALL_GAS_MAX.min(trial.gas_allowance()?),
-    };
+    let gas = trial.gas_limit(request)?;
     let Transacted { result, changes } = trial.run(gas)?;
     let access_list = trial.list_access(&changes);
     Ok(trial.outcome(result, access_list))
@@ -184,16 +181,36 @@ impl<'a> Trial<'a> {
         overrides.apply(machine.overlay())?;
         let environment = overrides.block.apply(environment);
         machine.machine.ctx.block = block_env(&environment, &input.ethereum.unwrap_or_default());
-        let transaction = request.to_env(chain, machine.overlay().account(&request.sender())?)?;
         let cfg = &mut machine.machine.ctx.cfg;
         cfg.disable_nonce_check = true;
         cfg.disable_eip3607 = true;
         cfg.disable_block_gas_limit = true;
-        cfg.disable_base_fee = transaction.gas_price == 0;
         cfg.tx_gas_limit_cap = Some(u64::MAX);
-        Ok(Self {
+        let mut trial = Self {
             machine,
-            transaction,
+            transaction: TxEnv::default(),
+        };
+        trial.take(request, chain)?;
+        Ok(trial)
+    }
+
+    /// Makes another request the one that runs next, over what was kept so far.
+    pub(crate) fn take(
+        &mut self,
+        request: &CallRequest,
+        chain: &ChainConfig,
+    ) -> Result<(), CallError> {
+        let sender = self.machine.overlay().account(&request.sender())?;
+        self.transaction = request.to_env(chain, sender)?;
+        self.machine.machine.ctx.cfg.disable_base_fee = self.transaction.gas_price == 0;
+        Ok(())
+    }
+
+    /// The gas it may use: what is asked for, or as much as the sender can pay for.
+    pub(crate) fn gas_limit(&mut self, request: &CallRequest) -> Result<u64, CallError> {
+        Ok(match request.gas {
+            Some(gas) => gas.min(CALL_GAS_MAX),
+            None => CALL_GAS_MAX.min(self.gas_allowance()?),
         })
     }
 
@@ -217,14 +234,6 @@ impl<'a> Trial<'a> {
             .unwrap_or(u64::MAX))
     }
 
-    /// The reason why this chain's rules took the last run back.
-    pub(crate) fn broken_rule(&self) -> Option<String> {
-        let account = self.machine.rules.reserve_broken_by()?;
-        Some(format!(
-            "delegated account would fall below its reserve: account={account}"
-        ))
-    }
-
     fn outcome(&self, result: ExecutionResult, access_list: AccessList) -> CallOutcome {
         let gas_used = result.tx_gas_used();
         let gas_peak = result.gas().total_gas_spent().max(gas_used);
@@ -237,7 +246,7 @@ impl<'a> Trial<'a> {
                 (CallStatus::Success, output, logs)
             }
             ExecutionResult::Revert { output, .. } => {
-                let status = match self.broken_rule() {
+                let status = match self.machine.broken_rule() {
                     Some(reason) => CallStatus::Halted { reason },
                     None => CallStatus::Reverted,
                 };

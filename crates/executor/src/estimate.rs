@@ -167,7 +167,7 @@ fn probe(trial: &mut Trial<'_>, gas: u64) -> Result<Probe, EstimateError> {
         ExecutionResult::Halt { reason, .. } => Probe::Fails(EstimateError::Halted {
             reason: reason.to_string(),
         }),
-        ExecutionResult::Revert { output, .. } => Probe::Fails(match trial.broken_rule() {
+        ExecutionResult::Revert { output, .. } => Probe::Fails(match trial.machine.broken_rule() {
             Some(reason) => EstimateError::Halted { reason },
             None => EstimateError::Reverted { output },
         }),

@@ -14,6 +14,7 @@ mod bloom;
 mod call;
 mod code;
 mod conformance;
+mod console;
 mod directives;
 mod engine;
 mod estimate;
@@ -29,6 +30,7 @@ mod overlay;
 mod overrides;
 mod parallel;
 mod predict;
+mod profile;
 mod receipt;
 mod report;
 mod rules;
@@ -36,8 +38,10 @@ mod sequential;
 mod system;
 #[cfg(test)]
 mod tests;
+pub mod trace;
 mod transfer;
 mod view;
+mod watch;
 
 pub use access::{
     AccessList, AccessListError, CODE_BYTES_MAX, LIST_BYTES_MAX, ListField, TRANSACTIONS_MAX,
@@ -45,6 +49,7 @@ pub use access::{
 pub use call::{CALL_GAS_MAX, CallError, CallOutcome, CallRequest, CallStatus, call};
 pub use code::CodeCache;
 pub use conformance::{EthereumRules, Fork};
+pub use console::{CONSOLE, LINE_BYTES_MAX, LINES_MAX};
 pub use engine::{Engine, NoWorkers};
 pub use estimate::{EstimateError, estimate_gas};
 pub use executed::{
@@ -57,6 +62,12 @@ pub use overrides::{AccountOverride, BlockOverrides, Overrides};
 pub use parallel::simulate::{
     SimulatedMachine, SimulatedSpan, SimulatedTransaction, Timeline, simulate,
 };
+pub use profile::{
+    CriticalPath, FUNCTIONS_MAX, Function, HOT_PLACES_MAX, HotPlace, NONCE_CHAINS_MAX, NonceChain,
+    PATH_TRANSACTIONS_MAX, PLACE_TRANSACTIONS_MAX, PlaceKind, Profile, SPREAD_PARTS, Speedup,
+    Writes,
+};
 pub use receipt::{Receipt, ReceiptDecodeError};
 pub use report::{BlockReport, Conflict, PredictionScore, ReportClock, Span, Timed, Way};
 pub use sequential::execute_sequential;
+pub use watch::{TraceExcess, TraceLimits};

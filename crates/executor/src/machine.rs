@@ -9,6 +9,7 @@ use crate::{
     overlay::Overlay,
     rules::{Machine, MachineError, TransactionRules},
     view::{Notes, Source, View},
+    watch::{Watch, Watcher},
 };
 use alloy_consensus::Transaction as _;
 use alloy_eips::eip7702::{RecoveredAuthority, RecoveredAuthorization};
@@ -22,6 +23,7 @@ use revm::{
         result::{ExecutionResult, InvalidTransaction},
     },
     handler::Handler,
+    inspector::InspectorHandler,
     state::EvmState,
 };
 use state::StateReader;
@@ -107,7 +109,7 @@ impl<'a> BlockMachine<'a> {
             })
             .with_cfg(cfg)
             .with_block(block)
-            .build_mainnet();
+            .build_mainnet_with_inspector(Watch::default());
         Self { machine, rules }
     }
 
@@ -128,6 +130,33 @@ impl<'a> BlockMachine<'a> {
             result: outcome?,
             changes,
         })
+    }
+
+    /// Runs a transaction while somebody looks on, and takes its writes out of the machine.
+    pub(crate) fn watch(
+        &mut self,
+        transaction: TxEnv,
+        watcher: Watcher,
+    ) -> (Result<Transacted, NotRun>, Watcher) {
+        self.machine.ctx.tx = transaction;
+        self.machine.inspector.open(watcher);
+        let outcome = self.rules.inspect_run(&mut self.machine);
+        let changes = self.machine.finalize();
+        let watcher = self.machine.inspector.close();
+        let watcher = watcher.expect("it was put there above, and nobody else takes it");
+        let outcome = outcome.map_err(NotRun::from);
+        (
+            outcome.map(|result| Transacted { result, changes }),
+            watcher,
+        )
+    }
+
+    /// The rule of this chain that took the last run back.
+    pub(crate) fn broken_rule(&self) -> Option<String> {
+        let account = self.rules.reserve_broken_by()?;
+        Some(format!(
+            "delegated account would fall below its reserve: account={account}"
+        ))
     }
 
     /// Gives the memory of the last transaction's changes back for the next.

@@ -94,6 +94,24 @@ impl Receipt {
         }
     }
 
+    /// Reads the logs of each transaction of a block alone, which is much of the receipts and a small part of the
+    /// work: no blooms.
+    ///
+    /// # Errors
+    /// When the bytes are not what [`Self::encode_all`] wrote.
+    pub fn decode_logs(mut bytes: &[u8]) -> Result<Vec<Vec<Log>>, ReceiptDecodeError> {
+        let mut payload = Header::decode_bytes(&mut bytes, true)?;
+        let mut logs = Vec::new();
+        while !payload.is_empty() {
+            let mut fields = Header::decode_bytes(&mut payload, true)?;
+            u8::decode(&mut fields)?;
+            Eip658Value::decode(&mut fields)?;
+            u64::decode(&mut fields)?;
+            logs.push(Vec::<Log>::decode(&mut fields)?);
+        }
+        Ok(logs)
+    }
+
     fn kind(&self) -> u8 {
         self.envelope.tx_type().into()
     }

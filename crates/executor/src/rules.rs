@@ -16,6 +16,7 @@
 use crate::{
     fault::ExecutionFault,
     view::{Notes, View},
+    watch::Watch,
 };
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256};
 use primitives::ChainConfig;
@@ -31,15 +32,20 @@ use revm::{
         EvmTr, FrameResult, Handler, ItemOrResult, MainnetContext, execution, post_execution,
         pre_execution, validation,
     },
+    inspector::{
+        InspectorEvmTr, InspectorHandler,
+        handler::{frame_end, frame_start},
+    },
     interpreter::{
         CreateInputs, CreateOutcome, FrameInput, Gas, GasTracker, InitialAndFloorGas,
-        InstructionResult, InterpreterResult, interpreter_action::FrameInit,
+        InstructionResult, InterpreterResult, interpreter::EthInterpreter,
+        interpreter_action::FrameInit,
     },
     primitives::hardfork::SpecId,
 };
 
 /// The virtual machine over the writes of a block.
-pub(crate) type Machine<'a> = MainnetEvm<MainnetContext<View<'a>>>;
+pub(crate) type Machine<'a> = MainnetEvm<MainnetContext<View<'a>>, Watch>;
 /// Why it did not run a transaction.
 pub(crate) type MachineError = EVMError<ExecutionFault>;
 
@@ -88,15 +94,80 @@ impl<'a> TransactionRules<'a> {
         self.reserve_broken_by
     }
 
+    /// Runs a transaction's frames, by whichever loop, and what this chain does after them.
+    fn execute(
+        &mut self,
+        evm: &mut Machine<'a>,
+        checkpoint: JournalCheckpoint,
+        gas: &mut GasTracker,
+        run: impl FnOnce(&mut Self, &mut Machine<'a>, FrameInit) -> Result<FrameResult, MachineError>,
+    ) -> Result<Option<FrameResult>, MachineError> {
+        self.reserve_broken_by = None;
+        let Some(first) = self.first_frame_input(evm, gas)? else {
+            execution::runtime_oog_unwind(&mut evm.ctx, checkpoint)?;
+            return Ok(None);
+        };
+        evm.ctx.journaled_state.checkpoint_commit();
+        let before_frames = evm.ctx.journaled_state.checkpoint();
+        let mut result = run(self, evm, first)?;
+        if self.own {
+            self.keep_reserves(evm, before_frames, &mut result)?;
+            count_creation(evm)?;
+        } else {
+            evm.ctx.journaled_state.checkpoint_commit();
+        }
+        self.last_frame_result(evm, &mut result, gas)?;
+        Ok(Some(result))
+    }
+
+    /// Whether a frame would be a creation in a delegated account's own name.
+    fn is_refused(
+        &self,
+        machine: &mut Machine<'a>,
+        start: &FrameInit,
+    ) -> Result<bool, MachineError> {
+        match &start.frame_input {
+            FrameInput::Create(inputs) if self.own && start.depth > 0 => {
+                is_delegated(machine, inputs.caller())
+            }
+            FrameInput::Create(_) | FrameInput::Call(_) | FrameInput::Empty => Ok(false),
+        }
+    }
+
+    /// Starts a frame that is watched; a result instead of a frame is final for it.
+    ///
+    /// No notes are taken: they are for transactions that run ahead, and those nobody watches.
+    fn start_watched(
+        &self,
+        machine: &mut Machine<'a>,
+        mut start: FrameInit,
+    ) -> Result<Option<FrameResult>, MachineError> {
+        if self.is_refused(machine, &start)?
+            && let FrameInput::Create(inputs) = &start.frame_input
+        {
+            let refused = refuse_creation(inputs);
+            let (ctx, watch) = machine.ctx_inspector();
+            let mut result = match frame_start(ctx, watch, &mut start.frame_input) {
+                Some(result) => result,
+                None => refused,
+            };
+            frame_end(ctx, watch, &start.frame_input, &mut result);
+            return Ok(Some(result));
+        }
+        Ok(match machine.inspect_frame_init(start)? {
+            ItemOrResult::Item(_) => None,
+            ItemOrResult::Result(result) => Some(result),
+        })
+    }
+
     /// Starts a frame; a result instead of a frame is final for it.
     fn start_frame(
         &self,
         machine: &mut Machine<'a>,
         start: FrameInit,
     ) -> Result<Option<FrameResult>, MachineError> {
-        if let (FrameInput::Create(inputs), true) = (&start.frame_input, start.depth > 0)
-            && self.own
-            && is_delegated(machine, inputs.caller())?
+        if self.is_refused(machine, &start)?
+            && let FrameInput::Create(inputs) = &start.frame_input
         {
             return Ok(Some(refuse_creation(inputs)));
         }
@@ -243,21 +314,7 @@ impl<'a> Handler for TransactionRules<'a> {
         checkpoint: JournalCheckpoint,
         gas: &mut GasTracker,
     ) -> Result<Option<FrameResult>, MachineError> {
-        let Some(first) = self.first_frame_input(evm, gas)? else {
-            execution::runtime_oog_unwind(&mut evm.ctx, checkpoint)?;
-            return Ok(None);
-        };
-        evm.ctx.journaled_state.checkpoint_commit();
-        let before_frames = evm.ctx.journaled_state.checkpoint();
-        let mut result = self.run_exec_loop(evm, first)?;
-        if self.own {
-            self.keep_reserves(evm, before_frames, &mut result)?;
-            count_creation(evm)?;
-        } else {
-            evm.ctx.journaled_state.checkpoint_commit();
-        }
-        self.last_frame_result(evm, &mut result, gas)?;
-        Ok(Some(result))
+        self.execute(evm, checkpoint, gas, Self::run_exec_loop)
     }
 
     fn reward_beneficiary(
@@ -295,6 +352,54 @@ impl<'a> Handler for TransactionRules<'a> {
             let result = match evm.frame_run()? {
                 ItemOrResult::Result(result) => result,
                 ItemOrResult::Item(start) => match self.start_frame(evm, start)? {
+                    Some(result) => result,
+                    None => continue,
+                },
+            };
+            if let Some(result) = evm.frame_return_result(result)? {
+                return Ok(result);
+            }
+        }
+    }
+}
+
+impl<'a> InspectorHandler for TransactionRules<'a> {
+    type IT = EthInterpreter;
+
+    fn inspect_execution(
+        &mut self,
+        evm: &mut Machine<'a>,
+        checkpoint: JournalCheckpoint,
+        gas: &mut GasTracker,
+    ) -> Result<Option<FrameResult>, MachineError> {
+        // Whoever looks on takes the first frame for the outermost one, and our own checkpoint around
+        // all frames for none.
+        let run = |rules: &mut Self, evm: &mut Machine<'a>, first| {
+            let depth = evm.ctx.journaled_state.inner.depth;
+            evm.ctx.journaled_state.inner.depth = depth.saturating_sub(1);
+            let result = rules.inspect_run_exec_loop(evm, first)?;
+            evm.ctx.journaled_state.inner.depth = depth;
+            Ok(result)
+        };
+        let result = self.execute(evm, checkpoint, gas, run)?;
+        if self.reserve_broken_by.is_some() {
+            evm.inspector.take_back();
+        }
+        Ok(result)
+    }
+
+    fn inspect_run_exec_loop(
+        &mut self,
+        evm: &mut Machine<'a>,
+        first: FrameInit,
+    ) -> Result<FrameResult, MachineError> {
+        if let Some(result) = self.start_watched(evm, first)? {
+            return Ok(result);
+        }
+        loop {
+            let result = match evm.inspect_frame_run()? {
+                ItemOrResult::Result(result) => result,
+                ItemOrResult::Item(start) => match self.start_watched(evm, start)? {
                     Some(result) => result,
                     None => continue,
                 },

@@ -21,7 +21,7 @@ use crate::{
 use alloy_consensus::Transaction as _;
 use alloy_primitives::{Address, U256};
 use primitives::RecoveredTransaction;
-use revm::state::EvmState;
+use revm::{context::TxEnv, context_interface::result::InvalidTransaction, state::EvmState};
 use state::{Account, StateReader};
 
 /// Executes a block over the state before it, every transaction by the virtual machine, in order,
@@ -142,11 +142,52 @@ impl<'i, 'a> InOrder<'i, 'a> {
             Some(draft) => draft,
             None => self.transact(transaction, student)?,
         };
+        self.keep(draft, transaction);
+        Ok(())
+    }
+
+    /// Executes the transaction that comes next as somebody else runs it.
+    pub(crate) fn execute_by(
+        &mut self,
+        transaction: &RecoveredTransaction,
+        run: impl FnOnce(&mut BlockMachine<'a>, TxEnv) -> Result<Transacted, NotRun>,
+    ) -> Result<&Receipt, ExecutionFault> {
+        if self.input.is_cancelled() {
+            return Err(ExecutionFault::Cancelled);
+        }
+        self.machine.overlay().begin(self.receipts.len());
+        self.machine.prepare(self.input, transaction);
+        let draft = match run(&mut self.machine, transaction_env(transaction)) {
+            Ok(Transacted { result, changes }) => {
+                self.machine.overlay().commit(&changes)?;
+                ReceiptDraft::from(result)
+            }
+            Err(NotRun::Fault(fault)) => return Err(fault),
+            Err(NotRun::Invalid(reason)) => self.charge(transaction, &reason)?,
+        };
+        Ok(self.keep(draft, transaction))
+    }
+
+    fn keep(&mut self, draft: ReceiptDraft, transaction: &RecoveredTransaction) -> &Receipt {
         self.gas_used = self.gas_used.saturating_add(draft.gas_used);
         let base_fee = self.input.environment.base_fee;
+        let receipt = draft.finish(transaction, base_fee, self.gas_used, &mut self.hasher);
+        self.receipts.push(receipt);
         self.receipts
-            .push(draft.finish(transaction, base_fee, self.gas_used, &mut self.hasher));
-        Ok(())
+            .last()
+            .expect("it was pushed in the line above")
+    }
+
+    fn charge(
+        &mut self,
+        transaction: &RecoveredTransaction,
+        reason: &InvalidTransaction,
+    ) -> Result<ReceiptDraft, ExecutionFault> {
+        let draft = self.charge_what_is_left(transaction)?;
+        let place = self.receipts.len();
+        self.inclusion_faults
+            .push(InclusionFault::new(place, reason));
+        Ok(draft)
     }
 
     fn transact(
@@ -173,13 +214,7 @@ impl<'i, 'a> InOrder<'i, 'a> {
                 Ok(ReceiptDraft::from(result))
             }
             Err(NotRun::Fault(fault)) => Err(fault),
-            Err(NotRun::Invalid(reason)) => {
-                let draft = self.charge_what_is_left(transaction)?;
-                let place = self.receipts.len();
-                self.inclusion_faults
-                    .push(InclusionFault::new(place, &reason));
-                Ok(draft)
-            }
+            Err(NotRun::Invalid(reason)) => self.charge(transaction, &reason),
         }
     }
 

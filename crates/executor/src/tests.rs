@@ -9,6 +9,8 @@ mod estimates;
 mod faults;
 mod hostile;
 mod listed;
+mod profile;
 mod receipts;
 mod statics;
+mod traces;
 pub(crate) mod world;

@@ -70,6 +70,9 @@ pub struct StateSection {
     /// nodes of a network: a state is taken from those that offer the same one.
     #[serde(default = "default_served_blocks")]
     pub served_blocks: u64,
+    /// Whether to keep which blocks addresses and topics are in: searching logs without it reads blocks.
+    #[serde(default = "default_index")]
+    pub index: bool,
     /// MiB of the state's trie in memory at most; without it all of it, which reads nothing from disk.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trie_mib: Option<usize>,
@@ -83,6 +86,10 @@ fn default_served_blocks() -> u64 {
     SERVED_BLOCKS
 }
 
+fn default_index() -> bool {
+    true
+}
+
 fn default_history_blocks() -> u64 {
     StoreConfig::HISTORY_BLOCKS
 }
@@ -93,6 +100,7 @@ impl Default for StateSection {
             history_blocks: default_history_blocks(),
             archive: false,
             served_blocks: default_served_blocks(),
+            index: default_index(),
             trie_mib: None,
         }
     }

@@ -1,5 +1,6 @@
 //! `headway dev`: a chain in this process, with funded accounts.
 //!
+//! With one validator and no data directory to keep, the chain can go back (see `timeline`).
 //! With `--validators N` it runs N real validators, each with its own store, over authenticated
 //! connections on the loopback interface; RPC is served by the first.
 
@@ -9,6 +10,7 @@ use crate::{
     network::{self, NetworkParts},
     process::{self, DataDirectory, RpcParts, TemporaryDirectory},
     run::{self, Node, NodeParts},
+    timeline::{First, Origin},
 };
 use alloy_primitives::{Address, U256};
 use alloy_signer_local::{MnemonicBuilder, PrivateKeySigner, coins_bip39::English};
@@ -17,7 +19,7 @@ use commonware_runtime::{Runner as _, Supervisor as _, tokio};
 use consensus::sync::ServerConfig;
 use pipeline::{DevControl, PipelineConfig};
 use primitives::{Genesis, chain::Protocol, crypto::PrivateKey};
-use rpc::RpcConfig;
+use rpc::{Dev, RpcConfig, Timelines};
 use state::{Location, StoreConfig};
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -194,12 +196,91 @@ pub fn run(options: &DevOptions) -> Result<(), NodeError> {
     let genesis = genesis(options, &signers, &keys)?;
     directory.require_chain(&genesis)?;
     let runtime = tokio::Config::new().with_storage_directory(directory.consensus());
+    let can_travel = temporary.is_some();
     let outcome = tokio::Runner::new(runtime).start(|runtime| async move {
+        if let [key] = &keys[..] {
+            let origin = origin(&runtime, options, genesis, (key.clone(), &directory));
+            return Box::pin(serve_one(&runtime, origin, (signers, listen), can_travel)).await;
+        }
         let nodes = Box::pin(start_nodes(&runtime, options, &genesis, &keys, &directory)).await?;
         serve(&runtime, nodes, signers, listen).await
     });
     drop(temporary);
     outcome
+}
+
+/// What the timelines of a chain with one validator have in common.
+fn origin(
+    runtime: &tokio::Context,
+    options: &DevOptions,
+    genesis: Genesis,
+    (key, directory): (PrivateKey, &DataDirectory),
+) -> Origin {
+    Origin {
+        runtime: runtime.child("chain"),
+        identity: run::identity(&genesis, &key),
+        genesis,
+        key,
+        store: store_config(options),
+        pipeline: pipeline_config(options, directory),
+        path: directory.path().to_owned(),
+        begun: 0,
+    }
+}
+
+/// Serves a chain that can go back, unless somebody wants to keep it.
+async fn serve_one(
+    runtime: &tokio::Context,
+    origin: Origin,
+    (signers, listen): (Vec<PrivateKeySigner>, SocketAddr),
+    can_travel: bool,
+) -> Result<(), NodeError> {
+    let first = First::begin(origin).await?;
+    let chain = first.readable().chain;
+    let (timelines, requests) = Timelines::new();
+    let mut dev = Dev::new(signers.clone(), first.control());
+    if can_travel {
+        dev = dev.with_timelines(timelines.clone());
+    }
+    let parts = rpc_parts(listen, dev, 0);
+    let backend = process::backend(runtime, first.readable(), parts);
+    let supervisor = first.supervised(backend);
+    let server = rpc::serve(supervisor.switch(), listen).await?;
+    crate::cli::announce_dev(&signers, &chain, server.address(), 1);
+    drop(chain);
+    let outcome = supervisor.run(runtime, requests).await;
+    drop(timelines);
+    outcome
+}
+
+fn store_config(options: &DevOptions) -> StoreConfig {
+    StoreConfig {
+        history_blocks: options.history_blocks,
+        commit_workers: options.workers,
+        ..StoreConfig::default()
+    }
+}
+
+fn pipeline_config(options: &DevOptions, directory: &DataDirectory) -> PipelineConfig {
+    PipelineConfig {
+        workers: options.workers,
+        spans: options.spans,
+        execution_delay: options.execution_delay,
+        report_directory: Some(directory.path().to_owned()),
+        ..PipelineConfig::default()
+    }
+}
+
+fn rpc_parts(listen: SocketAddr, dev: Dev, peers: usize) -> RpcParts {
+    RpcParts {
+        listen,
+        config: RpcConfig {
+            filter_seed: now_seconds(),
+            ..RpcConfig::dev()
+        },
+        dev: Some(dev),
+        peers,
+    }
 }
 
 type Started = (Vec<Node>, DevControl);
@@ -241,18 +322,12 @@ async fn start_nodes(
             key: key.clone(),
             fee_recipient: fee_recipient(index),
             location: Location::Directory(directory.state(&name)),
-            store: StoreConfig {
-                history_blocks: options.history_blocks,
-                commit_workers: options.workers,
-                ..StoreConfig::default()
-            },
+            store: store_config(options),
             partition: format!("node{name}"),
             pipeline: PipelineConfig {
-                workers: options.workers,
-                spans: options.spans,
-                execution_delay: options.execution_delay,
-                report_directory: Some(directory.path().to_owned()),
-                ..PipelineConfig::default()
+                // RPC is served by the first.
+                postings: (index == 0).then(|| Location::Directory(directory.state(&name))),
+                ..pipeline_config(options, directory)
             },
             control: Some(control.clone()),
             anchor: None,
@@ -266,7 +341,7 @@ async fn start_nodes(
 }
 
 /// An address of nobody, different for each validator: fees stay out of the accounts people watch.
-fn fee_recipient(index: usize) -> Address {
+pub(crate) fn fee_recipient(index: usize) -> Address {
     Address::left_padding_from(&(0xfee0_0000_u64 + index as u64).to_be_bytes())
 }
 
@@ -278,15 +353,7 @@ async fn serve(
 ) -> Result<(), NodeError> {
     let peers = nodes.len().saturating_sub(1);
     let first = nodes.swap_remove(0);
-    let parts = RpcParts {
-        listen,
-        config: RpcConfig {
-            filter_seed: now_seconds(),
-            ..RpcConfig::dev()
-        },
-        dev: Some((signers.clone(), control)),
-        peers,
-    };
+    let parts = rpc_parts(listen, Dev::new(signers.clone(), control), peers);
     let server = process::serve(runtime, &first, parts).await?;
     crate::cli::announce_dev(&signers, &first.chain, server.address(), peers + 1);
     nodes.push(first);

@@ -17,4 +17,5 @@ pub mod replay;
 pub mod run;
 pub mod snapshot;
 pub mod sync;
+mod timeline;
 pub mod workers;

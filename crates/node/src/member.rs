@@ -178,6 +178,7 @@ pub(crate) async fn assemble(
         partition: PARTITION.to_owned(),
         pipeline: PipelineConfig {
             workers: config.workers,
+            postings: config.state.index.then(|| location(&directory)),
             report_directory: Some(directory.path().to_owned()),
             ..PipelineConfig::default()
         },

@@ -3,7 +3,7 @@
 use crate::{error::NodeError, run::Node};
 use commonware_runtime::{Clock as _, Metrics as _, Spawner as _, Supervisor as _, tokio::Context};
 use mempool::Mempool;
-use pipeline::{Chain, DevControl};
+use pipeline::Chain;
 use primitives::{Genesis, recovery::SenderCache};
 use rand::{SeedableRng as _, rngs::StdRng};
 use rpc::{Backend, BackendParts, Dev, RpcConfig, RpcServer};
@@ -21,7 +21,7 @@ use std::{
 const OWNER_ONLY: u32 = 0o700;
 
 /// How long a stopping node may take to flush.
-const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A data directory that no other process works in while this value lives.
 #[derive(Debug)]
@@ -90,7 +90,11 @@ impl DataDirectory {
     /// Where consensus stores.
     #[must_use]
     pub fn consensus(&self) -> PathBuf {
-        self.path.join("consensus")
+        Self::consensus_in(&self.path)
+    }
+
+    pub(crate) fn consensus_in(path: &Path) -> PathBuf {
+        path.join("consensus")
     }
 
     /// Where one node's state is stored.
@@ -167,7 +171,7 @@ pub struct RpcParts {
     /// Limits and origins.
     pub config: RpcConfig,
     /// Keys and block production of a development chain.
-    pub dev: Option<(Vec<alloy_signer_local::PrivateKeySigner>, DevControl)>,
+    pub dev: Option<Dev>,
     /// Peers this node is connected to at most; a node knows its peers by name.
     pub peers: usize,
 }
@@ -202,18 +206,23 @@ pub async fn serve(
     node: impl Into<Readable>,
     parts: RpcParts,
 ) -> Result<RpcServer, NodeError> {
+    let listen = parts.listen;
+    let backend = backend(runtime, node, parts);
+    Ok(rpc::serve(backend, listen).await?)
+}
+
+/// What RPC reads and writes of a node.
+pub fn backend(runtime: &Context, node: impl Into<Readable>, parts: RpcParts) -> Arc<Backend> {
     let node: Readable = node.into();
     let clock = Arc::new(runtime.child("rpc"));
     let sleeper = Arc::clone(&clock);
     let metrics = runtime.child("metrics");
-    let backend = Backend::new(BackendParts {
+    Backend::new(BackendParts {
         random: StdRng::from_rng(&mut runtime.child("random")),
         chain: node.chain,
         mempool: node.mempool,
         senders: node.senders,
-        dev: parts
-            .dev
-            .map(|(signers, control)| Dev::new(signers, control)),
+        dev: parts.dev,
         clock: rpc::Clock {
             now_ms: Arc::new(move || {
                 let elapsed = clock
@@ -227,8 +236,7 @@ pub async fn serve(
         metrics: Arc::new(move || metrics.encode()),
         peers: Arc::new(move || parts.peers),
         config: parts.config,
-    });
-    Ok(rpc::serve(backend, parts.listen).await?)
+    })
 }
 
 /// Runs nodes until a signal asks to stop, then lets them flush.
@@ -252,7 +260,7 @@ pub async fn until_signal(runtime: Context, nodes: Vec<Node>) -> Result<(), Node
 }
 
 /// Resolves at the first interrupt or termination signal.
-async fn signalled() {
+pub(crate) async fn signalled() {
     use tokio::signal::unix::{SignalKind, signal};
     let Ok(mut terminate) = signal(SignalKind::terminate()) else {
         return tokio::signal::ctrl_c().await.unwrap_or_default();

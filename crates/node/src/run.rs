@@ -158,8 +158,8 @@ pub async fn assemble<E: Runtime, N: Network>(
         chain: chain_config,
         limits: identity.limits,
         genesis: genesis_record(&state, &block),
+        first_height: first_height(&store, anchor.as_ref())?,
         store,
-        first_height: first_height(anchor.as_ref()),
     };
     let (actor, pipeline) = Actor::new(
         runtime.child("pipeline"),
@@ -225,9 +225,13 @@ pub(crate) fn consensus_config_of(
     }
 }
 
-/// The lowest height that the node executes.
-fn first_height(anchor: Option<&Anchor>) -> u64 {
-    anchor.map_or(0, Anchor::height).saturating_add(1)
+/// The lowest height whose block the node has: above its anchor, unless its store is a copy of one with all
+/// blocks.
+fn first_height(store: &Store, anchor: Option<&Anchor>) -> Result<u64, NodeError> {
+    match anchor {
+        Some(anchor) if store.record(1)?.is_none() => Ok(anchor.height().saturating_add(1)),
+        Some(_) | None => Ok(1),
+    }
 }
 
 /// Where the node begins: at the anchor it was given, at the one it began at before, or at genesis. A node that

@@ -20,6 +20,7 @@ use crate::{
     chain::{ChainError, ChainParts, environment},
     divergence::TransactionOutcome,
     flush::{Flusher, WRITES_FLUSHED_MIN, WRITES_WAITING_MAX},
+    indexer,
     mailbox::{Job, announce},
     metrics::{FlushMetrics, Metrics},
 };
@@ -28,7 +29,7 @@ use commonware_runtime::{Clock, Handle, Metrics as RuntimeMetrics, Spawner};
 use commonware_utils::Acknowledgement as _;
 use executor::{Engine, ExecutedBlock, ExecutionFault, ExecutionInput, NoWorkers, Roots};
 use primitives::{BlockLimits, ChainConfig, ExecutionResult, FinalizedBlock};
-use state::{StateReader as _, Store, StoreError};
+use state::{Postings, StateReader as _, Store, StoreError};
 use std::{
     fmt,
     sync::{Arc, atomic::Ordering::Relaxed},
@@ -126,6 +127,7 @@ impl<E: Clock + Spawner + RuntimeMetrics> Actor<E> {
         observers: Vec<Observer>,
     ) -> Result<(Self, Pipeline), PipelineFault> {
         let ledger = restore_ledger(&foundation.store)?;
+        let postings = open_postings(&foundation, &config)?;
         let chain = Chain::new(ChainParts {
             config: foundation.chain,
             limits: foundation.limits,
@@ -133,6 +135,7 @@ impl<E: Clock + Spawner + RuntimeMetrics> Actor<E> {
             store: foundation.store,
             ledger,
             first_height: foundation.first_height,
+            postings: postings.clone(),
             recent_records_max: config.recent_records_max,
         });
         let (sender, jobs) = mpsc::channel(config.queue_blocks_max.max(1));
@@ -141,6 +144,10 @@ impl<E: Clock + Spawner + RuntimeMetrics> Actor<E> {
         let metrics = Metrics::new(&runtime);
         let flush_metrics = FlushMetrics::new(&runtime);
         let flusher = Flusher::start(runtime.child("flusher"), chain.clone(), flush_metrics);
+        if let Some(postings) = postings {
+            let runtime = runtime.child("indexer");
+            indexer::start(runtime, chain.clone(), postings, flusher.flushed());
+        }
         let mut engine = Engine::new(config.workers)?;
         if config.spans {
             let clock = runtime.child("spans");
@@ -413,6 +420,18 @@ impl<E: Clock + Spawner + RuntimeMetrics> Actor<E> {
 
 /// The ledger of a node that starts, or starts again.
 ///
+fn open_postings(
+    foundation: &Foundation,
+    config: &PipelineConfig,
+) -> Result<Option<Arc<Postings>>, PipelineFault> {
+    let Some(location) = &config.postings else {
+        return Ok(None);
+    };
+    let (genesis, first) = (foundation.genesis.hash, foundation.first_height);
+    let postings = Postings::open(location, genesis, first).map_err(ChainError::from)?;
+    Ok(Some(Arc::new(postings)))
+}
+
 /// What is durable was verified: nothing else is flushed, and a state that came from peers is one that 2f+1
 /// validators signed. So it begins as the newest certified result, whether or not this node has the block.
 fn restore_ledger(store: &Store) -> Result<Ledger, PipelineFault> {

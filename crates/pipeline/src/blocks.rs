@@ -11,16 +11,38 @@ use crate::{
     chain::{Located, lock},
 };
 use alloy_consensus::Header;
-use alloy_primitives::B256;
+use alloy_primitives::{B256, Log};
 use alloy_rlp::Decodable as _;
-use state::Served;
+use executor::Receipt;
+use state::{Location, Served};
 use std::sync::Arc;
+
+/// The logs of an executed block.
+#[derive(Clone, Debug)]
+pub struct BlockLogs {
+    /// Hash of its header.
+    pub hash: B256,
+    /// Its header.
+    pub header: Header,
+    /// Each transaction's hash and logs; empty if the header was not wanted.
+    pub transactions: Vec<(B256, Vec<Log>)>,
+}
 
 impl Chain {
     /// The durable state that is offered to nodes that have none, if there is one.
     #[must_use]
     pub fn served(&self) -> Option<Served> {
         self.shared.store.served()
+    }
+
+    /// Makes what may be durable durable, and an empty location a store of its own with it.
+    ///
+    /// # Errors
+    /// When the store fails, or the location holds something.
+    pub fn copy_store(&self, location: Location) -> Result<(), ChainError> {
+        let store = &self.shared.store;
+        store.flush(self.heads().verified_height)?;
+        Ok(store.copy_to(location)?)
     }
 
     /// The newest durable state.
@@ -59,6 +81,43 @@ impl Chain {
         let header = Header::decode(&mut stored.as_ref());
         let part = "header";
         Ok(Some(header.map_err(|_| RecordError { height, part })?))
+    }
+
+    /// The logs of the executed block at a height, without the rest of it, if `is_wanted` says so of its header;
+    /// none above `latest`.
+    ///
+    /// # Errors
+    /// As for [`Chain::record`].
+    pub fn logs(
+        &self,
+        height: u64,
+        is_wanted: impl FnOnce(&Header) -> bool,
+    ) -> Result<Option<BlockLogs>, ChainError> {
+        self.check_not_diverged(height)?;
+        self.check_not_pruned(height)?;
+        if height == 0 || height > self.heads().executed_height {
+            return Ok(None);
+        }
+        let Some(stored) = self.shared.store.receipts(height)? else {
+            return Ok(None);
+        };
+        let damaged = |part| RecordError { height, part };
+        let header = Header::decode(&mut stored.header.as_ref()).map_err(|_| damaged("header"))?;
+        let logs = match is_wanted(&header) && !stored.receipts.is_empty() {
+            true => Receipt::decode_logs(&stored.receipts).map_err(|_| damaged("receipts"))?,
+            false => Vec::new(),
+        };
+        Ok(Some(BlockLogs {
+            hash: stored.hash,
+            header,
+            transactions: stored.transaction_hashes.into_iter().zip(logs).collect(),
+        }))
+    }
+
+    /// The decoded block at a height, if it is among the newest.
+    #[must_use]
+    pub fn recent(&self, height: u64) -> Option<Arc<ExecutedRecord>> {
+        lock(&self.shared.recent).get(&height).map(Arc::clone)
     }
 
     pub(crate) fn check_not_pruned(&self, height: u64) -> Result<(), ChainError> {

@@ -17,7 +17,9 @@ use primitives::{
     base_fee::next_base_fee,
     stage::Stage,
 };
-use state::{ReadFault, Snapshot, Store, StoreError, UnknownHeight, account_view};
+use state::{
+    Postings, PostingsError, ReadFault, Snapshot, Store, StoreError, UnknownHeight, account_view,
+};
 use std::{
     collections::BTreeMap,
     sync::{
@@ -84,6 +86,9 @@ pub enum ChainError {
     /// The state at a height is not kept.
     #[error(transparent)]
     State(UnknownHeight),
+    /// The index failed.
+    #[error(transparent)]
+    Postings(#[from] PostingsError),
     /// Reading the state failed.
     #[error(transparent)]
     Read(#[from] ReadFault),
@@ -116,6 +121,7 @@ pub(crate) struct Shared {
     pub(crate) genesis: Arc<ExecutedRecord>,
     pub(crate) store: Store,
     pub(crate) first_height: u64,
+    pub(crate) postings: Option<Arc<Postings>>,
     pub(crate) progress: ProgressSender,
     pub(crate) events: broadcast::Sender<ChainEvent>,
     pub(crate) recent_records_max: usize,
@@ -148,6 +154,8 @@ pub(crate) struct ChainParts {
     pub ledger: Ledger,
     /// The lowest height executed here, genesis aside.
     pub first_height: u64,
+    /// The index of executed blocks.
+    pub postings: Option<Arc<Postings>>,
     /// Decoded blocks kept for readers.
     pub recent_records_max: usize,
 }
@@ -173,6 +181,7 @@ impl Chain {
                 genesis: Arc::new(parts.genesis),
                 store: parts.store,
                 first_height: parts.first_height,
+                postings: parts.postings,
                 progress: ProgressSender::new(progress),
                 events: broadcast::Sender::new(EVENTS_MAX),
                 recent_records_max: parts.recent_records_max,

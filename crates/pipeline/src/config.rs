@@ -1,5 +1,6 @@
 //! What one node may choose about its pipeline; the chain's rules are in `ChainConfig`.
 
+use state::Location;
 use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
 
 /// Values of one node's pipeline.
@@ -19,6 +20,8 @@ pub struct PipelineConfig {
     pub recent_records_max: usize,
     /// Added to the execution of every block that holds a transaction: shows a slow executor.
     pub execution_delay: Duration,
+    /// Where to keep which transactions addresses and topics are in; none keeps no such index.
+    pub postings: Option<Location>,
     /// Where the report of a divergence goes; none keeps it in memory.
     pub report_directory: Option<PathBuf>,
 }
@@ -33,6 +36,7 @@ impl Default for PipelineConfig {
             flush_interval: Duration::from_secs(1),
             recent_records_max: 256,
             execution_delay: Duration::ZERO,
+            postings: None,
             report_directory: None,
         }
     }

@@ -58,6 +58,11 @@ impl Flusher {
         });
     }
 
+    /// Changes whenever something has become durable.
+    pub(crate) fn flushed(&self) -> watch::Receiver<u64> {
+        self.flushed.clone()
+    }
+
     /// Resolves when a write fails.
     pub(crate) async fn failed(&mut self) -> StoreError {
         match self.failures.recv().await {

@@ -9,17 +9,20 @@ mod divergence;
 mod execution;
 mod flush;
 mod genesis;
+mod indexer;
 mod ledger;
 mod mailbox;
 mod metrics;
 mod progress;
 mod record;
+mod search;
 pub mod tally;
 
 pub use actor::{Actor, Foundation, Observer, PipelineFault};
+pub use blocks::BlockLogs;
 pub use chain::{Chain, ChainError, ChainEvent, Located, StateProgress, SyncProgress, environment};
 pub use config::PipelineConfig;
-pub use control::{DevControl, DevError};
+pub use control::{DevControl, DevError, Draft, Honoured, Pace, Settings};
 pub use divergence::{DivergenceReport, TransactionOutcome};
 pub use execution::{
     BlockConflict, BlockExecution, CONFLICT_TRANSACTIONS_MAX, CONFLICTS_MAX, SPANS_MAX, StageTimes,

@@ -4,6 +4,7 @@
 //! go through [`run`], which bounds how many do so at once and keeps them off the async workers.
 
 use crate::{
+    brief::Brief,
     config::{ADMISSIONS_MAX, BUNDLES_MAX, BUNDLES_WORKED_MAX, RpcConfig, WAITING_CALLS_MAX},
     dev::Dev,
     error::RpcError,
@@ -14,7 +15,7 @@ use alloy_consensus::Transaction as _;
 use alloy_primitives::{Address, B256};
 use futures::future::BoxFuture;
 use mempool::{Event, Mempool};
-use pipeline::{Chain, ExecutedRecord};
+use pipeline::{Chain, DevControl, ExecutedRecord};
 use primitives::{RecoveredTransaction, recovery::SenderCache};
 use rand::{SeedableRng as _, rngs::StdRng};
 use state::{Snapshot, StateReader};
@@ -62,6 +63,19 @@ pub struct BackendParts {
     pub config: RpcConfig,
 }
 
+/// What of a development chain is new when it has gone back.
+#[derive(Debug)]
+pub struct Successor {
+    /// Executed blocks, heads, stages, events.
+    pub chain: Chain,
+    /// Waiting transactions.
+    pub mempool: Mempool,
+    /// Senders known already.
+    pub senders: SenderCache,
+    /// Block production.
+    pub control: DevControl,
+}
+
 /// What methods are called on.
 pub struct Backend {
     pub(crate) chain: Chain,
@@ -72,13 +86,14 @@ pub struct Backend {
     pub(crate) metrics: Arc<dyn Fn() -> String + Send + Sync>,
     pub(crate) peers: Arc<dyn Fn() -> usize + Send + Sync>,
     pub(crate) config: RpcConfig,
-    pub(crate) filters: Filters,
+    pub(crate) filters: Arc<Filters>,
     pub(crate) explorer: Explorer,
     random: Mutex<StdRng>,
     admissions: broadcast::Sender<RecoveredTransaction>,
     computing: Arc<Semaphore>,
-    pub(crate) bundles: Bundles,
-    waiting: AtomicUsize,
+    pub(crate) bundles: Arc<Bundles>,
+    waiting: Arc<AtomicUsize>,
+    pub(crate) brief: Brief,
 }
 
 impl Backend {
@@ -88,12 +103,13 @@ impl Backend {
         let admissions = broadcast::Sender::new(ADMISSIONS_MAX);
         announce_pending(&parts.mempool, admissions.clone());
         Arc::new(Self {
-            filters: Filters::new(&parts.config),
+            filters: Arc::new(Filters::new(&parts.config)),
             explorer: Explorer::default(),
             admissions,
             computing: Arc::new(Semaphore::new(parts.config.blocking_calls_max.max(1))),
-            bundles: Bundles::default(),
-            waiting: AtomicUsize::new(0),
+            bundles: Arc::default(),
+            waiting: Arc::default(),
+            brief: Brief::default(),
             chain: parts.chain,
             mempool: parts.mempool,
             senders: parts.senders,
@@ -106,12 +122,47 @@ impl Backend {
         })
     }
 
+    /// The backend of what follows when a development chain has gone back: limits, filters and
+    /// subscriptions are shared with this one.
+    #[must_use]
+    pub fn succeed(&self, successor: Successor) -> Arc<Self> {
+        announce_pending(&successor.mempool, self.admissions.clone());
+        self.filters.rewind(successor.chain.heads().executed_height);
+        let dev = self.dev.as_ref();
+        Arc::new(Self {
+            filters: Arc::clone(&self.filters),
+            explorer: self.explorer.succeed(),
+            admissions: self.admissions.clone(),
+            computing: Arc::clone(&self.computing),
+            bundles: Arc::clone(&self.bundles),
+            waiting: Arc::clone(&self.waiting),
+            brief: Brief::default(),
+            chain: successor.chain,
+            mempool: successor.mempool,
+            senders: successor.senders,
+            dev: dev.map(|dev| dev.succeed(successor.control)),
+            clock: self.clock.clone(),
+            metrics: Arc::clone(&self.metrics),
+            peers: Arc::clone(&self.peers),
+            random: Mutex::new(self.random()),
+            config: self.config.clone(),
+        })
+    }
+
     pub(crate) fn subscribe_pending(&self) -> broadcast::Receiver<RecoveredTransaction> {
         self.admissions.subscribe()
     }
 
     pub(crate) fn now_ms(&self) -> u64 {
         (self.clock.now_ms)()
+    }
+
+    /// The time at which a block on top of this one would be made now, in milliseconds.
+    pub(crate) fn next_block_ms(&self, parent: &ExecutedRecord) -> u64 {
+        let now_ms = self.now_ms();
+        let parent_ms = parent.block.header().timestamp_ms;
+        let dev = self.dev.as_ref();
+        dev.map_or(now_ms, |dev| dev.control().next_ms(now_ms, parent_ms))
     }
 
     /// A source of randomness for one call.

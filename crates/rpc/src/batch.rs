@@ -8,6 +8,7 @@
 use crate::{
     backend::{Backend, run},
     eth::submit::{SEND_RAW, Sent, send_many},
+    switch::Switch,
 };
 use jsonrpsee::{
     BatchResponseBuilder, MethodResponse, ResponsePayload,
@@ -35,7 +36,7 @@ pub(crate) enum Transport {
 #[derive(Clone, Debug)]
 pub(crate) struct Dispatch<S> {
     pub(crate) inner: S,
-    pub(crate) backend: Arc<Backend>,
+    pub(crate) switch: Switch,
 }
 
 impl<S> RpcServiceT for Dispatch<S>
@@ -95,6 +96,7 @@ where
             return MethodResponse::error(request.id, error);
         }
         let (id, name) = (request.id.clone(), name.to_owned());
+        let _settled = self.switch.settled().await;
         let response = self.inner.call(request).await;
         if response.as_error_code() != Some(METHOD_NOT_FOUND_CODE) || !is_bare(&response) {
             return response;
@@ -106,7 +108,8 @@ where
 
     /// Answers every call in order; an error is that the answers are too large together.
     async fn answer_batch(&self, batch: Batch<'_>) -> Result<MethodResponse, MethodResponse> {
-        let config = &self.backend.config;
+        let backend = self.switch.current();
+        let config = &backend.config;
         let max = config.batch_length_max;
         if batch.len() > max {
             let message = "batch too large";
@@ -152,7 +155,7 @@ where
         }
         let Sends { ids, params } = sends;
         let work = move |backend: &Arc<Backend>| send_many(backend, &params);
-        match run(Arc::clone(&self.backend), work).await {
+        match run(self.switch.settled().await, work).await {
             Ok(hashes) => {
                 for (id, hash) in ids.into_iter().zip(hashes) {
                     answers.append(respond(id, hash))?;

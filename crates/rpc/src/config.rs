@@ -29,8 +29,22 @@ pub const BLOCKING_CALLS_MAX: usize = 4;
 pub const WAITING_CALLS_MAX: usize = 4_096;
 /// Gas of one `eth_call` or estimate (geth's `--rpc.gascap`).
 pub const CALL_GAS_MAX: u64 = 50_000_000;
-/// Blocks one log query may span.
-pub const LOGS_BLOCKS_MAX: u64 = 10_000;
+/// Steps of the virtual machine in one trace, or in the traces of one block.
+pub const TRACE_STEPS_MAX: u64 = 1_000_000;
+/// Length of one trace, or of the traces of one block, in bytes of JSON, estimated while it is recorded.
+pub const TRACE_BYTES_MAX: u64 = 32 * 1024 * 1024;
+/// How long a trace may take if the caller does not say, in milliseconds (geth's five seconds).
+pub const TRACE_TIMEOUT_MS: u64 = 5_000;
+/// The longest it may take, in milliseconds.
+pub const TRACE_TIMEOUT_MS_MAX: u64 = 60_000;
+/// Blocks one `trace_filter` may span.
+pub const TRACE_FILTER_BLOCKS_MAX: u64 = 100;
+/// Traces in one answer of `trace_filter`.
+pub const TRACE_FILTER_MAX: usize = 10_000;
+/// Calls in one `trace_callMany`.
+pub const TRACE_CALLS_MAX: usize = 256;
+/// Blocks one log query may look into.
+pub const LOGS_BLOCKS_MAX: usize = 10_000;
 /// Logs in one answer.
 pub const LOGS_MAX: usize = 20_000;
 /// Addresses, or topics at one position, in one log filter (geth's).
@@ -58,8 +72,10 @@ pub const RECEIPT_WAIT_MS_MAX: u64 = 60_000;
 /// New pending transactions a slow subscriber may fall behind.
 pub const ADMISSIONS_MAX: usize = 16_384;
 /// Blocks one `hardhat_mine` may ask for.
-pub const MINE_BLOCKS_MAX: u64 = 1_024;
-/// How long a development method waits for the block it asked for, in milliseconds.
+pub const MINE_BLOCKS_MAX: u64 = 10_000;
+/// How long `eth_sendTransaction` waits for the block that is to follow at once, in milliseconds.
+pub const SENT_WAIT_MS: u64 = 2_000;
+/// How long a development method waits for the next of the blocks it asked for, in milliseconds.
 pub const DEV_WAIT_MS: u64 = 20_000;
 
 /// Which web pages of other origins a browser may let talk to this node.
@@ -109,8 +125,8 @@ pub struct RpcConfig {
     pub blocking_calls_max: usize,
     /// Gas of one call or estimate.
     pub call_gas_max: u64,
-    /// Blocks one log query may span.
-    pub logs_blocks_max: u64,
+    /// Blocks one log query may look into.
+    pub logs_blocks_max: usize,
     /// Logs in one answer.
     pub logs_max: usize,
     /// Installed polling filters.

@@ -1,14 +1,20 @@
 //! What only a development chain serves: its keys, its clock, its block production, its state.
 //!
 //! Nothing here reaches around consensus: state is set by directives that are ordered in a block, an
-//! impersonated sender signs with `s = 0`, a block is asked for and then waited for. What a final
-//! order can't honour — going back to a snapshot, holding blocks until told — is refused with the
-//! reason. On every other chain all of it answers "only in dev".
+//! impersonated sender signs with `s = 0`, a block is asked for and then waited for, and a chain that goes back
+//! is another one (see `travel`). What can't be honoured is refused with the reason: much of it with several
+//! validators. On every other chain all of it answers "only in dev".
 
 mod account;
+mod chain;
+mod clock;
 mod mine;
+mod names;
 mod sign;
 mod state;
+mod travel;
+
+pub use travel::{TimelineRequest, Timelines, TravelError};
 
 use crate::{backend::Backend, config::DEV_WAIT_MS, error::RpcError, registry::Registry};
 use alloy_primitives::Address;
@@ -23,52 +29,29 @@ use std::{
 };
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 
-/// The methods that other chains refuse.
-const ONLY_IN_DEV: [&str; 34] = [
-    "eth_sendTransaction",
-    "eth_signTransaction",
-    "eth_sign",
-    "eth_signTypedData_v4",
-    "personal_sign",
-    "evm_mine",
-    "evm_increaseTime",
-    "evm_setNextBlockTimestamp",
-    "evm_setAutomine",
-    "evm_setIntervalMining",
-    "evm_snapshot",
-    "evm_revert",
-    "hardhat_mine",
-    "hardhat_setBalance",
-    "hardhat_setNonce",
-    "hardhat_setCode",
-    "hardhat_setStorageAt",
-    "hardhat_impersonateAccount",
-    "hardhat_stopImpersonatingAccount",
-    "hardhat_getAutomine",
-    "hardhat_dropTransaction",
-    "hardhat_reset",
-    "anvil_mine",
-    "anvil_setBalance",
-    "anvil_setNonce",
-    "anvil_setCode",
-    "anvil_setStorageAt",
-    "anvil_impersonateAccount",
-    "anvil_stopImpersonatingAccount",
-    "anvil_getAutomine",
-    "anvil_dropTransaction",
-    "anvil_reset",
-    "anvil_snapshot",
-    "anvil_revert",
-];
-
 /// The keys and the block production of a development chain.
 #[derive(Debug)]
 pub struct Dev {
-    signers: Vec<PrivateKeySigner>,
+    signers: Arc<Vec<PrivateKeySigner>>,
     control: DevControl,
-    impersonated: Mutex<BTreeSet<Address>>,
+    impersonated: Arc<Mutex<Impersonated>>,
     /// Held from choosing a nonce until the pool has the transaction.
     sending: Mutex<()>,
+    /// Whoever runs the chain, if it can go back.
+    timelines: Option<Timelines>,
+}
+
+/// Whose transactions need no key.
+#[derive(Debug, Default)]
+struct Impersonated {
+    addresses: BTreeSet<Address>,
+    everybody: bool,
+}
+
+impl Impersonated {
+    fn has(&self, address: &Address) -> bool {
+        self.everybody || self.addresses.contains(address)
+    }
 }
 
 impl Dev {
@@ -76,14 +59,38 @@ impl Dev {
     #[must_use]
     pub fn new(signers: Vec<PrivateKeySigner>, control: DevControl) -> Self {
         Self {
-            signers,
+            signers: Arc::new(signers),
             control,
-            impersonated: Mutex::default(),
+            impersonated: Arc::default(),
             sending: Mutex::default(),
+            timelines: None,
         }
     }
 
-    fn impersonated(&self) -> MutexGuard<'_, BTreeSet<Address>> {
+    /// The same on a chain that can go back.
+    #[must_use]
+    pub fn with_timelines(self, timelines: Timelines) -> Self {
+        Self {
+            timelines: Some(timelines),
+            ..self
+        }
+    }
+
+    pub(crate) fn succeed(&self, control: DevControl) -> Self {
+        Self {
+            signers: Arc::clone(&self.signers),
+            control,
+            impersonated: Arc::clone(&self.impersonated),
+            sending: Mutex::default(),
+            timelines: self.timelines.clone(),
+        }
+    }
+
+    pub(crate) const fn control(&self) -> &DevControl {
+        &self.control
+    }
+
+    fn impersonated(&self) -> MutexGuard<'_, Impersonated> {
         self.impersonated
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -100,11 +107,14 @@ pub(crate) fn register(methods: &mut Registry, is_dev: bool) {
     account::register_everywhere(methods);
     if is_dev {
         account::register(methods);
+        chain::register(methods);
+        clock::register(methods);
         mine::register(methods);
         sign::register(methods);
         state::register(methods);
+        travel::register(methods);
     } else {
-        for name in ONLY_IN_DEV {
+        for name in names::ONLY_IN_DEV {
             methods.refuse(name, RpcError::OnlyInDev);
         }
     }
@@ -133,13 +143,14 @@ impl Watch {
     async fn until(
         mut self,
         backend: &Backend,
+        wait_ms: u64,
         holds: impl Fn(&ExecutedRecord) -> bool,
     ) -> Result<Arc<ExecutedRecord>, RpcError> {
         let found = pin!(self.follow(backend, holds));
-        let timer = (backend.clock.sleep)(Duration::from_millis(DEV_WAIT_MS));
+        let timer = (backend.clock.sleep)(Duration::from_millis(wait_ms));
         match select(found, timer).await {
             Either::Left((found, _)) => found,
-            Either::Right(_) => Err(RpcError::DevTimeout(DEV_WAIT_MS)),
+            Either::Right(_) => Err(RpcError::DevTimeout(wait_ms)),
         }
     }
 
@@ -156,6 +167,27 @@ impl Watch {
             self.next += 1;
             if holds(&record) {
                 return Ok(record);
+            }
+        }
+    }
+
+    /// Waits until so many of all blocks that were ever asked for are executed.
+    async fn until_honoured(
+        mut self,
+        backend: &Backend,
+        control: &DevControl,
+        ticket: u64,
+    ) -> Result<(), RpcError> {
+        loop {
+            let honoured = control.honoured();
+            let executed_height = backend.chain.heads().executed_height;
+            if honoured.count >= ticket && executed_height >= honoured.height {
+                return Ok(());
+            }
+            let timer = (backend.clock.sleep)(Duration::from_millis(DEV_WAIT_MS));
+            match select(pin!(self.wait()), timer).await {
+                Either::Left((event, _)) => event?,
+                Either::Right(_) => return Err(RpcError::DevTimeout(DEV_WAIT_MS)),
             }
         }
     }

@@ -12,7 +12,7 @@
 //! | 3 | the call reverted; its output is in `data` |
 //! | 4 | EIP-7966: sent, but no receipt in time; the hash is in `data` |
 
-use crate::revert;
+use crate::{dev::TravelError, revert};
 use alloy_primitives::{B256, Bytes};
 use jsonrpsee::types::{
     ErrorObjectOwned,
@@ -21,7 +21,7 @@ use jsonrpsee::types::{
 use mempool::AdmissionError;
 use pipeline::{ChainError, DevError};
 use primitives::TransactionError;
-use state::{ProofError, ReadFault, StoreError, UnknownHeight};
+use state::{PostingsError, ProofError, ReadFault, StoreError, UnknownHeight};
 
 const CALL_FAILED_CODE: i32 = -32000;
 const LIMIT_EXCEEDED_CODE: i32 = -32005;
@@ -90,6 +90,12 @@ pub enum RpcError {
     /// No executed block has this hash.
     #[error("header for hash not found")]
     HashNotFound,
+    /// No executed transaction has this hash.
+    #[error("transaction not found")]
+    TransactionNotFound,
+    /// The genesis has no transactions to run again.
+    #[error("genesis is not traceable")]
+    GenesisNotTraced,
     /// No block to search for logs.
     #[error("unknown block")]
     UnknownBlock,
@@ -158,6 +164,9 @@ pub enum RpcError {
     /// A development request that was refused.
     #[error(transparent)]
     Dev(#[from] DevError),
+    /// A development chain could not be copied, or go back.
+    #[error(transparent)]
+    Travel(#[from] TravelError),
     /// The block that a development method asked for did not come.
     #[error("no block was executed within {0} ms")]
     DevTimeout(u64),
@@ -189,6 +198,8 @@ impl RpcError {
             | Self::Stopped(_)
             | Self::HeaderNotFound
             | Self::HashNotFound
+            | Self::TransactionNotFound
+            | Self::GenesisNotTraced
             | Self::UnknownBlock
             | Self::BeyondExecuted { .. }
             | Self::HistoryUnavailable { .. }
@@ -199,6 +210,7 @@ impl RpcError {
             | Self::UnknownAccount
             | Self::Signing(_)
             | Self::Dev(_)
+            | Self::Travel(_)
             | Self::DevTimeout(_) => CALL_FAILED_CODE,
         }
     }
@@ -250,9 +262,14 @@ impl From<ChainError> for RpcError {
                 asked: height,
                 first,
             },
-            ChainError::Store(_) | ChainError::Record(_) | ChainError::Read(_) => {
-                Self::Internal(error.to_string())
-            }
+            ChainError::Postings(PostingsError::TooMany) => Self::LimitExceeded(
+                "too much matches before it is compared: ask for fewer blocks, or for rarer topics"
+                    .to_owned(),
+            ),
+            ChainError::Store(_)
+            | ChainError::Record(_)
+            | ChainError::Postings(_)
+            | ChainError::Read(_) => Self::Internal(error.to_string()),
         }
     }
 }

@@ -96,9 +96,9 @@ where
             });
         }
         if request.uri().path() == bulk::PATH {
-            let backend = Arc::clone(&self.layer.site.backend);
+            let switch = self.layer.site.switch.clone();
             return Box::pin(async move {
-                let mut response = bulk(backend, request).await;
+                let mut response = bulk(switch.settled().await, request).await;
                 allow(&mut response, origin);
                 Ok(response)
             });
@@ -126,7 +126,7 @@ impl FrontLayer {
         let Some(origin) = header(request, "origin") else {
             return Ok(None);
         };
-        if self.site.backend.config.cors.allows(origin) || is_same(origin, host) {
+        if self.site.switch.current().config.cors.allows(origin) || is_same(origin, host) {
             return Ok(Some(origin.to_owned()));
         }
         // An ordinary request goes through without the headers: the browser keeps the answer from the page.
@@ -139,7 +139,8 @@ impl FrontLayer {
     fn is_known(&self, host: &str) -> bool {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         let is_address = bare.parse::<IpAddr>().is_ok();
-        let mut hosts = self.site.backend.config.hosts.iter();
+        let backend = self.site.switch.current();
+        let mut hosts = backend.config.hosts.iter();
         is_address
             || host.eq_ignore_ascii_case("localhost")
             || hosts.any(|known| known.eq_ignore_ascii_case(host))
@@ -147,7 +148,7 @@ impl FrontLayer {
 
     /// The answer to everything that is not JSON-RPC.
     fn page(&self, request: &HttpRequest) -> Option<HttpResponse> {
-        let backend = &self.site.backend;
+        let backend = &self.site.switch.current();
         match (request.method().as_str(), request.uri().path()) {
             ("OPTIONS", _) => Some(respond(204, TEXT, String::new())),
             ("GET", _) if is_upgrade(request) => None,

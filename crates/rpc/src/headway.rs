@@ -6,6 +6,7 @@
 //! | `headway_getBlockStages(block)` | when a block reached each stage here, in Unix milliseconds; null for one never seen |
 //! | `headway_getBlockAccessList(block)` | what a block read and wrote, with values; null for one that is not executed |
 //! | `headway_getBlockExecution(block)` | how this node executed a block: workers, conflicts, times; null for one not recent |
+//! | `headway_getBlockProfile(block[, workers])` | what kept a block's transactions from running at once, and what to do about it |
 //! | `headway_getInclusionBudget(address)` | what an account's next transaction may cost now |
 //!
 //! A block is a number, a tag or a hash; for stages, which a block has before its hash, a number or a tag.
@@ -13,6 +14,7 @@
 
 pub(crate) mod access_list;
 mod execution;
+pub(crate) mod profile;
 
 use crate::{
     args::Args,
@@ -31,6 +33,7 @@ pub(crate) fn register(methods: &mut Registry) {
     methods.quick("headway_getBlockStages", block_stages);
     methods.heavy("headway_getBlockAccessList", access_list::access_list);
     methods.quick("headway_getBlockExecution", execution::execution);
+    methods.heavy("headway_getBlockProfile", profile::profile);
     methods.heavy("headway_getInclusionBudget", inclusion_budget);
 }
 

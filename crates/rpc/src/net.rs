@@ -4,7 +4,7 @@ use crate::{args::Args, backend::Backend, error::RpcError, registry::Registry};
 use alloy_primitives::{B256, Bytes, U64, keccak256};
 use std::collections::BTreeMap;
 
-/// What `web3_clientVersion` answers.
+/// Who this node is, as `web3_clientVersion` tells it.
 pub const CLIENT_VERSION: &str = concat!("Headway/v", env!("CARGO_PKG_VERSION"), "/rust");
 /// The version of every namespace, as `rpc_modules` tells it.
 const NAMESPACE_VERSION: &str = "1.0";
@@ -33,9 +33,19 @@ fn peer_count(backend: &Backend, args: &Args) -> Result<U64, RpcError> {
     Ok(U64::from((backend.peers)()))
 }
 
-fn client_version(_: &Backend, args: &Args) -> Result<&'static str, RpcError> {
+fn client_version(backend: &Backend, args: &Args) -> Result<String, RpcError> {
     args.none()?;
-    Ok(CLIENT_VERSION)
+    Ok(name(backend))
+}
+
+/// Hardhat's network helpers work only with a node whose name begins with a name they know. So a chain that
+/// serves what they call says that it is compatible, as browsers do, and then who it is.
+pub(crate) fn name(backend: &Backend) -> String {
+    let dev = backend.dev.as_ref();
+    match dev.is_some_and(|dev| dev.control().supported()) {
+        true => format!("HardhatNetwork/2 (compatible; {CLIENT_VERSION})"),
+        false => CLIENT_VERSION.to_owned(),
+    }
 }
 
 fn sha3(_: &Backend, args: &Args) -> Result<B256, RpcError> {
@@ -48,7 +58,9 @@ fn namespaces(
     args: &Args,
 ) -> Result<BTreeMap<&'static str, &'static str>, RpcError> {
     args.none()?;
-    let served = ["eth", "headway", "net", "rpc", "txpool", "web3"];
+    let served = [
+        "admin", "debug", "eth", "headway", "net", "rpc", "trace", "txpool", "web3",
+    ];
     let dev = ["anvil", "evm", "hardhat", "personal"];
     let dev = dev.into_iter().filter(|_| backend.dev.is_some());
     Ok(served

@@ -10,6 +10,7 @@ use crate::{
     args::Args,
     backend::{Backend, run},
     error::RpcError,
+    switch::Switch,
 };
 use jsonrpsee::{RpcModule, types::Params};
 use serde::Serialize;
@@ -23,13 +24,13 @@ type Method<T> = fn(&Backend, &Args) -> Result<T, RpcError>;
 /// The methods being put together.
 #[derive(Debug)]
 pub(crate) struct Registry {
-    pub(crate) module: RpcModule<Backend>,
+    pub(crate) module: RpcModule<Switch>,
 }
 
 impl Registry {
-    pub(crate) fn new(backend: Arc<Backend>) -> Self {
+    pub(crate) fn new(switch: Switch) -> Self {
         Self {
-            module: RpcModule::from_arc(backend),
+            module: RpcModule::new(switch),
         }
     }
 
@@ -39,8 +40,8 @@ impl Registry {
         T: Serialize + Clone + 'static,
     {
         self.module
-            .register_method(name, move |params, backend, _| {
-                method(backend, &Args::parse(&params)?)
+            .register_method(name, move |params, switch, _| {
+                method(&switch.current(), &Args::parse(&params)?)
             })
             .expect(UNIQUE);
     }
@@ -51,8 +52,8 @@ impl Registry {
         T: Serialize + Clone + Send + 'static,
     {
         self.module
-            .register_async_method(name, move |params, backend, _| {
-                run(backend, move |backend| {
+            .register_async_method(name, move |params, switch, _| {
+                run(switch.current(), move |backend| {
                     method(backend, &Args::parse(&params)?)
                 })
             })
@@ -69,7 +70,9 @@ impl Registry {
         F: Future<Output = Result<T, RpcError>> + Send + 'static,
     {
         self.module
-            .register_async_method(name, move |params, backend, _| method(backend, params))
+            .register_async_method(name, move |params, switch, _| {
+                method(switch.current(), params)
+            })
             .expect(UNIQUE);
     }
 

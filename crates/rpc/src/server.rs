@@ -7,12 +7,14 @@ use crate::{
     batch::Dispatch,
     bulk,
     config::{BATCH_PARSE_MAX, UNREAD_MESSAGES_MAX},
-    dev, eth,
+    debug, dev, eth,
     explorer::{Live, Site},
     front::FrontLayer,
     headway, net,
     registry::Registry,
-    subscribe, txpool,
+    subscribe,
+    switch::Switch,
+    trace, txpool,
 };
 use jsonrpsee::{
     RpcModule,
@@ -87,10 +89,13 @@ impl Drop for RpcServer {
 
 /// All methods, callable without a socket.
 #[must_use]
-pub fn module(backend: Arc<Backend>) -> RpcModule<Backend> {
-    let is_dev = backend.dev.is_some();
-    let mut methods = Registry::new(backend);
+pub fn module(switch: impl Into<Switch>) -> RpcModule<Switch> {
+    let switch = switch.into();
+    let is_dev = switch.current().dev.is_some();
+    let mut methods = Registry::new(switch);
     eth::register(&mut methods);
+    debug::register(&mut methods);
+    trace::register(&mut methods);
     headway::register(&mut methods);
     bulk::register(&mut methods);
     net::register(&mut methods);
@@ -100,23 +105,28 @@ pub fn module(backend: Arc<Backend>) -> RpcModule<Backend> {
     methods.module
 }
 
-/// Serves a backend on an address.
+/// Serves a backend, or one after another, on an address.
 ///
 /// # Errors
 /// [`ServeError`] says what to do about it.
-pub async fn serve(backend: Arc<Backend>, address: SocketAddr) -> Result<RpcServer, ServeError> {
+pub async fn serve(
+    switch: impl Into<Switch>,
+    address: SocketAddr,
+) -> Result<RpcServer, ServeError> {
+    let switch = switch.into();
+    let backend = switch.current();
     let live = Arc::new(Live::default());
     let front = FrontLayer {
         site: Site {
-            backend: Arc::clone(&backend),
+            switch: switch.clone(),
             live: Arc::clone(&live),
             is_local: address.ip().is_loopback(),
         },
     };
-    let dispatched = Arc::clone(&backend);
+    let dispatched = switch.clone();
     let dispatch = RpcServiceBuilder::new().layer_fn(move |inner| Dispatch {
         inner,
-        backend: Arc::clone(&dispatched),
+        switch: dispatched.clone(),
     });
     let server = Server::builder()
         .set_config(server_config(&backend))
@@ -128,7 +138,7 @@ pub async fn serve(backend: Arc<Backend>, address: SocketAddr) -> Result<RpcServ
     let address = server
         .local_addr()
         .map_err(|source| explain(address, source))?;
-    let handle = server.start(module(backend));
+    let handle = server.start(module(switch));
     tracing::info!(%address, "serving");
     Ok(RpcServer {
         handle,

@@ -6,7 +6,8 @@
 //! ```
 //! `newHeads` and `logs` follow a cursor through the chain, so that no block is skipped however slow
 //! the client reads, and each is told once, in order. The other kinds skip what a client that reads
-//! too slowly has missed. A connection has at most `subscriptions_per_connection_max` of them.
+//! too slowly has missed. When a development chain goes back, a subscription goes on with what follows.
+//! A connection has at most `subscriptions_per_connection_max` of them.
 
 use crate::{
     args::Args,
@@ -14,6 +15,7 @@ use crate::{
     error::RpcError,
     eth::{Syncing, block, log, transaction},
     registry::Registry,
+    switch::{Changes, Switch},
 };
 use alloy_primitives::U64;
 use alloy_rpc_types_eth::Filter;
@@ -33,14 +35,14 @@ pub(crate) fn register(methods: &mut Registry) {
         "eth_subscribe",
         "eth_subscription",
         "eth_unsubscribe",
-        |params, pending, backend, _| serve_ethereum(params, pending, backend),
+        |params, pending, switch, _| serve_ethereum(params, pending, switch),
     );
     ethereum.expect("registered once");
     let headway = methods.module.register_subscription(
         "headway_subscribe",
         "headway_subscription",
         "headway_unsubscribe",
-        |_, pending, backend, _| serve_stages(pending, backend),
+        |_, pending, switch, _| serve_stages(pending, switch),
     );
     headway.expect("registered once");
 }
@@ -83,30 +85,29 @@ struct Gone;
 async fn serve_ethereum(
     params: Params<'static>,
     pending: PendingSubscriptionSink,
-    backend: Arc<Backend>,
+    switch: Arc<Switch>,
 ) {
     let kind = match Kind::parse(&params) {
         Ok(kind) => kind,
         Err(error) => return pending.reject(ErrorObjectOwned::from(error)).await,
     };
     // Subscribed before the answer, so that nothing after it is missed.
-    let events = backend.chain.subscribe();
-    let admissions = backend.subscribe_pending();
-    let next = first_height(&backend);
+    let mut feed = Feed::start(&switch);
+    let admissions = feed.backend.subscribe_pending();
     let Ok(sink) = pending.accept().await else {
         return;
     };
     let ended = match kind {
         Kind::Heads => {
             let tell = |record: &ExecutedRecord| vec![block::format_header(record)];
-            follow(&backend, &sink, Cursor { next, events }, tell).await
+            follow(&mut feed, &sink, tell).await
         }
         Kind::Logs(filter) => {
             let tell = |record: &ExecutedRecord| log::matching(record, &filter);
-            follow(&backend, &sink, Cursor { next, events }, tell).await
+            follow(&mut feed, &sink, tell).await
         }
         Kind::Pending { full } => tell_pending(&sink, admissions, full).await,
-        Kind::Syncing => tell_syncing(&backend, &sink, events).await,
+        Kind::Syncing => tell_syncing(&mut feed, &sink).await,
     };
     drop(ended);
 }
@@ -121,27 +122,59 @@ fn first_height(backend: &Backend) -> u64 {
     served.max(executed).saturating_add(1)
 }
 
-/// How far a subscription has told the chain.
-struct Cursor {
-    next: u64,
+/// What a subscription reads, and how far it has told it.
+struct Feed {
+    switch: Switch,
+    changes: Changes,
+    backend: Arc<Backend>,
     events: Receiver<ChainEvent>,
+    next: u64,
+}
+
+impl Feed {
+    fn start(switch: &Switch) -> Self {
+        // In this order, so that no change of backends slips by.
+        let changes = switch.changes();
+        let backend = switch.current();
+        Self {
+            changes,
+            events: backend.chain.subscribe(),
+            next: first_height(&backend),
+            switch: switch.clone(),
+            backend,
+        }
+    }
+
+    /// The next event; none when some were missed, or when the chain has gone back.
+    async fn event(&mut self, sink: &SubscriptionSink) -> Result<Option<ChainEvent>, Gone> {
+        let changed = tokio::select! {
+            biased;
+            () = self.changes.next() => true,
+            event = next(sink, &mut self.events) => return event,
+        };
+        if changed {
+            self.backend = self.switch.current();
+            self.events = self.backend.chain.subscribe();
+            self.next = self.next.min(first_height(&self.backend));
+        }
+        Ok(None)
+    }
 }
 
 /// Tells something about each executed block, once and in order.
 async fn follow<T: Serialize>(
-    backend: &Backend,
+    feed: &mut Feed,
     sink: &SubscriptionSink,
-    mut cursor: Cursor,
     tell: impl Fn(&ExecutedRecord) -> Vec<T>,
 ) -> Result<(), Gone> {
     loop {
-        match next(sink, &mut cursor.events).await? {
+        match feed.event(sink).await? {
             Some(ChainEvent::Stage { .. }) => continue,
             Some(ChainEvent::Executed(_)) | None => {}
         }
         // A store that can't be read ends the subscription; the node is about to halt.
-        while let Some(record) = backend.chain.record(cursor.next).map_err(|_| Gone)? {
-            cursor.next += 1;
+        while let Some(record) = feed.backend.chain.record(feed.next).map_err(|_| Gone)? {
+            feed.next += 1;
             for item in tell(&record) {
                 send(sink, &item).await?;
             }
@@ -167,19 +200,15 @@ async fn tell_pending(
 }
 
 /// Tells the state now, and each change between syncing and not.
-async fn tell_syncing(
-    backend: &Backend,
-    sink: &SubscriptionSink,
-    mut events: Receiver<ChainEvent>,
-) -> Result<(), Gone> {
+async fn tell_syncing(feed: &mut Feed, sink: &SubscriptionSink) -> Result<(), Gone> {
     let mut told = None;
     loop {
-        let progress = backend.chain.syncing();
+        let progress = feed.backend.chain.syncing();
         if told != Some(progress.is_some()) {
             told = Some(progress.is_some());
             send(sink, &Syncing::from(progress)).await?;
         }
-        next(sink, &mut events).await?;
+        feed.event(sink).await?;
     }
 }
 
@@ -192,12 +221,12 @@ struct StageReached {
     timestamp_ms: u64,
 }
 
-async fn serve_stages(pending: PendingSubscriptionSink, backend: Arc<Backend>) {
-    let mut events = backend.chain.subscribe();
+async fn serve_stages(pending: PendingSubscriptionSink, switch: Arc<Switch>) {
+    let mut feed = Feed::start(&switch);
     let Ok(sink) = pending.accept().await else {
         return;
     };
-    while let Ok(event) = next(&sink, &mut events).await {
+    while let Ok(event) = feed.event(&sink).await {
         let Some(ChainEvent::Stage {
             height,
             stage,

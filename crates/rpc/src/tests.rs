@@ -13,3 +13,4 @@ mod push;
 mod rig;
 mod simulation;
 mod sockets;
+mod traces;

@@ -23,6 +23,9 @@ use memory::{MemoryFile, Mount};
 use std::io;
 use std::path::Path;
 
+/// Bytes of a file that are copied at once.
+const COPIED_BYTES_MAX: usize = 1 << 20;
+
 /// A flat folder of files, in use by its holder alone.
 #[derive(Debug)]
 pub(crate) enum Disk {
@@ -90,6 +93,28 @@ impl Disk {
             Self::Directory(directory) => directory.list(),
             Self::Memory(mount) => mount.list(),
         }
+    }
+
+    /// Makes a file of another disk one of this disk's too, under the same name. It is the same file where
+    /// both are directories of one file system, which is why only files that never change may be shared.
+    pub(crate) fn adopt(&self, from: &Self, name: &str) -> io::Result<()> {
+        if let (Self::Directory(to), Self::Directory(from)) = (self, from)
+            && to.link(from, name).is_ok()
+        {
+            return Ok(());
+        }
+        let source = from.open(name)?;
+        let bytes = usize::try_from(source.len()?).map_err(io::Error::other)?;
+        let mut copy = self.create(name)?;
+        let mut buffer = vec![0; bytes.min(COPIED_BYTES_MAX)];
+        let mut done = 0;
+        while done < bytes {
+            let part = &mut buffer[..(bytes - done).min(COPIED_BYTES_MAX)];
+            source.read_at(u64::try_from(done).map_err(io::Error::other)?, part)?;
+            copy.append(part)?;
+            done += part.len();
+        }
+        copy.sync()
     }
 
     /// Makes all names durable: what was created, renamed and deleted.

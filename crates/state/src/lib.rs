@@ -5,6 +5,7 @@ mod disk;
 mod genesis;
 mod memory;
 mod ordered;
+mod postings;
 mod reader;
 mod record;
 mod root;
@@ -23,8 +24,9 @@ pub use disk::MemoryDisk;
 pub use genesis::{GenesisAccount, GenesisAlloc, GenesisState, genesis_root};
 pub use memory::MemoryState;
 pub use ordered::ordered_root;
+pub use postings::{PostingKey, Postings, PostingsBatch, PostingsError, SPAN_MAX};
 pub use reader::{Account, ReadFault, StateReader};
-pub use record::{BlockRecord, TransactionLocation};
+pub use record::{BlockReceipts, BlockRecord, TransactionLocation};
 pub use root::StateRoot;
 pub use snapshot::{AccountProof, ProofError, Snapshot, StorageProof};
 pub use store::{

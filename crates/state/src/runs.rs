@@ -152,6 +152,11 @@ impl Runs {
         Ok(())
     }
 
+    /// Makes an empty disk a copy of the last batch's moment.
+    pub(crate) fn copy_to(&self, disk: &Disk) -> Result<(), RunsError> {
+        self.shared.copy_to(disk)
+    }
+
     /// The last batch's moment.
     pub(crate) fn view(&self) -> View {
         self.shared.view()

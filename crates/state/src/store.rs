@@ -51,7 +51,7 @@ pub use served::Served;
 use crate::diff::StateDiff;
 use crate::genesis::GenesisState;
 use crate::reader::ReadFault;
-use crate::record::{BlockRecord, TransactionLocation};
+use crate::record::{BlockReceipts, BlockRecord, TransactionLocation};
 use crate::root::StateRoot;
 use crate::runs::{Family, Runs, RunsError, View};
 use crate::snapshot::{Snapshot, StateAt};
@@ -204,6 +204,21 @@ impl Store {
         Some(self.inner.served_mut().get_or_insert(durable).clone())
     }
 
+    /// Makes an empty location a store of its own, with the blocks and the state that are in the files now.
+    /// Both share the files they have in common where the file system can, so that neither time nor disk
+    /// grows with the state.
+    ///
+    /// # Errors
+    /// When the location holds something, or cannot be written.
+    pub fn copy_to(&self, location: Location) -> Result<(), StoreError> {
+        let (disk, _) = open::disk(location)?;
+        if !disk.list()?.is_empty() {
+            let error = std::io::ErrorKind::AlreadyExists.into();
+            return Err(StoreError::Directory(error));
+        }
+        Ok(self.inner.runs.copy_to(&disk)?)
+    }
+
     /// What the files take.
     pub fn usage(&self) -> StoreUsage {
         let ((), view) = self.inner.look(|_| ());
@@ -274,6 +289,15 @@ impl Store {
         match unflushed {
             Some(record) => Ok(Some(record)),
             None => Ok(files::record(&view, height)?.map(Arc::new)),
+        }
+    }
+
+    /// What the logs of the sealed block at a height are told from.
+    pub fn receipts(&self, height: u64) -> Result<Option<BlockReceipts>, StoreError> {
+        let (unflushed, view) = self.inner.look(|chain| chain.record(height));
+        match unflushed {
+            Some(record) => Ok(Some(BlockReceipts::from(&*record))),
+            None => files::receipts(&view, height),
         }
     }
 

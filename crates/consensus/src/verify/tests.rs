@@ -283,6 +283,7 @@ proptest! {
                 in_flight: &in_flight,
                 executed: parent.executed.clone(),
                 proposer: Address::ZERO,
+                base_fee: None,
                 timestamp_ms: height * 1_000,
             };
             let block = recovered(&foundation.fill(&source, Vec::new(), &state).unwrap());

@@ -47,6 +47,10 @@ fn receipts_come_back_as_they_were_stored() {
     let receipts = receipts();
     let bytes = Receipt::encode_all(&receipts);
     assert_eq!(Receipt::decode_all(&bytes), Ok(receipts.clone()));
+    let logs = receipts
+        .iter()
+        .map(|receipt| receipt.envelope.logs().to_vec());
+    assert_eq!(Receipt::decode_logs(&bytes), Ok(logs.collect()));
     assert_eq!(Receipt::encode_all(&receipts), bytes);
     let nothing = Receipt::encode_all(&[]);
     assert_eq!(Receipt::decode_all(&nothing), Ok(Vec::new()));

@@ -1,9 +1,10 @@
 //! Unlocked accounts and sending from them.
 
-use super::{Dev, require};
+use super::{Dev, Watch, require};
 use crate::{
     args::Args,
-    backend::Backend,
+    backend::{Backend, run},
+    config::SENT_WAIT_MS,
     error::RpcError,
     eth::{
         call, fee, submit,
@@ -17,28 +18,58 @@ use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256};
 use alloy_rpc_types_eth::TransactionRequest;
 use alloy_signer::SignerSync;
 use executor::Overrides;
+use jsonrpsee::types::Params;
+use pipeline::ExecutedRecord;
 use primitives::{RecoveredTransaction, Transaction, transaction::Impersonation};
 use serde::Serialize;
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 pub(crate) fn register_everywhere(methods: &mut Registry) {
     methods.quick("eth_accounts", accounts);
 }
 
 pub(crate) fn register(methods: &mut Registry) {
-    methods.heavy("eth_sendTransaction", send);
+    methods.waiting("eth_sendTransaction", send);
     methods.heavy("eth_signTransaction", sign);
 }
 
 /// None outside of dev: a node holds no users' keys.
 fn accounts(backend: &Backend, args: &Args) -> Result<Vec<Address>, RpcError> {
     args.none()?;
-    let signers = backend.dev.iter().flat_map(|dev| &dev.signers);
+    let signers = backend.dev.iter().flat_map(|dev| dev.signers.iter());
     Ok(signers.map(|signer| signer.address()).collect())
 }
 
-fn send(backend: &Backend, args: &Args) -> Result<B256, RpcError> {
-    let request: TransactionRequest = args.one()?;
+/// Sends, and where blocks follow transactions at once, waits for the block: callers of development chains
+/// read what they changed without waiting for a receipt.
+async fn send(backend: Arc<Backend>, params: Params<'static>) -> Result<B256, RpcError> {
+    let request: TransactionRequest = Args::parse(&params)?.one()?;
+    let watch = Watch::start(&backend);
+    let hash = run(Arc::clone(&backend), move |backend| {
+        send_now(backend, request)
+    })
+    .await?;
+    let is_ready = backend
+        .mempool
+        .get(&hash)
+        .is_none_or(|pooled| pooled.pending);
+    if follows_at_once(&backend)? && is_ready {
+        let holds =
+            |record: &ExecutedRecord| record.transactions.iter().any(|tx| tx.hash() == hash);
+        // Too late is not too bad: the transaction is in the pool.
+        drop(watch.until(&backend, SENT_WAIT_MS, holds).await);
+    }
+    Ok(hash)
+}
+
+/// Whether a block follows each transaction without waiting for anything.
+fn follows_at_once(backend: &Backend) -> Result<bool, RpcError> {
+    let control = require(backend)?.control();
+    let is_paced = backend.chain.config().protocol.block_time_ms > 0;
+    Ok(control.supported() && control.settings().automine && !is_paced)
+}
+
+fn send_now(backend: &Backend, request: TransactionRequest) -> Result<B256, RpcError> {
     let dev = require(backend)?;
     let sending = dev.sending.lock().unwrap_or_else(PoisonError::into_inner);
     let transaction = signed(backend, dev, request)?;
@@ -70,7 +101,7 @@ fn signed(
     request: TransactionRequest,
 ) -> Result<RecoveredTransaction, RpcError> {
     let from = request.from.ok_or(RpcError::UnknownAccount)?;
-    let impersonated = dev.impersonated().contains(&from);
+    let impersonated = dev.impersonated().has(&from);
     if !impersonated && dev.signer(&from).is_none() {
         return Err(RpcError::UnknownAccount);
     }

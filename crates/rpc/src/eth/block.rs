@@ -175,7 +175,8 @@ fn pending_block(backend: &Backend, full: bool) -> Result<Value, RpcError> {
 }
 
 fn pending_header(backend: &Backend, latest: &ExecutedRecord) -> Header {
-    let environment = backend.chain.next_environment(latest, backend.now_ms());
+    let time_ms = backend.next_block_ms(latest);
+    let environment = backend.chain.next_environment(latest, time_ms);
     Header {
         parent_hash: environment.parent_hash,
         number: environment.height,

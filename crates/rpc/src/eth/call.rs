@@ -3,7 +3,14 @@
 //! As in geth, a call runs on the state after the block it names and sees that block's number and
 //! time; only `pending` sees the next block's. It has at most `call_gas_max` gas.
 
-use crate::{args::Args, backend::Backend, error::RpcError, eth::tag, registry::Registry};
+use crate::{
+    args::Args,
+    backend::{Backend, run},
+    brief,
+    error::RpcError,
+    eth::tag,
+    registry::Registry,
+};
 use alloy_eips::{BlockId, BlockNumberOrTag};
 use alloy_primitives::{Address, Bytes, TxKind, U64, U256};
 use alloy_rpc_types_eth::{
@@ -13,28 +20,31 @@ use alloy_rpc_types_eth::{
 use executor::{
     BlockEnvironment, CallError, CallOutcome, CallRequest, CallStatus, EstimateError, Overrides,
 };
+use jsonrpsee::types::Params;
 use state::Snapshot;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 pub(crate) fn register(methods: &mut Registry) {
-    methods.heavy("eth_call", call);
+    methods.waiting("eth_call", call);
     methods.heavy("eth_estimateGas", estimate_gas);
     methods.heavy("eth_createAccessList", create_access_list);
 }
 
 /// Where a call runs.
-struct Scene {
-    environment: BlockEnvironment,
-    state: Snapshot,
+pub(crate) struct Scene {
+    pub(crate) environment: BlockEnvironment,
+    pub(crate) state: Snapshot,
 }
 
 impl Scene {
-    fn at(backend: &Backend, block: Option<BlockId>) -> Result<Self, RpcError> {
+    /// After a block.
+    pub(crate) fn at(backend: &Backend, block: Option<BlockId>) -> Result<Self, RpcError> {
         let record = tag::require_record(backend, block)?;
         let state = backend.chain.snapshot(record.header.number)?;
         let environment = match block.unwrap_or_default() {
             BlockId::Number(BlockNumberOrTag::Pending) => {
-                backend.chain.next_environment(&record, backend.now_ms())
+                let time_ms = backend.next_block_ms(&record);
+                backend.chain.next_environment(&record, time_ms)
             }
             BlockId::Number(_) | BlockId::Hash(_) => backend.chain.environment(&record),
         };
@@ -60,12 +70,39 @@ impl Scene {
 
 type CallArgs = (TransactionRequest, Option<BlockId>, Option<StateOverride>);
 
-fn call(backend: &Backend, args: &Args) -> Result<Bytes, RpcError> {
+/// Runs it here if its function is brief, else off the async workers.
+async fn call(backend: Arc<Backend>, params: Params<'static>) -> Result<Bytes, RpcError> {
+    let args = Args::parse(&params)?;
     args.at_most(4)?;
     let (request, block, state): CallArgs = (args.get(0)?, args.get(1)?, args.get(2)?);
+    let is_plain = state.as_ref().is_none_or(StateOverride::is_empty);
     let overrides = overrides(state, args.get(3)?)?;
-    let request = to_request(backend, request)?;
-    let outcome = Scene::at(backend, block)?.call(backend, &request, &overrides)?;
+    let request = to_request(&backend, request)?;
+    let function = request.to.map(|to| brief::function(to, &request.input));
+    let function = function.filter(|_| is_plain);
+    if let Some(function) = function
+        && let Some(_here) = backend.brief.try_here(&function)
+    {
+        return call_noting(&backend, &request, block, &overrides, Some(function));
+    }
+    run(backend, move |backend| {
+        call_noting(backend, &request, block, &overrides, function)
+    })
+    .await
+}
+
+/// Runs a call and notes what it used.
+fn call_noting(
+    backend: &Backend,
+    request: &CallRequest,
+    block: Option<BlockId>,
+    overrides: &Overrides,
+    function: Option<brief::Function>,
+) -> Result<Bytes, RpcError> {
+    let outcome = Scene::at(backend, block)?.call(backend, request, overrides)?;
+    if let Some(function) = function {
+        backend.brief.used(function, outcome.gas_peak);
+    }
     match outcome.status {
         CallStatus::Success => Ok(outcome.output),
         CallStatus::Reverted => Err(RpcError::Reverted(outcome.output)),
@@ -88,6 +125,11 @@ pub(crate) fn estimate(
     overrides: &Overrides,
 ) -> Result<u64, RpcError> {
     let request = to_request(backend, request)?;
+    // A development chain's next block may have a time that was set for it.
+    let block = match &backend.dev {
+        Some(_) => block.or(Some(BlockId::pending())),
+        None => block,
+    };
     let Scene { environment, state } = Scene::at(backend, block)?;
     let chain = backend.chain.config();
     Ok(executor::estimate_gas(
@@ -138,7 +180,10 @@ pub(crate) fn view(
 }
 
 /// The executor's form of a request, checked for what can't stand together.
-fn to_request(backend: &Backend, request: TransactionRequest) -> Result<CallRequest, RpcError> {
+pub(crate) fn to_request(
+    backend: &Backend,
+    request: TransactionRequest,
+) -> Result<CallRequest, RpcError> {
     check(backend, &request)?;
     let max = backend.config.call_gas_max;
     Ok(CallRequest {
@@ -177,7 +222,8 @@ pub(crate) fn check(backend: &Backend, request: &TransactionRequest) -> Result<(
     Ok(())
 }
 
-fn overrides(
+/// What a call pretends of the state and the block.
+pub(crate) fn overrides(
     state: Option<StateOverride>,
     block: Option<BlockOverrides>,
 ) -> Result<Overrides, RpcError> {

@@ -56,7 +56,7 @@ fn priority_fee(backend: &Backend, args: &Args) -> Result<U256, RpcError> {
 fn base_fee(backend: &Backend, args: &Args) -> Result<U64, RpcError> {
     args.none()?;
     backend.require_ready()?;
-    Ok(U64::from(backend.chain.next_base_fee()?))
+    Ok(U64::from(next_base_fee(backend)?))
 }
 
 fn blob_base_fee(_: &Backend, args: &Args) -> Result<U64, RpcError> {
@@ -78,7 +78,16 @@ pub(crate) fn suggested(backend: &Backend) -> Result<(u64, u128), RpcError> {
     samples.sort_unstable();
     let index = samples.len().saturating_sub(1) * SAMPLE_PERCENT / 100;
     let tip = samples.get(index).copied().unwrap_or(PRIORITY_FEE_DEFAULT);
-    Ok((backend.chain.next_base_fee()?, tip.min(PRIORITY_FEE_MAX)))
+    Ok((next_base_fee(backend)?, tip.min(PRIORITY_FEE_MAX)))
+}
+
+/// The one that follows from `latest`, unless a development chain was told another one.
+fn next_base_fee(backend: &Backend) -> Result<u64, RpcError> {
+    let dev = backend.dev.as_ref();
+    match dev.and_then(|dev| dev.control().settings().next_base_fee) {
+        Some(told) => Ok(told),
+        None => Ok(backend.chain.next_base_fee()?),
+    }
 }
 
 fn lowest_priority_fees(record: &ExecutedRecord) -> Vec<u128> {

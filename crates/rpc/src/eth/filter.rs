@@ -4,7 +4,8 @@
 //! newBlockFilter, newFilter           a cursor: the next height to tell
 //! newPendingTransactionFilter         a bounded queue of what became executable
 //! ```
-//! Blocks and logs never get lost, however late the poll: a cursor reads them from the chain. Hashes
+//! Blocks and logs never get lost, however late the poll: a cursor reads them from the chain. When a
+//! development chain goes back, so do the cursors. Hashes
 //! of pending transactions beyond `ADMISSIONS_MAX` do. A filter nobody polls for `filter_idle_ms` is
 //! dropped; more than `filters_max` are refused. Ids can't be guessed, because HTTP callers share
 //! one namespace.
@@ -134,6 +135,19 @@ impl Filters {
         Ok(read(&mut filter.kind))
     }
 
+    /// The chain goes on at this height, below which some filters may be already.
+    pub(crate) fn rewind(&self, height: u64) {
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        for filter in table.installed.values_mut() {
+            match &mut filter.kind {
+                Kind::Blocks { next } | Kind::Logs { next, .. } => {
+                    *next = height.saturating_add(1).min(*next);
+                }
+                Kind::Pending { .. } => {}
+            }
+        }
+    }
+
     fn uninstall(&self, id: &U128, now_ms: u64) -> bool {
         self.lock(now_ms).installed.remove(id).is_some()
     }
@@ -182,7 +196,8 @@ fn changes(backend: &Backend, args: &Args) -> Result<Changes, RpcError> {
     // One poll tells what one query may span; the rest comes with the next poll.
     let advance = |next: &mut u64| {
         let from = *next;
-        let to = latest.min(from.saturating_add(backend.config.logs_blocks_max - 1));
+        let span = u64::try_from(backend.config.logs_blocks_max).unwrap_or(u64::MAX);
+        let to = latest.min(from.saturating_add(span.saturating_sub(1)));
         *next = from.max(to + 1);
         (from, to)
     };

@@ -1,7 +1,8 @@
 //! Searching logs.
 //!
-//! A block whose bloom excludes the filter costs one header; the others are scanned. A query spans
-//! at most `logs_blocks_max` blocks and answers at most `logs_max` logs; the error says so.
+//! The index names the blocks that a filter's addresses and topics are in; of those it does not have yet, or
+//! where there is no index, one whose bloom excludes the filter costs its header. A query looks into at most
+//! `logs_blocks_max` blocks, however many it spans, and answers at most `logs_max` logs; the error says so.
 
 use crate::{
     args::Args,
@@ -14,9 +15,11 @@ use crate::{
     },
     registry::Registry,
 };
+use alloy_consensus::Header;
 use alloy_eips::BlockNumberOrTag;
 use alloy_rpc_types_eth::{Filter, FilterBlockOption, Log};
 use pipeline::ExecutedRecord;
+use state::PostingKey;
 use std::ops::RangeInclusive;
 
 pub(crate) fn register(methods: &mut Registry) {
@@ -60,24 +63,67 @@ pub(crate) fn scan(
     filter: &Filter,
     range: RangeInclusive<u64>,
 ) -> Result<Vec<Log>, RpcError> {
-    let span = range.end().saturating_sub(*range.start()).saturating_add(1);
     let max = backend.config.logs_blocks_max;
-    if span > max {
+    let heights = backend.chain.heights_with(&criteria(filter), range, max)?;
+    if heights.len() > max {
         return Err(RpcError::LimitExceeded(format!(
-            "block range is too large: {span} blocks, at most {max}"
+            "block range is too large: more than {max} blocks to look into"
         )));
     }
     let mut found = Vec::new();
-    for height in range {
-        let Some(record) = backend.chain.record(height)? else {
-            break;
-        };
-        found.extend(matching(&record, filter));
+    for height in heights {
+        match backend.chain.recent(height) {
+            Some(record) => found.extend(matching(&record, filter)),
+            None => found.extend(stored(backend, height, filter)?),
+        }
         let max = backend.config.logs_max;
         if found.len() > max {
             return Err(RpcError::LimitExceeded(format!(
                 "query returned more than {max} results: ask for fewer blocks than up to {height}"
             )));
+        }
+    }
+    Ok(found)
+}
+
+/// What the filter asks for, as the index has it.
+fn criteria(filter: &Filter) -> Vec<Vec<PostingKey>> {
+    let emitters = filter.address.iter().copied().map(PostingKey::Emitter);
+    let mut criteria = vec![emitters.collect::<Vec<_>>()];
+    for (topics, position) in filter.topics.iter().zip(0..) {
+        let topics = topics
+            .iter()
+            .map(|topic| PostingKey::Topic(position, *topic));
+        criteria.push(topics.collect());
+    }
+    // No alternatives means that all are welcome.
+    criteria.retain(|alternatives| !alternatives.is_empty());
+    criteria
+}
+
+/// The logs of one block that match, read without the rest of it.
+fn stored(backend: &Backend, height: u64, filter: &Filter) -> Result<Vec<Log>, RpcError> {
+    let is_wanted = |header: &Header| filter.matches_bloom(header.logs_bloom);
+    let Some(block) = backend.chain.logs(height, is_wanted)? else {
+        return Ok(Vec::new());
+    };
+    let mut found = Vec::new();
+    let mut log_index = 0;
+    for ((hash, logs), transaction_index) in block.transactions.into_iter().zip(0..) {
+        for inner in logs {
+            if filter.matches(&inner) {
+                found.push(Log {
+                    inner,
+                    block_hash: Some(block.hash),
+                    block_number: Some(height),
+                    block_timestamp: Some(block.header.timestamp),
+                    transaction_hash: Some(hash),
+                    transaction_index: Some(transaction_index),
+                    log_index: Some(log_index),
+                    removed: false,
+                });
+            }
+            log_index += 1;
         }
     }
     Ok(found)

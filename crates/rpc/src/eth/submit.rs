@@ -43,7 +43,7 @@ fn send_raw(backend: &Backend, args: &Args) -> Result<B256, RpcError> {
 ///
 /// An impersonated sender is not taken from raw bytes, not even on a development chain: whoever
 /// impersonates says so by `eth_sendTransaction`.
-fn recover(backend: &Backend, raw: Bytes) -> Result<RecoveredTransaction, RpcError> {
+pub(crate) fn recover(backend: &Backend, raw: Bytes) -> Result<RecoveredTransaction, RpcError> {
     Ok(backend
         .senders
         .recover(decode(raw)?, Impersonation::Refused)?)

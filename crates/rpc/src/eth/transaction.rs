@@ -42,7 +42,8 @@ fn by_hash(backend: &Backend, args: &Args) -> Result<Option<RpcTransaction>, Rpc
     Ok(executed.and_then(|(record, index)| format_executed(&record, index)))
 }
 
-fn raw_by_hash(backend: &Backend, args: &Args) -> Result<Bytes, RpcError> {
+/// The bytes of a transaction, wherever it is; none for an unknown one.
+pub(crate) fn raw_by_hash(backend: &Backend, args: &Args) -> Result<Bytes, RpcError> {
     let hash: B256 = args.one()?;
     let waiting = waiting(backend, &hash).map(|transaction| transaction.raw().clone());
     let executed = backend.executed(&hash)?;

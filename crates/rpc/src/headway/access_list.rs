@@ -93,6 +93,12 @@ pub(super) fn access_list(
     let Some(height) = executed_height(backend, args.one()?)? else {
         return Ok(None);
     };
+    let encoded = stored(backend, height)?;
+    encoded.map(|encoded| decode(&encoded)).transpose()
+}
+
+/// The encoded list of an executed block; an error where there is none, or one too large to work with.
+pub(super) fn stored(backend: &Backend, height: u64) -> Result<Option<Bytes>, RpcError> {
     let Some(encoded) = backend.chain.access_list(height)? else {
         return Ok(None);
     };
@@ -105,7 +111,7 @@ pub(super) fn access_list(
             "access list too large: block {height} has {bytes} bytes, at most {ACCESS_LIST_BYTES_MAX} are served"
         )));
     }
-    decode(&encoded).map(Some)
+    Ok(Some(encoded))
 }
 
 pub(crate) fn decode(encoded: &Bytes) -> Result<RpcAccessList, RpcError> {

@@ -68,11 +68,7 @@ fn format(height: u64, execution: &BlockExecution) -> RpcExecution {
     let times = &execution.times;
     RpcExecution {
         height: U64::from(height),
-        way: match execution.way {
-            Way::InOrder => "inOrder",
-            Way::First => "first",
-            Way::Listed => "listed",
-        },
+        way: way(execution.way),
         workers: execution.workers,
         executions: execution.executions,
         reexecutions: execution.reexecutions,
@@ -109,7 +105,15 @@ impl From<&Span> for RpcSpan {
     }
 }
 
-fn microseconds(duration: Duration) -> u64 {
+pub(super) const fn way(way: Way) -> &'static str {
+    match way {
+        Way::InOrder => "inOrder",
+        Way::First => "first",
+        Way::Listed => "listed",
+    }
+}
+
+pub(super) fn microseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 

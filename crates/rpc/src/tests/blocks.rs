@@ -456,10 +456,7 @@ fn small_namespaces() {
         assert_eq!(rig.call("net_listening", json!([])).await, true);
         assert_eq!(rig.call("eth_syncing", json!([])).await, false);
         let version = rig.call("web3_clientVersion", json!([])).await;
-        assert!(
-            version.as_str().unwrap().starts_with("Headway/v"),
-            "{version}"
-        );
+        assert!(version.as_str().unwrap().contains("Headway/v"), "{version}");
         let hash = rig.call("web3_sha3", json!(["0x"])).await;
         assert_eq!(hash, alloy_primitives::KECCAK256_EMPTY.to_string());
     });

@@ -121,6 +121,80 @@ fn contended_block(workers: usize) -> (B256, Value, Value) {
 }
 
 #[test]
+fn a_profile_names_the_slot_that_all_wait_for() {
+    run(|rig| async move {
+        for call in 0..40 {
+            // The EMITTER keeps its first word in slot 0: everybody writes to one place.
+            rig.send(call % 4, EMITTER, emit(u64::from(call) + 1, 0))
+                .await;
+        }
+        rig.send(0, TO, Bytes::new()).await;
+        let record = rig.mine().await;
+        let profile = rig
+            .call("headway_getBlockProfile", json!([record.hash]))
+            .await;
+        assert_eq!(profile["height"], "0x1");
+        assert_eq!(profile["hash"], json!(record.hash));
+        assert_eq!(profile["transactionCount"], 41);
+        assert_eq!(profile["gasUsed"], record.header.gas_used);
+        assert_eq!(profile["waitingCount"], 39);
+        assert_eq!(profile["placeCount"], 1);
+        let path = &profile["criticalPath"];
+        assert_eq!(path["transactionCount"], 40);
+        assert_eq!(path["transactionCountMax"], 40);
+        assert!(path["gasPermille"].as_u64().unwrap() > 950, "{path}");
+        let place = &profile["hotPlaces"][0];
+        assert_eq!(place["address"], json!(EMITTER));
+        assert_eq!(place["slot"], json!(word(0)));
+        assert_eq!(place["waitingCount"], 39);
+        assert!(place["criticalPermille"].as_u64().unwrap() > 900, "{place}");
+        assert_eq!(place["reexecutionCount"], 0);
+        assert_eq!(place["functions"][0]["to"], json!(EMITTER));
+        assert_eq!(place["functions"][0]["selector"], "0x00000000");
+        assert_eq!(place["functions"][0]["transactionCount"], 40);
+        let advice = profile["advice"].as_array().unwrap();
+        let named = format!("39 of 41 transactions wait for slot 0x0 of {EMITTER}");
+        assert!(
+            advice[1].as_str().unwrap().starts_with(&named),
+            "{advice:?}"
+        );
+        assert_eq!(profile["execution"]["way"], "inOrder");
+        assert_eq!(profile["execution"]["busyPermille"], Value::Null);
+        assert!(profile.get("schedule").is_none());
+        let bound = &profile["speedups"][0];
+        assert!(bound["boundPermille"].as_u64().unwrap() < 1_050, "{bound}");
+        let scheduled = rig
+            .call("headway_getBlockProfile", json!(["latest", 2]))
+            .await;
+        let schedule = &scheduled["schedule"];
+        assert_eq!(schedule["workers"], 2);
+        assert!(schedule["gas"].as_u64() >= path["gas"].as_u64());
+        assert!(!schedule["spans"].as_array().unwrap().is_empty());
+    });
+}
+
+#[test]
+fn a_profile_of_nothing_is_empty_and_of_an_unknown_block_null() {
+    run(|rig| async move {
+        let profile = rig
+            .call("headway_getBlockProfile", json!(["earliest"]))
+            .await;
+        assert_eq!(profile["transactionCount"], 0);
+        assert_eq!(profile["advice"], json!(["The block is empty."]));
+        for unknown in [json!("0x63"), json!("pending")] {
+            let answer = rig.call("headway_getBlockProfile", json!([unknown])).await;
+            assert_eq!(answer, Value::Null);
+        }
+        for workers in [0, 65] {
+            let refused = rig
+                .error("headway_getBlockProfile", json!(["latest", workers]))
+                .await;
+            assert_eq!(refused.0, -32602, "{refused:?}");
+        }
+    });
+}
+
+#[test]
 fn workers_change_how_a_block_is_executed_and_nothing_else() {
     let (hash, list, execution) = contended_block(1);
     assert_eq!(execution["way"], "inOrder");

@@ -3,7 +3,7 @@
 //! Account `n` is the n-th of the test mnemonic; [`EMITTER`] is a contract that logs, stores and
 //! reverts on request.
 
-use crate::{Backend, BackendParts, Clock, Dev, RpcConfig, module};
+use crate::{Backend, BackendParts, Clock, Dev, RpcConfig, Switch, module};
 use alloy_consensus::{SignableTransaction, TxEip1559};
 use alloy_eips::Encodable2718;
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256, address, hex};
@@ -82,7 +82,7 @@ pub(super) fn emit(topic: u64, payload: u64) -> Bytes {
 
 pub(super) struct Rig {
     pub(super) backend: Arc<Backend>,
-    pub(super) methods: RpcModule<Backend>,
+    pub(super) methods: RpcModule<Switch>,
     pub(super) control: DevControl,
     pub(super) pipeline: Pipeline,
     pub(super) now_ms: Arc<AtomicU64>,
@@ -249,19 +249,22 @@ impl Rig {
     fn order_with(&self, executed: ExecutedRef) -> Block {
         let mut parent = self.parent.lock().unwrap();
         let chain = &self.backend.chain;
-        let offset_ms = self.control.time_offset();
         let now_ms = self.now_ms.fetch_add(1_000, Ordering::Relaxed) + 1_000;
+        let draft = self.control.begin(now_ms, parent.header().timestamp_ms);
+        let draft = draft.expect("nobody holds it");
         let header = Header {
             height: parent.header().height + 1,
-            timestamp_ms: now_ms.saturating_add_signed(offset_ms),
+            timestamp_ms: draft.timestamp_ms,
             base_fee: primitives::base_fee::next_base_fee(parent.header(), chain.config()),
             executed,
             ..parent.header().clone()
         };
         let waiting = self.backend.mempool.content();
-        let waiting = waiting.into_iter().flat_map(|sender| sender.pending);
+        let waiting = waiting.into_iter().filter(|_| draft.transactions);
+        let waiting = waiting.flat_map(|sender| sender.pending);
         let transactions = waiting.map(|tx| tx.transaction().clone()).collect();
-        let block = Block::new(header, transactions, self.control.take_directives());
+        let block = Block::new(header, transactions, draft.directives);
+        self.control.built(block.header().height);
         let recovered = block
             .recover(&self.backend.senders, Impersonation::Allowed)
             .unwrap();

@@ -46,6 +46,11 @@ impl Directory {
         std::fs::remove_file(self.path.join(name))
     }
 
+    /// Gives a file of another directory a name in this one as well.
+    pub(super) fn link(&self, from: &Self, name: &str) -> io::Result<()> {
+        std::fs::hard_link(from.path.join(name), self.path.join(name))
+    }
+
     /// Names that are not Unicode are not ours, and left out.
     pub(super) fn list(&self) -> io::Result<Vec<String>> {
         let mut names = Vec::new();

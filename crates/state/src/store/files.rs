@@ -9,7 +9,7 @@ use super::rows::{
     decode_slot, transaction_key,
 };
 use crate::reader::Account;
-use crate::record::{BlockRecord, TransactionLocation};
+use crate::record::{BlockReceipts, BlockRecord, TransactionLocation};
 use crate::runs::{Family, View};
 use crate::sparse::{AccountRow, Leaves, Missing, SlotWrite};
 use alloy_primitives::{Address, B256, Bytes, U256};
@@ -109,27 +109,84 @@ pub(super) fn hashes(view: &View, height: u64) -> Result<Option<(B256, B256)>> {
 }
 
 pub(super) fn record(view: &View, height: u64) -> Result<Option<BlockRecord>> {
-    let Some((hash, _)) = hashes(view, height)? else {
+    let mut parts = parts(view, height, |_| true)?;
+    let Some((hash, header)) = parts.head()? else {
         return Ok(None);
     };
-    // Of blocks from before the state that was imported, the hash alone.
-    let Some(header) = part(view, height, Part::Header)? else {
-        return Ok(None);
-    };
-    let whole = |of| part(view, height, of)?.ok_or_else(|| bad_row("block"));
-    let transactions = whole(Part::TransactionHashes)?;
     Ok(Some(BlockRecord {
         height,
         hash,
         header,
-        body: whole(Part::Body)?,
-        receipts: whole(Part::Receipts)?,
-        access_list: whole(Part::AccessList)?,
-        transaction_hashes: transactions
-            .chunks_exact(32)
-            .map(B256::from_slice)
-            .collect(),
+        body: parts.take(Part::Body)?,
+        receipts: parts.take(Part::Receipts)?,
+        access_list: parts.take(Part::AccessList)?,
+        transaction_hashes: parts.transaction_hashes()?,
     }))
+}
+
+pub(super) fn receipts(view: &View, height: u64) -> Result<Option<BlockReceipts>> {
+    let is_wanted = |part| !matches!(part, Part::Body | Part::AccessList);
+    let mut parts = parts(view, height, is_wanted)?;
+    let Some((hash, header)) = parts.head()? else {
+        return Ok(None);
+    };
+    Ok(Some(BlockReceipts {
+        hash,
+        header,
+        receipts: parts.take(Part::Receipts)?,
+        transaction_hashes: parts.transaction_hashes()?,
+    }))
+}
+
+/// Parts of one block's record.
+struct Parts(Vec<(Part, Bytes)>);
+
+impl Parts {
+    fn find(&mut self, part: Part) -> Option<Bytes> {
+        let found = self.0.iter_mut().find(|(of, _)| *of == part);
+        found.map(|(_, bytes)| std::mem::take(bytes))
+    }
+
+    fn take(&mut self, part: Part) -> Result<Bytes> {
+        self.find(part).ok_or_else(|| bad_row("block"))
+    }
+
+    /// The block's hash and its header; none if it is not there. Of blocks from before the state that was
+    /// imported there is the hash alone.
+    fn head(&mut self) -> Result<Option<(B256, Bytes)>> {
+        let Some(hashes) = self.find(Part::Hashes) else {
+            return Ok(None);
+        };
+        let hash = hashes
+            .first_chunk::<32>()
+            .ok_or_else(|| bad_row("hashes"))?;
+        let header = self.find(Part::Header);
+        Ok(header.map(|header| (hash.into(), header)))
+    }
+
+    fn transaction_hashes(&mut self) -> Result<Vec<B256>> {
+        let hashes = self.take(Part::TransactionHashes)?;
+        Ok(hashes.chunks_exact(32).map(B256::from_slice).collect())
+    }
+}
+
+/// The parts of a block's record that are wanted. They lie together, so they are read at once.
+fn parts(view: &View, height: u64, is_wanted: impl Fn(Part) -> bool) -> Result<Parts> {
+    let from = block_key(height, Part::Hashes);
+    let to = block_key(height.saturating_add(1), Part::Hashes);
+    let mut rows = view.range(Family::Blocks, &from, Some(&to));
+    let mut found = Vec::new();
+    while let Some((key, value)) = rows.next_row()? {
+        let part = Part::ALL
+            .into_iter()
+            .find(|part| key == block_key(height, *part));
+        match part {
+            Some(part) if is_wanted(part) => found.push((part, Bytes::copy_from_slice(value))),
+            Some(_) => {}
+            None => return Err(bad_row("block key")),
+        }
+    }
+    Ok(Parts(found))
 }
 
 pub(super) fn header(view: &View, height: u64) -> Result<Option<Bytes>> {

@@ -95,7 +95,7 @@ pub(super) fn erase(location: Location) -> Result<(Runs, View), StoreError> {
     Ok(Runs::erase(disk, config)?)
 }
 
-fn disk(location: Location) -> Result<(Disk, Config), StoreError> {
+pub(super) fn disk(location: Location) -> Result<(Disk, Config), StoreError> {
     let (disk, merge) = match location {
         Location::Directory(directory) => {
             let earlier = directory.join(EARLIER_FILE_NAME);

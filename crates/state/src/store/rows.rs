@@ -67,6 +67,18 @@ pub(crate) enum Part {
     AccessList,
 }
 
+impl Part {
+    /// All of them, in the order of their rows.
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Hashes,
+        Self::Header,
+        Self::Body,
+        Self::Receipts,
+        Self::TransactionHashes,
+        Self::AccessList,
+    ];
+}
+
 impl StateKey {
     pub(crate) fn account(address: &Address) -> Self {
         Self::Account(keccak256(address))

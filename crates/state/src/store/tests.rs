@@ -14,6 +14,7 @@ use alloy_trie::proof::verify_proof;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+mod copy;
 mod crash;
 mod damage;
 mod import;

@@ -80,6 +80,8 @@ pub(crate) const FOREIGN: &[Home] = &[
     ("alloy-primitives", ANY, ANY),
     ("alloy-rlp", ANY, ANY),
     ("alloy-rpc-types-eth", &["rpc"], &["testkit"]),
+    // Frames and steps: what the executor tells of a transaction that it runs again.
+    ("alloy-rpc-types-trace", &["executor", "rpc"], NONE),
     ("alloy-serde", &["rpc"], &["testkit"]),
     ("alloy-signer", &["rpc", "node", "testkit"], ANY),
     ("alloy-signer-local", &["rpc", "node", "testkit"], ANY),
@@ -91,6 +93,8 @@ pub(crate) const FOREIGN: &[Home] = &[
     // The virtual machine: the executor alone knows which one it is. Its own loop is the peer that the
     // executor's bench measures.
     ("revm", &["executor"], &["testkit"]),
+    // What watches it.
+    ("revm-inspectors", &["executor"], NONE),
     // The threads that execute a block, and those that compute its root.
     ("rayon", &["executor", "state"], NONE),
     // A table of entries without keys.
