@@ -88,7 +88,7 @@ pub struct Backend {
     pub(crate) peers: Arc<dyn Fn() -> usize + Send + Sync>,
     pub(crate) config: RpcConfig,
     pub(crate) filters: Arc<Filters>,
-    pub(crate) explorer: Arc<Explorer>,
+    pub(crate) explorer: Explorer,
     random: Mutex<StdRng>,
     admissions: broadcast::Sender<RecoveredTransaction>,
     computing: Arc<Semaphore>,
@@ -106,7 +106,7 @@ impl Backend {
         announce_pending(&parts.mempool, admissions.clone());
         Arc::new(Self {
             filters: Arc::new(Filters::new(&parts.config)),
-            explorer: Arc::default(),
+            explorer: Explorer::default(),
             admissions,
             computing: Arc::new(Semaphore::new(parts.config.blocking_calls_max.max(1))),
             bundles: Arc::default(),
@@ -134,7 +134,7 @@ impl Backend {
         let dev = self.dev.as_ref();
         Arc::new(Self {
             filters: Arc::clone(&self.filters),
-            explorer: Arc::clone(&self.explorer),
+            explorer: self.explorer.succeed(),
             admissions: self.admissions.clone(),
             computing: Arc::clone(&self.computing),
             bundles: Arc::clone(&self.bundles),

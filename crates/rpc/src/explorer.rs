@@ -65,19 +65,33 @@ const HTML: &str = "text/html; charset=utf-8";
 /// What pages remember between requests; nothing that a page could not do without.
 #[derive(Debug, Default)]
 pub(crate) struct Explorer {
-    abis: abi::Uploads,
+    abis: Arc<abi::Uploads>,
     tokens: token::Tokens,
+}
+
+impl Explorer {
+    /// What still holds when a development chain has gone back: there may be other contracts then.
+    pub(crate) fn succeed(&self) -> Self {
+        Self {
+            abis: Arc::clone(&self.abis),
+            tokens: token::Tokens::default(),
+        }
+    }
 }
 
 /// What requests for pages are answered from.
 #[derive(Clone, Debug)]
 pub(crate) struct Site {
-    pub(crate) backend: Arc<Backend>,
-    /// Tells when another backend takes its place.
     pub(crate) switch: Switch,
     pub(crate) live: Arc<Live>,
     /// Whether only this machine reaches the node.
     pub(crate) is_local: bool,
+}
+
+/// What one request is answered from, to its end.
+struct Here {
+    backend: Arc<Backend>,
+    is_local: bool,
 }
 
 type PageOf = fn(&Arc<Backend>, &Visit) -> Result<Page, RpcError>;
@@ -136,60 +150,64 @@ pub(crate) async fn answer(site: Site, request: HttpRequest) -> HttpResponse {
         return with(response, "cache-control", FOR_EVER);
     }
     if path == live::PATH {
-        return live::stream(site);
+        return live::stream(site).await;
     }
+    let here = Here {
+        backend: site.switch.settled().await,
+        is_local: site.is_local,
+    };
     let made = match request.method().as_str() {
-        "POST" => posted(&site, request).await,
+        "POST" => posted(&here, request).await,
         _ => {
             let query = request.uri().query().unwrap_or_default().to_owned();
-            viewed(&site, path.to_owned(), query).await
+            viewed(&here, path.to_owned(), query).await
         }
     };
     let page = match made {
         Ok(page) => page,
-        Err(error) => frame::failure(&site.backend, &error),
+        Err(error) => frame::failure(&here.backend, &error),
     };
     finish(page)
 }
 
-async fn viewed(site: &Site, path: String, query: String) -> Result<Page, RpcError> {
+async fn viewed(here: &Here, path: String, query: String) -> Result<Page, RpcError> {
     let visit = match Visit::new(&query) {
         Ok(visit) => visit,
-        Err(refusal) => return frame::refused(&site.backend, &refusal),
+        Err(refusal) => return frame::refused(&here.backend, &refusal),
     };
     let path = path.trim_start_matches('/');
     let (name, argument) = path.split_once('/').unwrap_or((path, ""));
     let is_there = |route: &&Route| route.name == name && route.argument != argument.is_empty();
     let Some(route) = ROUTES.iter().find(is_there) else {
-        return frame::absent(&site.backend, "page", &format!("/{path}"));
+        return frame::absent(&here.backend, "page", &format!("/{path}"));
     };
-    let visit = visit.at(argument, site.is_local);
+    let visit = visit.at(argument, here.is_local);
     let page = route.page;
-    run(Arc::clone(&site.backend), move |backend| {
+    run(Arc::clone(&here.backend), move |backend| {
         page(backend, &visit)
     })
     .await
 }
 
-async fn posted(site: &Site, request: HttpRequest) -> Result<Page, RpcError> {
-    let refuse = |refusal| frame::refused(&site.backend, &refusal);
+async fn posted(here: &Here, request: HttpRequest) -> Result<Page, RpcError> {
+    let refuse = |refusal| frame::refused(&here.backend, &refusal);
     if !visit::is_own(&request) {
         return refuse(Refusal::Foreign);
     }
     let path = request.uri().path().to_owned();
     let Some((address, page)) = form(&path) else {
-        return frame::absent(&site.backend, "page", &path);
+        return frame::absent(&here.backend, "page", &path);
     };
     let is_partial = request.headers().contains_key("hx-request");
-    let body = match read(&site.backend, request.into_body()).await {
+    let body = match read(&here.backend, request.into_body()).await {
         Ok(body) => body,
         Err(refusal) => return refuse(refusal),
     };
     let visit = match Visit::new(&body) {
-        Ok(visit) => visit.at(address, site.is_local).partial(is_partial),
+        Ok(visit) => visit.at(address, here.is_local).partial(is_partial),
         Err(refusal) => return refuse(refusal),
     };
-    run(Arc::clone(&site.backend), move |backend| {
+    run(Arc::clone(&here.backend), move |backend| {
         page(backend, &visit)
     })
     .await
@@ -227,7 +245,8 @@ fn secured(mut response: HttpResponse, status: u16, content_type: &str) -> HttpR
         ("content-type", content_type),
         ("content-security-policy", POLICY),
         ("x-content-type-options", "nosniff"),
-        ("referrer-policy", "no-referrer"),
+        // Not less: without a referrer, browsers hide the origin of this node's own forms from it too.
+        ("referrer-policy", "same-origin"),
         ("cross-origin-opener-policy", "same-origin"),
     ];
     for (name, value) in headers {

@@ -15,10 +15,9 @@ use crate::{
     backend::Backend,
     batch::Transport,
     bulk,
-    explorer::{self, Live, Site},
+    explorer::{self, Site},
     headway::RpcHeads,
     metrics::{self, Outcome},
-    switch::Switch,
 };
 use alloy_primitives::U64;
 use jsonrpsee::{
@@ -45,11 +44,8 @@ const PREFLIGHT_SECONDS: &str = "600";
 /// Puts [`Front`] before JSON-RPC.
 #[derive(Clone, Debug)]
 pub(crate) struct FrontLayer {
-    pub(crate) switch: Switch,
-    /// The streams of the explorer.
-    pub(crate) live: Arc<Live>,
-    /// Whether it listens on a loopback address: only known names may address this node then.
-    pub(crate) is_local: bool,
+    /// Where it is local, only known names may address this node.
+    pub(crate) site: Site,
 }
 
 impl<S> Layer<S> for FrontLayer {
@@ -94,21 +90,15 @@ where
             return Box::pin(async { Ok(response) });
         }
         if is_page(&request) {
-            let layer = self.layer.clone();
+            let site = self.layer.site.clone();
             return Box::pin(async move {
-                let site = Site {
-                    backend: layer.switch.settled().await,
-                    switch: layer.switch,
-                    live: layer.live,
-                    is_local: layer.is_local,
-                };
                 let mut response = explorer::answer(site, request).await;
                 allow(&mut response, origin);
                 Ok(response)
             });
         }
         if request.uri().path() == bulk::PATH {
-            let switch = self.layer.switch.clone();
+            let switch = self.layer.site.switch.clone();
             return Box::pin(async move {
                 let mut response = bulk(switch.settled().await, request).await;
                 allow(&mut response, origin);
@@ -132,13 +122,13 @@ impl FrontLayer {
     /// The origin to allow in the answer, if any; or why the request is refused.
     fn admit(&self, request: &HttpRequest) -> Result<Option<String>, Refused> {
         let host = host(request).unwrap_or_default();
-        if self.is_local && !self.is_known(without_port(host)) {
+        if self.site.is_local && !self.is_known(without_port(host)) {
             return Err(Refused("invalid host specified\n"));
         }
         let Some(origin) = header(request, "origin") else {
             return Ok(None);
         };
-        if self.switch.current().config.cors.allows(origin) || is_same(origin, host) {
+        if self.site.switch.current().config.cors.allows(origin) || is_same(origin, host) {
             return Ok(Some(origin.to_owned()));
         }
         // An ordinary request goes through without the headers: the browser keeps the answer from the page.
@@ -151,7 +141,7 @@ impl FrontLayer {
     fn is_known(&self, host: &str) -> bool {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         let is_address = bare.parse::<IpAddr>().is_ok();
-        let backend = self.switch.current();
+        let backend = self.site.switch.current();
         let mut hosts = backend.config.hosts.iter();
         is_address
             || host.eq_ignore_ascii_case("localhost")
@@ -160,7 +150,7 @@ impl FrontLayer {
 
     /// The answer to everything that is not JSON-RPC.
     fn page(&self, request: &HttpRequest) -> Option<HttpResponse> {
-        let backend = &self.switch.current();
+        let backend = &self.site.switch.current();
         match (request.method().as_str(), request.uri().path()) {
             ("OPTIONS", _) => Some(respond(204, TEXT, String::new())),
             ("GET", _) if is_upgrade(request) => None,

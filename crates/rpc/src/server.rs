@@ -9,7 +9,7 @@ use crate::{
     bulk,
     config::{BATCH_PARSE_MAX, UNREAD_MESSAGES_MAX},
     console, debug, dev, eth,
-    explorer::Live,
+    explorer::{Live, Site},
     front::FrontLayer,
     headway, net, refused,
     registry::Registry,
@@ -139,9 +139,11 @@ pub async fn serve(
     let backend = switch.current();
     let live = Arc::new(Live::default());
     let front = FrontLayer {
-        switch: switch.clone(),
-        live: Arc::clone(&live),
-        is_local: address.ip().is_loopback(),
+        site: Site {
+            switch: switch.clone(),
+            live: Arc::clone(&live),
+            is_local: address.ip().is_loopback(),
+        },
     };
     let dispatched = switch.clone();
     let dispatch = RpcServiceBuilder::new().layer_fn(move |inner| Dispatch {

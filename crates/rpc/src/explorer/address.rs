@@ -1,32 +1,32 @@
 //! `/address/0x…`: an account: what it has, what its code is, what it did, and a contract's functions.
 //!
 //! Limits: [`TRANSACTIONS_SHOWN`] transactions a page, found as [`history`] says; token balances are asked of at most
-//! [`TOKENS_MAX`] tokens whose transfers, in the newest [`TRANSFER_BLOCKS_MAX`] blocks, name the account.
+//! [`TOKENS_MAX`] tokens, those of the newest [`TRANSFERS_MAX`] transfers to the account and from it.
 
 use super::{
     contract::{self, ContractPart},
     format,
     frame::{self, Frame, Page},
-    history,
+    history::{self, Wanted},
     html::{self, Html},
     lists::{Place, TransactionRow},
-    token::{self, TRANSFER, Transfer},
+    token::{self, TRANSFER},
     visit::Visit,
 };
 use crate::{backend::Backend, error::RpcError};
-use alloy_primitives::{Address, Bytes};
-use alloy_rpc_types_eth::Filter;
+use alloy_primitives::{Address, Bytes, Log};
 use askama::Template;
+use pipeline::ExecutedRecord;
 use primitives::affordability::CodeKind;
-use state::StateReader as _;
+use state::{PostingKey, StateReader as _};
 use std::{collections::BTreeSet, sync::Arc};
 
 /// Transactions on one page.
 const TRANSACTIONS_SHOWN: usize = 25;
 /// Tokens asked for a balance.
 const TOKENS_MAX: usize = 16;
-/// Blocks searched for transfers of tokens.
-const TRANSFER_BLOCKS_MAX: u64 = 256;
+/// Transfers of tokens looked at, in each direction.
+const TRANSFERS_MAX: usize = 64;
 
 #[derive(Template)]
 #[template(path = "address.html")]
@@ -46,7 +46,7 @@ struct AddressPage {
     next: Option<Place>,
     oldest: u64,
     searched: u64,
-    transfer_blocks: u64,
+    transfers_max: usize,
     contract: Option<ContractPart>,
 }
 
@@ -104,7 +104,7 @@ pub(super) fn page(backend: &Arc<Backend>, visit: &Visit) -> Result<Page, RpcErr
         next: found.next,
         oldest: found.oldest,
         searched: history::BLOCKS_MAX,
-        transfer_blocks: TRANSFER_BLOCKS_MAX,
+        transfers_max: TRANSFERS_MAX,
         contract: is_contract.then(|| contract::part(backend, &address, visit.is_local)),
     })
 }
@@ -148,29 +148,29 @@ fn tokens_of(
     owner: &Address,
     latest: u64,
 ) -> Result<BTreeSet<Address>, RpcError> {
-    let filter = Filter::new().event_signature(TRANSFER);
-    let first = backend.chain.first_height();
-    let to = latest.saturating_sub(TRANSFER_BLOCKS_MAX - 1).max(first);
     let mut tokens = BTreeSet::new();
-    for height in (to..=latest).rev() {
-        let Some(record) = backend.chain.record(height)? else {
-            break;
+    for position in [1, 2] {
+        let word = owner.into_word();
+        let is_own = |log: &Log| {
+            let topics = log.topics();
+            topics.first() == Some(&TRANSFER) && topics.get(usize::from(position)) == Some(&word)
         };
-        if !filter.matches_bloom(record.header.logs_bloom) {
-            continue;
-        }
-        let logs = record
-            .receipts
-            .iter()
-            .flat_map(|receipt| receipt.envelope.logs());
-        let transfers = logs.filter_map(Transfer::of);
-        let own = transfers.filter(|transfer| transfer.from == *owner || transfer.to == *owner);
-        for transfer in own {
-            if tokens.len() >= TOKENS_MAX {
-                return Ok(tokens);
-            }
-            tokens.insert(transfer.token);
+        let logs_of = |record: &ExecutedRecord, index: usize| {
+            let receipt = record.receipts.get(index);
+            let logs = receipt.map_or(&[][..], |receipt| receipt.envelope.logs());
+            logs.iter()
+                .filter(|log| is_own(log))
+                .map(|log| log.address)
+                .collect::<Vec<_>>()
+        };
+        let wanted = Wanted {
+            key: PostingKey::Topic(position, word),
+            meets: &|record, index| !logs_of(record, index).is_empty(),
+        };
+        let found = history::newest(backend, &wanted, Place::up_to(latest), TRANSFERS_MAX)?;
+        for (record, index) in found.transactions {
+            tokens.extend(logs_of(&record, index));
         }
     }
-    Ok(tokens)
+    Ok(tokens.into_iter().take(TOKENS_MAX).collect())
 }

@@ -7,7 +7,7 @@ use super::{
     format,
     frame::{self, Frame, Page},
     html::{self, Html},
-    lists::TransactionRow,
+    lists::{TransactionRow, oldest},
     parallelism::Parallelism,
     stages::{self, Step},
     visit::Visit,
@@ -16,6 +16,7 @@ use crate::{
     backend::Backend,
     error::RpcError,
     eth::tag::{self, Selected},
+    headway::profile,
 };
 use alloy_eips::{BlockId, BlockNumberOrTag};
 use alloy_primitives::B256;
@@ -142,9 +143,17 @@ fn executed(backend: &Backend, record: &ExecutedRecord, visit: &Visit) -> Result
     page.ordering.directives = record.block.directives().len();
     page.ordering.digest = html::short(record.block.digest().as_ref());
     page.result = Some(Outcome::new(record));
-    page.parallelism = execution
-        .filter(|_| count > 0)
-        .map(|execution| Parallelism::new(backend, &execution, count));
+    if count > 0 {
+        // A block without an access list, or with one too large, has no profile and still a page.
+        let profile = profile::of_block(backend, height, None).ok().flatten();
+        let execution = execution.as_deref();
+        page.parallelism = Some(Parallelism::new(
+            backend,
+            execution,
+            profile.as_ref(),
+            count,
+        ));
+    }
     Page::new(&page)
 }
 
@@ -176,12 +185,12 @@ impl BlockPage {
             _ if height <= heads.executed_height => 3,
             _ => stages::reached(&times).max(2),
         };
-        let first = backend.chain.first_height();
+        let first = oldest(backend);
         Self {
             frame: Frame::new(backend, "blocks", format!("Block {height}")),
             height,
             newer: (height < heads.finalized_height).then(|| height + 1),
-            older: (height > first || height == 1).then(|| height.saturating_sub(1)),
+            older: (height > first).then(|| height.saturating_sub(1)),
             stage: (stage, stages::NAMES.get(stage).copied().unwrap_or_default()),
             steps: match stages::first(&times) {
                 Some(_) => stages::steps(&times),

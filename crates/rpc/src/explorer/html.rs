@@ -13,6 +13,9 @@ use std::fmt::{Display, Formatter};
 /// Digits of a hash that stand before and after what is hidden of it.
 const ENDS: (usize, usize) = (8, 6);
 
+/// Words up to so many bits are more likely numbers than anything else.
+const NUMBER_BITS_MAX: usize = 96;
+
 /// Markup that needs no escaping.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Html(String);
@@ -121,6 +124,36 @@ pub(super) fn text(text: &str) -> Html {
     Html(escaped)
 }
 
+/// A text in which accounts are links, with what they call themselves, and hashes are short.
+pub(super) fn sentence(sentence: &str, name: impl Fn(&Address) -> Option<String>) -> Html {
+    let mut html = String::with_capacity(sentence.len());
+    let mut rest = sentence;
+    while let Some(start) = rest.find("0x") {
+        let (before, found) = rest.split_at(start);
+        let is_digit = |byte: &u8| byte.is_ascii_hexdigit();
+        let digits = found
+            .bytes()
+            .skip(2)
+            .take_while(|byte| is_digit(byte))
+            .count();
+        let (found, after) = found.split_at(2 + digits);
+        html.push_str(&text(before).0);
+        if let (40, Ok(account)) = (digits, found.parse()) {
+            html.push_str(&address(&account).0);
+            if let Some(name) = name(&account) {
+                html.push_str(&format!(r#" <span class="tag">{}</span>"#, text(&name)));
+            }
+        } else if let (64, Ok(word)) = (digits, found.parse::<B256>()) {
+            html.push_str(&self::word(&word).0);
+        } else {
+            html.push_str(found);
+        }
+        rest = after;
+    }
+    html.push_str(&text(rest).0);
+    Html(html)
+}
+
 /// A number.
 pub(super) fn number(number: alloy_primitives::U64) -> Html {
     Html(number.to_string())
@@ -129,7 +162,7 @@ pub(super) fn number(number: alloy_primitives::U64) -> Html {
 /// A word as a number if it is short, else as digits.
 pub(super) fn word(word: &B256) -> Html {
     let number = alloy_primitives::U256::from_be_bytes(word.0);
-    if number.bit_len() <= 64 {
+    if number.bit_len() <= NUMBER_BITS_MAX {
         return Html(format!(r#"<span class="x" title="{word}">{number}</span>"#));
     }
     short(word.as_slice())
@@ -138,6 +171,22 @@ pub(super) fn word(word: &B256) -> Html {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn accounts_in_sentences_are_links() {
+        let account = Address::repeat_byte(0x11);
+        let said = format!("<b> {account}: 0xa9059cbb (0x) é 0x{}.", "00".repeat(32));
+        let html = sentence(&said, |_| Some("<i>".to_owned())).to_string();
+        assert!(
+            html.starts_with("&lt;b&gt; <a href=\"/address/0x1111"),
+            "{html}"
+        );
+        assert!(
+            html.contains(r#"<span class="tag">&lt;i&gt;</span>: 0xa9059cbb (0x) é <span"#),
+            "{html}"
+        );
+        assert!(html.ends_with(">0</span>."), "{html}");
+    }
 
     #[test]
     fn what_is_shown_short_is_there_in_full() {

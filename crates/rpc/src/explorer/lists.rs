@@ -120,6 +120,14 @@ pub(super) fn method(backend: &Backend, transaction: &RecoveredTransaction) -> S
     }
 }
 
+/// The lowest block that can be read, in a chain without a gap above it: genesis, unless the state came from peers.
+pub(super) fn oldest(backend: &Backend) -> u64 {
+    match backend.chain.first_height() {
+        0 | 1 => 0,
+        first => first,
+    }
+}
+
 #[derive(Template)]
 #[template(path = "blocks.html")]
 struct BlocksPage {
@@ -133,7 +141,7 @@ struct BlocksPage {
 pub(super) fn blocks(backend: &Arc<Backend>, visit: &Visit) -> Result<Page, RpcError> {
     let latest = backend.chain.heads().executed_height;
     let from = visit.number("from").unwrap_or(latest).min(latest);
-    let first = backend.chain.first_height().saturating_sub(1);
+    let first = oldest(backend);
     let to = from.saturating_sub(BLOCKS_SHOWN - 1).max(first);
     let now_ms = backend.now_ms();
     let mut rows = Vec::new();
@@ -229,7 +237,7 @@ pub(super) fn newest_transactions(
     count: usize,
 ) -> Result<Newest, RpcError> {
     let now_ms = backend.now_ms();
-    let first = backend.chain.first_height().saturating_sub(1);
+    let first = oldest(backend);
     let to = place.height.saturating_sub(BLOCKS_SEARCHED).max(first);
     let mut rows = Vec::new();
     for height in (to..=place.height).rev() {

@@ -14,7 +14,6 @@ use crate::{
     backend::{Backend, run},
     config::LIVE_READERS_MAX as READERS_MAX,
     error::RpcError,
-    switch::Changes,
 };
 use alloy_primitives::Bytes;
 use futures::stream;
@@ -134,16 +133,17 @@ fn encode(name: &str, text: &str) -> String {
 }
 
 /// Begins a stream, if there is room for one more reader.
-pub(super) fn stream(site: Site) -> HttpResponse {
+pub(super) async fn stream(site: Site) -> HttpResponse {
     let Ok(permit) = Arc::clone(&site.live.room).try_acquire_owned() else {
         let text = format!("at most {READERS_MAX} readers at a time\n");
         let response = HttpResponse::new(HttpBody::from(text));
         let response = secured(response, 503, "text/plain; charset=utf-8");
         return super::with(response, "retry-after", "5");
     };
+    let backend = site.switch.settled().await;
     let reader = Reader {
-        events: site.backend.chain.subscribe(),
-        changes: site.switch.changes(),
+        events: backend.chain.subscribe(),
+        backend,
         stopped: site.live.stopped.subscribe(),
         site,
         told: (0, 0),
@@ -162,9 +162,9 @@ pub(super) fn stream(site: Site) -> HttpResponse {
 /// One browser that follows the chain.
 struct Reader {
     site: Site,
+    /// What is served now: a development chain may go back.
+    backend: Arc<Backend>,
     events: Receiver<ChainEvent>,
-    /// A chain that goes back is another one: the browser connects again.
-    changes: Changes,
     stopped: watch::Receiver<bool>,
     /// When the parts were made that it was sent last.
     told: (u64, u64),
@@ -202,8 +202,8 @@ impl Reader {
 
     /// Waits until something happened, and until the last drawing is old enough.
     async fn wait(&mut self) -> Woken {
-        let sleep = Arc::clone(&self.site.backend.clock.sleep);
-        let now_ms = self.site.backend.now_ms();
+        let sleep = Arc::clone(&self.backend.clock.sleep);
+        let now_ms = self.backend.now_ms();
         let early = PIPELINE_MS.saturating_sub(now_ms.saturating_sub(self.told.0));
         tokio::select! {
             _ = self.stopped.wait_for(|stopped| *stopped) => return Woken::End,
@@ -215,17 +215,17 @@ impl Reader {
                 Ok(_) | Err(RecvError::Lagged(_)) => Woken::News,
                 Err(RecvError::Closed) => Woken::End,
             },
-            () = self.changes.next() => Woken::End,
             () = sleep(Duration::from_millis(HEARTBEAT_MS)) => Woken::Nothing,
         };
         // What has happened meanwhile is told together.
-        self.events = self.site.backend.chain.subscribe();
+        self.backend = self.site.switch.settled().await;
+        self.events = self.backend.chain.subscribe();
         woken
     }
 
     /// The parts that it has not been sent; a comment if they can't be made now.
     async fn look(&mut self) -> Option<Bytes> {
-        let backend = &self.site.backend;
+        let backend = &self.backend;
         let looked = match self.site.live.kept(backend.now_ms()) {
             Some(parts) => Ok(parts),
             None => {
@@ -235,7 +235,7 @@ impl Reader {
         };
         let Ok(parts) = looked else {
             // Busy or catching up: the page stays as it is, and asks again.
-            self.told.0 = self.site.backend.now_ms();
+            self.told.0 = self.backend.now_ms();
             return Some(Bytes::from_static(HEARTBEAT.as_bytes()));
         };
         let mut bytes = Vec::new();

@@ -10,7 +10,7 @@
 use super::{
     format,
     frame::{Frame, Page, render},
-    lists::{BlockRow, Place, TransactionRow, newest_transactions},
+    lists::{BlockRow, Place, TransactionRow, newest_transactions, oldest},
     pipeline::{Drawing, HEIGHT, STRANDS_MAX, Strand, draw},
     stages,
     visit::Visit,
@@ -159,7 +159,8 @@ impl Recent {
         let now_ms = backend.now_ms();
         let latest = backend.chain.heads().executed_height;
         let mut recent = Self::default();
-        for height in (latest.saturating_sub(RATE_BLOCKS_MAX)..=latest).rev() {
+        let last = latest.saturating_sub(RATE_BLOCKS_MAX).max(oldest(backend));
+        for height in (last..=latest).rev() {
             let stages = backend.chain.stages(height).unwrap_or_default();
             let (Some(executed), Some(record)) =
                 (stages.executed_ms, backend.chain.record(height)?)
@@ -247,7 +248,8 @@ fn newest(backend: &Backend) -> Result<NewestPart, RpcError> {
     let latest = backend.chain.heads().executed_height;
     let now_ms = backend.now_ms();
     let mut blocks = Vec::new();
-    for height in (latest.saturating_sub(BLOCKS_SHOWN - 1)..=latest).rev() {
+    let last = latest.saturating_sub(BLOCKS_SHOWN - 1).max(oldest(backend));
+    for height in (last..=latest).rev() {
         let Some(record) = backend.chain.record(height)? else {
             break;
         };

@@ -1,19 +1,22 @@
 //! How parallel a block was: who executed what, which places held it up, and what to change.
 //!
 //! ```text
-//! BlockExecution ─▶ Parallelism ─┬▶ a row of bars for each worker
-//!  (or a profile)    plain values └▶ hot places, with a sentence for each of the hottest
+//! RpcProfile       what waits for what, by the block's access list ─┐
+//! BlockExecution   who executed what here, of recent blocks        ─┴▶ Parallelism: plain values for the page
 //! ```
-//! [`Parallelism`] is all that the page reads, so whoever knows more than this node's own execution fills it in.
-//! Limits: [`BARS_MAX`] bars, after neighbours were joined; [`PLACES_MAX`] places; [`ADVICE_MAX`] sentences.
+//! Where there is no profile (no access list, or one too large), the places are those at which this node had to
+//! execute something again. Limits: [`BARS_MAX`] bars, after neighbours were joined; [`PLACES_MAX`] places.
 
 use super::{
-    format,
+    decode, format,
     html::{self, Html},
     token,
 };
-use crate::backend::Backend;
-use alloy_primitives::{Address, B256, U256};
+use crate::{
+    backend::Backend,
+    headway::profile::{RpcHotPlace, RpcProfile},
+};
+use alloy_primitives::{Address, B256};
 use executor::{Span, Way};
 use pipeline::{BlockConflict, BlockExecution};
 use std::{fmt::Write as _, time::Duration};
@@ -22,8 +25,6 @@ use std::{fmt::Write as _, time::Duration};
 const BARS_MAX: usize = 1_500;
 /// Places shown.
 const PLACES_MAX: usize = 24;
-/// Sentences.
-const ADVICE_MAX: usize = 5;
 /// Transactions named with a place.
 const NAMED_MAX: usize = 4;
 /// Width of the drawing.
@@ -34,6 +35,18 @@ pub(super) const ROW: usize = 22;
 /// Everything about a block's execution that its page shows.
 #[derive(Debug, Default)]
 pub(super) struct Parallelism {
+    pub(super) run: Option<Run>,
+    pub(super) waiting: Option<Waiting>,
+    pub(super) rows: Vec<WorkerRow>,
+    pub(super) bars_left_out: usize,
+    pub(super) places: Vec<HotPlace>,
+    pub(super) place_count: usize,
+    pub(super) advice: Vec<Html>,
+}
+
+/// How this node executed it.
+#[derive(Debug)]
+pub(super) struct Run {
     pub(super) way: &'static str,
     pub(super) workers: usize,
     pub(super) executions: usize,
@@ -41,11 +54,47 @@ pub(super) struct Parallelism {
     pub(super) took: String,
     /// Time that workers executed, beside what they could have.
     pub(super) busy: Option<String>,
-    pub(super) rows: Vec<WorkerRow>,
-    pub(super) bars_left_out: usize,
-    pub(super) places: Vec<HotPlace>,
-    pub(super) place_count: usize,
-    pub(super) advice: Vec<String>,
+}
+
+/// What waits for what, on any node.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) count: String,
+    pub(super) share: String,
+    /// The longest chain, in transactions and as a share of the gas.
+    pub(super) path: String,
+    pub(super) path_share: String,
+    /// At best so many times faster, by workers.
+    pub(super) speedups: Vec<(usize, String)>,
+}
+
+impl Waiting {
+    fn new(profile: &RpcProfile) -> Self {
+        let (waiting, all) = (
+            profile.waiting_count as u128,
+            profile.transaction_count as u128,
+        );
+        let path = &profile.critical_path;
+        let mut speedups: Vec<_> = profile.speedups.iter().collect();
+        // More workers that make nothing faster say nothing more.
+        speedups.dedup_by_key(|speedup| speedup.bound_permille);
+        Self {
+            count: format::count(profile.waiting_count),
+            share: format::percent(waiting, all),
+            path: format::count(path.transaction_count),
+            path_share: format::percent(u128::from(path.gas_permille), 1_000),
+            speedups: speedups
+                .into_iter()
+                .map(|speedup| {
+                    let bound = speedup.bound_permille;
+                    (
+                        speedup.workers,
+                        format!("{}.{}×", bound / 1_000, bound % 1_000 / 100),
+                    )
+                })
+                .collect(),
+        }
+    }
 }
 
 /// What one worker executed.
@@ -63,38 +112,64 @@ pub(super) struct WorkerRow {
 pub(super) struct HotPlace {
     pub(super) account: Html,
     pub(super) name: Option<String>,
+    pub(super) kind: String,
     pub(super) storage_slot: Option<Html>,
     pub(super) transaction_count: usize,
     pub(super) share: String,
     pub(super) bar: String,
+    /// Who touches it: functions and how many calls of each.
+    pub(super) functions: Vec<(String, usize)>,
     /// Places in the block of some of them.
     pub(super) transactions: Vec<usize>,
 }
 
 impl Parallelism {
-    /// What this node knows of how it executed a block of so many transactions.
-    pub(super) fn new(backend: &Backend, execution: &BlockExecution, count: usize) -> Self {
+    /// What is known of a block of so many transactions.
+    pub(super) fn new(
+        backend: &Backend,
+        execution: Option<&BlockExecution>,
+        profile: Option<&RpcProfile>,
+        count: usize,
+    ) -> Self {
+        let mut parallelism = execution.map_or_else(Self::default, Self::executed);
+        match (profile, execution) {
+            (Some(profile), _) => {
+                let places = profile.hot_places.iter().take(PLACES_MAX);
+                let places = places.map(|place| HotPlace::waiting(backend, place));
+                parallelism.places = places.collect();
+                parallelism.place_count = profile.place_count;
+                let sentences = profile.advice.iter();
+                let said = sentences.map(|said| html::sentence(said, |place| name(backend, place)));
+                parallelism.advice = said.collect();
+                parallelism.waiting = Some(Waiting::new(profile));
+            }
+            (None, Some(execution)) => {
+                let places = execution.conflicts.iter().take(PLACES_MAX);
+                let places = places.map(|place| HotPlace::again(backend, place, count));
+                parallelism.places = places.collect();
+                parallelism.place_count = execution.conflict_count;
+            }
+            (None, None) => {}
+        }
+        parallelism
+    }
+
+    /// How this node executed it.
+    fn executed(execution: &BlockExecution) -> Self {
         let took = execution.times.execute;
-        let hottest = execution.conflicts.iter().take(PLACES_MAX);
-        let places: Vec<_> = hottest
-            .map(|place| HotPlace::new(backend, place, count))
-            .collect();
-        let pairs = execution.conflicts.iter().zip(&places).take(ADVICE_MAX);
         let (rows, bars_left_out) = rows(&execution.spans, execution.workers);
         Self {
-            way: way(execution.way),
-            workers: execution.workers,
-            executions: execution.executions,
-            reexecutions: execution.reexecutions,
-            took: format::duration(took),
-            busy: busy(&execution.spans, execution.workers, took),
+            run: Some(Run {
+                way: way(execution.way),
+                workers: execution.workers,
+                executions: execution.executions,
+                reexecutions: execution.reexecutions,
+                took: format::duration(took),
+                busy: busy(&execution.spans, execution.workers, took),
+            }),
             rows,
             bars_left_out,
-            advice: pairs
-                .map(|(conflict, place)| advice(conflict, place))
-                .collect(),
-            places,
-            place_count: execution.conflict_count,
+            ..Self::default()
         }
     }
 
@@ -169,59 +244,61 @@ fn tenths(tenths: u128) -> String {
 }
 
 impl HotPlace {
-    fn new(backend: &Backend, conflict: &BlockConflict, count: usize) -> Self {
+    /// A place where transactions wait.
+    fn waiting(backend: &Backend, place: &RpcHotPlace) -> Self {
+        let share = u128::from(place.waiting_permille);
+        let functions = place.functions.iter().take(NAMED_MAX);
+        Self {
+            account: html::address(&place.address),
+            name: name(backend, &place.address),
+            kind: kind(&place.kind).to_owned(),
+            storage_slot: place.slot.as_ref().map(html::word),
+            transaction_count: place.waiting_count,
+            share: format::percent(share, 1_000),
+            bar: format::length(share, 1_000),
+            functions: functions
+                .map(|function| {
+                    let abi = function.to.and_then(|to| backend.explorer.abis.of(&to));
+                    let selector = function.selector.clone().unwrap_or_default();
+                    let name = decode::method_name(abi.as_deref(), &selector);
+                    (name, function.transaction_count)
+                })
+                .collect(),
+            transactions: place.transactions.iter().copied().take(NAMED_MAX).collect(),
+        }
+    }
+
+    /// A place because of which transactions were executed again here.
+    fn again(backend: &Backend, conflict: &BlockConflict, count: usize) -> Self {
         let (met, all) = (conflict.transaction_count as u128, count as u128);
+        let named = conflict.transactions.iter().copied();
         Self {
             account: html::address(&conflict.address),
             name: name(backend, &conflict.address),
+            kind: String::new(),
             storage_slot: conflict
                 .storage_slot
                 .map(|key| html::word(&B256::from(key))),
             transaction_count: conflict.transaction_count,
             share: format::percent(met, all),
             bar: format::length(met, all),
-            transactions: conflict
-                .transactions
-                .iter()
-                .copied()
-                .take(NAMED_MAX)
-                .collect(),
+            functions: Vec::new(),
+            transactions: named.take(NAMED_MAX).collect(),
         }
+    }
+}
+
+/// What a place is, in words.
+fn kind(kind: &str) -> &str {
+    match kind {
+        "tokenBalance" => "token balance",
+        "poolReserves" => "pool reserves",
+        other => other,
     }
 }
 
 fn name(backend: &Backend, address: &Address) -> Option<String> {
     token::token(backend, address).map(|token| token.symbol.clone())
-}
-
-/// What happened at a place, and what would help.
-fn advice(conflict: &BlockConflict, place: &HotPlace) -> String {
-    let count = format::count(conflict.transaction_count);
-    let many = match conflict.transaction_count {
-        1 => "1 transaction was".to_owned(),
-        _ => format!("{count} transactions were"),
-    };
-    let whose = match &place.name {
-        Some(name) => format!("{name} ({})", conflict.address),
-        None => conflict.address.to_string(),
-    };
-    match conflict.storage_slot {
-        Some(key) if key < U256::from(256) => format!(
-            "{many} executed again because of storage slot {key} of {whose}. A slot with so low a number is a \
-             variable of the contract itself, written by everybody: a counter, a total, a queue. Keep it per account \
-             or per group, and add up where it is read; or derive it from the block instead of counting."
-        ),
-        Some(key) => format!(
-            "{many} executed again because of storage slot {} of {whose}. A slot with such a number belongs to a \
-             mapping or an array: everybody wrote the same entry. Spread what is written over several entries, or \
-             let each sender write an own one.",
-            B256::from(key)
-        ),
-        None => format!(
-            "{many} executed again because of the balance, nonce or code of {whose} itself, which others changed \
-             before them. Pay out to several accounts, or let recipients fetch what is theirs."
-        ),
-    }
 }
 
 #[cfg(test)]

@@ -1,24 +1,25 @@
 //! `/token/0x…`: what a token says of itself, its newest transfers, and who holds it.
 //!
-//! There is no index: transfers are looked for in the newest [`BLOCKS_MAX`] blocks, at most [`TRANSFERS_MAX`] of them,
-//! and holders are the parties of those, at most [`HOLDERS_MAX`], each asked of the contract. The page says so.
+//! There are at most [`TRANSFERS_MAX`] transfers, and holders are the parties of those, at most [`HOLDERS_MAX`], each
+//! asked of the contract. The page says so.
 
 use super::{
     format,
     frame::{self, Frame, Page},
+    history::{self, Wanted},
     html::{self, Html},
-    token::{self, TRANSFER, Token, Transfer},
+    lists::Place,
+    token::{self, Token, Transfer},
     transaction::TransferRow,
     visit::Visit,
 };
-use crate::{backend::Backend, error::RpcError, eth::log};
+use crate::{backend::Backend, error::RpcError};
 use alloy_primitives::{Address, U256};
-use alloy_rpc_types_eth::Filter;
 use askama::Template;
+use pipeline::ExecutedRecord;
+use state::PostingKey;
 use std::{cmp::Reverse, collections::BTreeSet, sync::Arc};
 
-/// Blocks searched.
-const BLOCKS_MAX: u64 = 512;
 /// Transfers found.
 const TRANSFERS_MAX: usize = 50;
 /// Holders asked for.
@@ -36,7 +37,6 @@ struct TokenPage {
     supply: Option<String>,
     rows: Vec<Row>,
     holders: Vec<Holder>,
-    searched: u64,
 }
 
 /// A transfer and where it was made.
@@ -82,7 +82,6 @@ pub(super) fn page(backend: &Arc<Backend>, visit: &Visit) -> Result<Page, RpcErr
             supply.unwrap_or_default(),
         )?,
         rows,
-        searched: BLOCKS_MAX,
     })
 }
 
@@ -98,28 +97,31 @@ fn transfers(
     backend: &Backend,
     address: &Address,
 ) -> Result<(Vec<Row>, BTreeSet<Address>), RpcError> {
-    let filter = Filter::new().address(*address).event_signature(TRANSFER);
-    let latest = backend.latest_height()?;
-    let first = backend.chain.first_height();
-    let to = latest.saturating_sub(BLOCKS_MAX - 1).max(first);
+    let own = |record: &ExecutedRecord, index: usize| {
+        let receipt = record.receipts.get(index);
+        let logs = receipt.map_or(&[][..], |receipt| receipt.envelope.logs());
+        let own = logs.iter().filter(|log| log.address == *address);
+        own.filter_map(Transfer::of).collect::<Vec<_>>()
+    };
+    let wanted = Wanted {
+        key: PostingKey::Emitter(*address),
+        meets: &|record, index| !own(record, index).is_empty(),
+    };
+    let newest = Place::up_to(backend.latest_height()?);
+    let found = history::newest(backend, &wanted, newest, TRANSFERS_MAX)?;
     let (mut rows, mut parties) = (Vec::new(), BTreeSet::new());
-    for height in (to..=latest).rev() {
-        let Some(record) = backend.chain.record(height)? else {
-            break;
-        };
-        for log in log::matching(&record, &filter).into_iter().rev() {
-            let Some(transfer) = Transfer::of(&log.inner) else {
-                continue;
-            };
-            parties.extend([transfer.from, transfer.to]);
-            rows.push(Row {
-                transaction: html::transaction(&log.transaction_hash.unwrap_or_default()),
-                block: html::block(height),
-                transfer: TransferRow::new(backend, &transfer),
-            });
+    for (record, index) in found.transactions {
+        let hash = record.transactions.get(index).map(|tx| tx.hash());
+        for transfer in own(&record, index).into_iter().rev() {
             if rows.len() >= TRANSFERS_MAX {
                 return Ok((rows, parties));
             }
+            parties.extend([transfer.from, transfer.to]);
+            rows.push(Row {
+                transaction: html::transaction(&hash.unwrap_or_default()),
+                block: html::block(record.height()),
+                transfer: TransferRow::new(backend, &transfer),
+            });
         }
     }
     Ok((rows, parties))

@@ -15,7 +15,7 @@ use super::{
     lists::method,
     stages::{self, Step},
     token::{self, Transfer},
-    trace::{self, CallRow},
+    trace::{self, Calls},
     visit::Visit,
 };
 use crate::{backend::Backend, error::RpcError, revert};
@@ -86,7 +86,7 @@ struct Outcome {
     logs: Vec<LogRow>,
     log_count: usize,
     changes: Changes,
-    calls: Vec<CallRow>,
+    calls: Calls,
 }
 
 /// A token that changed hands.
@@ -338,7 +338,7 @@ fn outcome(backend: &Backend, record: &ExecutedRecord, index: usize) -> Result<O
         changes: changes::of(backend, record, index),
         calls: match hash {
             Some(hash) => trace::of(backend, &hash)?,
-            None => Vec::new(),
+            None => Calls::default(),
         },
     })
 }

@@ -1,12 +1,15 @@
 //! The explorer: what its pages say, what they refuse, and that nothing written by others is markup.
 
 use super::{
-    rig::{EMITTER, Rig, account, emit, run, signed},
+    logs::indexed,
+    rig::{EMITTER, Options, Rig, account, emit, run, run_with, signed},
     sockets::{Answer, exchange, get, start},
 };
 use crate::{RpcServer, config::LIVE_READERS_MAX};
 use alloy_primitives::{Address, Bytes, TxKind, U256, hex};
+use pipeline::PipelineConfig;
 use serde_json::json;
+use state::{Location, MemoryDisk};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -93,7 +96,7 @@ fn every_page_is_there_and_guarded() {
                 head.contains("content-security-policy: default-src 'none'; script-src 'self'")
             );
             assert!(head.contains("x-content-type-options: nosniff"));
-            assert!(head.contains("referrer-policy: no-referrer"));
+            assert!(head.contains("referrer-policy: same-origin"));
             assert!(
                 body.contains("<main id=\"main\">") && body.ends_with("</html>"),
                 "{path}"
@@ -499,5 +502,77 @@ fn what_waits_is_in_the_pool() {
         assert!(body.contains(&format!("/address/{sender}")));
         rig.mine().await;
         assert!(page(&server, "/pool").await.body.contains("Nobody waits."));
+    });
+}
+
+#[test]
+fn the_index_goes_on_where_blocks_end() {
+    let options = Options {
+        pipeline: PipelineConfig {
+            postings: Some(Location::Memory(MemoryDisk::new())),
+            flush_blocks: 1,
+            recent_records_max: 3,
+            ..PipelineConfig::default()
+        },
+        ..Options::default()
+    };
+    run_with(options, |rig| async move {
+        let server = start(&rig).await;
+        for _ in 0..6 {
+            for _ in 0..5 {
+                rig.send(1, Address::with_last_byte(9), Bytes::new()).await;
+            }
+            rig.send(0, EMITTER, emit(1, 2)).await;
+            rig.mine().await;
+        }
+        rig.verify().await;
+        indexed(&rig, 6).await;
+        // Two more that the index does not have.
+        for _ in 0..2 {
+            rig.send(1, Address::with_last_byte(9), Bytes::new()).await;
+            rig.mine().await;
+        }
+        let account = format!("/address/{}", account(1).address());
+        let links = |body: &str| -> Vec<String> {
+            let parts = body.split("href=\"/tx/").skip(1);
+            parts.map(|part| part[..66].to_owned()).collect()
+        };
+        let newest = page(&server, &account).await.body;
+        let first = links(&newest);
+        assert_eq!(first.len(), 25);
+        let next = newest
+            .split("?from=")
+            .nth(1)
+            .unwrap()
+            .split('"')
+            .next()
+            .unwrap();
+        let next = format!("{account}?from={}", next.replace("&amp;", "&"));
+        let older = page(&server, &next).await.body;
+        let second = links(&older);
+        assert_eq!(second.len(), 7, "{next}");
+        assert!(!older.contains("rel=\"next\""), "there are no more");
+        let all: std::collections::BTreeSet<_> = first.into_iter().chain(second).collect();
+        assert_eq!(all.len(), 32, "none twice");
+    });
+}
+
+#[test]
+fn pages_end_where_the_history_begins() {
+    let options = Options {
+        first_height: 3,
+        ..Options::default()
+    };
+    run_with(options, |rig| async move {
+        let server = start(&rig).await;
+        for _ in 0..4 {
+            rig.mine().await;
+        }
+        for path in ["/", "/blocks", "/txs", "/validators", "/block/3", "/pool"] {
+            let body = page(&server, path).await.body;
+            assert!(!body.contains("href=\"/block/2\""), "{path}");
+        }
+        page(&server, &format!("/address/{}", account(0).address())).await;
+        assert_eq!(get(&server, "/block/2", "localhost").await.status, 410);
     });
 }

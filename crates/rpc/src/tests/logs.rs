@@ -218,7 +218,7 @@ fn filters_are_limited_and_expire() {
 }
 
 /// Until every height up to one is in the index.
-async fn indexed(rig: &Rig, height: u64) {
+pub(super) async fn indexed(rig: &Rig, height: u64) {
     for _ in 0..400 {
         if rig.backend.chain.postings().unwrap().next_height() > height {
             return;
