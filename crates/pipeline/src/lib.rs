@@ -32,5 +32,4 @@ pub use ledger::{Effect, Ledger};
 pub use mailbox::Pipeline;
 pub use progress::{Progress, ProgressWatch};
 pub use record::{ExecutedRecord, RecordError};
-pub use search::{AccountHistory, SCAN_MAX};
 pub use tally::{Tally, TallyOutcome};

@@ -4,16 +4,12 @@
 //!   first … │ indexed: only those that the postings name │ newest: all of them │
 //! ```
 
-use crate::{Chain, ChainError, ExecutedRecord, chain::Located};
-use alloy_consensus::Transaction as _;
-use alloy_primitives::Address;
+use crate::{Chain, ChainError};
 use state::{PostingKey, Postings, TransactionLocation};
-use std::{ops::RangeInclusive, sync::Arc};
+use std::ops::RangeInclusive;
 
 /// Heights whose postings are compared at once.
 const STEP: u64 = 16_384;
-/// Blocks that are read for an account's transactions where there is no index.
-pub const SCAN_MAX: u64 = 1_000;
 /// Postings that one search may read: some seconds of work.
 const POSTINGS_READ_MAX: usize = 50_000_000;
 
@@ -56,92 +52,22 @@ impl Chain {
         Ok(found)
     }
 
-    /// The newest executed transactions that an account sent or received, or that created it, before a place,
-    /// newest first: from the index, and from the blocks that it does not have. Without an index only the newest
-    /// [`SCAN_MAX`] blocks are looked into.
+    /// The newest places that the index has for a key, up to and with one, newest first. A posting says where to
+    /// look: another key may share its row.
     ///
     /// # Errors
-    /// When the index or a block can't be read.
-    pub fn transactions_of(
+    /// When the index can't be read.
+    pub fn newest_with(
         &self,
-        account: &Address,
-        before: Option<TransactionLocation>,
+        key: &PostingKey,
+        up_to: TransactionLocation,
         count_max: usize,
-    ) -> Result<AccountHistory, ChainError> {
-        let executed = self.heads().executed_height;
-        let before = before.unwrap_or((executed.saturating_add(1), 0));
-        let top = before.0.min(executed);
-        let lowest = self.shared.first_height;
-        let low = match self.postings() {
-            Some(postings) => postings.next_height().max(lowest),
-            None => top.saturating_sub(SCAN_MAX).max(lowest),
-        };
-        let mut found = Vec::new();
-        for height in (low..=top).rev() {
-            let Some(record) = self.record(height)? else {
-                continue;
-            };
-            let places = (0..record.transactions.len()).rev();
-            let places = places.filter(|index| {
-                let place = (height, u32::try_from(*index).unwrap_or(u32::MAX));
-                place < before && involves(&record, *index, account)
-            });
-            found.extend(places.map(|index| (Arc::clone(&record), index)));
-            if found.len() >= count_max {
-                break;
-            }
+    ) -> Result<Vec<TransactionLocation>, ChainError> {
+        match self.postings() {
+            Some(postings) => Ok(postings.newest(key, up_to, count_max)?),
+            None => Ok(Vec::new()),
         }
-        found.truncate(count_max);
-        let Some(postings) = self.postings() else {
-            let searched_from = if low == lowest { 0 } else { low };
-            return Ok(AccountHistory {
-                found,
-                searched_from,
-            });
-        };
-        let up_to = match before {
-            (height, 0) => (height.saturating_sub(1), u32::MAX),
-            (height, index) => (height, index.saturating_sub(1)),
-        };
-        let key = PostingKey::Account(*account);
-        for (height, index) in
-            postings.newest(&key, up_to, count_max.saturating_sub(found.len()))?
-        {
-            let index = usize::try_from(index).unwrap_or(usize::MAX);
-            let record = self
-                .record(height)?
-                .filter(|record| involves(record, index, account));
-            // A posting only says where to look.
-            found.extend(record.map(|record| (record, index)));
-        }
-        Ok(AccountHistory {
-            found,
-            searched_from: 0,
-        })
     }
-}
-
-/// What an account's transactions are, as far as was looked.
-#[derive(Clone, Debug)]
-pub struct AccountHistory {
-    /// The transactions, newest first.
-    pub found: Vec<Located>,
-    /// The lowest height that was looked at; 0 if there are no older ones than were found or asked for.
-    pub searched_from: u64,
-}
-
-/// Whether an account sent or received a transaction, or was created by it.
-fn involves(record: &ExecutedRecord, index: usize, account: &Address) -> bool {
-    let Some(transaction) = record.transactions.get(index) else {
-        return false;
-    };
-    let created = record
-        .receipts
-        .get(index)
-        .and_then(|receipt| receipt.contract_address);
-    transaction.sender() == *account
-        || transaction.to() == Some(*account)
-        || created == Some(*account)
 }
 
 /// Heights in which each criterion is met.
