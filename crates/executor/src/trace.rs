@@ -300,10 +300,9 @@ impl<T> From<Result<(T, Ran), Unwatched>> for Attempt<T> {
                 failed(invalid.to_string(), NotRun::Invalid(invalid))
             }
             Err(Unwatched::NotRun(fault)) => failed(String::new(), fault),
-            Err(Unwatched::Excess(excess)) => failed(
-                excess.to_string(),
-                NotRun::Fault(ExecutionFault::Cancelled),
-            ),
+            Err(Unwatched::Excess(excess)) => {
+                failed(excess.to_string(), NotRun::Fault(ExecutionFault::Cancelled))
+            }
         }
     }
 }

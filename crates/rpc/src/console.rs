@@ -33,6 +33,9 @@ const WORD: usize = 32;
 /// Most values in one line.
 const VALUES_MAX: usize = 4;
 
+/// Lines of one block.
+const STORY_LINES_MAX: usize = 1_024;
+
 /// What one value of a line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -224,9 +227,15 @@ pub(crate) fn story(
             |block, state| console_lines(block, state),
         )?;
         let heard = heard.into_iter().flat_map(|traced| traced.trace);
-        story.extend(heard.flatten().map(|input| line(&input)));
+        let lines = heard.flatten().map(|input| line(&input));
+        story.extend(lines.take(STORY_LINES_MAX));
     }
-    for (transaction, receipt) in record.transactions.iter().zip(&record.receipts) {
+    let transactions = record.transactions.iter().zip(&record.receipts);
+    for (transaction, receipt) in transactions {
+        if story.len() >= STORY_LINES_MAX {
+            story.push("more is left out: this block has too much to tell".to_owned());
+            break;
+        }
         if !receipt.is_success() {
             let why = match receipt.output.is_empty() {
                 true => "reverted without a reason, or ran out of gas".to_owned(),

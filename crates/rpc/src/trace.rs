@@ -31,7 +31,7 @@ use alloy_rpc_types_trace::{
     parity::{LocalizedTransactionTrace, TraceResults, TraceResultsWithTransactionHash},
 };
 use executor::{
-    CallRequest, ExecutionInput, Overrides,
+    CallRequest, ExecutionInput, Overrides, TraceLimits,
     trace::{TraceBlock, TraceCalls, TraceType, Traced, replay_block, replay_calls},
 };
 use pipeline::ExecutedRecord;
@@ -108,15 +108,18 @@ fn block(backend: &Backend, args: &Args) -> Result<Option<Localized>, RpcError> 
     let Some(record) = backend.chain.record(height)? else {
         return Ok(None);
     };
-    traces_of_block(backend, record).map(Some)
+    traces_of_block(backend, record, limits(backend, None)?).map(Some)
 }
 
-fn traces_of_block(backend: &Backend, record: Arc<ExecutedRecord>) -> Result<Localized, RpcError> {
+fn traces_of_block(
+    backend: &Backend,
+    record: Arc<ExecutedRecord>,
+    limits: TraceLimits,
+) -> Result<Localized, RpcError> {
     if record.transactions.is_empty() {
         return Ok(Vec::new());
     }
     let again = Again::new(backend, record)?;
-    let limits = limits(backend, None)?;
     let traced = again.run(backend, again.all(), limits, |block, state| {
         replay_block(block, state, &calls_only())
     })?;
@@ -160,11 +163,13 @@ fn filter(backend: &Backend, args: &Args) -> Result<Localized, RpcError> {
     let count = count.unwrap_or(usize::MAX);
     let wanted = skipped.saturating_add(count);
     let mut found = Localized::new();
+    // One deadline for all of them.
+    let limits = limits(backend, None)?;
     for height in first..=last {
         let Some(record) = backend.chain.record(height)? else {
             break;
         };
-        let traces = traces_of_block(backend, record)?.into_iter();
+        let traces = traces_of_block(backend, record, limits.clone())?.into_iter();
         found.extend(traces.filter(|localized| matcher.matches(&localized.trace)));
         if found.len() >= wanted {
             break;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use std::{pin::pin, time::Duration};
 
 /// A call that waits for a block, while blocks are made on request.
-async fn call_and_mine(rig: &Rig, method: &str, params: Value) -> Value {
+pub(super) async fn call_and_mine(rig: &Rig, method: &str, params: Value) -> Value {
     let producer = pin!(async {
         loop {
             (rig.backend.clock.sleep)(Duration::from_millis(1)).await;

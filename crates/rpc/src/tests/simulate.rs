@@ -1,7 +1,10 @@
 //! `eth_simulateV1`, and what answers or refuses besides.
 
-use super::rig::{EMITTER, account, emit, run, word};
-use alloy_primitives::Address;
+use super::{
+    dev::call_and_mine,
+    rig::{EMITTER, account, emit, run, word},
+};
+use alloy_primitives::{Address, hex, keccak256};
 use serde_json::{Value, json};
 
 const CALLS: &str = "eth_simulateV1";
@@ -162,5 +165,66 @@ fn a_failure_is_told() {
         let record = rig.mine().await;
         let story = crate::console::story(&rig.backend, record).unwrap();
         assert_eq!(story, [format!("transaction {hash} failed: no!")]);
+    });
+}
+
+#[test]
+fn the_console_is_told_where_it_is_touched() {
+    run(|rig| async move {
+        // Passes its input on to the console.
+        let code = [
+            &hex!("36600060003760006000366000" "73")[..],
+            executor::CONSOLE.as_slice(),
+            &hex!("5afa00")[..],
+        ]
+        .concat();
+        let speaker = Address::repeat_byte(0x42);
+        let set = json!([speaker, alloy_primitives::Bytes::from(code)]);
+        call_and_mine(&rig, "hardhat_setCode", set).await;
+        let selector = &keccak256("log(string,uint256)")[..4];
+        let words = [word(64).0, word(42).0, word(2).0];
+        let text = [&b"n="[..], &[0; 30]].concat();
+        let input = [selector, words.concat().as_slice(), text.as_slice()].concat();
+        rig.send(0, speaker, input.into()).await;
+        rig.send(1, EMITTER, emit(1, 2)).await;
+        let record = rig.mine().await;
+        assert!(record.receipts.iter().all(executor::Receipt::is_success));
+        let story = crate::console::story(&rig.backend, record).unwrap();
+        assert_eq!(story, ["n= 42"]);
+    });
+}
+
+#[test]
+fn what_only_a_development_chain_does_is_traced_too() {
+    run(|rig| async move {
+        let whale = Address::repeat_byte(0x77);
+        call_and_mine(
+            &rig,
+            "hardhat_setBalance",
+            json!([whale, "0xde0b6b3a7640000"]),
+        )
+        .await;
+        rig.call("hardhat_impersonateAccount", json!([whale])).await;
+        let request =
+            json!({ "from": whale, "to": EMITTER, "input": emit(6, 1), "gas": "0x30d40" });
+        let hash = rig.call("eth_sendTransaction", json!([request])).await;
+        // The block that this asks for has the transaction as well.
+        let set = json!([EMITTER, "0x0", word(5)]);
+        call_and_mine(&rig, "hardhat_setStorageAt", set).await;
+        let options = json!({ "tracer": "prestateTracer", "tracerConfig": { "diffMode": true } });
+        let diff = rig
+            .call("debug_traceTransaction", json!([hash, options]))
+            .await;
+        let emitter = format!("{EMITTER:#x}");
+        let slot = word(0).to_string();
+        assert_eq!(
+            diff["pre"][&emitter]["storage"][&slot],
+            word(5).to_string(),
+            "the directive came first"
+        );
+        assert_eq!(
+            diff["post"][&emitter]["storage"][&slot],
+            word(6).to_string()
+        );
     });
 }
