@@ -26,7 +26,7 @@ pub use ordered::ordered_root;
 pub use reader::{Account, ReadFault, StateReader};
 pub use record::{BlockRecord, TransactionLocation};
 pub use root::StateRoot;
-pub use snapshot::{AccountProof, ProofError, Snapshot, StorageProof, WholeAccount};
+pub use snapshot::{AccountProof, ProofError, Snapshot, StorageProof, WholeAccount, WholeState};
 pub use store::{
     Corruption, EmptyStore, Import, ImportState, ImportTarget, Location, Served, Store,
     StoreConfig, StoreError, StoreUsage, UnknownHeight,
