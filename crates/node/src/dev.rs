@@ -144,9 +144,10 @@ fn genesis(
     if let Some(file) = file.as_ref().filter(|file| file.exists()) {
         let text = std::fs::read_to_string(file).map_err(NodeError::file("cannot read", file))?;
         let genesis = Genesis::from_json(&text).map_err(refuse)?;
-        return require_same(&genesis, options).map(|()| genesis);
+        require_same(&genesis, options)?;
+        return require_funded(&genesis, options, signers).map(|()| genesis);
     }
-    let funds_wei = U256::from(options.balance) * U256::from(COIN_WEI);
+    let funds_wei = funds_wei(options);
     let genesis_options = GenesisOptions {
         chain_id: options.chain_id,
         gas_limit: options.gas_limit,
@@ -191,6 +192,30 @@ pub fn default_genesis() -> Result<Genesis, primitives::genesis::GenesisError> {
         &[PrivateKey::from_seed(0)],
         protocol,
     )?)
+}
+
+/// What each account has; no number of coins overflows.
+fn funds_wei(options: &DevOptions) -> U256 {
+    U256::from(options.balance) * U256::from(COIN_WEI)
+}
+
+/// The accounts that are announced are those that the chain began with.
+fn require_funded(
+    genesis: &Genesis,
+    options: &DevOptions,
+    signers: &[PrivateKeySigner],
+) -> Result<(), NodeError> {
+    let has_funds = |signer: &PrivateKeySigner| {
+        let account = genesis.alloc.get(&signer.address());
+        account.is_some_and(|account| account.balance == funds_wei(options))
+    };
+    if signers.iter().all(has_funds) {
+        return Ok(());
+    }
+    Err(NodeError::Option {
+        option: "--accounts, --balance, --mnemonic",
+        problem: "the chain in --data-dir began with others; ask for the same or choose another directory".to_owned(),
+    })
 }
 
 /// A chain that is there already goes on under its own rules; options that ask for others are a

@@ -28,7 +28,7 @@ pub use postings::{PostingKey, Postings, PostingsBatch, PostingsError, SPAN_MAX}
 pub use reader::{Account, ReadFault, StateReader};
 pub use record::{BlockReceipts, BlockRecord, TransactionLocation};
 pub use root::StateRoot;
-pub use snapshot::{AccountProof, ProofError, Snapshot, StorageProof, WholeAccount};
+pub use snapshot::{AccountProof, ProofError, Snapshot, StorageProof, WholeAccount, WholeState};
 pub use store::{
     Corruption, EmptyStore, Import, ImportState, ImportTarget, Location, Served, Store,
     StoreConfig, StoreError, StoreUsage, UnknownHeight,

@@ -69,6 +69,9 @@ pub struct WholeAccount {
     pub storage: BTreeMap<U256, U256>,
 }
 
+/// Every account of a state.
+pub type WholeState = BTreeMap<Address, WholeAccount>;
+
 /// A state cannot be proved.
 #[derive(Debug, thiserror::Error)]
 pub enum ProofError {
@@ -119,10 +122,7 @@ impl Snapshot {
 
     /// Every account, for a state that is in memory; none if there are more accounts and slots than so many.
     /// Looks at all that is in memory.
-    pub fn all_accounts(
-        &self,
-        entries_max: usize,
-    ) -> Result<Option<BTreeMap<Address, WholeAccount>>, ReadFault> {
+    pub fn all_accounts(&self, entries_max: usize) -> Result<Option<WholeState>, ReadFault> {
         let Some(all) = self.inner.versions.all(self.height(), entries_max) else {
             return Ok(None);
         };

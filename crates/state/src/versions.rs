@@ -278,20 +278,23 @@ impl Versions {
             entries_max.checked_sub(found.len())?;
         }
         let mut left = entries_max.checked_sub(found.len())?;
-        for shard in &self.slots.shards {
-            let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
-            let keys: Vec<(Address, U256)> = shard.keys().copied().collect();
-            drop(shard);
-            for (address, slot) in keys {
-                let value = self.storage(height, &address, &slot);
-                let Some((_, slots)) = found.get_mut(&address).filter(|_| !value.is_zero()) else {
-                    continue;
-                };
+        for (address, slot) in self.slot_keys() {
+            let value = self.storage(height, &address, &slot);
+            let account = found.get_mut(&address).filter(|_| !value.is_zero());
+            if let Some((_, slots)) = account {
                 left = left.checked_sub(1)?;
                 slots.insert(slot, value);
             }
         }
         Some(found)
+    }
+
+    /// Every slot that is in memory, read in part after part of the map.
+    fn slot_keys(&self) -> impl Iterator<Item = (Address, U256)> {
+        self.slots.shards.iter().flat_map(|shard| {
+            let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
+            shard.keys().copied().collect::<Vec<_>>()
+        })
     }
 
     /// All slots of an account at a height. Looks at every slot of all accounts.

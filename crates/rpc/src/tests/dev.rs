@@ -5,7 +5,7 @@ use alloy_primitives::{Address, B256, Bytes, Signature, U256, address, eip191_ha
 use futures::future::{Either, select};
 use pipeline::Pace;
 use serde_json::{Value, json};
-use std::{pin::pin, time::Duration};
+use std::{pin::pin, sync::Mutex, time::Duration};
 
 /// A call that waits for a block, while blocks are made on request.
 pub(super) async fn call_and_mine(rig: &Rig, method: &str, params: Value) -> Value {
@@ -392,30 +392,33 @@ fn sending_waits_for_the_block_and_says_why_it_failed() {
 
 #[test]
 fn a_dumped_state_is_loaded_by_another_chain() {
+    let target = Address::repeat_byte(0x42);
+    let dumped = Mutex::new(Value::Null);
+    let dump = &dumped;
     run(|rig| async move {
-        let target = Address::repeat_byte(0x42);
         call_and_mine(&rig, "hardhat_setBalance", json!([target, "0x7"])).await;
         call_and_mine(&rig, "hardhat_setNonce", json!([target, "0x9"])).await;
         call_and_mine(&rig, "hardhat_setCode", json!([target, "0x60016000"])).await;
         let storage = json!([target, "0x3", word(0x33)]);
         call_and_mine(&rig, "hardhat_setStorageAt", storage).await;
-        let dump = rig.call("anvil_dumpState", json!([])).await;
-        run(|other| async move {
-            let loaded = call_and_mine(&other, "anvil_loadState", json!([dump])).await;
-            assert_eq!(loaded, true);
-            assert_eq!(other.call("eth_getBalance", json!([target])).await, "0x7");
-            let nonce = other.call("eth_getTransactionCount", json!([target])).await;
-            assert_eq!(nonce, "0x9");
-            let code = other.call("eth_getCode", json!([target])).await;
-            assert_eq!(code, "0x60016000");
-            let slot = other.call("eth_getStorageAt", json!([target, "0x3"])).await;
-            assert_eq!(slot, word(0x33).to_string());
-            // Every account is in a dump, so the next one is the same.
-            assert_eq!(other.call("anvil_dumpState", json!([])).await, dump);
-        });
+        *dump.lock().unwrap() = rig.call("anvil_dumpState", json!([])).await;
         for nonsense in ["0x", "0x1f8b", "0x7b7d"] {
             let (code, message) = rig.error("anvil_loadState", json!([nonsense])).await;
             assert_eq!(code, -32602, "{message}");
         }
+    });
+    let dump = dumped.into_inner().unwrap();
+    run(|rig| async move {
+        let loaded = call_and_mine(&rig, "anvil_loadState", json!([dump])).await;
+        assert_eq!(loaded, true);
+        assert_eq!(rig.call("eth_getBalance", json!([target])).await, "0x7");
+        let nonce = rig.call("eth_getTransactionCount", json!([target])).await;
+        assert_eq!(nonce, "0x9");
+        let code = rig.call("eth_getCode", json!([target])).await;
+        assert_eq!(code, "0x60016000");
+        let slot = rig.call("eth_getStorageAt", json!([target, "0x3"])).await;
+        assert_eq!(slot, word(0x33).to_string());
+        // Every account is in a dump, so the next one is the same.
+        assert_eq!(rig.call("anvil_dumpState", json!([])).await, dump);
     });
 }
