@@ -66,9 +66,8 @@ struct Cli {
 /// How to log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum LogFormat {
-    /// A line for people
+    // No documentation comments: clap would print the long form of every command's help for them.
     Text,
-    /// One JSON object a line: timestamp, level, target, fields
     Json,
 }
 
