@@ -31,24 +31,27 @@ impl Chain {
         heights: RangeInclusive<u64>,
         count_max: usize,
     ) -> Result<Vec<u64>, ChainError> {
-        let (mut next, end) = (*heights.start(), *heights.end());
+        let (start, end) = (*heights.start(), *heights.end());
+        let postings = self.postings().filter(|postings| {
+            // Genesis has no transactions; what is below the index otherwise is for the caller to see.
+            !criteria.is_empty() && postings.first_height() <= start.max(1)
+        });
+        let Some(postings) = postings else {
+            return Ok((start..=end).take(count_max.saturating_add(1)).collect());
+        };
+        let above = postings.next_height().max(start);
         let mut found = Vec::new();
         let mut budget = POSTINGS_READ_MAX;
-        if let Some(postings) = self.postings().filter(|_| !criteria.is_empty()) {
-            let (first, indexed) = (postings.first_height(), postings.next_height());
-            // Genesis has no transactions; what is below the index otherwise is for the caller to see.
-            if first <= next.max(1) {
-                while next < indexed && next <= end && found.len() <= count_max {
-                    let last = end
-                        .min(indexed.saturating_sub(1))
-                        .min(next.saturating_add(STEP));
-                    found.extend(meeting(postings, criteria, next..=last, &mut budget)?);
-                    next = last.saturating_add(1);
-                }
-            }
+        let mut next = start;
+        while next < above && next <= end && found.len() <= count_max {
+            let last = end
+                .min(above.saturating_sub(1))
+                .min(next.saturating_add(STEP));
+            found.extend(meeting(postings, criteria, next..=last, &mut budget)?);
+            next = last.saturating_add(1);
         }
         let room = count_max.saturating_add(1).saturating_sub(found.len());
-        found.extend((next..=end).take(room));
+        found.extend((above..=end).take(room));
         Ok(found)
     }
 

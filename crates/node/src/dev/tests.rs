@@ -1,7 +1,10 @@
 //! What is said of a running node, by everything that looks at one: metrics and their documents, the
 //! dashboard, the alerts, `top`, `profile` and `doctor`.
 
-use super::{ACCOUNTS, BALANCE, MNEMONIC, DataDirectory, DevOptions, GAS_LIMIT, Started, accounts, genesis, start_nodes};
+use super::{
+    ACCOUNTS, BALANCE, DataDirectory, DevOptions, GAS_LIMIT, MNEMONIC, Started, accounts, genesis,
+    start_nodes,
+};
 use crate::{
     doctor::{self, DoctorOptions, Status},
     load::client::Client,

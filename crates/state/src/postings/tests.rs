@@ -140,7 +140,7 @@ fn files_of_another_chain_are_made_anew() {
     let postings = open(&disk);
     append(&postings, &[vec![(1, 1)]], &[1]);
     drop(postings);
-    let location = Location::Memory(disk.clone());
+    let location = Location::Memory(disk);
     let other = Postings::open(&location, B256::ZERO, 1).unwrap();
     assert_eq!((other.first_height(), other.next_height()), (1, 1));
     assert!(other.newest(&account(1), (9, 0), 2).unwrap().is_empty());
