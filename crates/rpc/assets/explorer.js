@@ -51,6 +51,15 @@
     }
   })
 
+  // Where the node keeps no ABI, the browser does, until it is closed.
+  for (const form of document.querySelectorAll('form.abi[data-session]')) {
+    const field = form.elements.abi
+    field.value ||= sessionStorage.getItem(form.action) ?? ''
+    form.addEventListener('submit', () => {
+      try { sessionStorage.setItem(form.action, field.value) } catch { /* there is no room: it is typed again */ }
+    })
+  }
+
   for (const button of document.querySelectorAll('.copy')) {
     button.hidden = !navigator.clipboard
     button.addEventListener('click', async () => {
