@@ -17,12 +17,15 @@ use std::{collections::BTreeMap, sync::Arc};
 /// Blocks read for one answer that the index does not have.
 pub(super) const BLOCKS_MAX: u64 = 512;
 
+/// Whether a transaction of a block is what is looked for.
+type Meets<'a> = dyn Fn(&ExecutedRecord, usize) -> bool + 'a;
+
 /// What is looked for.
 pub(super) struct Wanted<'a> {
     /// As the index has it.
     pub(super) key: PostingKey,
     /// And as it is seen in a block.
-    pub(super) meets: &'a dyn Fn(&ExecutedRecord, usize) -> bool,
+    pub(super) meets: &'a Meets<'a>,
 }
 
 /// Transactions, newest first.

@@ -116,7 +116,10 @@ static BY_SELECTOR: LazyLock<BTreeMap<Selector, Function>> = LazyLock::new(|| {
         .collect()
 });
 
-static BY_TOPIC: LazyLock<BTreeMap<(B256, usize), Event>> = LazyLock::new(|| {
+/// Events by their selector and how many topics their logs have.
+type Events = BTreeMap<(B256, usize), Event>;
+
+static BY_TOPIC: LazyLock<Events> = LazyLock::new(|| {
     let events = EVENTS.iter().filter_map(|text| Event::parse(text).ok());
     let keyed = events.map(|event| ((event.selector(), topics(&event)), event));
     keyed.collect()

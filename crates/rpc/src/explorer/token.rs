@@ -47,9 +47,12 @@ impl Token {
     }
 }
 
-/// Tokens that were asked; none for a contract that is no token.
+/// What contracts said of themselves; none for one that is no token.
+type Asked = BTreeMap<Address, Option<Arc<Token>>>;
+
+/// Tokens that were asked.
 #[derive(Debug, Default)]
-pub(super) struct Tokens(Mutex<BTreeMap<Address, Option<Arc<Token>>>>);
+pub(super) struct Tokens(Mutex<Asked>);
 
 /// What a contract says of itself; none if it is no token, or can't be asked now.
 pub(super) fn token(backend: &Backend, address: &Address) -> Option<Arc<Token>> {

@@ -92,11 +92,11 @@ fn amount(token: &Token, amount: U256) -> String {
     }
 }
 
+/// Rows, and who took part in them.
+type Transfers = (Vec<Row>, BTreeSet<Address>);
+
 /// The newest transfers, and who took part.
-fn transfers(
-    backend: &Backend,
-    address: &Address,
-) -> Result<(Vec<Row>, BTreeSet<Address>), RpcError> {
+fn transfers(backend: &Backend, address: &Address) -> Result<Transfers, RpcError> {
     let own = |record: &ExecutedRecord, index: usize| {
         let receipt = record.receipts.get(index);
         let logs = receipt.map_or(&[][..], |receipt| receipt.envelope.logs());

@@ -58,7 +58,7 @@ struct TransactionPage {
     method: String,
     call: Option<Decoded>,
     input: Raw,
-    authorizations: Vec<(Html, Option<Html>, u64)>,
+    authorizations: Vec<Delegation>,
     outcome: Option<Outcome>,
     raw: Raw,
 }
@@ -228,8 +228,11 @@ fn with_unit(wei: U256) -> String {
     }
 }
 
-/// Delegations that a transaction asks for: to whom, by whom, at which nonce.
-fn authorizations(transaction: &RecoveredTransaction) -> Vec<(Html, Option<Html>, u64)> {
+/// To whom, by whom if the signature is good, and at which nonce.
+type Delegation = (Html, Option<Html>, u64);
+
+/// Delegations that a transaction asks for.
+fn authorizations(transaction: &RecoveredTransaction) -> Vec<Delegation> {
     let list = transaction.envelope().authorization_list();
     let signed = list.unwrap_or_default().iter();
     let pairs = signed.zip(transaction.authorities());
