@@ -132,7 +132,11 @@ impl Origin {
             location: Location::Directory(files.state.clone()),
             store: self.store,
             partition: files.partition.clone(),
-            pipeline: self.pipeline.clone(),
+            pipeline: PipelineConfig {
+                // Made anew from the blocks that the timeline begins with.
+                postings: Some(Location::Directory(files.state.clone())),
+                ..self.pipeline.clone()
+            },
             control: Some(control.clone()),
             // Its votes are all its own: nobody has seen those of the timeline before it.
             never_voted: anchor.is_some(),
