@@ -428,6 +428,7 @@ async fn start_nodes(
             anchor: None,
             sync: None,
             serving: ServerConfig::default(),
+            has_history: false,
             never_voted: false,
         };
         nodes.push(Box::pin(run::assemble(&runtime, parts, wires)).await?);

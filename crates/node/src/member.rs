@@ -186,6 +186,7 @@ pub(crate) async fn assemble(
         anchor: None,
         sync,
         serving: ServerConfig::default(),
+        has_history: false,
         never_voted,
     };
     let node = Box::pin(run::assemble(&runtime.child("node"), parts, wires)).await?;

@@ -62,6 +62,8 @@ pub struct NodeParts {
     pub sync: Option<StateSync>,
     /// How it gives its own to others.
     pub serving: ServerConfig,
+    /// Whether the store has the blocks below the anchor as well, being a copy of one that had them.
+    pub has_history: bool,
     /// The operator says that the key has never voted.
     pub never_voted: bool,
 }
@@ -158,7 +160,7 @@ pub async fn assemble<E: Runtime, N: Network>(
         chain: chain_config,
         limits: identity.limits,
         genesis: genesis_record(&state, &block),
-        first_height: first_height(&store, anchor.as_ref())?,
+        first_height: first_height(anchor.as_ref().filter(|_| !parts.has_history)),
         store,
     };
     let (actor, pipeline) = Actor::new(
@@ -225,13 +227,9 @@ pub(crate) fn consensus_config_of(
     }
 }
 
-/// The lowest height whose block the node has: above its anchor, unless its store is a copy of one with all
-/// blocks.
-fn first_height(store: &Store, anchor: Option<&Anchor>) -> Result<u64, NodeError> {
-    match anchor {
-        Some(anchor) if store.record(1)?.is_none() => Ok(anchor.height().saturating_add(1)),
-        Some(_) | None => Ok(1),
-    }
+/// The lowest height whose block the node has, where it has none up to an anchor.
+fn first_height(anchor: Option<&Anchor>) -> u64 {
+    anchor.map_or(0, Anchor::height).saturating_add(1)
 }
 
 /// Where the node begins: at the anchor it was given, at the one it began at before, or at genesis. A node that

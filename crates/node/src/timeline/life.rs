@@ -138,6 +138,7 @@ impl Origin {
                 ..self.pipeline.clone()
             },
             control: Some(control.clone()),
+            has_history: true,
             // Its votes are all its own: nobody has seen those of the timeline before it.
             never_voted: anchor.is_some(),
             anchor,

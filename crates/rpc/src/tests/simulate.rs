@@ -208,9 +208,10 @@ fn what_only_a_development_chain_does_is_traced_too() {
         let request =
             json!({ "from": whale, "to": EMITTER, "input": emit(6, 1), "gas": "0x30d40" });
         let hash = rig.call("eth_sendTransaction", json!([request])).await;
-        // The block that this asks for has the transaction as well.
+        // What is set is in a block of its own, before that of the transaction.
         let set = json!([EMITTER, "0x0", word(5)]);
         call_and_mine(&rig, "hardhat_setStorageAt", set).await;
+        rig.mine().await;
         let options = json!({ "tracer": "prestateTracer", "tracerConfig": { "diffMode": true } });
         let diff = rig
             .call("debug_traceTransaction", json!([hash, options]))

@@ -103,6 +103,7 @@ impl Validator {
                 chunk_bytes_max: CHUNK_BYTES,
                 ..ServerConfig::default()
             },
+            has_history: false,
             never_voted: false,
         }
     }

@@ -208,6 +208,7 @@ async fn start(
         anchor: None,
         sync: None,
         serving: ServerConfig::default(),
+        has_history: false,
         never_voted: false,
     };
     let node = Box::pin(run::assemble(runtime, parts, wires)).await?;
