@@ -41,7 +41,7 @@ function conform(key, schema, value) {
   assert.ok(validate(value), `${key}: ${ajv.errorsText(validate.errors)}\n${JSON.stringify(value)?.slice(0, 1_500)}`)
 }
 
-// Three things that the document does not describe, and that every client answers as geth does. The rest of such an
+// Four things that the document does not describe, and that every client answers as geth does. The rest of such an
 // answer is looked at all the same.
 const place = { blockHash: unknown, blockNumber: '0x1', transactionIndex: '0x0', blockTimestamp: '0x1' }
 const made = { hash: unknown, nonce: '0x0000000000000000', miner: nobody }
@@ -52,6 +52,8 @@ function settled(value) {
   if (value === null || typeof value !== 'object') return value
   const inner = Object.fromEntries(Object.entries(value).map(([key, inside]) => [key, settled(inside)]))
   if (inner.from && inner.blockHash === null) return { ...inner, ...place }
+  // One that is filled in and not signed has no price yet.
+  if (inner.maxFeePerGas && inner.hash === undefined && inner.gas) return { gasPrice: inner.maxFeePerGas, ...inner }
   if (inner.parentHash && inner.hash === null) return { ...inner, ...made }
   return inner
 }
@@ -200,8 +202,42 @@ describe('the specification', { skip: !path && 'no openrpc.json.xz' }, () => {
     await refused('eth_getFilterChanges', logs)
   })
 
+  test('many at once, simulated and filled in', async () => {
+    await call('eth_getStorageValues', { [token]: [`0x${'00'.repeat(32)}`, `0x${'00'.repeat(31)}02`] }, 'latest')
+    const transaction = { from: account(0).address, to: nobody, value: '0x1' }
+    await call('eth_fillTransaction', transaction)
+    const input = `0xa9059cbb${nobody.slice(2).padStart(64, '0')}${'1'.padStart(64, '0')}`
+    const blockStateCalls = [{ calls: [transaction, { from: account(0).address, to: token, input }] }, { calls: [] }]
+    for (const validation of [false, true]) {
+      const calls = validation ? [{ blockOverrides: { baseFeePerGas: '0x0' }, ...blockStateCalls[0] }] : blockStateCalls
+      await call('eth_simulateV1', { blockStateCalls: calls, validation, traceTransfers: true, returnFullTransactions: true }, 'latest')
+    }
+    await refused('eth_simulateV1', { blockStateCalls: [] }, '0xffffffffff')
+  })
+
+  test('blocks as bytes and as traces', async () => {
+    for (const name of ['debug_getRawHeader', 'debug_getRawBlock', 'debug_getRawReceipts']) {
+      for (const tag of ['latest', 'earliest', block]) await call(name, tag)
+      await refused(name, '0xffffffffff')
+    }
+    await call('debug_getRawTransaction', transfer.transactionHash)
+    await call('debug_getBadBlocks')
+    await call('debug_traceBlockByNumber', block)
+    await call('debug_traceBlockByHash', transfer.blockHash)
+    for (const config of [{}, { disableStack: true, disableStorage: true, enableMemory: true, enableReturnData: true }]) {
+      await call('debug_traceTransaction', transfer.transactionHash, config)
+    }
+    await refused('debug_traceTransaction', unknown)
+    await call('eth_getBlockAccessList', block)
+    // Blocks have lists of their own form, which this one is not.
+    await refused('debug_getRawBlockAccessList', block)
+    seen.add('debug_getRawBlockAccessList')
+  })
+
   test('the node', async () => {
-    for (const name of ['eth_chainId', 'eth_syncing', 'eth_coinbase', 'net_version']) await call(name)
+    for (const name of ['eth_chainId', 'eth_syncing', 'eth_coinbase', 'net_version', 'eth_config', 'eth_capabilities']) {
+      await call(name)
+    }
     await refused('eth_noSuchMethod')
   })
 

@@ -8,8 +8,8 @@
 //! ```
 //!
 //! It is derived from the blocks and can be made anew from them: files that can't be used are erased, and so
-//! are those of another chain. It has every height from [`Postings::first_height`] up to
-//! [`Postings::height`], whole batches of them; above that, whoever asks looks into the blocks.
+//! are those of another chain. It has every height from [`Postings::first_height`] on,
+//! below [`Postings::next_height`], whole batches of them; above that, whoever asks looks into the blocks.
 //!
 //! A key is folded to 16 bytes, so a posting says "look there", not "it is there": two keys may share one
 //! row. Whoever asks compares what is found.

@@ -1,4 +1,4 @@
-//! Calls, logs and errors in words: with an uploaded ABI, or with what is [`known`](super::known).
+//! Calls, logs and errors in words: with an uploaded ABI, or with what is [`known`].
 //!
 //! ```text
 //! input ─selector─▶ function ─┐

@@ -187,7 +187,7 @@ pub(crate) const SOCKET_HOMES: &[&str] = &["rpc", "node"];
 
 /// How many foreign crates the workspace may name in all. Room for a handful more than there are; raising
 /// it is a decision, not a formality. The last one was for what people look at: tracers, templates, a terminal.
-pub(crate) const FOREIGN_MAX: usize = 60;
+pub(crate) const FOREIGN_MAX: usize = 64;
 
 /// The only cargo features a crate of ours may declare.
 pub(crate) const FEATURES: &[&str] = &["arbitrary"];
