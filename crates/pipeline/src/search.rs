@@ -5,13 +5,15 @@
 //! ```
 
 use crate::{Chain, ChainError};
-use state::{PostingKey, Postings, TransactionLocation};
+use state::{PostingKey, Postings, PostingsError, TransactionLocation};
 use std::ops::RangeInclusive;
 
 /// Heights whose postings are compared at once.
 const STEP: u64 = 16_384;
 /// Postings that one search may read: some seconds of work.
 const POSTINGS_READ_MAX: usize = 50_000_000;
+/// What looking one key up costs, in postings read.
+const LOOK_UP_POSTINGS: usize = 1_000;
 
 impl Chain {
     /// The index of executed blocks, if this node keeps one.
@@ -84,6 +86,9 @@ fn meeting(
     for alternatives in criteria {
         let mut any = Vec::new();
         for key in alternatives {
+            // Looking for what is nowhere is work too.
+            let left = budget.checked_sub(LOOK_UP_POSTINGS);
+            *budget = left.ok_or(PostingsError::TooMany)?;
             any.extend(postings.heights(key, heights.clone(), budget)?);
         }
         any.sort_unstable();

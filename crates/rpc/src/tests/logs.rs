@@ -4,9 +4,9 @@ use super::rig::{EMITTER, Options, Rig, account, emit, run, run_with, word};
 use crate::{RpcConfig, eth::log};
 use alloy_primitives::{Address, Bytes};
 use alloy_rpc_types_eth::Filter;
-use pipeline::PipelineConfig;
+use pipeline::{ChainError, PipelineConfig};
 use serde_json::{Value, json};
-use state::{Location, MemoryDisk, PostingKey};
+use state::{Location, MemoryDisk, PostingKey, PostingsError};
 use std::{sync::atomic::Ordering, time::Duration};
 
 const NONE: [u64; 0] = [];
@@ -288,6 +288,10 @@ fn the_index_finds_what_reading_every_block_finds() {
             [2, 5, 7, 8, 9],
             "two of the index, and those above it"
         );
+        let nowhere = [vec![PostingKey::Topic(1, word(7)); 60_000]];
+        let refused = chain.heights_with(&nowhere, 0..=latest, 100);
+        let too_many = ChainError::Postings(PostingsError::TooMany);
+        assert_eq!(refused.unwrap_err().to_string(), too_many.to_string());
         let sender = account(1).address();
         let key = PostingKey::Account(sender);
         let newest = chain.newest_with(&key, (5, u32::MAX), 2).unwrap();
