@@ -13,6 +13,8 @@ use commonware_cryptography::{Digest as _, Sha256, Signer as _, ed25519, sha256}
 pub type PublicKey = ed25519::PublicKey;
 /// A validator's private key.
 pub type PrivateKey = ed25519::PrivateKey;
+/// A signature by one key.
+pub type Signature = ed25519::Signature;
 /// The hash that identifies ordering blocks.
 pub type BlockDigest = sha256::Digest;
 /// The hasher behind [`BlockDigest`].
