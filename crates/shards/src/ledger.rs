@@ -1,0 +1,335 @@
+//! The shard ledger: what all validators agree on about all shards. A pure state machine.
+//!
+//! ```text
+//!              enough backers, in relay block h       2f+1 hold chunks          2f+1 found it valid
+//!  collated ───────────────────────────────▶ BACKED ───────────────▶ INCLUDED ────────────────▶ FINAL
+//!     ▲                                        │  too late             │ f+1 invalid, too late
+//!     └────────────── put forward again ───────┴──── discarded, with all that was built on it
+//! ```
+//! Every validator applies a relay block's section to the ledger after its parent before it votes, and the
+//! header names the digest of the ledger after it. What a step does depends on nothing but the two.
+//!
+//! The rules, by the names that tests use:
+//! - R1 backed: [`BackedFault`] lists what is asked of a candidate that enters.
+//! - R2 available: 2f+1 validators say that they hold their chunk.
+//! - R3 included: backed, available, and the predecessor included; it no longer occupies its core.
+//! - R4 final: included, the predecessor final, and 2f+1 found it valid. Only then anything leaves the shard.
+//! - R5 discarded: f+1 found it invalid, or a deadline passed; with all that was built on it, and nothing else.
+//! - R6 put forward again: a discarded candidate's descriptor may enter again under another envelope.
+//! - R7 one place, one candidate: a shard's pending candidates form one chain; who backs two for one place commits
+//!   an offence.
+//! - R8 pure: equal ledgers and equal blocks lead to equal ledgers, with bounded work.
+//!
+//! Limits: [`PENDING_MAX`](rules::PENDING_MAX) candidates, [`CORES_MAX`](rules::CORES_MAX) cores,
+//! [`SHARDS_MAX`](rules::SHARDS_MAX) shards, [`OFFENCES_MAX`] offences remembered.
+
+mod draft;
+mod encoding;
+mod event;
+mod fault;
+pub mod rules;
+mod segment;
+mod signed;
+#[cfg(test)]
+mod tests;
+
+pub use draft::Draft;
+pub use event::{Discard, LedgerEvent, Named, Offence, OffenceKind, ShardHead};
+pub use fault::{BackedFault, CountFault, EvidenceFault, SectionFault};
+pub use rules::{LedgerRules, RulesError, ShardTerms};
+pub use segment::{Penalty, Pending, Segment, Status, Upgrade, head_of};
+pub use signed::{Authority, CheckedSection};
+
+use alloy_primitives::B256;
+use commonware_codec::Write as _;
+use commonware_cryptography::Hasher as _;
+use primitives::{
+    crypto::BlockHasher,
+    shard::{Bits, SectionLimits, ShardId},
+};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
+
+/// Offences remembered, newest last.
+pub const OFFENCES_MAX: usize = 256;
+
+/// What an ordinary ledger takes, in bytes; more is reserved when it takes more.
+const ENCODED_BYTES: usize = 16 * 1024;
+
+/// The ledger after one relay block. Cheap enough to clone at every block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ledger {
+    rules: Arc<LedgerRules>,
+    epoch: u64,
+    height: u64,
+    timestamp_ms: u64,
+    next_sequence: u64,
+    /// Digests of relay blocks, the one before `height` last.
+    anchors: VecDeque<B256>,
+    /// Digests of this ledger after earlier relay blocks, the one before `height` last.
+    past: VecDeque<B256>,
+    cores: Vec<Option<ShardId>>,
+    shards: BTreeMap<ShardId, Segment>,
+    offences: VecDeque<Offence>,
+    digest: B256,
+}
+
+/// A relay block, as far as the ledger is concerned.
+#[derive(Clone, Copy, Debug)]
+pub struct RelayStep<'a> {
+    /// Its height.
+    pub height: u64,
+    /// Digest of the relay block before it.
+    pub parent_digest: B256,
+    /// Its time, in milliseconds since the Unix epoch.
+    pub timestamp_ms: u64,
+    /// What it says about shards.
+    pub section: &'a CheckedSection,
+}
+
+impl Ledger {
+    /// The ledger at height 0 with these shards, each on as many cores as named.
+    ///
+    /// # Errors
+    /// When the rules or the shards are out of range.
+    pub fn genesis(
+        rules: LedgerRules,
+        timestamp_ms: u64,
+        shards: impl IntoIterator<Item = (ShardId, ShardTerms, u16)>,
+    ) -> Result<Self, RulesError> {
+        rules.check()?;
+        let mut cores = Vec::new();
+        let mut segments = BTreeMap::new();
+        for (shard, terms, count) in shards {
+            check_terms(&terms)?;
+            cores.extend(std::iter::repeat_n(Some(shard), usize::from(count)));
+            segments.insert(shard, Segment::new(shard, Arc::new(terms)));
+        }
+        if segments.len() > rules::SHARDS_MAX || cores.len() > rules::CORES_MAX {
+            return Err(RulesError {
+                field: "shards",
+                must: "at most 256, on at most 64 cores",
+            });
+        }
+        let mut ledger = Self {
+            rules: Arc::new(rules),
+            epoch: 0,
+            height: 0,
+            timestamp_ms,
+            next_sequence: 0,
+            anchors: VecDeque::new(),
+            past: VecDeque::new(),
+            cores,
+            shards: segments,
+            offences: VecDeque::new(),
+            digest: B256::ZERO,
+        };
+        ledger.seal();
+        Ok(ledger)
+    }
+
+    /// The ledger after the next relay block, and what that block did.
+    ///
+    /// # Errors
+    /// When the block's section breaks a rule.
+    pub fn apply(&self, step: &RelayStep<'_>) -> Result<(Self, Vec<LedgerEvent>), SectionFault> {
+        let mut draft = Draft::new(self, step.height, step.parent_digest, step.timestamp_ms)?;
+        let section = step.section.section();
+        for (index, equivocation) in section.equivocations.iter().enumerate() {
+            draft
+                .convict(equivocation)
+                .map_err(|fault| SectionFault::Equivocation { index, fault })?;
+        }
+        for (index, vote) in section.votes.iter().enumerate() {
+            draft
+                .count(vote)
+                .map_err(|fault| SectionFault::Vote { index, fault })?;
+        }
+        draft.settle();
+        for (index, backed) in section.backed.iter().enumerate() {
+            draft
+                .back(backed)
+                .map_err(|fault| SectionFault::Backed { index, fault })?;
+        }
+        Ok(draft.finish())
+    }
+
+    /// The ledger under other validators. What is not included goes back to its collators; what is included is
+    /// approved by the new ones, while the old ones still hold the chunks.
+    ///
+    /// # Errors
+    /// When there can't be so many validators.
+    pub fn begin_epoch(&self, validators: u16) -> Result<(Self, Vec<LedgerEvent>), RulesError> {
+        let rules = LedgerRules {
+            validators,
+            ..(*self.rules).clone()
+        };
+        rules.check()?;
+        let mut next = self.clone();
+        next.rules = Arc::new(rules);
+        next.epoch = next.epoch.saturating_add(1);
+        let mut events = Vec::new();
+        for segment in next.shards.values_mut() {
+            let kept = segment.pending.iter().take_while(|one| one.is_included());
+            let dropped = segment.pending.split_off(kept.count());
+            events.extend(
+                dropped
+                    .iter()
+                    .map(|one| LedgerEvent::Discarded(one.named(), Discard::Epoch)),
+            );
+            for pending in &mut segment.pending {
+                (pending.valid, pending.invalid) = (Bits::EMPTY, Bits::EMPTY);
+            }
+            segment.penalties.clear();
+        }
+        next.seal();
+        Ok((next, events))
+    }
+
+    /// The parameters.
+    #[must_use]
+    pub fn rules(&self) -> &LedgerRules {
+        &self.rules
+    }
+
+    /// Bounds of the next relay block's section.
+    #[must_use]
+    pub fn limits(&self) -> SectionLimits {
+        section_limits(&self.rules, self.cores.len())
+    }
+
+    /// The epoch whose validators vote.
+    #[must_use]
+    pub const fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// The relay height after which it is.
+    #[must_use]
+    pub const fn height(&self) -> u64 {
+        self.height
+    }
+
+    /// The time of that relay block, in milliseconds since the Unix epoch.
+    #[must_use]
+    pub const fn timestamp_ms(&self) -> u64 {
+        self.timestamp_ms
+    }
+
+    /// What the header of that relay block names.
+    #[must_use]
+    pub const fn digest(&self) -> B256 {
+        self.digest
+    }
+
+    /// The digest of the ledger after an earlier relay block, or after this one, for votes that name it.
+    #[must_use]
+    pub fn digest_at(&self, height: u64) -> Option<B256> {
+        if height == self.height {
+            return Some(self.digest);
+        }
+        nth_back(&self.past, self.height, height)
+    }
+
+    /// The digest of an earlier relay block, if an anchor may name it.
+    #[must_use]
+    pub fn anchor_at(&self, height: u64) -> Option<B256> {
+        nth_back(&self.anchors, self.height, height)
+    }
+
+    /// Whose the cores are.
+    #[must_use]
+    pub fn cores(&self) -> &[Option<ShardId>] {
+        &self.cores
+    }
+
+    /// A shard.
+    #[must_use]
+    pub fn shard(&self, shard: ShardId) -> Option<&Segment> {
+        self.shards.get(&shard)
+    }
+
+    /// All shards, by their numbers.
+    pub fn shards(&self) -> impl ExactSizeIterator<Item = (ShardId, &Segment)> {
+        self.shards.iter().map(|(shard, segment)| (*shard, segment))
+    }
+
+    /// All candidates that are not final.
+    pub fn pending(&self) -> impl Iterator<Item = &Pending> {
+        self.shards.values().flat_map(|segment| &segment.pending)
+    }
+
+    /// What validators have done wrong, newest last.
+    pub fn offences(&self) -> impl ExactSizeIterator<Item = &Offence> {
+        self.offences.iter()
+    }
+
+    /// The validators that back candidates of a core, for a schedule of this height.
+    #[must_use]
+    pub fn group(&self, core: u16, height: u64) -> Bits {
+        group_of(&self.rules, core, height)
+    }
+
+    /// Its encoding: what the digest covers.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(ENCODED_BYTES);
+        self.write(&mut bytes);
+        bytes
+    }
+
+    fn seal(&mut self) {
+        self.digest = B256::from_slice(BlockHasher::hash(&[&self.to_bytes()]).as_ref());
+    }
+}
+
+/// Bounds of the sections of a relay chain with these rules and so many cores.
+#[must_use]
+pub fn section_limits(rules: &LedgerRules, cores: usize) -> SectionLimits {
+    SectionLimits {
+        backed: u16::try_from(cores).unwrap_or(u16::MAX),
+        votes: rules.validators,
+        equivocations: rules.validators,
+    }
+}
+
+fn check_terms(terms: &ShardTerms) -> Result<(), RulesError> {
+    if terms.collators.len() > rules::COLLATORS_MAX {
+        return Err(RulesError {
+            field: "collators",
+            must: "at most 64",
+        });
+    }
+    if terms.gas_limit == 0 {
+        return Err(RulesError {
+            field: "gas_limit",
+            must: "above 0",
+        });
+    }
+    Ok(())
+}
+
+/// The entry of a ring whose last one is of the height before `newest`.
+fn nth_back(ring: &VecDeque<B256>, newest: u64, height: u64) -> Option<B256> {
+    let back = usize::try_from(newest.checked_sub(height)?).ok()?;
+    ring.get(ring.len().checked_sub(back)?).copied()
+}
+
+fn group_of(rules: &LedgerRules, core: u16, height: u64) -> Bits {
+    let (validators, size) = (
+        usize::from(rules.validators),
+        usize::from(rules.group_size.min(rules.validators)),
+    );
+    let rotation = height.checked_div(rules.rotation_blocks).unwrap_or(0);
+    let rotation = rotation
+        .checked_rem(u64::from(rules.validators))
+        .unwrap_or(0);
+    let first = usize::from(core)
+        .saturating_mul(size)
+        .saturating_add(usize::try_from(rotation).unwrap_or(0));
+    (0..size)
+        .filter_map(|place| first.saturating_add(place).checked_rem(validators))
+        .collect()
+}

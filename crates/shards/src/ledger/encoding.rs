@@ -1,0 +1,361 @@
+//! The encoding of a ledger: what its digest covers, what a node keeps across restarts, and what a joining node
+//! takes from peers. Reading one proves nothing; its digest does.
+
+use super::{
+    Ledger, LedgerRules, OFFENCES_MAX, Offence, OffenceKind, Penalty, Pending, Segment, ShardHead,
+    ShardTerms, Status, Upgrade, rules,
+};
+use alloy_primitives::B256;
+use bytes::BufMut;
+use commonware_codec::{Buf, Error, Read, ReadExt, Write};
+use primitives::{
+    codec,
+    crypto::PublicKey,
+    shard::{Bits, CandidateId, Envelope, ShardId},
+};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
+
+const VERSION: u8 = 1;
+
+/// A list with its length in front.
+fn write_list<'a, T: Write + 'a>(
+    items: impl ExactSizeIterator<Item = &'a T>,
+    buf: &mut impl BufMut,
+) {
+    write_length(items.len(), buf);
+    for item in items {
+        item.write(buf);
+    }
+}
+
+fn write_length(length: usize, buf: &mut impl BufMut) {
+    u32::try_from(length)
+        .expect("every list of a ledger has a small limit")
+        .write(buf);
+}
+
+fn read_length(buf: &mut impl Buf, max: usize) -> Result<usize, Error> {
+    let length = usize::try_from(u32::read(buf)?).map_err(|_| Error::InvalidUsize)?;
+    if length > max {
+        return Err(Error::InvalidLength(length));
+    }
+    Ok(length)
+}
+
+fn read_list<T: Read<Cfg = ()>, C: FromIterator<T>>(
+    buf: &mut impl Buf,
+    max: usize,
+) -> Result<C, Error> {
+    let length = read_length(buf, max)?;
+    (0..length).map(|_| T::read(buf)).collect()
+}
+
+/// A hash, as an item of a list.
+struct Word(B256);
+
+impl Write for Word {
+    fn write(&self, buf: &mut impl BufMut) {
+        codec::write_b256(&self.0, buf);
+    }
+}
+
+impl Read for Word {
+    type Cfg = ();
+    fn read_cfg(buf: &mut impl Buf, (): &()) -> Result<Self, Error> {
+        codec::read_b256(buf).map(Self)
+    }
+}
+
+fn write_ring(ring: &VecDeque<B256>, buf: &mut impl BufMut) {
+    write_length(ring.len(), buf);
+    for digest in ring {
+        codec::write_b256(digest, buf);
+    }
+}
+
+fn read_ring(buf: &mut impl Buf) -> Result<VecDeque<B256>, Error> {
+    let max = usize::try_from(rules::WINDOW_MAX).unwrap_or(usize::MAX);
+    let words: Vec<Word> = read_list(buf, max)?;
+    Ok(words.into_iter().map(|word| word.0).collect())
+}
+
+impl Write for LedgerRules {
+    fn write(&self, buf: &mut impl BufMut) {
+        self.validators.write(buf);
+        self.group_size.write(buf);
+        self.rotation_blocks.write(buf);
+        self.segment_max.write(buf);
+        self.core_depth.write(buf);
+        self.anchor_window.write(buf);
+        self.schedule_window.write(buf);
+        self.vote_window.write(buf);
+        self.availability_ms.write(buf);
+        self.approval_ms.write(buf);
+        self.clock_drift_ms.write(buf);
+        self.collation_bytes_max.write(buf);
+    }
+}
+
+impl Read for LedgerRules {
+    type Cfg = ();
+    fn read_cfg(buf: &mut impl Buf, (): &()) -> Result<Self, Error> {
+        let rules = Self {
+            validators: u16::read(buf)?,
+            group_size: u16::read(buf)?,
+            rotation_blocks: u64::read(buf)?,
+            segment_max: u16::read(buf)?,
+            core_depth: u16::read(buf)?,
+            anchor_window: u64::read(buf)?,
+            schedule_window: u64::read(buf)?,
+            vote_window: u64::read(buf)?,
+            availability_ms: u64::read(buf)?,
+            approval_ms: u64::read(buf)?,
+            clock_drift_ms: u64::read(buf)?,
+            collation_bytes_max: u32::read(buf)?,
+        };
+        match rules.check() {
+            Ok(()) => Ok(rules),
+            Err(error) => Err(Error::Invalid("LedgerRules", error.must)),
+        }
+    }
+}
+
+impl Write for ShardTerms {
+    fn write(&self, buf: &mut impl BufMut) {
+        codec::write_b256(&self.genesis_hash, buf);
+        codec::write_b256(&self.genesis_root, buf);
+        self.genesis_ms.write(buf);
+        codec::write_b256(&self.rules, buf);
+        self.gas_limit.write(buf);
+        write_list(self.collators.iter(), buf);
+    }
+}
+
+impl Read for ShardTerms {
+    type Cfg = ();
+    fn read_cfg(buf: &mut impl Buf, (): &()) -> Result<Self, Error> {
+        Ok(Self {
+            genesis_hash: codec::read_b256(buf)?,
+            genesis_root: codec::read_b256(buf)?,
+            genesis_ms: u64::read(buf)?,
+            rules: codec::read_b256(buf)?,
+            gas_limit: u64::read(buf)?,
+            collators: read_list::<PublicKey, _>(buf, rules::COLLATORS_MAX)?,
+        })
+    }
+}
+
+impl Write for ShardHead {
+    fn write(&self, buf: &mut impl BufMut) {
+        self.number.write(buf);
+        codec::write_b256(&self.hash, buf);
+        codec::write_b256(&self.state_root, buf);
+        self.timestamp_ms.write(buf);
+        self.anchor_height.write(buf);
+    }
+}
+
+impl Read for ShardHead {
+    type Cfg = ();
+    fn read_cfg(buf: &mut impl Buf, (): &()) -> Result<Self, Error> {
+        Ok(Self {
+            number: u64::read(buf)?,
+            hash: codec::read_b256(buf)?,
+            state_root: codec::read_b256(buf)?,
+            timestamp_ms: u64::read(buf)?,
+            anchor_height: u64::read(buf)?,
+        })
+    }
+}
+
+impl Write for Pending {
+    fn write(&self, buf: &mut impl BufMut) {
+        self.sequence.write(buf);
+        self.envelope.write(buf);
+        self.backers.write(buf);
+        self.backed_height.write(buf);
+        self.backed_ms.write(buf);
+        self.included_ms.write(buf);
+        self.held.write(buf);
+        self.valid.write(buf);
+        self.invalid.write(buf);
+    }
+}
+
+impl Read for Pending {
+    type Cfg = ();
+    fn read_cfg(buf: &mut impl Buf, (): &()) -> Result<Self, Error> {
+        let sequence = u64::read(buf)?;
+        let envelope = Envelope::read(buf)?;
+        Ok(Self {
+            sequence,
+            candidate: envelope.descriptor.id(),
+            envelope,
+            backers: Bits::read(buf)?,
+            backed_height: u64::read(buf)?,
+            backed_ms: u64::read(buf)?,
+            included_ms: Option::<u64>::read(buf)?,
+            held: Bits::read(buf)?,
+            valid: Bits::read(buf)?,
+            invalid: Bits::read(buf)?,
+        })
+    }
+}
+
+impl Write for Segment {
+    fn write(&self, buf: &mut impl BufMut) {
+        self.shard.write(buf);
+        self.terms.write(buf);
+        let status: u8 = match self.status {
+            Status::Active => 0,
+            Status::Paused => 1,
+            Status::Retired => 2,
+        };
+        status.write(buf);
+        self.upgrade.is_some().write(buf);
+        if let Some(upgrade) = self.upgrade {
+            codec::write_b256(&upgrade.rules, buf);
+            upgrade.height.write(buf);
+        }
+        self.finalized.write(buf);
+        write_list(self.pending.iter(), buf);
+        write_length(self.penalties.len(), buf);
+        for (validator, penalty) in &self.penalties {
+            validator.write(buf);
+            penalty.strikes.write(buf);
+            penalty.until.write(buf);
+        }
+    }
+}
+
+impl Read for Segment {
+    type Cfg = ();
+    fn read_cfg(buf: &mut impl Buf, (): &()) -> Result<Self, Error> {
+        let shard = ShardId::read(buf)?;
+        let terms = Arc::new(ShardTerms::read(buf)?);
+        let status = match u8::read(buf)? {
+            0 => Status::Active,
+            1 => Status::Paused,
+            2 => Status::Retired,
+            other => return Err(Error::InvalidEnum(other)),
+        };
+        let upgrade = if bool::read(buf)? {
+            Some(Upgrade {
+                rules: codec::read_b256(buf)?,
+                height: u64::read(buf)?,
+            })
+        } else {
+            None
+        };
+        let finalized = ShardHead::read(buf)?;
+        let pending = read_list(buf, rules::PENDING_MAX)?;
+        let count = read_length(buf, primitives::shard::BITS_MAX)?;
+        let mut penalties = BTreeMap::new();
+        for _ in 0..count {
+            let validator = u16::read(buf)?;
+            let penalty = Penalty {
+                strikes: u8::read(buf)?,
+                until: u64::read(buf)?,
+            };
+            penalties.insert(validator, penalty);
+        }
+        Ok(Self {
+            shard,
+            terms,
+            status,
+            upgrade,
+            finalized,
+            pending,
+            penalties,
+        })
+    }
+}
+
+impl Write for Offence {
+    fn write(&self, buf: &mut impl BufMut) {
+        self.validator.write(buf);
+        let kind: u8 = match self.kind {
+            OffenceKind::Equivocation => 0,
+            OffenceKind::BackedInvalid => 1,
+            OffenceKind::ApprovedInvalid => 2,
+            OffenceKind::Contradiction => 3,
+        };
+        kind.write(buf);
+        self.candidate.write(buf);
+        self.height.write(buf);
+    }
+}
+
+impl Read for Offence {
+    type Cfg = ();
+    fn read_cfg(buf: &mut impl Buf, (): &()) -> Result<Self, Error> {
+        Ok(Self {
+            validator: u16::read(buf)?,
+            kind: match u8::read(buf)? {
+                0 => OffenceKind::Equivocation,
+                1 => OffenceKind::BackedInvalid,
+                2 => OffenceKind::ApprovedInvalid,
+                3 => OffenceKind::Contradiction,
+                other => return Err(Error::InvalidEnum(other)),
+            },
+            candidate: CandidateId::read(buf)?,
+            height: u64::read(buf)?,
+        })
+    }
+}
+
+impl Write for Ledger {
+    fn write(&self, buf: &mut impl BufMut) {
+        VERSION.write(buf);
+        self.rules.write(buf);
+        self.epoch.write(buf);
+        self.height.write(buf);
+        self.timestamp_ms.write(buf);
+        self.next_sequence.write(buf);
+        write_ring(&self.anchors, buf);
+        write_ring(&self.past, buf);
+        write_length(self.cores.len(), buf);
+        for core in &self.cores {
+            core.write(buf);
+        }
+        write_length(self.shards.len(), buf);
+        for segment in self.shards.values() {
+            segment.write(buf);
+        }
+        write_list(self.offences.iter(), buf);
+    }
+}
+
+impl Read for Ledger {
+    type Cfg = ();
+    fn read_cfg(buf: &mut impl Buf, (): &()) -> Result<Self, Error> {
+        if u8::read(buf)? != VERSION {
+            return Err(Error::Invalid("Ledger", "another version"));
+        }
+        let rules = Arc::new(LedgerRules::read(buf)?);
+        let (epoch, height) = (u64::read(buf)?, u64::read(buf)?);
+        let (timestamp_ms, next_sequence) = (u64::read(buf)?, u64::read(buf)?);
+        let (anchors, past) = (read_ring(buf)?, read_ring(buf)?);
+        let cores = read_list(buf, rules::CORES_MAX)?;
+        let segments: Vec<Segment> = read_list(buf, rules::SHARDS_MAX)?;
+        let offences = read_list(buf, OFFENCES_MAX)?;
+        let mut ledger = Self {
+            rules,
+            epoch,
+            height,
+            timestamp_ms,
+            next_sequence,
+            anchors,
+            past,
+            cores,
+            shards: segments.into_iter().map(|one| (one.shard, one)).collect(),
+            offences,
+            digest: B256::ZERO,
+        };
+        ledger.seal();
+        Ok(ledger)
+    }
+}

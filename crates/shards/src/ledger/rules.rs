@@ -1,0 +1,169 @@
+//! The parameters of the ledger: part of the relay chain's genesis, the same for all validators.
+
+use alloy_primitives::B256;
+use primitives::{crypto::PublicKey, shard::BITS_MAX};
+
+/// What one shard's candidates are held to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShardTerms {
+    /// Hash of the shard's Ethereum header at number 0.
+    pub genesis_hash: B256,
+    /// Root of the state at number 0.
+    pub genesis_root: B256,
+    /// When it begins, in milliseconds since the Unix epoch.
+    pub genesis_ms: u64,
+    /// Digest of the rules its blocks are executed under.
+    pub rules: B256,
+    /// Block gas limit.
+    pub gas_limit: u64,
+    /// Who may build its blocks; anybody if empty.
+    pub collators: Vec<PublicKey>,
+}
+
+/// The parameters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LedgerRules {
+    /// Validators of the relay chain.
+    pub validators: u16,
+    /// Validators that back the candidates of one core.
+    pub group_size: u16,
+    /// Relay blocks after which groups move on.
+    pub rotation_blocks: u64,
+    /// Most candidates of a shard that are backed and not final, for each of its cores.
+    pub segment_max: u16,
+    /// Most candidates of one core that are backed and not included.
+    pub core_depth: u16,
+    /// How many relay blocks back an anchor may lie.
+    pub anchor_window: u64,
+    /// How many relay blocks back the height of a schedule may lie.
+    pub schedule_window: u64,
+    /// Relay blocks for which a vote may name its ledger.
+    pub vote_window: u64,
+    /// How long a backed candidate may wait for its chunks, in milliseconds of relay time.
+    pub availability_ms: u64,
+    /// How long an included candidate may wait for its approval, in milliseconds of relay time.
+    pub approval_ms: u64,
+    /// How far a candidate's time may lie ahead of the relay block's, in milliseconds.
+    pub clock_drift_ms: u64,
+    /// Largest collation, in bytes.
+    pub collation_bytes_max: u32,
+}
+
+/// Why there is no ledger with such rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("shard rules are out of range: field={field} must be {must}")]
+pub struct RulesError {
+    /// The field.
+    pub field: &'static str,
+    /// What it must be.
+    pub must: &'static str,
+}
+
+/// Bytes of the largest collation that any rules allow.
+pub const COLLATION_BYTES_MAX: u32 = 8 * 1024 * 1024;
+/// Most relay blocks that any window spans.
+pub const WINDOW_MAX: u64 = 1_024;
+/// Most cores of one relay chain.
+pub const CORES_MAX: usize = 64;
+/// Most shards of one relay chain.
+pub const SHARDS_MAX: usize = 256;
+/// Most candidates that may be pending, over all shards: as many as a vote can name.
+pub const PENDING_MAX: usize = BITS_MAX;
+/// Most collators of one shard.
+pub const COLLATORS_MAX: usize = 64;
+
+impl LedgerRules {
+    /// Rules of asynchronous backing for so many validators.
+    #[must_use]
+    pub const fn asynchronous(validators: u16) -> Self {
+        Self {
+            validators,
+            group_size: 5,
+            rotation_blocks: 64,
+            segment_max: 4,
+            core_depth: 3,
+            anchor_window: 128,
+            schedule_window: 4,
+            vote_window: 64,
+            availability_ms: 2_000,
+            approval_ms: 20_000,
+            clock_drift_ms: 1_000,
+            collation_bytes_max: 4 * 1024 * 1024,
+        }
+    }
+
+    /// Rules of synchronous backing: one candidate at a time, built on an included parent and against the newest
+    /// relay block. The baseline that asynchronous backing is compared with.
+    #[must_use]
+    pub const fn synchronous(validators: u16) -> Self {
+        Self {
+            core_depth: 1,
+            anchor_window: 1,
+            schedule_window: 1,
+            ..Self::asynchronous(validators)
+        }
+    }
+
+    /// Whether the ledger can work with them.
+    ///
+    /// # Errors
+    /// The first field that is out of range.
+    pub const fn check(&self) -> Result<(), RulesError> {
+        const fn refuse(field: &'static str, must: &'static str) -> Result<(), RulesError> {
+            Err(RulesError { field, must })
+        }
+        if self.validators == 0 || self.validators as usize > BITS_MAX {
+            return refuse("validators", "1 to 256");
+        }
+        if self.group_size == 0 {
+            return refuse("group_size", "at least 1");
+        }
+        if self.rotation_blocks == 0 {
+            return refuse("rotation_blocks", "at least 1");
+        }
+        if self.segment_max == 0 || self.segment_max as usize > PENDING_MAX {
+            return refuse("segment_max", "1 to 256");
+        }
+        if self.core_depth == 0 || self.core_depth > self.segment_max {
+            return refuse("core_depth", "1 to segment_max");
+        }
+        if self.anchor_window == 0 || self.anchor_window > WINDOW_MAX {
+            return refuse("anchor_window", "1 to 1024");
+        }
+        if self.schedule_window == 0 || self.schedule_window > WINDOW_MAX {
+            return refuse("schedule_window", "1 to 1024");
+        }
+        if self.vote_window == 0 || self.vote_window > WINDOW_MAX {
+            return refuse("vote_window", "1 to 1024");
+        }
+        if self.collation_bytes_max == 0 || self.collation_bytes_max > COLLATION_BYTES_MAX {
+            return refuse("collation_bytes_max", "1 to 8388608");
+        }
+        Ok(())
+    }
+
+    /// The most validators that may be faulty: f of 3f+1.
+    #[must_use]
+    pub const fn faulty_max(&self) -> usize {
+        (self.validators as usize).saturating_sub(1) / 3
+    }
+
+    /// How many validators are enough for a verdict: 2f+1 of 3f+1.
+    #[must_use]
+    pub const fn quorum(&self) -> usize {
+        (self.validators as usize).saturating_sub(self.faulty_max())
+    }
+
+    /// How many chunks give a collation back, and how many *invalid* votes discard a candidate: f+1.
+    #[must_use]
+    pub const fn witnesses(&self) -> usize {
+        self.faulty_max().saturating_add(1)
+    }
+
+    /// How many of a group have to back a candidate: half of it, so that a validator that is down does not stop
+    /// its group. Safety does not come from groups.
+    #[must_use]
+    pub fn backers_min(&self) -> usize {
+        usize::from(self.group_size.min(self.validators)).div_ceil(2)
+    }
+}
