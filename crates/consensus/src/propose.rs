@@ -8,7 +8,11 @@ use mempool::{Best, TransactionSource};
 use primitives::{
     Block, ChainConfig, Directive, ExecutedRef, Header, RecoveredBlock, RecoveredTransaction,
     affordability::InFlight, base_fee::next_base_fee, crypto::ProposalContext, limits,
-    static_check::check_static,
+    shard::ShardSection, static_check::check_static,
+};
+use shards::{
+    inclusion::{Inclusion, RelayPlace},
+    ledger::Ledger,
 };
 use state::{ReadFault, StateReader, account_view};
 use std::sync::Arc;
@@ -31,6 +35,8 @@ pub(crate) struct Foundation<'a> {
     pub(crate) timestamp_ms: u64,
     /// What a development chain was told instead of what follows from the parent.
     pub(crate) base_fee: Option<u64>,
+    /// What there is to say about shards, and the ledger after the parent.
+    pub(crate) shards: Option<(&'a Inclusion, &'a Ledger)>,
 }
 
 impl Foundation<'_> {
@@ -84,22 +90,37 @@ impl Foundation<'_> {
         transactions: Vec<primitives::Transaction>,
         directives: Vec<Directive>,
     ) -> Block {
+        let height = self.parent.height.saturating_add(1);
+        let timestamp_ms = self
+            .timestamp_ms
+            .max(self.parent.timestamp_ms.saturating_add(1));
+        let place = RelayPlace {
+            height,
+            parent_digest: B256::from_slice(self.context.parent.1.as_ref()),
+            timestamp_ms,
+        };
+        let assembled = self
+            .shards
+            .and_then(|(inclusion, ledger)| inclusion.assemble(ledger, place));
+        let (section, ledger_digest) = match assembled {
+            Some(assembled) => (assembled.section, assembled.ledger.digest()),
+            None => (ShardSection::default(), self.parent.ledger_digest),
+        };
         let header = Header {
             context: self.context.clone(),
-            height: self.parent.height.saturating_add(1),
-            timestamp_ms: self
-                .timestamp_ms
-                .max(self.parent.timestamp_ms.saturating_add(1)),
+            height,
+            timestamp_ms,
             proposer: self.proposer,
             base_fee: self.base_fee(),
             gas_budget: gas_budget(self.in_flight, self.chain),
             gas_limits_sum: 0,
             body_digest: B256::ZERO,
-            shard_section_digest: self.parent.shard_section_digest,
-            ledger_digest: self.parent.ledger_digest,
+            // Filled in with the section.
+            shard_section_digest: B256::ZERO,
+            ledger_digest,
             executed: self.executed.clone(),
         };
-        Block::new(header, transactions, directives)
+        Block::with_section(header, transactions, directives, section)
     }
 }
 

@@ -106,6 +106,7 @@ pub fn genesis_file(
         &HeadwaySection {
             validators,
             protocol,
+            ..HeadwaySection::default()
         },
     )
 }

@@ -113,6 +113,7 @@ pub fn identity(genesis: &Genesis, key: &PrivateKey) -> Identity {
     let limits = BlockLimits {
         body_bytes_max: genesis.chain.protocol.block_bytes_max,
         validators: u32::try_from(validators.len()).unwrap_or(u32::MAX),
+        section: primitives::shard::SectionLimits::NONE,
     };
     let trust = Trust::new(
         block.header().executed.block_hash,
@@ -183,6 +184,7 @@ pub async fn assemble<E: Runtime, N: Network>(
             Some(parts.key),
         ),
         control: parts.control,
+        shards: None,
     });
     let engine = Engine::start(
         runtime.child("consensus"),

@@ -69,6 +69,7 @@ pub fn waiting(
         limits: BlockLimits {
             body_bytes_max: genesis.chain.protocol.block_bytes_max,
             validators: 0,
+            section: primitives::shard::SectionLimits::NONE,
         },
         genesis: pipeline::genesis_record(&state, &block),
         store: Store::open(memory, &state, StoreConfig::default())?,

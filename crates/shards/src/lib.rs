@@ -9,4 +9,6 @@
     )
 )]
 
+pub mod feed;
+pub mod inclusion;
 pub mod ledger;

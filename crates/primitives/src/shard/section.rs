@@ -61,6 +61,13 @@ pub struct SectionLimits {
 }
 
 impl SectionLimits {
+    /// Those of a chain without shards.
+    pub const NONE: Self = Self {
+        backed: 0,
+        votes: 0,
+        equivocations: 0,
+    };
+
     /// The longest encoding within these limits, in bytes.
     #[must_use]
     pub fn bytes_max(&self) -> usize {

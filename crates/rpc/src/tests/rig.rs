@@ -171,6 +171,7 @@ impl Rig {
             limits: BlockLimits {
                 body_bytes_max: 1 << 21,
                 validators: 1,
+                section: primitives::shard::SectionLimits::NONE,
             },
             genesis: pipeline::genesis_record(&state, &block),
             store,
