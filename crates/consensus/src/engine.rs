@@ -173,6 +173,8 @@ impl Engine {
             sync,
             blocker,
             peers,
+            shard_statements: _,
+            shard_collations: _,
         } = wires;
         let links = MarshalLinks::<N> {
             backfill,

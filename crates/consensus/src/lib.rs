@@ -11,7 +11,7 @@ pub mod join;
 mod ledgers;
 pub mod network;
 mod offer;
-mod propose;
+pub mod propose;
 pub mod relay;
 mod results;
 pub mod sync;

@@ -24,19 +24,25 @@ const COUNTERS_BYTES: usize = 8;
 
 /// What a block is built on.
 #[derive(Debug)]
-pub(crate) struct Foundation<'a> {
-    pub(crate) chain: &'a ChainConfig,
-    pub(crate) context: ProposalContext,
-    pub(crate) parent: &'a Header,
-    /// Blocks above the referenced height, the parent last.
-    pub(crate) in_flight: &'a [RecoveredBlock],
-    pub(crate) executed: ExecutedRef,
-    pub(crate) proposer: Address,
-    pub(crate) timestamp_ms: u64,
+pub struct Foundation<'a> {
+    /// The rules.
+    pub chain: &'a ChainConfig,
+    /// Round, leader and parent.
+    pub context: ProposalContext,
+    /// The parent's header.
+    pub parent: &'a Header,
+    /// Blocks above the referenced height, the parent last; none on a shard, whose collator has executed them.
+    pub in_flight: &'a [RecoveredBlock],
+    /// The newest result that is agreed on.
+    pub executed: ExecutedRef,
+    /// Who receives the fees.
+    pub proposer: Address,
+    /// The time, in milliseconds since the Unix epoch; at least the parent's and one is taken.
+    pub timestamp_ms: u64,
     /// What a development chain was told instead of what follows from the parent.
-    pub(crate) base_fee: Option<u64>,
+    pub base_fee: Option<u64>,
     /// What there is to say about shards, and the ledger after the parent.
-    pub(crate) shards: Option<(&'a Inclusion, &'a Ledger)>,
+    pub shards: Option<(&'a Inclusion, &'a Ledger)>,
 }
 
 impl Foundation<'_> {
@@ -46,7 +52,10 @@ impl Foundation<'_> {
     }
 
     /// A block with the best transactions that keep every rule.
-    pub(crate) fn fill(
+    ///
+    /// # Errors
+    /// When the state can't be read.
+    pub fn fill(
         &self,
         source: &impl TransactionSource,
         directives: Vec<Directive>,

@@ -430,6 +430,7 @@ async fn start_nodes(
             serving: ServerConfig::default(),
             has_history: false,
             never_voted: false,
+            collated: Vec::new(),
         };
         nodes.push(Box::pin(run::assemble(&runtime, parts, wires)).await?);
     }

@@ -17,6 +17,7 @@ pub mod process;
 pub mod profile;
 pub mod replay;
 pub mod run;
+pub mod sharding;
 pub mod snapshot;
 pub mod sync;
 mod timeline;

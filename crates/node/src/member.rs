@@ -188,6 +188,7 @@ pub(crate) async fn assemble(
         serving: ServerConfig::default(),
         has_history: false,
         never_voted,
+        collated: Vec::new(),
     };
     let node = Box::pin(run::assemble(&runtime.child("node"), parts, wires)).await?;
     Ok(Assembled {

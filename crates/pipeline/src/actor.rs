@@ -28,8 +28,8 @@ use alloy_primitives::{B256, Bytes};
 use commonware_runtime::{Clock, Handle, Metrics as RuntimeMetrics, Spawner};
 use commonware_utils::Acknowledgement as _;
 use executor::{Engine, ExecutedBlock, ExecutionFault, ExecutionInput, NoWorkers, Roots};
-use primitives::{BlockLimits, ChainConfig, ExecutionResult, FinalizedBlock};
-use state::{Postings, StateReader as _, Store, StoreError};
+use primitives::{BlockLimits, ChainConfig, ExecutionResult, FinalizedBlock, RecoveredBlock};
+use state::{AskedHashes, Postings, StateReader as _, Store, StoreError};
 use std::{
     fmt,
     sync::{Arc, atomic::Ordering::Relaxed},
@@ -39,6 +39,10 @@ use tokio::sync::mpsc;
 
 /// Called with every executed block, in order, before anybody else is told.
 pub type Observer = Box<dyn FnMut(&Arc<ExecutedRecord>) + Send>;
+
+/// Called with every block that was executed and is not in the state yet: the state is its parent's. The number
+/// is the lowest height whose hash the block asked for.
+pub type Collating = Box<dyn FnMut(&RecoveredBlock, &ExecutedBlock, Option<u64>, &Store) + Send>;
 
 /// Why the pipeline stopped the node.
 #[derive(Debug, thiserror::Error)]
@@ -99,6 +103,7 @@ pub struct Actor<E> {
     config: PipelineConfig,
     jobs: mpsc::Receiver<Job>,
     observers: Vec<Observer>,
+    collating: Option<Collating>,
     /// Kept after a divergence, for as long as the node runs.
     unacknowledged: Vec<Job>,
     flush_requested_at: SystemTime,
@@ -162,6 +167,7 @@ impl<E: Clock + Spawner + RuntimeMetrics> Actor<E> {
             config,
             jobs,
             observers,
+            collating: None,
             unacknowledged: Vec::new(),
             flush_requested_at,
             flusher,
@@ -170,6 +176,13 @@ impl<E: Clock + Spawner + RuntimeMetrics> Actor<E> {
             engine,
         };
         Ok((actor, pipeline))
+    }
+
+    /// The same, for a shard's chain: what is executed is shown before it is committed.
+    #[must_use]
+    pub fn with_collating(mut self, collating: Collating) -> Self {
+        self.collating = Some(collating);
+        self
     }
 
     /// Starts it on a thread of its own; the handle resolves when it stops.
@@ -256,10 +269,11 @@ impl<E: Clock + Spawner + RuntimeMetrics> Actor<E> {
     }
 
     fn execute(
-        &self,
+        &mut self,
         block: &FinalizedBlock,
     ) -> Result<(ExecutedRecord, BlockExecution), PipelineFault> {
-        let shared = &self.chain.shared;
+        let chain = self.chain.clone();
+        let shared = &chain.shared;
         let height = block.header().height;
         let parent_height = height.saturating_sub(1);
         let snapshot = shared.store.snapshot(parent_height)?;
@@ -272,8 +286,17 @@ impl<E: Clock + Spawner + RuntimeMetrics> Actor<E> {
             block.block().directives(),
         );
         let start = since_epoch(self.runtime.current());
+        let snapshot = AskedHashes::new(snapshot);
         let (executed, time) = timed(&self.runtime, || self.engine.execute(&input, &snapshot));
         let mut executed = executed.map_err(|fault| PipelineFault::Execution { height, fault })?;
+        if let Some(collating) = &mut self.collating {
+            collating(
+                block.recovered(),
+                &executed,
+                snapshot.oldest(),
+                &shared.store,
+            );
+        }
         self.count_faults(height, &executed);
         let mut conclusion = self.conclude(block, &mut executed)?;
         conclusion.times.execute = time;

@@ -18,7 +18,7 @@ mod record;
 mod search;
 pub mod tally;
 
-pub use actor::{Actor, Foundation, Observer, PipelineFault};
+pub use actor::{Actor, Collating, Foundation, Observer, PipelineFault};
 pub use blocks::BlockLogs;
 pub use chain::{Chain, ChainError, ChainEvent, Located, StateProgress, SyncProgress, environment};
 pub use config::PipelineConfig;

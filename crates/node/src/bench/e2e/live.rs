@@ -210,6 +210,7 @@ async fn start(
         serving: ServerConfig::default(),
         has_history: false,
         never_voted: false,
+        collated: Vec::new(),
     };
     let node = Box::pin(run::assemble(runtime, parts, wires)).await?;
     Ok((node, limits))
