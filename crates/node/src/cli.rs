@@ -101,6 +101,7 @@ enum Command {
   headway dev --block-time 0.4         a block every 0.4 seconds
   headway dev --data-dir ./chain       keep the chain between runs
   headway dev --workers 8              execute each block on eight threads
+  headway dev --validators 4 --shards 2  two shards beside the chain, at /shard/1 and /shard/2
   headway dev --in-memory              for test suites: blocks and evm_revert are several times quicker
   headway dev -a 20 --balance 500      twenty accounts with 500 coins each
 
@@ -119,6 +120,9 @@ struct DevArgs {
     /// Validators to run in this process
     #[arg(long, default_value_t = 1)]
     validators: u16,
+    /// Shards: further chains secured by the same validators, each at /shard/<number> with an id of its own
+    #[arg(long, default_value_t = 0)]
+    shards: u16,
     /// Seconds between blocks, decimals allowed; without it a block follows each transaction
     #[arg(long, value_parser = parse_seconds)]
     block_time: Option<Duration>,
@@ -171,6 +175,9 @@ struct InitArgs {
     /// How many validators
     #[arg(long, default_value_t = 4)]
     validators: u16,
+    /// Shards: further chains secured by the same validators; two of the nodes collate each
+    #[arg(long, default_value_t = 0)]
+    shards: u16,
     /// Chain id
     #[arg(long, default_value_t = 4_242)]
     chain_id: u64,
@@ -316,6 +323,7 @@ impl From<DevArgs> for DevOptions {
             port: args.port,
             chain_id: args.chain_id,
             validators: args.validators,
+            shards: args.shards,
             block_time: args.block_time,
             gas_limit: args.gas_limit,
             data_dir: args.data_dir,
@@ -350,6 +358,7 @@ fn init(args: InitArgs) -> Result<(), NodeError> {
         rpc_port: args.rpc_port,
         funded: args.funded,
         protocol,
+        shards: args.shards,
     })?;
     println!(
         "Network of {} validators written to {}.",

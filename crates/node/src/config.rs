@@ -36,6 +36,10 @@ pub struct NodeConfig {
     /// Threads that execute one block; without it as many as there are cores.
     #[serde(default = "default_workers")]
     pub workers: NonZeroUsize,
+    /// The shards whose blocks this node builds, by their numbers; the genesis names its key as one of their
+    /// collators.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub collator: Vec<u32>,
     /// Where the state of a node without one comes from.
     #[serde(default)]
     pub sync: StateFrom,

@@ -11,13 +11,14 @@ use crate::{
     network::{self, NetworkParts},
     process::{self, DataDirectory, RpcParts},
     run::{self, Node, NodeParts},
+    sharding::Collated,
     sync::{self, StateSync},
 };
 use commonware_cryptography::Signer as _;
 use commonware_runtime::{Handle, Runner as _, Supervisor as _, tokio};
 use consensus::sync::ServerConfig;
 use pipeline::PipelineConfig;
-use primitives::{Genesis, crypto::PrivateKey, genesis::GenesisError};
+use primitives::{Genesis, crypto::PrivateKey, genesis::GenesisError, shard::ShardId};
 use rpc::{Cors, RpcConfig};
 use state::Location;
 use std::path::Path;
@@ -134,6 +135,19 @@ fn location(directory: &DataDirectory) -> Location {
     Location::Directory(directory.state(PARTITION))
 }
 
+/// The shards that the config names.
+fn collated(config: &NodeConfig, directory: &DataDirectory) -> Vec<Collated> {
+    let collated = config.collator.iter().map(|shard| {
+        let location = Location::Directory(directory.state(&format!("shard-{shard}")));
+        Collated {
+            shard: ShardId(*shard),
+            postings: config.state.index.then(|| location.clone()),
+            location,
+        }
+    });
+    collated.collect()
+}
+
 /// A node that runs, with what it needs for as long as it does.
 pub(crate) struct Assembled {
     pub(crate) node: Node,
@@ -188,7 +202,7 @@ pub(crate) async fn assemble(
         serving: ServerConfig::default(),
         has_history: false,
         never_voted,
-        collated: Vec::new(),
+        collated: collated(&config, &directory),
     };
     let node = Box::pin(run::assemble(&runtime.child("node"), parts, wires)).await?;
     Ok(Assembled {

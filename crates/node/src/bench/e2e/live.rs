@@ -152,6 +152,7 @@ fn genesis() -> Result<Genesis, NodeError> {
             .iter()
             .map(|signer| (signer.address(), FUNDS_WEI))
             .collect(),
+        shards: Vec::new(),
     };
     let protocol = Protocol {
         block_bytes_max: BLOCK_BYTES_MAX,
