@@ -238,6 +238,7 @@ mod tests {
         let options = InitOptions {
             directory: directory.clone(),
             validators: 1,
+            shards: 0,
             chain_id: 1,
             gas_limit: 300_000_000,
             host: IpAddr::V4(Ipv4Addr::LOCALHOST),
