@@ -1,1 +1,13 @@
-//! shards
+#![doc = include_str!("../README.md")]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::indexing_slicing,
+        clippy::wildcard_enum_match_arm,
+        clippy::float_arithmetic
+    )
+)]
+
+pub mod allocation;
+pub mod sampling;
