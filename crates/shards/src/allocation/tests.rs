@@ -354,7 +354,8 @@ proptest! {
         let rules = AllocationRules { level_share, trend_share, horizon, ..AllocationRules::standard(cores) };
         prop_assume!(demands.len() <= usize::from(cores));
         let mut allocator = Allocator::new(rules).unwrap();
-        steady(&mut allocator, &demands, 120);
+        // A trend of small weight swings for long.
+        steady(&mut allocator, &demands, 1_000);
         let rest = allocator.cores();
         for _ in 0..60 {
             steady(&mut allocator, &demands, 1);
