@@ -11,7 +11,7 @@
 //!
 //! - A shard that may have cores has one, if there are as many cores as such shards; otherwise each has one in
 //!   its turn.
-//! - No shard has two cores more than another that wants more than it has.
+//! - No shard has two cores more than another that needs more than it has; headroom comes after needs.
 //! - A shard that does not lose cores keeps those it has.
 //! - No input makes it panic or overflow.
 //!
@@ -98,17 +98,17 @@ pub enum RulesFault {
 }
 
 impl AllocationRules {
-    /// The rules that docs/shards-cores.md measures as the best of those it compares.
+    /// The rules of docs/shards-cores.md, which says what was measured and why there is no trend in them.
     #[must_use]
     pub const fn standard(cores: u16) -> Self {
         Self {
             cores,
-            level_share: 128,
+            level_share: 192,
             trend_share: 0,
             horizon: 1,
             headroom: 120,
             growth: Growth::Double,
-            patience: 4,
+            patience: 2,
         }
     }
 
@@ -204,10 +204,11 @@ impl Allocator {
         let mut claims = Vec::with_capacity(shards.len());
         for (shard, observation) in observed.iter().take(SHARDS_MAX) {
             let track = self.tracks.entry(*shard).or_default();
-            let want = track.want(&self.rules, observation);
+            let (need, want) = track.claim(&self.rules, observation);
             claims.push(Claim {
                 shard: *shard,
                 held: track.held(),
+                need,
                 want,
                 credit: track.credit,
             });

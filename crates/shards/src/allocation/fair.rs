@@ -1,13 +1,14 @@
 //! Fair shares of the cores there are, when shards want more of them than that.
 //!
 //! ```text
-//! wants   a ███████   b ██   c █████        9 cores
+//! needs   a ███████   b ██   c █████        9 cores
 //! level 1 a █         b █    c █            who is owed most first, then who has one
 //! level 2 a ██        b ██   c ██
-//! level 3 a ███              c ███          b has what it wants
+//! level 3 a ███              c ███          b has what it needs
 //! level 4 a ████                            the last core: to whom it was given before
 //! ```
-//! So nobody is given two cores more than somebody who wants more than it has. Who gets the last core of a
+//! What is left when all have what they need is given in the same way up to what they want: nobody's headroom
+//! comes before somebody's load. So nobody is given two cores more than somebody who needs more than it has. Who gets the last core of a
 //! level does not change while wants stay. But where there are fewer cores than shards, they take turns: a window
 //! without a core is a credit, and a core costs as much as all have been credited for it.
 
@@ -20,7 +21,9 @@ pub(super) struct Claim {
     pub(super) shard: ShardId,
     /// Cores it has.
     pub(super) held: u16,
-    /// Cores it wants; none while it is paused.
+    /// Cores that carry its forecast; at least one and at most what it wants.
+    pub(super) need: u16,
+    /// Cores it wants, with headroom; none while it is paused.
     pub(super) want: u16,
     /// What it is owed from windows in which there were too few cores.
     pub(super) credit: i32,
@@ -46,14 +49,28 @@ impl Claim {
 /// Far more than a shard is owed or owes: a few times [`SHARDS_MAX`](super::SHARDS_MAX).
 pub(super) const CREDIT_MAX: i32 = 1 << 20;
 
-/// How many cores each claim gets, in the claims' order.
+/// How many cores each claim gets, in the claims' order: first what is needed, then what is wanted.
 pub(super) fn shares(cores: u16, claims: &[Claim]) -> Vec<u16> {
     let mut shares = vec![0_u16; claims.len()];
-    let mut left = cores;
-    let most = claims.iter().map(|claim| claim.want).max().unwrap_or(0);
-    for level in 1..=most.min(cores) {
-        let mut wanting: Vec<(&Claim, &mut u16)> = claims.iter().zip(&mut shares).collect();
-        wanting.retain(|(claim, _)| claim.want >= level);
+    let left = level_up(&mut shares, cores, claims, |claim| claim.need);
+    level_up(&mut shares, left, claims, |claim| claim.want);
+    shares
+}
+
+/// Raises the lowest shares as far as `upto`; how many cores are left.
+fn level_up(
+    shares: &mut [u16],
+    mut left: u16,
+    claims: &[Claim],
+    upto: impl Fn(&Claim) -> u16,
+) -> u16 {
+    let most = claims.iter().map(&upto).max().unwrap_or(0);
+    for level in 1..=most {
+        if left == 0 {
+            break;
+        }
+        let mut wanting: Vec<(&Claim, &mut u16)> = claims.iter().zip(&mut *shares).collect();
+        wanting.retain(|(claim, share)| upto(claim) >= level && **share < level);
         wanting.sort_by_key(|(claim, _)| {
             let credit = if level == 1 { claim.credit } else { 0 };
             (Reverse(credit), claim.held < level, claim.shard)
@@ -62,9 +79,6 @@ pub(super) fn shares(cores: u16, claims: &[Claim]) -> Vec<u16> {
             *share = level;
             left = left.saturating_sub(1);
         }
-        if left == 0 {
-            break;
-        }
     }
-    shares
+    left
 }

@@ -42,11 +42,12 @@ impl Track {
         u16::try_from(self.cores.len()).unwrap_or(u16::MAX)
     }
 
-    /// Learns what a window was like, and says how many cores are wanted for the next.
-    pub(super) fn want(&mut self, rules: &AllocationRules, seen: &Observation) -> u16 {
+    /// Learns what a window was like, and says how many cores are needed for the next, and how many
+    /// are wanted.
+    pub(super) fn claim(&mut self, rules: &AllocationRules, seen: &Observation) -> (u16, u16) {
         if seen.cores_max == 0 {
             (self.level, self.trend, self.idle) = (0, 0, 0);
-            return 0;
+            return (0, 0);
         }
         let load = Load::of(seen, self.held());
         if let Some(demand) = load.demand(seen, self.level) {
@@ -73,7 +74,10 @@ impl Track {
             self.idle = 0;
             held
         };
-        want.clamp(1, seen.cores_max)
+        let want = want.clamp(1, seen.cores_max);
+        let forecast = i128::from(self.forecast(rules));
+        let need = cores_for(forecast, i128::from(seen.core_gas.min(GAS_MAX)));
+        (need.min(want), want)
     }
 
     /// What the next window is expected to use.
