@@ -96,14 +96,9 @@ fn panel(curve: &CurveReport, (left, right): (f64, f64), top: f64) -> String {
     let most = curve.peak().max(f64::from(held.unwrap_or(0)));
     let y = Axis::new(most.max(1.0) * 1.08, bottom, top_plot);
     let x = Axis::new(drawn.demand.len() as f64, left, right);
-    let mut drawing = text("strong", left, top + 12.0, &escape(curve.name));
-    let name_width = 8.0 * curve.name.len() as f64;
-    drawing.push_str(&text(
-        "",
-        left + name_width,
-        top + 12.0,
-        &escape(curve.what),
-    ));
+    let (name, what) = (escape(curve.name), escape(curve.what));
+    let words = format!("<tspan class=\"strong\">{name}</tspan><tspan dx=\"8\">{what}</tspan>");
+    let mut drawing = text("", left, top + 12.0, &words);
     // Every other tick is enough in so low a plot.
     for value in y.ticks().into_iter().step_by(2) {
         let at = y.at(value);
