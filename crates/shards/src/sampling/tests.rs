@@ -91,27 +91,26 @@ fn committees_that_are_drawn_often_go_wrong() {
 fn chances_are_those_of_counting() {
     for all in 0..=11_u16 {
         for marked in 0..=all {
-            for drawn in 0..=all {
-                let draw = Draw::new(all, marked, drawn).unwrap();
-                let mut counts = vec![0_u32; usize::from(all) + 2];
-                let groups =
-                    (0_u32..1 << all).filter(|group| group.count_ones() == u32::from(drawn));
-                let mut total = 0;
-                for group in groups {
-                    let hits = group & ((1 << marked) - 1);
-                    counts[hits.count_ones() as usize] += 1;
-                    total += 1;
-                }
-                for hits in 0..=all + 1 {
-                    let at = usize::from(hits);
-                    let of =
-                        |counts: &[u32]| f64::from(counts.iter().sum::<u32>()) / f64::from(total);
-                    assert_eq!(draw.exactly(hits), of(&counts[at..=at]));
-                    assert_eq!(draw.at_least(hits), of(&counts[at..]));
-                    assert_eq!(draw.fewer_than(hits), of(&counts[..at]));
-                }
-            }
+            (0..=all).for_each(|drawn| assert_counted(all, marked, drawn));
         }
+    }
+}
+
+/// Asserts the chances against every group that can be drawn.
+fn assert_counted(all: u16, marked: u16, drawn: u16) {
+    let draw = Draw::new(all, marked, drawn).unwrap();
+    let mut counts = vec![0_u32; usize::from(all) + 2];
+    for group in (0_u32..1 << all).filter(|group| group.count_ones() == u32::from(drawn)) {
+        let hits = group & ((1 << marked) - 1);
+        counts[hits.count_ones() as usize] += 1;
+    }
+    let total: u32 = counts.iter().sum();
+    for hits in 0..=all + 1 {
+        let at = usize::from(hits);
+        let of = |counts: &[u32]| f64::from(counts.iter().sum::<u32>()) / f64::from(total);
+        assert_eq!(draw.exactly(hits), of(&counts[at..=at]));
+        assert_eq!(draw.at_least(hits), of(&counts[at..]));
+        assert_eq!(draw.fewer_than(hits), of(&counts[..at]));
     }
 }
 
