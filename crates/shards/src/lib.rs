@@ -12,3 +12,5 @@
 pub mod feed;
 pub mod inclusion;
 pub mod ledger;
+pub mod allocation;
+pub mod sampling;
