@@ -1,1 +1,25 @@
-//! shards
+#![doc = include_str!("../README.md")]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::indexing_slicing,
+        clippy::wildcard_enum_match_arm,
+        clippy::float_arithmetic
+    )
+)]
+
+mod check;
+mod chunks;
+mod collation;
+#[cfg(test)]
+mod tests;
+
+pub use check::{Checked, Invalid, ShardRules, Verdict, check};
+pub use chunks::{
+    CheckedChunk, Chunk, ChunkError, CutError, RestoreError, cut, minimum_of, restore,
+};
+pub use collation::{
+    ANCESTORS_MAX, AskedHashes, BuildError, COLLATION_BYTES_MAX, Collation, CollationError, Parent,
+    Part, Placement, seal,
+};
