@@ -7,7 +7,11 @@
 //! ```
 //! One thread throughout, on a state of [`STRANGERS`] accounts. Each figure is the median of [`ROUNDS`].
 
-#[expect(dead_code, reason = "the tests use more of it")]
+#[expect(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "written for tests, which use more of it"
+)]
 #[path = "../src/tests/world.rs"]
 mod world;
 
@@ -19,9 +23,7 @@ use primitives::{
     shard::{RelayAnchor, ShardId},
     transaction::Impersonation,
 };
-use shards::{
-    AskedHashes, Collation, Parent, Placement, ShardRules, check, cut, restore, seal,
-};
+use shards::{AskedHashes, Collation, Parent, Placement, ShardRules, check, cut, restore, seal};
 use state::sparse::witness::Witness;
 use std::{collections::BTreeMap, hint::black_box, sync::atomic::AtomicBool};
 use world::{
@@ -86,13 +88,16 @@ fn chunks() {
             // The chunks that hold none of the collation itself: the dearest to restore from.
             let some: Vec<_> = (0..validators).zip(&chunks).skip(last).collect();
             let cost = median_ms(|| {
-                let checked = some.iter().map(|(index, chunk)| {
-                    chunk.check(&coding, *index).expect("a right chunk")
-                });
+                let checked = some
+                    .iter()
+                    .map(|(index, chunk)| chunk.check(&coding, *index).expect("a right chunk"));
                 let checked: Vec<_> = checked.collect();
                 restore(&coding, &checked).expect("enough chunks")
             });
-            print(&format!("chunks::restore/bytes={bytes} n={validators}"), cost);
+            print(
+                &format!("chunks::restore/bytes={bytes} n={validators}"),
+                cost,
+            );
         }
     }
 }
@@ -133,7 +138,9 @@ fn checks(name: &str, prepare: impl FnOnce(&mut World) -> Vec<Transaction>) {
         },
         rules: world.rules_digest,
     };
-    let (descriptor, encoded) = collation.describe(&head, &placement).expect("within limits");
+    let (descriptor, encoded) = collation
+        .describe(&head, &placement)
+        .expect("within limits");
     let rules = ShardRules {
         shard: placement.shard,
         chain: &world.chain,
@@ -150,12 +157,21 @@ fn checks(name: &str, prepare: impl FnOnce(&mut World) -> Vec<Transaction>) {
     };
     per_transaction(&format!("collation::build/{name}"), median_ms(build));
     per_transaction(&format!("collation::recover/{name}"), median_ms(recover));
-    per_transaction(&format!("collation::witness/{name}"), median_ms(|| witness(&collation)));
+    per_transaction(
+        &format!("collation::witness/{name}"),
+        median_ms(|| witness(&collation)),
+    );
     let over_store = || execute_sequential(&input, &asked).expect("readable");
-    per_transaction(&format!("collation::execute/{name} over=store"), median_ms(over_store));
+    per_transaction(
+        &format!("collation::execute/{name} over=store"),
+        median_ms(over_store),
+    );
     let shown = witness(&collation);
     let over_witness = || execute_sequential(&input, &shown).expect("no gap");
-    per_transaction(&format!("collation::execute/{name} over=witness"), median_ms(over_witness));
+    per_transaction(
+        &format!("collation::execute/{name} over=witness"),
+        median_ms(over_witness),
+    );
     let never = AtomicBool::new(false);
     let checked = || check(&descriptor, &encoded, &rules, &never).expect("right");
     per_transaction(&format!("collation::check/{name}"), median_ms(checked));

@@ -187,7 +187,9 @@ fn conclude(
         return Err(Invalid::Head(hash).into());
     }
     let receipts = executed.receipts.iter();
-    let logs = receipts.clone().map(|receipt| receipt.envelope.logs().len());
+    let logs = receipts
+        .clone()
+        .map(|receipt| receipt.envelope.logs().len());
     Ok(Checked {
         header,
         hash,

@@ -109,7 +109,11 @@ pub fn minimum_of(validators: u16) -> u16 {
 ///
 /// # Errors
 /// When nobody could restore it: too long, or for no number of validators that a chain has.
-pub fn cut(collation: &[u8], validators: u16, epoch: u64) -> Result<(Coding, Vec<Chunk>), CutError> {
+pub fn cut(
+    collation: &[u8],
+    validators: u16,
+    epoch: u64,
+) -> Result<(Coding, Vec<Chunk>), CutError> {
     let minimum = minimum_of(validators);
     let config = config(validators, minimum).ok_or(CutError::Validators(validators))?;
     let too_long = CutError::TooLong(collation.len());

@@ -101,7 +101,12 @@ fn story() -> Vec<Vec<Transaction>> {
     let address = |account: u8| signer(account).address();
     let transfers = (1..ACCOUNTS).map(|from| sign(from, transfer(0, address(from - 1), 5)));
     let unknown = sign(1, transfer(1, Address::repeat_byte(0x77), 1));
-    let mint = |nonce, to| sign(0, call(nonce, token, 0, method("mint(address,uint256)", to, 50)));
+    let mint = |nonce, to| {
+        sign(
+            0,
+            call(nonce, token, 0, method("mint(address,uint256)", to, 50)),
+        )
+    };
     let send = |from, nonce, to, amount| {
         let input = method("transfer(address,uint256)", to, amount);
         sign(from, call(nonce, token, 0, input))
@@ -114,17 +119,31 @@ fn story() -> Vec<Vec<Transaction>> {
         Vec::new(),
         transfers.chain([unknown]).collect(),
         vec![sign(0, creation(0, token_creation()))],
-        vec![mint(1, address(1)), mint(2, address(2)), mint(3, address(3))],
+        vec![
+            mint(1, address(1)),
+            mint(2, address(2)),
+            mint(3, address(3)),
+        ],
         // All that one has, so that a slot goes; more than another has, so that it fails.
-        vec![send(1, 2, SINK, 50), send(2, 1, address(4), 51), send(3, 1, address(4), 7)],
+        vec![
+            send(1, 2, SINK, 50),
+            send(2, 1, address(4), 51),
+            send(3, 1, address(4), 7),
+        ],
         vec![ask(2, 1), ask(3, 2), ask(4, 5)],
         vec![ask(5, 1)],
         vec![
             sign(4, call(1, DYING, 3, Bytes::new())),
             sign(4, creation(2, stillborn())),
-            sign(4, creation(3, Bytes::from_static(&[0x5f, 0x5f, 0x5f, 0xf0, 0x00]))),
+            sign(
+                4,
+                creation(3, Bytes::from_static(&[0x5f, 0x5f, 0x5f, 0xf0, 0x00])),
+            ),
         ],
-        vec![delegate(5, 1, 6, ORACLE), sign(5, call(2, signer(6).address(), 9, Bytes::new()))],
+        vec![
+            delegate(5, 1, 6, ORACLE),
+            sign(5, call(2, signer(6).address(), 9, Bytes::new())),
+        ],
         vec![ask(6, 300), ask(7, 0)],
         vec![send(2, 8, address(4), 50), mint(4, SINK)],
     ]
@@ -184,7 +203,45 @@ fn a_large_block_is_checked() {
     let transactions = transactions.collect();
     let offer = offer(&mut world, transactions);
     assert_right(&world, &offer);
-    assert!(offer.encoded.len() < 1 << 20, "bytes={}", offer.encoded.len());
+    assert!(
+        offer.encoded.len() < 1 << 20,
+        "bytes={}",
+        offer.encoded.len()
+    );
+}
+
+#[test]
+fn what_is_executed_side_by_side_is_checked_in_order() {
+    let mut world = World::new(4);
+    let token = signer(0).address().create(0);
+    offer(&mut world, vec![sign(0, creation(0, token_creation()))]);
+    let mint = |account: u8| {
+        let input = method("mint(address,uint256)", signer(account).address(), 100);
+        sign(account, call(u64::from(account == 0), token, 0, input))
+    };
+    offer(&mut world, (0..ACCOUNTS).map(mint).collect());
+    // Some to strangers, some to and fro, some that run out of tokens on the way, and a look back.
+    let transactions = (0..640_u64).map(|index| {
+        let from = u8::try_from(index % 8).unwrap();
+        let nonce = index / 8 + 1 + u64::from(from == 0);
+        let to = match index % 3 {
+            0 => Address::left_padding_from(&(index + 1_000).to_be_bytes()),
+            _ => signer(from.wrapping_add(3) % 8).address(),
+        };
+        let input = method("transfer(address,uint256)", to, index % 40);
+        match index % 50 {
+            7 => {
+                let distance = Bytes::from(U256::from(2).to_be_bytes_vec());
+                sign(from, call(nonce, ORACLE, 0, distance))
+            }
+            _ => sign(from, call(nonce, token, 0, input)),
+        }
+    });
+    let transactions = transactions.collect();
+    let offer = offer(&mut world, transactions);
+    assert_eq!(offer.step.executed.report.way, executor::Way::First);
+    let checked = assert_right(&world, &offer);
+    assert!(checked.failed > 0 && checked.failed < 640);
 }
 
 #[test]
@@ -196,7 +253,9 @@ fn a_collation_is_built_over_the_newest_state_only() {
     assert!(
         matches!(
             built,
-            Err(crate::BuildError::Store(state::StoreError::UnknownHeight(_)))
+            Err(crate::BuildError::Store(state::StoreError::UnknownHeight(
+                _
+            )))
         ),
         "{built:?}"
     );
@@ -207,7 +266,12 @@ fn whoever_cancels_gets_no_verdict() {
     let mut world = World::new(1);
     let offer = offer(&mut world, vec![sign(0, transfer(0, SINK, 1))]);
     let cancelled = AtomicBool::new(true);
-    let verdict = check(&offer.descriptor, &offer.encoded, &rules(&world), &cancelled);
+    let verdict = check(
+        &offer.descriptor,
+        &offer.encoded,
+        &rules(&world),
+        &cancelled,
+    );
     assert_eq!(verdict.unwrap_err(), Verdict::Cancelled);
 }
 

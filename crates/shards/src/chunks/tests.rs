@@ -6,7 +6,8 @@ use commonware_cryptography::Hasher as _;
 use commonware_storage::bmt::Builder;
 use proptest::prelude::*;
 
-const COLLATION: &[u8] = b"what a collator made, long enough to be cut into pieces of several bytes each";
+const COLLATION: &[u8] =
+    b"what a collator made, long enough to be cut into pieces of several bytes each";
 
 fn cut_for(validators: u16) -> (Coding, Vec<Chunk>) {
     cut(COLLATION, validators, 4).unwrap()
@@ -68,7 +69,9 @@ fn any_f_plus_one_of_one_to_a_hundred_give_a_collation_back() {
         let first: Vec<u16> = (0..coding.minimum).collect();
         let last: Vec<u16> = (validators - coding.minimum..validators).collect();
         let step = if validators % 7 == 0 { 1 } else { 7 };
-        let apart: Vec<u16> = (0..coding.minimum).map(|at| at * step % validators).collect();
+        let apart: Vec<u16> = (0..coding.minimum)
+            .map(|at| at * step % validators)
+            .collect();
         let all: Vec<u16> = (0..validators).rev().collect();
         for indices in [first, last, apart, all] {
             let some = checked(&coding, &chunks, &indices);
@@ -102,19 +105,34 @@ fn nothing_and_the_longest_are_cut_and_more_is_not() {
         assert!(read == *chunk);
     }
     let longer = vec![7; COLLATION_BYTES_MAX + 1];
-    assert_eq!(cut(&longer, 4, 0).unwrap_err(), CutError::TooLong(longer.len()));
+    assert_eq!(
+        cut(&longer, 4, 0).unwrap_err(),
+        CutError::TooLong(longer.len())
+    );
     for validators in [0, 257, u16::MAX] {
-        assert_eq!(cut(&[1], validators, 0).unwrap_err(), CutError::Validators(validators));
+        assert_eq!(
+            cut(&[1], validators, 0).unwrap_err(),
+            CutError::Validators(validators)
+        );
     }
 }
 
 #[test]
 fn a_chunk_belongs_to_one_validator_and_one_coding() {
     let (coding, chunks) = cut_for(7);
-    assert_eq!(chunks[2].check(&coding, 3).unwrap_err(), ChunkError::Proof(3));
-    assert_eq!(chunks[2].check(&coding, 7).unwrap_err(), ChunkError::Index(7));
+    assert_eq!(
+        chunks[2].check(&coding, 3).unwrap_err(),
+        ChunkError::Proof(3)
+    );
+    assert_eq!(
+        chunks[2].check(&coding, 7).unwrap_err(),
+        ChunkError::Index(7)
+    );
     let (other, others) = cut(b"another", 7, 4).unwrap();
-    assert_eq!(chunks[2].check(&other, 2).unwrap_err(), ChunkError::Proof(2));
+    assert_eq!(
+        chunks[2].check(&other, 2).unwrap_err(),
+        ChunkError::Proof(2)
+    );
     let mut mixed = checked(&coding, &chunks, &[0, 1]);
     mixed.extend(checked(&other, &others, &[2]));
     assert_eq!(restore(&coding, &mixed), Err(RestoreError::OtherCoding(2)));
@@ -135,7 +153,10 @@ fn a_chunk_belongs_to_one_validator_and_one_coding() {
 fn the_chunk_that_a_lone_validator_does_not_need_is_nobodys() {
     let (coding, chunks) = cut_for(1);
     assert_eq!((coding.total, coding.minimum, chunks.len()), (1, 1, 1));
-    assert_eq!(chunks[0].check(&coding, 1).unwrap_err(), ChunkError::Index(1));
+    assert_eq!(
+        chunks[0].check(&coding, 1).unwrap_err(),
+        ChunkError::Index(1)
+    );
     let all = checked(&coding, &chunks, &[0]);
     assert_eq!(*restore(&coding, &all).unwrap(), *COLLATION);
 }
@@ -155,7 +176,12 @@ fn chunks_of_several_widths_are_wrong_from_whichever_chunks() {
     inside[1].extend([0, 0]);
     assert_wrong(&inside);
     // Wider than the collation needs, all of them.
-    assert_wrong(&insides(7).into_iter().map(|one| [one, vec![0; 2]].concat()).collect::<Vec<_>>());
+    assert_wrong(
+        &insides(7)
+            .into_iter()
+            .map(|one| [one, vec![0; 2]].concat())
+            .collect::<Vec<_>>(),
+    );
 }
 
 /// Every three of seven chunks of a false code, and all of them, give the same answer.
@@ -167,7 +193,11 @@ fn assert_wrong(inside: &[Vec<u8>]) {
             continue;
         }
         let some = checked(&coding, &chunks, &indices);
-        assert_eq!(restore(&coding, &some), Err(RestoreError::WrongCoding), "{indices:?}");
+        assert_eq!(
+            restore(&coding, &some),
+            Err(RestoreError::WrongCoding),
+            "{indices:?}"
+        );
     }
 }
 

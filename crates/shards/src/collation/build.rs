@@ -110,7 +110,8 @@ impl Collation {
         let height = parent.header.number;
         let list = executed.access_list();
         let mut touched = Touched::default();
-        list.accounts().for_each(|address| touched.account(&address));
+        list.accounts()
+            .for_each(|address| touched.account(&address));
         list.slots()
             .for_each(|(address, slot)| touched.slot(&address, &slot));
         let codes = codes(&list, &store.snapshot(height)?)?;

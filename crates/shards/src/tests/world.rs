@@ -137,7 +137,9 @@ impl World {
     /// Executes a block over a state, which must be that of the newest block.
     pub(crate) fn execute(&self, block: &Block, state: &(impl StateReader + Sync)) -> Step {
         let impersonation = Impersonation::from(self.chain.protocol.dev);
-        let block = block.recover(&SenderCache::default(), impersonation).unwrap();
+        let block = block
+            .recover(&SenderCache::default(), impersonation)
+            .unwrap();
         let environment =
             BlockEnvironment::of(block.header(), self.parent.0.hash_slow(), &self.chain);
         let input = ExecutionInput::new(
@@ -157,7 +159,10 @@ impl World {
     /// Makes a block the newest, given its Ethereum header over the root that committing it gives.
     pub(crate) fn advance(&mut self, step: &Step, seal: impl FnOnce(B256) -> EthereumHeader) {
         let height = step.block.header().height;
-        let root = self.store.commit(height, step.executed.diff.clone()).unwrap();
+        let root = self
+            .store
+            .commit(height, step.executed.diff.clone())
+            .unwrap();
         let header = seal(*root);
         let record = BlockRecord {
             height,
@@ -220,7 +225,9 @@ pub(crate) fn creation(nonce: u64, code: Bytes) -> TxEip1559 {
 
 pub(crate) fn sign(account: u8, transaction: TxEip1559) -> Transaction {
     let signature = signer(account).sign_hash_sync(&transaction.signature_hash());
-    encode(Envelope::Eip1559(transaction.into_signed(signature.unwrap())))
+    encode(Envelope::Eip1559(
+        transaction.into_signed(signature.unwrap()),
+    ))
 }
 
 /// Delegates an account of ours to a contract, and calls it.
@@ -243,7 +250,9 @@ pub(crate) fn delegate(account: u8, nonce: u64, authority: u8, target: Address) 
         ..TxEip7702::default()
     };
     let signature = signer(account).sign_hash_sync(&transaction.signature_hash());
-    encode(Envelope::Eip7702(transaction.into_signed(signature.unwrap())))
+    encode(Envelope::Eip7702(
+        transaction.into_signed(signature.unwrap()),
+    ))
 }
 
 pub(crate) fn encode(envelope: Envelope) -> Transaction {
@@ -260,7 +269,9 @@ pub(crate) fn token_creation() -> Bytes {
 pub(crate) fn method(signature: &str, account: Address, amount: u64) -> Bytes {
     let selector = keccak256(signature);
     let amount = U256::from(amount).to_be_bytes::<32>();
-    [&selector[..4], account.into_word().as_slice(), &amount].concat().into()
+    [&selector[..4], account.into_word().as_slice(), &amount]
+        .concat()
+        .into()
 }
 
 /// Init code that gives what was sent along to [`SINK`] and leaves nothing.
@@ -288,7 +299,10 @@ fn genesis_json(protocol: &str) -> String {
         (HISTORY_STORAGE_ADDRESS, HISTORY_STORAGE_CODE.to_string()),
     ];
     for (address, code) in codes {
-        alloc.insert(address.to_string(), serde_json::json!({ "balance": "0x1", "code": code }));
+        alloc.insert(
+            address.to_string(),
+            serde_json::json!({ "balance": "0x1", "code": code }),
+        );
     }
     let protocol: serde_json::Value = serde_json::from_str(protocol).unwrap();
     serde_json::json!({

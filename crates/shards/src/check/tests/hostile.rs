@@ -5,9 +5,12 @@ use crate::{CollationError, Part, collation::hash_of};
 use alloy_consensus::{SignableTransaction as _, TxEip1559};
 use alloy_primitives::Signature;
 use commonware_consensus::types::{Epoch, Round, View};
-use commonware_cryptography::Signer as _;
+use commonware_cryptography::{Signer as _, certificate::Scheme as _};
+use commonware_parallel::Sequential;
+use commonware_utils::{NonEmpty, ordered::Set};
 use primitives::{
-    Directive, Header,
+    Directive, ExecutionResult, Header,
+    certificate::result_scheme,
     crypto::{BlockDigest, PrivateKey},
     static_check::StaticError,
     transaction::Envelope,
@@ -83,14 +86,38 @@ fn every_field_of_a_descriptor_is_compared() {
     });
     let described = right.collation_bytes - 1;
     let bytes = offer.encoded.len();
-    assert_eq!(wrong(|it| it.collation_bytes -= 1), Invalid::Length { bytes, described });
-    assert_eq!(wrong(|it| it.collation_hash.0[9] ^= 1), Invalid::Hash(right.collation_hash));
-    assert_eq!(wrong(|it| it.parent.0[31] ^= 1), Invalid::Parent(right.parent));
-    assert_eq!(wrong(|it| it.number += 1), Invalid::DescribedNumber(right.number + 1));
-    assert_eq!(wrong(|it| it.collator = PrivateKey::from_seed(1).public_key()), Invalid::Collator);
-    assert_eq!(wrong(|it| it.timestamp_ms += 1), Invalid::DescribedTimestamp(right.timestamp_ms));
-    assert_eq!(wrong(|it| it.gas_used += 1), Invalid::GasUsed(head.gas_used));
-    assert_eq!(wrong(|it| it.state_root.0[0] ^= 1), Invalid::StateRoot(head.state_root));
+    assert_eq!(
+        wrong(|it| it.collation_bytes -= 1),
+        Invalid::Length { bytes, described }
+    );
+    assert_eq!(
+        wrong(|it| it.collation_hash.0[9] ^= 1),
+        Invalid::Hash(right.collation_hash)
+    );
+    assert_eq!(
+        wrong(|it| it.parent.0[31] ^= 1),
+        Invalid::Parent(right.parent)
+    );
+    assert_eq!(
+        wrong(|it| it.number += 1),
+        Invalid::DescribedNumber(right.number + 1)
+    );
+    assert_eq!(
+        wrong(|it| it.collator = PrivateKey::from_seed(1).public_key()),
+        Invalid::Collator
+    );
+    assert_eq!(
+        wrong(|it| it.timestamp_ms += 1),
+        Invalid::DescribedTimestamp(right.timestamp_ms)
+    );
+    assert_eq!(
+        wrong(|it| it.gas_used += 1),
+        Invalid::GasUsed(head.gas_used)
+    );
+    assert_eq!(
+        wrong(|it| it.state_root.0[0] ^= 1),
+        Invalid::StateRoot(head.state_root)
+    );
     assert_eq!(wrong(|it| it.head.0[0] ^= 1), Invalid::Head(right.head));
     // The anchor is the ledger's to judge: nothing in the block depends on it.
     let mut elsewhere = right.clone();
@@ -108,7 +135,8 @@ fn every_field_of_an_ordering_header_is_compared() {
     assert_eq!(wrong(|it| it.height += 1), Invalid::Number(number + 1));
     let round = |it: &mut Header| it.context.round = Round::new(Epoch::zero(), View::new(1));
     assert_eq!(wrong(round), Invalid::Round);
-    let epoch = |it: &mut Header| it.context.round = Round::new(Epoch::new(1), View::new(it.height));
+    let epoch =
+        |it: &mut Header| it.context.round = Round::new(Epoch::new(1), View::new(it.height));
     assert_eq!(wrong(epoch), Invalid::Round);
     let leader = |it: &mut Header| it.context.leader = PrivateKey::from_seed(1).public_key();
     assert_eq!(wrong(leader), Invalid::Collator);
@@ -119,19 +147,28 @@ fn every_field_of_an_ordering_header_is_compared() {
     let at = parent.timestamp_ms;
     assert_eq!(
         judge_header(&scene, |it| it.timestamp_ms = at),
-        Invalid::Timestamp { got: at, parent: at }
+        Invalid::Timestamp {
+            got: at,
+            parent: at
+        }
     );
     assert_eq!(
         wrong(|it| it.timestamp_ms += 1),
         Invalid::DescribedTimestamp(right.timestamp_ms + 1)
     );
     let (got, expected) = (right.base_fee + 1, right.base_fee);
-    assert_eq!(wrong(|it| it.base_fee += 1), Invalid::BaseFee { got, expected });
+    assert_eq!(
+        wrong(|it| it.base_fee += 1),
+        Invalid::BaseFee { got, expected }
+    );
     let budget = right.gas_budget - 1;
     assert_eq!(wrong(|it| it.gas_budget -= 1), Invalid::GasBudget(budget));
     let section = |it: &mut Header| it.shard_section_digest.0[0] ^= 1;
     assert_eq!(wrong(section), Invalid::Digest("shard_section_digest"));
-    assert_eq!(wrong(|it| it.ledger_digest.0[0] ^= 1), Invalid::Digest("ledger_digest"));
+    assert_eq!(
+        wrong(|it| it.ledger_digest.0[0] ^= 1),
+        Invalid::Digest("ledger_digest")
+    );
     // Other fees go to somebody of whom the witness says nothing.
     let elsewhere = wrong(|it| it.proposer = Address::repeat_byte(0xab));
     assert!(
@@ -157,13 +194,39 @@ fn the_block_called_final_is_below_and_never_falls_back() {
         (parent.height + 1, other),
         (parent.height, other),
         (before.height, other),
-        (before.height - 1, scene.0.ancestor(before.height - 1).hash_slow()),
+        (
+            before.height - 1,
+            scene.0.ancestor(before.height - 1).hash_slow(),
+        ),
     ] {
         assert_eq!(wrong(height, hash), Invalid::ExecutedRef(height));
     }
     // What is not wrong changes the block all the same.
-    assert!(matches!(wrong(before.height, before.block_hash), Invalid::Head(_)));
+    assert!(matches!(
+        wrong(before.height, before.block_hash),
+        Invalid::Head(_)
+    ));
     assert_eq!(scene.1.collation.block.header().executed.block_hash, named);
+}
+
+#[test]
+fn a_certificate_has_no_place_in_a_header_of_a_shard() {
+    let keys = [0, 1, 2, 3].map(PrivateKey::from_seed);
+    let validators = keys.iter().map(PrivateKey::public_key).collect::<Vec<_>>();
+    let validators: Set<_> = validators.try_into().unwrap();
+    let result = ExecutionResult {
+        height: 1,
+        block_hash: B256::ZERO,
+    };
+    let schemes = keys.map(|key| result_scheme(&B256::ZERO, validators.clone(), Some(key)));
+    let signed = schemes
+        .iter()
+        .map(|scheme| scheme.sign::<BlockDigest>(&result).unwrap());
+    let certificate = schemes[0].assemble(NonEmpty::try_new(signed).unwrap(), &Sequential);
+    let scene = scene();
+    let height = scene.1.collation.block.header().executed.height;
+    let found = judge_header(&scene, |it| it.executed.certificate = certificate);
+    assert_eq!(found, Invalid::Certificate(height));
 }
 
 #[test]
@@ -192,7 +255,10 @@ fn the_ordering_header_of_a_genesis_is_known_to_all() {
     assert_right(&world, &offer);
     let scene = (world, offer);
     let lower = |it: &mut Collation| it.parent.ordering.base_fee /= 2;
-    assert_eq!(invalid(judge_changed(&scene, lower)), Invalid::ParentOrdering);
+    assert_eq!(
+        invalid(judge_changed(&scene, lower)),
+        Invalid::ParentOrdering
+    );
     let beyond = |it: &mut Collation| it.ancestors.push(EthereumHeader::default());
     assert_eq!(invalid(judge_changed(&scene, beyond)), Invalid::Ancestor(0));
 }
@@ -303,10 +369,16 @@ fn whatever_the_witness_leaves_out_is_a_gap() {
     let without = |left_out: Option<Address>, slots: bool| {
         let mut touched = Touched::default();
         let kept = |address: &Address| Some(*address) != left_out;
-        list.accounts().filter(kept).for_each(|address| touched.account(&address));
+        list.accounts()
+            .filter(kept)
+            .for_each(|address| touched.account(&address));
         let kept_slots = list.slots().filter(|(address, _)| slots && kept(address));
         kept_slots.for_each(|(address, slot)| touched.slot(&address, &slot));
-        let diff = if left_out.is_some() || !slots { &none } else { diff };
+        let diff = if left_out.is_some() || !slots {
+            &none
+        } else {
+            diff
+        };
         world.store.witness(height, &touched, diff, &[]).unwrap()
     };
     let accounts: Vec<Address> = list.accounts().collect();
@@ -329,7 +401,10 @@ fn whatever_the_witness_leaves_out_is_a_gap() {
     }
     assert_eq!(gaps, accounts.len() + 1);
     let found = invalid(judge_changed(&scene, |it| it.witness = codeless));
-    assert!(matches!(found, Invalid::Gap(WitnessGap::Code(_))), "{found}");
+    assert!(
+        matches!(found, Invalid::Gap(WitnessGap::Code(_))),
+        "{found}"
+    );
 }
 
 #[test]
@@ -337,7 +412,10 @@ fn lengths_are_looked_at_before_anything_is_read() {
     let (world, offer) = scene();
     let mut collation = offer.collation;
     collation.witness = vec![0; crate::COLLATION_BYTES_MAX].into();
-    assert!(matches!(collation.encode(), Err(CollationError::TooLong { .. })));
+    assert!(matches!(
+        collation.encode(),
+        Err(CollationError::TooLong { .. })
+    ));
     collation.witness = Bytes::new();
     collation.ancestors = vec![EthereumHeader::default(); crate::ANCESTORS_MAX + 1];
     let too_many = CollationError::TooManyAncestors {
@@ -368,7 +446,10 @@ fn lengths_are_looked_at_before_anything_is_read() {
     };
     assert_eq!(decode(vec![1, 255, 255]), long);
     let most = crate::COLLATION_BYTES_MAX;
-    assert!(matches!(decode(vec![0; most + 1]), CollationError::TooLong { .. }));
+    assert!(matches!(
+        decode(vec![0; most + 1]),
+        CollationError::TooLong { .. }
+    ));
 }
 
 fn shared_scene() -> &'static (World, Offer) {
