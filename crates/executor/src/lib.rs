@@ -57,7 +57,7 @@ pub use executed::{
     AccessSummary, BlockRoots, ExecutedBlock, InclusionFault, Roots, ethereum_header,
 };
 pub use fault::ExecutionFault;
-pub use input::{BlockEnvironment, ExecutionInput};
+pub use input::{BlockEnvironment, ExecutionInput, prevrandao};
 pub use listed::{Falsehood, Field, ListFraud, Listed};
 pub use overrides::{AccountOverride, BlockOverrides, Overrides};
 pub use parallel::simulate::{

@@ -8,8 +8,8 @@ use crate::{
     DivergenceReport, ExecutedRecord, Ledger, Progress, ProgressWatch, RecordError, actor::unix_ms,
     execution::Executions, ledger::Effect, progress::ProgressSender,
 };
-use alloy_primitives::{Address, B256, keccak256};
-use executor::BlockEnvironment;
+use alloy_primitives::{Address, B256};
+use executor::{BlockEnvironment, prevrandao};
 use primitives::{
     Block, BlockLimits, BlockStages, ChainConfig, ExecutionCertificate, ExecutionResult, Header,
     Heads, RecoveredBlock,
@@ -335,7 +335,7 @@ impl Chain {
             height,
             timestamp: now_ms.max(parent.timestamp_ms.saturating_add(1)) / 1_000,
             base_fee: next_base_fee(parent, self.config()),
-            prevrandao: prevrandao(&record.block, height),
+            prevrandao: prevrandao(&record.block.digest(), height),
             parent_hash: record.hash,
             ..self.environment(record)
         }
@@ -452,23 +452,5 @@ impl Chain {
 /// The environment in which a block executes.
 #[must_use]
 pub fn environment(header: &Header, parent_hash: B256, config: &ChainConfig) -> BlockEnvironment {
-    BlockEnvironment {
-        height: header.height,
-        timestamp: header.timestamp_ms / 1_000,
-        beneficiary: header.proposer,
-        gas_limit: config.gas_limit,
-        base_fee: header.base_fee,
-        prevrandao: prevrandao_of(header.context.parent.1.as_ref(), header.height),
-        parent_hash,
-        parent_beacon_root: B256::ZERO,
-    }
-}
-
-fn prevrandao(parent: &Block, height: u64) -> B256 {
-    prevrandao_of(parent.digest().as_ref(), height)
-}
-
-/// Known to the leader when it builds: a mix, not a source of randomness.
-fn prevrandao_of(parent_digest: &[u8], height: u64) -> B256 {
-    keccak256([parent_digest, &height.to_be_bytes()].concat())
+    BlockEnvironment::of(header, parent_hash, config)
 }

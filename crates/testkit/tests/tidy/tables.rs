@@ -116,7 +116,8 @@ pub(crate) const FOREIGN: &[Home] = &[
     (
         "commonware-storage",
         &["consensus", "state", "node", "testkit"],
-        NONE,
+        // The tree under a code, of which a test makes a false one.
+        &["shards"],
     ),
     ("commonware-glue", &["testkit", "node"], NONE),
     (
