@@ -1,7 +1,7 @@
 //! What only a development chain serves.
 
 use super::rig::{EMITTER, GENESIS_TIME, Options, Rig, account, run, run_with, word};
-use alloy_primitives::{Address, B256, Bytes, Signature, U256, address, eip191_hash_message};
+use alloy_primitives::{Address, B256, Bytes, Signature, U64, U256, address, eip191_hash_message};
 use futures::future::{Either, select};
 use pipeline::Pace;
 use serde_json::{Value, json};
@@ -164,6 +164,24 @@ fn blocks_and_time_come_on_request() {
             message.contains("lower than or equal to previous"),
             "{message}"
         );
+    });
+}
+
+#[test]
+fn no_time_is_set_that_no_clock_has() {
+    run(|rig| async move {
+        let ages = u64::MAX / 1_000;
+        for (method, params) in [
+            ("evm_setNextBlockTimestamp", json!([ages])),
+            ("evm_increaseTime", json!([ages])),
+            ("anvil_setBlockTimestampInterval", json!([ages])),
+            ("hardhat_mine", json!(["0x2", U64::from(ages)])),
+            ("hardhat_mine", json!(["0x2", U64::MAX])),
+        ] {
+            let (code, message) = rig.error(method, params).await;
+            assert_eq!(code, -32602, "{method}");
+            assert_eq!(message, "time would be out of range", "{method}");
+        }
     });
 }
 
