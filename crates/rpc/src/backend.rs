@@ -5,11 +5,15 @@
 
 use crate::{
     brief::Brief,
-    config::{ADMISSIONS_MAX, BUNDLES_MAX, BUNDLES_WORKED_MAX, RpcConfig, WAITING_CALLS_MAX},
+    config::{
+        ADMISSIONS_MAX, BUNDLES_MAX, BUNDLES_WORKED_MAX, RpcConfig, UNREAD_BYTES_MAX,
+        WAITING_CALLS_MAX,
+    },
     dev::Dev,
     error::RpcError,
     eth::filter::Filters,
     explorer::Explorer,
+    flow::Unread,
     metrics::Calls,
 };
 use alloy_consensus::Transaction as _;
@@ -95,6 +99,7 @@ pub struct Backend {
     pub(crate) bundles: Arc<Bundles>,
     pub(crate) calls: Arc<Calls>,
     waiting: Arc<AtomicUsize>,
+    pub(crate) unread: Arc<Unread>,
     pub(crate) brief: Brief,
 }
 
@@ -112,6 +117,7 @@ impl Backend {
             bundles: Arc::default(),
             calls: Arc::default(),
             waiting: Arc::default(),
+            unread: Arc::default(),
             brief: Brief::default(),
             chain: parts.chain,
             mempool: parts.mempool,
@@ -140,6 +146,7 @@ impl Backend {
             bundles: Arc::clone(&self.bundles),
             calls: Arc::clone(&self.calls),
             waiting: Arc::clone(&self.waiting),
+            unread: Arc::clone(&self.unread),
             brief: Brief::default(),
             chain: successor.chain,
             mempool: successor.mempool,
@@ -297,6 +304,15 @@ fn shutting_down(_: AcquireError) -> RpcError {
 
 /// A place among those that compute; an error when too many wait for one.
 async fn queue(backend: &Backend) -> Result<OwnedSemaphorePermit, RpcError> {
+    let permit = wait_for_place(backend).await?;
+    // Looked at last: those that waited before may have been answered meanwhile.
+    match backend.unread.bytes() {
+        ..=UNREAD_BYTES_MAX => Ok(permit),
+        bytes => Err(RpcError::Unread(bytes)),
+    }
+}
+
+async fn wait_for_place(backend: &Backend) -> Result<OwnedSemaphorePermit, RpcError> {
     let computing = Arc::clone(&backend.computing);
     if let Ok(permit) = Arc::clone(&computing).try_acquire_owned() {
         return Ok(permit);

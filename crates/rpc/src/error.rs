@@ -85,6 +85,9 @@ pub enum RpcError {
     /// More callers wait than this node lets wait.
     #[error("node is busy: {0} calls wait already, try again later")]
     Busy(usize),
+    /// Answers wait for readers that do not take them.
+    #[error("node is busy: {0} bytes of answers are not read yet, try again later")]
+    Unread(usize),
     /// No executed block has this number.
     #[error("header not found")]
     HeaderNotFound,
@@ -195,7 +198,7 @@ impl RpcError {
             | Self::ArgumentInvalid { .. }
             | Self::ArgumentsConflict(_) => INVALID_PARAMS_CODE,
             Self::OnlyInDev(_) => METHOD_NOT_FOUND_CODE,
-            Self::LimitExceeded(_) | Self::Busy(_) => LIMIT_EXCEEDED_CODE,
+            Self::LimitExceeded(_) | Self::Busy(_) | Self::Unread(_) => LIMIT_EXCEEDED_CODE,
             Self::AccessListUnavailable(_) => RESOURCE_NOT_FOUND_CODE,
             Self::Pruned { .. } => PRUNED_CODE,
             Self::Reverted(_) => REVERTED_CODE,
