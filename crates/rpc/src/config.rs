@@ -15,8 +15,8 @@ pub const BUNDLES_MAX: usize = 32;
 pub const BUNDLES_WORKED_MAX: usize = 2;
 /// Open connections, HTTP and WebSocket together.
 pub const CONNECTIONS_MAX: u32 = 512;
-/// A connection that asks for nothing is closed after this long, in milliseconds.
-pub const IDLE_MS: u64 = 60_000;
+/// A connection that asks for nothing is closed after this long, in milliseconds (geth's two minutes).
+pub const IDLE_MS: u64 = 120_000;
 /// The part of it that is left when fewer than a quarter of the connections are free.
 pub(crate) const IDLE_CROWDED_SHARE: u32 = 12;
 /// A connection whose reader takes less than [`STALL_BYTES`] of an answer in this long is closed, in milliseconds.

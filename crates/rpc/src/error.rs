@@ -174,6 +174,9 @@ pub enum RpcError {
     /// The block that a development method asked for did not come.
     #[error("no block was executed within {0} ms")]
     DevTimeout(u64),
+    /// A development chain went back while a caller waited for a block of it.
+    #[error("the chain went back before this was done")]
+    WentBack,
     /// A simulation that breaks a rule, with the code that the Ethereum API has for it.
     #[error("{message}")]
     Simulation {
@@ -224,7 +227,8 @@ impl RpcError {
             | Self::Signing(_)
             | Self::Dev(_)
             | Self::Travel(_)
-            | Self::DevTimeout(_) => CALL_FAILED_CODE,
+            | Self::DevTimeout(_)
+            | Self::WentBack => CALL_FAILED_CODE,
         }
     }
 

@@ -139,6 +139,12 @@ impl Socket {
         }
     }
 
+    /// Nothing can be written any more; whoever waits to read is told too, who may be another task.
+    fn fail(&self, error: io::Error) -> Poll<io::Result<usize>> {
+        self.flow.close();
+        Poll::Ready(Err(error))
+    }
+
     /// What a write came to.
     fn after(
         &mut self,
@@ -150,12 +156,8 @@ impl Socket {
                 self.wrote(bytes);
                 Poll::Ready(Ok(bytes))
             }
-            Poll::Ready(error) => Poll::Ready(error),
-            Poll::Pending if self.is_stalled(cx) => {
-                // Whoever waits to read from it is told too.
-                self.flow.close();
-                Poll::Ready(Err(timed_out()))
-            }
+            Poll::Ready(Err(error)) => self.fail(error),
+            Poll::Pending if self.is_stalled(cx) => self.fail(timed_out()),
             Poll::Pending => Poll::Pending,
         }
     }
