@@ -19,9 +19,9 @@ pub const CONNECTIONS_MAX: u32 = 512;
 pub const IDLE_MS: u64 = 120_000;
 /// The part of it that is left when fewer than a quarter of the connections are free.
 pub(crate) const IDLE_CROWDED_SHARE: u32 = 12;
-/// A connection whose reader takes less than [`STALL_BYTES`] of an answer in this long is closed, in milliseconds.
+/// A connection whose reader takes less than 64 KiB of an answer in this long is closed, in milliseconds.
 pub const STALL_MS: u64 = 30_000;
-/// See [`STALL_MS`].
+/// What a reader has to take in the time of a stall, in bytes.
 pub(crate) const STALL_BYTES: usize = 64 * 1024;
 /// Bytes of answers that all readers together have not taken, beyond which no call computes another one.
 pub const UNREAD_BYTES_MAX: usize = 256 * 1024 * 1024;
