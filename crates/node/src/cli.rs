@@ -22,7 +22,7 @@ use crate::{
     init::{self, InitOptions},
     keys,
     member::{self, MemberOptions},
-    workers,
+    process, workers,
 };
 use alloy_primitives::{Address, hex};
 use alloy_signer_local::PrivateKeySigner;
@@ -281,6 +281,7 @@ fn say_panic(panic: &std::panic::PanicHookInfo<'_>) {
 }
 
 fn run(command: Command) -> Result<(), NodeError> {
+    process::raise_open_files();
     match command {
         Command::Dev(args) => dev::run(&args.into()),
         Command::Init(args) => init(args),

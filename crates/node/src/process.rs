@@ -7,6 +7,7 @@ use pipeline::Chain;
 use primitives::{Genesis, recovery::SenderCache};
 use rand::{SeedableRng as _, rngs::StdRng};
 use rpc::{Backend, BackendParts, Dev, RpcConfig, RpcServer};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::{
     fs::{self, DirBuilder, File, TryLockError},
     io::ErrorKind,
@@ -22,6 +23,26 @@ const OWNER_ONLY: u32 = 0o700;
 
 /// How long a stopping node may take to flush.
 pub(crate) const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Files that are enough for the largest network and all its connections.
+const FILES_WANTED: u64 = 65_536;
+
+/// Lets this process open as many files as it may: shells and services begin with 1,024, and a node that cannot
+/// open one of its own stops.
+pub(crate) fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = limit
+        .maximum
+        .map_or(FILES_WANTED, |maximum| maximum.min(FILES_WANTED));
+    if limit.current.is_some_and(|current| current < wanted) {
+        let raised = Rlimit {
+            current: Some(wanted),
+            maximum: limit.maximum,
+        };
+        // What it had it keeps; `headway doctor` says whether that is enough.
+        setrlimit(Resource::Nofile, raised).ok();
+    }
+}
 
 /// A data directory that no other process works in while this value lives.
 #[derive(Debug)]

@@ -48,10 +48,10 @@ use std::sync::Arc;
 type BlockTrace = TraceResult<GethTrace, String>;
 
 pub(crate) fn register(methods: &mut Registry) {
-    methods.heavy("debug_traceTransaction", transaction);
-    methods.heavy("debug_traceBlockByNumber", block_by_number);
-    methods.heavy("debug_traceBlockByHash", block_by_hash);
-    methods.heavy("debug_traceCall", trace_one_call);
+    methods.code("debug_traceTransaction", transaction);
+    methods.code("debug_traceBlockByNumber", block_by_number);
+    methods.code("debug_traceBlockByHash", block_by_hash);
+    methods.code("debug_traceCall", trace_one_call);
     raw::register(methods);
 }
 

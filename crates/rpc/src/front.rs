@@ -16,10 +16,13 @@ use crate::{
     batch::Transport,
     bulk,
     explorer::{self, Site},
+    flow::Flow,
     headway::RpcHeads,
     metrics::{self, Outcome},
 };
 use alloy_primitives::U64;
+use futures::future::BoxFuture;
+use http_body::{Body, Frame, SizeHint};
 use jsonrpsee::{
     core::BoxError,
     server::{HttpBody, HttpRequest, HttpResponse},
@@ -31,6 +34,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 use tokio::time::Instant;
 use tower::{Layer, Service};
@@ -46,6 +50,8 @@ const PREFLIGHT_SECONDS: &str = "600";
 pub(crate) struct FrontLayer {
     /// Where it is local, only known names may address this node.
     pub(crate) site: Site,
+    /// The connection that is served.
+    pub(crate) flow: Arc<Flow>,
 }
 
 impl<S> Layer<S> for FrontLayer {
@@ -64,20 +70,51 @@ pub(crate) struct Front<S> {
     layer: FrontLayer,
 }
 
-impl<S> Service<HttpRequest> for Front<S>
+impl<S, B> Service<HttpRequest<B>> for Front<S>
 where
     S: Service<HttpRequest, Response = HttpResponse, Error = BoxError>,
     S::Future: Send + 'static,
+    B: Body<Data = bytes::Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
 {
     type Response = HttpResponse;
     type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, BoxError>> + Send>>;
+    type Future = Answer;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, mut request: HttpRequest) -> Self::Future {
+    fn call(&mut self, request: HttpRequest<B>) -> Self::Future {
+        let request = request.map(HttpBody::new);
+        let flow = Arc::clone(&self.layer.flow);
+        let open = flow.request();
+        // What it is asked for is how long an answer would be.
+        let has_body = request.method() != "HEAD";
+        let answer = self.answer(request);
+        Box::pin(async move {
+            let response = answer.await?;
+            match response.body().size_hint().exact() {
+                Some(bytes) if has_body => {
+                    flow.answered(usize::try_from(bytes).unwrap_or(usize::MAX));
+                }
+                Some(_) => {}
+                None => flow.keep(),
+            }
+            drop(open);
+            Ok(response)
+        })
+    }
+}
+
+type Answer = Pin<Box<dyn Future<Output = Result<HttpResponse, BoxError>> + Send>>;
+
+impl<S> Front<S>
+where
+    S: Service<HttpRequest, Response = HttpResponse, Error = BoxError>,
+    S::Future: Send + 'static,
+{
+    fn answer(&mut self, mut request: HttpRequest) -> Answer {
         let origin = match self.layer.admit(&request) {
             Ok(origin) => origin,
             Err(Refused(why)) => {
@@ -105,7 +142,10 @@ where
                 Ok(response)
             });
         }
-        prepare(&mut request);
+        prepare(&mut request, &self.layer.flow);
+        if !is_upgrade(&request) {
+            request = self.layer.in_time(request);
+        }
         let answer = self.inner.call(request);
         Box::pin(async move {
             let mut response = answer.await?;
@@ -136,6 +176,20 @@ impl FrontLayer {
             return Err(Refused("origin not allowed\n"));
         }
         Ok(None)
+    }
+
+    /// The same request; its body fails when it takes too long to arrive.
+    fn in_time(&self, request: HttpRequest) -> HttpRequest {
+        let backend = self.site.switch.current();
+        let sleep = Arc::clone(&backend.clock.sleep);
+        let wait = Duration::from_millis(backend.config.body_wait_ms);
+        request.map(|body| {
+            HttpBody::new(InTime {
+                body,
+                begin: Some(Box::new(move || sleep(wait))),
+                deadline: None,
+            })
+        })
     }
 
     fn is_known(&self, host: &str) -> bool {
@@ -215,8 +269,10 @@ fn health(backend: &Backend) -> HttpResponse {
 }
 
 /// Marks how the request came in, and makes its content type one that jsonrpsee knows.
-fn prepare(request: &mut HttpRequest) {
+fn prepare(request: &mut HttpRequest, flow: &Arc<Flow>) {
     let transport = if is_upgrade(request) {
+        flow.keep();
+        request.extensions_mut().insert(Arc::clone(flow));
         Transport::WebSocket
     } else {
         Transport::Http
@@ -228,6 +284,46 @@ fn prepare(request: &mut HttpRequest) {
         && let Ok(json) = JSON.parse()
     {
         request.headers_mut().insert("content-type", json);
+    }
+}
+
+/// A body that has to arrive within some time of being waited for.
+struct InTime {
+    body: HttpBody,
+    begin: Option<Box<dyn FnOnce() -> BoxFuture<'static, ()> + Send>>,
+    deadline: Option<BoxFuture<'static, ()>>,
+}
+
+impl Body for InTime {
+    type Data = bytes::Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<bytes::Bytes>, BoxError>>> {
+        let this = self.get_mut();
+        let frame = Pin::new(&mut this.body).poll_frame(cx);
+        if frame.is_ready() {
+            return frame;
+        }
+        // Most bodies are there at once and need no timer.
+        if let Some(begin) = this.begin.take() {
+            this.deadline = Some(begin());
+        }
+        let deadline = this.deadline.as_mut();
+        if deadline.is_some_and(|deadline| deadline.as_mut().poll(cx).is_ready()) {
+            return Poll::Ready(Some(Err("the body did not arrive in time".into())));
+        }
+        Poll::Pending
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 

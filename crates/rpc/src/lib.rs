@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod accept;
 mod admin;
 mod args;
 mod backend;
@@ -13,6 +14,7 @@ mod dev;
 mod error;
 mod eth;
 mod explorer;
+mod flow;
 mod front;
 mod headway;
 mod metrics;
@@ -22,6 +24,7 @@ mod registry;
 mod retrace;
 mod revert;
 mod server;
+mod socket;
 mod subscribe;
 mod switch;
 #[cfg(test)]

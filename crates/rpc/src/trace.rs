@@ -42,15 +42,15 @@ type Calls = Vec<(TransactionRequest, Types)>;
 type Localized = Vec<LocalizedTransactionTrace>;
 
 pub(crate) fn register(methods: &mut Registry) {
-    methods.heavy("trace_transaction", transaction);
-    methods.heavy("trace_get", get);
-    methods.heavy("trace_block", block);
-    methods.heavy("trace_filter", filter);
-    methods.heavy("trace_replayTransaction", replay_transaction);
-    methods.heavy("trace_replayBlockTransactions", replay_transactions);
-    methods.heavy("trace_call", trace_call);
-    methods.heavy("trace_callMany", trace_call_many);
-    methods.heavy("trace_rawTransaction", raw_transaction);
+    methods.code("trace_transaction", transaction);
+    methods.code("trace_get", get);
+    methods.code("trace_block", block);
+    methods.code("trace_filter", filter);
+    methods.code("trace_replayTransaction", replay_transaction);
+    methods.code("trace_replayBlockTransactions", replay_transactions);
+    methods.code("trace_call", trace_call);
+    methods.code("trace_callMany", trace_call_many);
+    methods.code("trace_rawTransaction", raw_transaction);
 }
 
 fn calls_only() -> Types {

@@ -5,7 +5,7 @@
 
 use crate::{
     args::Args,
-    backend::{Backend, run},
+    backend::{Backend, run_code},
     console,
     error::RpcError,
     eth::tag,
@@ -29,8 +29,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 pub(crate) fn register(methods: &mut Registry) {
     methods.waiting("eth_call", call);
-    methods.heavy("eth_estimateGas", estimate_gas);
-    methods.heavy("eth_createAccessList", create_access_list);
+    methods.code("eth_estimateGas", estimate_gas);
+    methods.code("eth_createAccessList", create_access_list);
 }
 
 /// Where a call runs.
@@ -87,7 +87,7 @@ async fn call(backend: Arc<Backend>, params: Params<'static>) -> Result<Bytes, R
     {
         return call_noting(&backend, &request, block, &overrides);
     }
-    run(backend, move |backend| {
+    run_code(backend, move |backend| {
         call_noting(backend, &request, block, &overrides)
     })
     .await

@@ -58,7 +58,7 @@ const TOO_MANY: i32 = -38026;
 const INVALID: i32 = -32602;
 
 pub(crate) fn register(methods: &mut Registry) {
-    methods.heavy("eth_simulateV1", simulate);
+    methods.code("eth_simulateV1", simulate);
 }
 
 fn refused(code: i32, message: impl Into<String>) -> RpcError {

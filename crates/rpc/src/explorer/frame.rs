@@ -119,7 +119,7 @@ pub(super) fn refused(backend: &Backend, refusal: &Refusal) -> Result<Page, RpcE
 /// Says why there is no page; never fails itself.
 pub(super) fn failure(backend: &Backend, error: &RpcError) -> Page {
     let (status, heading) = match error {
-        RpcError::Busy(_) => (503, "This node is busy"),
+        RpcError::Busy(_) | RpcError::Unread(_) => (503, "This node is busy"),
         RpcError::Syncing { .. } => (503, "This node is catching up"),
         RpcError::Diverged(_) | RpcError::Stopped(_) => (503, "This node has stopped"),
         RpcError::Pruned { .. } | RpcError::HistoryUnavailable { .. } => {
