@@ -36,6 +36,10 @@ pub struct NodeConfig {
     /// Threads that execute one block; without it as many as there are cores.
     #[serde(default = "default_workers")]
     pub workers: NonZeroUsize,
+    /// Whether to keep which worker executed which transaction when, for `headway profile`, `headway top` and
+    /// the explorer: some bytes and some tenths of a microsecond for each transaction.
+    #[serde(default)]
+    pub spans: bool,
     /// Where the state of a node without one comes from.
     #[serde(default)]
     pub sync: StateFrom,

@@ -205,6 +205,7 @@ fn write_node(
         data_dir: PathBuf::from("data"),
         fee_recipient: options.funded.first().copied().unwrap_or_default(),
         workers: default_workers(),
+        spans: false,
         sync: StateFrom::default(),
         state: StateSection::default(),
         network: NetworkSection {

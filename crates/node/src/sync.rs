@@ -70,6 +70,8 @@ pub fn waiting(
             body_bytes_max: genesis.chain.protocol.block_bytes_max,
             validators: 0,
         },
+        validators: genesis.validators.iter().cloned().collect(),
+        ethereum: None,
         genesis: pipeline::genesis_record(&state, &block),
         store: Store::open(memory, &state, StoreConfig::default())?,
         first_height: 1,

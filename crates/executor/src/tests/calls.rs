@@ -28,13 +28,7 @@ fn ask_with(
     request: &CallRequest,
     overrides: &Overrides,
 ) -> Result<CallOutcome, CallError> {
-    call(
-        request,
-        &world.environment,
-        &world.chain,
-        &world.state,
-        overrides,
-    )
+    call(request, &world.scene(overrides))
 }
 
 /// Returns one word, which `code` has put on the stack.
@@ -264,4 +258,18 @@ fn authorizations_apply_within_a_call() {
     assert_eq!(word(&outcome), U256::from(0x63));
     assert!(!world.is_delegated(carol.address()));
     assert_eq!(world.balance(SINK), U256::ZERO);
+}
+
+#[test]
+fn zz_time() {
+    let world = World::new().with_code(CONTRACT, returning(&[0x60, 0x63]));
+    let request = to(CONTRACT);
+    for _ in 0..5 {
+        #[allow(clippy::disallowed_methods)]
+        let start = std::time::Instant::now();
+        for _ in 0..20_000 {
+            ask(&world, &request).unwrap();
+        }
+        println!("per call {:?}", start.elapsed() / 20_000);
+    }
 }
