@@ -9,7 +9,7 @@
 //! voted on: the store holds foreign headers, and whoever serves them takes no transactions. A second import goes
 //! on where the first one ended; blocks that are there already are passed over.
 //!
-//! Limits: one block in memory, [`BLOCK_BYTES_MAX`]; the store is flushed every [`FLUSH_BLOCKS`].
+//! Limits: one block in memory, [`BLOCK_BYTES_MAX`]; the store is flushed every 256.
 
 mod block;
 mod error;

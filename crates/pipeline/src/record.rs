@@ -123,7 +123,10 @@ impl ExecutedRecord {
     }
 }
 
-fn read_body(bytes: &Bytes, limits: &BlockLimits) -> Option<(Block, Vec<Address>, Withdrawals)> {
+/// A block, its transactions' senders, and its withdrawals.
+type Body = (Block, Vec<Address>, Withdrawals);
+
+fn read_body(bytes: &Bytes, limits: &BlockLimits) -> Option<Body> {
     let mut buf = bytes.0.clone();
     let block = Block::read_cfg(&mut buf, limits).ok()?;
     let senders_bytes = block

@@ -259,17 +259,3 @@ fn authorizations_apply_within_a_call() {
     assert!(!world.is_delegated(carol.address()));
     assert_eq!(world.balance(SINK), U256::ZERO);
 }
-
-#[test]
-fn zz_time() {
-    let world = World::new().with_code(CONTRACT, returning(&[0x60, 0x63]));
-    let request = to(CONTRACT);
-    for _ in 0..5 {
-        #[allow(clippy::disallowed_methods)]
-        let start = std::time::Instant::now();
-        for _ in 0..20_000 {
-            ask(&world, &request).unwrap();
-        }
-        println!("per call {:?}", start.elapsed() / 20_000);
-    }
-}

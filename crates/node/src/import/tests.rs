@@ -201,7 +201,7 @@ impl Place {
         Self { directory }
     }
 
-    fn data(&self) -> PathBuf {
+    fn kept(&self) -> PathBuf {
         self.directory.path().join("data")
     }
 
@@ -211,7 +211,7 @@ impl Place {
         let options = ImportOptions {
             genesis: self.directory.path().join("geth.json"),
             chain,
-            data_dir: self.data(),
+            data_dir: self.kept(),
             workers: NonZeroUsize::MIN,
         };
         import(&options, &|_| ())
@@ -219,9 +219,9 @@ impl Place {
 
     /// Answers of the served chain.
     fn ask(&self, questions: &[(&str, Value)]) -> Vec<Value> {
-        let directory = DataDirectory::open(&self.data()).unwrap();
+        let directory = DataDirectory::open(&self.kept()).unwrap();
         let text = genesis_text();
-        let path = self.data();
+        let path = self.kept();
         let opened = ImportStore::open(&directory, (&path, &text), NonZeroUsize::MIN).unwrap();
         let storage = tokio::Config::new().with_storage_directory(directory.consensus());
         tokio::Runner::new(storage).start(async |runtime| {
