@@ -8,6 +8,7 @@
 mod bar;
 mod bench;
 mod doctor;
+mod import;
 mod load;
 mod profile;
 mod replay;
@@ -93,6 +94,10 @@ enum Command {
     Top(top::TopArgs),
     /// Execute real mainnet blocks in parallel and compare their receipts
     Replay(replay::ReplayArgs),
+    /// Execute and keep the blocks of another chain, from a file
+    Import(import::ImportArgs),
+    /// Serve an imported chain
+    Serve(import::ServeArgs),
 }
 
 #[derive(Debug, Args)]
@@ -261,11 +266,17 @@ pub fn main() -> ExitCode {
             eprintln!("error: {error}");
             ExitCode::from(error.exit_code())
         }
-        Err(_) => ExitCode::FAILURE,
+        Err(_) => {
+            eprintln!(
+                "error: the node stopped; if its data directory is damaged, restore it or start again with an empty one"
+            );
+            ExitCode::FAILURE
+        }
     }
 }
 
-/// One line instead of a backtrace: what stops a node this way is a damaged file or a bug.
+/// One line instead of a backtrace. It does not say whether the node stops: one call of RPC, or one
+/// connection, can end this way alone, and then the node goes on.
 fn say_panic(panic: &std::panic::PanicHookInfo<'_>) {
     let message = panic
         .payload_as_str()
@@ -275,9 +286,7 @@ fn say_panic(panic: &std::panic::PanicHookInfo<'_>) {
         .location()
         .map(ToString::to_string)
         .unwrap_or_default();
-    eprintln!(
-        "error: the node stopped: {message} ({place}); if its data directory is damaged, restore it or start again with an empty one"
-    );
+    eprintln!("error: a part of this process panicked: {message} ({place})");
 }
 
 fn run(command: Command) -> Result<(), NodeError> {
@@ -300,6 +309,8 @@ fn run(command: Command) -> Result<(), NodeError> {
         Command::Doctor(args) => doctor::run(args),
         Command::Top(args) => top::run(args),
         Command::Replay(args) => replay::run(args),
+        Command::Import(args) => import::import(args),
+        Command::Serve(args) => import::serve(args),
     }
 }
 

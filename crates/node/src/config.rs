@@ -40,6 +40,10 @@ pub struct NodeConfig {
     /// collators.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub collator: Vec<u32>,
+    /// Whether to keep which worker executed which transaction when, for `headway profile`, `headway top` and
+    /// the explorer: some bytes and some tenths of a microsecond for each transaction.
+    #[serde(default)]
+    pub spans: bool,
     /// Where the state of a node without one comes from.
     #[serde(default)]
     pub sync: StateFrom,

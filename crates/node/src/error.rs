@@ -146,6 +146,9 @@ pub enum NodeError {
     /// Blocks could not be replayed, or not with mainnet's results.
     #[error(transparent)]
     Replay(#[from] crate::replay::ReplayError),
+    /// Blocks of another chain could not be imported or served.
+    #[error(transparent)]
+    Imported(#[from] crate::import::ImportError),
     /// A figure could not be measured.
     #[error("cannot measure: {0}")]
     Bench(String),
@@ -206,6 +209,7 @@ impl NodeError {
             Self::Top(error) => error.exit_code(),
             Self::Profile(error) => error.exit_code(),
             Self::Replay(error) => error.exit_code(),
+            Self::Imported(error) => error.exit_code(),
         }
     }
 

@@ -275,6 +275,7 @@ fn write_node(
             .filter(|shard| collators_of(*shard, options.validators).contains(&index))
             .map(u32::from)
             .collect(),
+        spans: false,
         sync: StateFrom::default(),
         state: StateSection::default(),
         network: NetworkSection {

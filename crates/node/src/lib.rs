@@ -8,6 +8,7 @@ pub mod contracts;
 pub mod dev;
 pub mod doctor;
 pub mod error;
+pub mod import;
 pub mod init;
 pub mod keys;
 pub mod load;

@@ -172,8 +172,10 @@ pub(crate) async fn assemble(
         never_voted,
     } = prepared;
     let identity = run::identity(&genesis, &key);
+    // All of it below one name, as in a process of several nodes: metrics are called the same in both.
+    let runtime = runtime.child("node");
     let (wires, network) = network::connect(
-        runtime,
+        &runtime,
         NetworkParts {
             key: key.clone(),
             namespace: identity.namespace,
@@ -192,6 +194,7 @@ pub(crate) async fn assemble(
         partition: PARTITION.to_owned(),
         pipeline: PipelineConfig {
             workers: config.workers,
+            spans: config.spans,
             postings: config.state.index.then(|| location(&directory)),
             report_directory: Some(directory.path().to_owned()),
             ..PipelineConfig::default()
@@ -204,7 +207,7 @@ pub(crate) async fn assemble(
         never_voted,
         collated: collated(&config, &directory),
     };
-    let node = Box::pin(run::assemble(&runtime.child("node"), parts, wires)).await?;
+    let node = Box::pin(run::assemble(&runtime, parts, wires)).await?;
     Ok(Assembled {
         node,
         network,

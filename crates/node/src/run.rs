@@ -165,6 +165,8 @@ pub async fn assemble<E: Runtime, N: Network>(
     let foundation = Foundation {
         chain: chain_config,
         limits: identity.limits,
+        validators: parts.genesis.validators.iter().cloned().collect(),
+        ethereum: None,
         genesis: genesis_record(&state, &block),
         first_height: first_height(anchor.as_ref().filter(|_| !parts.has_history)),
         store,

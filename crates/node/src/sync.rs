@@ -71,6 +71,8 @@ pub fn waiting(
             validators: 0,
             section: primitives::shard::SectionLimits::NONE,
         },
+        validators: genesis.validators.iter().cloned().collect(),
+        ethereum: None,
         genesis: pipeline::genesis_record(&state, &block),
         store: Store::open(memory, &state, StoreConfig::default())?,
         first_height: 1,

@@ -17,18 +17,22 @@
 use crate::{
     BlockExecution, Chain, DivergenceReport, ExecutedRecord, Ledger, Pipeline, PipelineConfig,
     RecordError, StageTimes,
-    chain::{ChainError, ChainParts, environment},
+    chain::{ChainError, ChainParts},
     divergence::TransactionOutcome,
+    environment,
     flush::{Flusher, WRITES_FLUSHED_MIN, WRITES_WAITING_MAX},
     indexer,
     mailbox::{Job, announce},
     metrics::{FlushMetrics, Metrics},
 };
+use alloy_eips::eip4895::Withdrawals;
 use alloy_primitives::{B256, Bytes};
 use commonware_runtime::{Clock, Handle, Metrics as RuntimeMetrics, Spawner};
 use commonware_utils::Acknowledgement as _;
-use executor::{Engine, ExecutedBlock, ExecutionFault, ExecutionInput, NoWorkers, Roots};
-use primitives::{BlockLimits, ChainConfig, ExecutionResult, FinalizedBlock, RecoveredBlock};
+use executor::{Engine, ExecutedBlock, ExecutionFault, ExecutionInput, Fork, NoWorkers, Roots};
+use primitives::{
+    BlockLimits, ChainConfig, ExecutionResult, FinalizedBlock, RecoveredBlock, crypto::PublicKey,
+};
 use state::{AskedHashes, Postings, StateReader as _, Store, StoreError};
 use std::{
     fmt,
@@ -81,6 +85,10 @@ pub struct Foundation {
     pub chain: ChainConfig,
     /// Bounds for decoding stored blocks.
     pub limits: BlockLimits,
+    /// Who orders and signs.
+    pub validators: Vec<PublicKey>,
+    /// The fork of a chain that came from elsewhere, and only grew there.
+    pub ethereum: Option<Fork>,
     /// The block at height 0.
     pub genesis: ExecutedRecord,
     /// The state.
@@ -138,6 +146,8 @@ impl<E: Clock + Spawner + RuntimeMetrics> Actor<E> {
         let chain = Chain::new(ChainParts {
             config: foundation.chain,
             limits: foundation.limits,
+            validators: foundation.validators,
+            ethereum: foundation.ethereum,
             genesis: foundation.genesis,
             store: foundation.store,
             ledger,
@@ -279,12 +289,13 @@ impl<E: Clock + Spawner + RuntimeMetrics> Actor<E> {
         let snapshot = shared.store.snapshot(parent_height)?;
         let parent_hash = self.hash_at(parent_height)?;
         let environment = environment(block.header(), parent_hash, &shared.config);
-        let input = ExecutionInput::new(
+        let mut input = ExecutionInput::new(
             &shared.config,
             environment,
             block.transactions(),
             block.block().directives(),
         );
+        input.code_cache = Some(&shared.code_cache);
         let start = since_epoch(self.runtime.current());
         let snapshot = AskedHashes::new(snapshot);
         let (executed, time) = timed(&self.runtime, || self.engine.execute(&input, &snapshot));
@@ -311,6 +322,7 @@ impl<E: Clock + Spawner + RuntimeMetrics> Actor<E> {
             block: block.block().clone(),
             transactions: block.recovered().shared_transactions(),
             receipts: executed.receipts,
+            withdrawals: Withdrawals::default(),
         };
         let stored = record.to_stored(conclusion.access_list);
         shared.store.seal(stored)?;

@@ -62,7 +62,7 @@ pub struct BackendParts {
     pub clock: Clock,
     /// Prometheus text of all metrics.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
-    /// Connected peers.
+    /// Peers that the configuration names.
     pub peers: Arc<dyn Fn() -> usize + Send + Sync>,
     /// Unpredictable for callers: weighs signatures that are checked together.
     pub random: StdRng,

@@ -191,12 +191,10 @@ fn trace_one_call(backend: &Backend, args: &Args) -> Result<GethTrace, RpcError>
     let tracer = Tracer::new(options.tracing_options)?;
     let overrides = call::overrides(options.state_overrides, options.block_overrides)?;
     let request = call::to_request(backend, request)?;
-    let Scene { environment, state } = Scene::at(backend, block)?;
+    let scene = Scene::at(backend, block)?;
     let calls = TraceCalls {
-        environment: &environment,
-        chain: backend.chain.config(),
-        overrides: &overrides,
+        scene: scene.open(backend, &overrides),
         limits,
     };
-    Ok(trace_call(&calls, &state, &request, &tracer)?)
+    Ok(trace_call(&calls, &request, &tracer)?)
 }

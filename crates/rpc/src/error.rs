@@ -82,6 +82,9 @@ pub enum RpcError {
     /// Stopped executing, because a write failed or the store is damaged.
     #[error("node stopped: {0}")]
     Stopped(String),
+    /// Nobody orders blocks of this chain any more.
+    #[error("this node serves an imported chain, which takes no transactions")]
+    Imported,
     /// More callers wait than this node lets wait.
     #[error("node is busy: {0} calls wait already, try again later")]
     Busy(usize),
@@ -212,6 +215,7 @@ impl RpcError {
             | Self::Syncing { .. }
             | Self::Diverged(_)
             | Self::Stopped(_)
+            | Self::Imported
             | Self::HeaderNotFound
             | Self::HashNotFound
             | Self::TransactionNotFound

@@ -271,14 +271,12 @@ fn replay(
     overrides: &Overrides,
     requests: &[(CallRequest, Types)],
 ) -> Result<Vec<TraceResults>, RpcError> {
-    let Scene { environment, state } = Scene::at(backend, block)?;
+    let scene = Scene::at(backend, block)?;
     let calls = TraceCalls {
-        environment: &environment,
-        chain: backend.chain.config(),
-        overrides,
+        scene: scene.open(backend, overrides),
         limits: limits(backend, None)?,
     };
-    Ok(replay_calls(&calls, &state, requests)?)
+    Ok(replay_calls(&calls, requests)?)
 }
 
 /// A signed transaction as the only one of the next block.
@@ -287,12 +285,14 @@ fn raw_transaction(backend: &Backend, args: &Args) -> Result<TraceResults, RpcEr
     let transactions = [submit::recover(backend, raw)?];
     let latest = backend.latest()?;
     let state = backend.chain.snapshot(latest.height())?;
-    let input = ExecutionInput::new(
+    let mut input = ExecutionInput::new(
         backend.chain.config(),
         backend.chain.next_environment(&latest, backend.now_ms()),
         &transactions,
         &[],
     );
+    input.ethereum = backend.chain.ethereum(&latest.header);
+    input.code_cache = Some(backend.chain.code_cache());
     let block = TraceBlock {
         input: &input,
         hash: None,

@@ -167,6 +167,8 @@ impl Rig {
         let disk = Location::Memory(MemoryDisk::new());
         let store = Store::open(disk, &state, STORE).unwrap();
         let foundation = Foundation {
+            validators: genesis.validators.iter().cloned().collect(),
+            ethereum: None,
             chain: genesis.chain,
             limits: BlockLimits {
                 body_bytes_max: 1 << 21,
