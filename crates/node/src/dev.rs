@@ -486,7 +486,7 @@ async fn serve(
     let peers = nodes.len().saturating_sub(1);
     let first = nodes.swap_remove(0);
     let parts = rpc_parts(listen, Dev::new(signers.clone(), control), peers);
-    let server = process::serve(runtime, &first, parts).await?;
+    let server = process::serve_node(runtime, &first, parts).await?;
     crate::cli::announce_dev(
         &signers,
         (&first.chain, peers + 1),

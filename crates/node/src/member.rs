@@ -121,7 +121,7 @@ async fn start(runtime: tokio::Context, prepared: Prepared) -> Result<(), NodeEr
         server.stop();
         server.stopped().await;
     }
-    let server = process::serve(&runtime, &node, parts()).await?;
+    let server = process::serve_node(&runtime, &node, parts()).await?;
     cli::announce_node(&public_key, server.address());
     process::until_signal(runtime, vec![node]).await
 }

@@ -85,6 +85,8 @@ pub fn waiting(
         chain: pipeline.chain().clone(),
         mempool,
         senders: SenderCache::default(),
+        shards: None,
+        included: None,
     };
     let report = Box::new(move |event: SyncEvent| {
         if let SyncEvent::Progress(progress) = &event {

@@ -15,16 +15,23 @@ use crate::{
     socket::{Places, Socket},
     switch::Switch,
 };
+use futures::future::BoxFuture;
 use jsonrpsee::{
     Methods,
-    server::{StopHandle, TowerServiceBuilder, serve_with_graceful_shutdown},
+    core::BoxError,
+    server::{
+        HttpRequest, HttpResponse, StopHandle, TowerServiceBuilder, serve_with_graceful_shutdown,
+    },
 };
-use std::{io::Write as _, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, io::Write as _, sync::Arc, time::Duration};
 use tokio::{
     net::{TcpListener, TcpStream},
     runtime::Handle,
 };
-use tower::layer::util::{Identity, Stack};
+use tower::{
+    Service as _,
+    layer::util::{Identity, Stack},
+};
 
 /// What a connection too many is told.
 const NO_PLACE: &[u8] =
@@ -49,12 +56,37 @@ impl<S> tower::Layer<S> for DispatchLayer {
 }
 
 /// jsonrpsee's part of a connection.
-type Builder = TowerServiceBuilder<Stack<DispatchLayer, Identity>, Identity>;
+pub(crate) type Builder = TowerServiceBuilder<Stack<DispatchLayer, Identity>, Identity>;
+
+/// The methods of one chain, behind whatever connection.
+pub(crate) struct Room {
+    builder: Builder,
+    methods: Methods,
+}
+
+impl Room {
+    pub(crate) const fn new(builder: Builder, methods: Methods) -> Self {
+        Self { builder, methods }
+    }
+
+    /// Answers one request, or serves a WebSocket that begins with it.
+    pub(crate) fn answer(
+        &self,
+        request: HttpRequest,
+        stop: StopHandle,
+    ) -> BoxFuture<'static, Result<HttpResponse, BoxError>> {
+        let mut service = self.builder.clone().build(self.methods.clone(), stop);
+        Box::pin(async move { service.call(request).await })
+    }
+}
+
+/// The chains of shards, by their numbers.
+pub(crate) type Rooms = Arc<BTreeMap<u32, Room>>;
 
 /// What every connection is given.
 pub(crate) struct Door {
-    pub(crate) builder: Builder,
-    pub(crate) methods: Methods,
+    pub(crate) room: Room,
+    pub(crate) shards: Rooms,
     pub(crate) site: Site,
     pub(crate) places: Places,
     pub(crate) unread: Arc<Unread>,
@@ -91,11 +123,13 @@ impl Door {
         let front = FrontLayer {
             site: self.site.clone(),
             flow,
+            shards: Arc::clone(&self.shards),
+            stop: stop.clone(),
         };
-        let builder = self.builder.clone();
+        let builder = self.room.builder.clone();
         let service = builder
             .set_http_middleware(tower::ServiceBuilder::new().layer(front))
-            .build(self.methods.clone(), stop.clone());
+            .build(self.room.methods.clone(), stop.clone());
         let stopped = stop.clone().shutdown();
         Handle::current().spawn(async move {
             let served = serve_with_graceful_shutdown(socket, service, stopped).await;

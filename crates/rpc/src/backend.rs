@@ -23,6 +23,7 @@ use mempool::{Event, Mempool};
 use pipeline::{Chain, DevControl, ExecutedRecord};
 use primitives::{RecoveredTransaction, recovery::SenderCache};
 use rand::{SeedableRng as _, rngs::StdRng};
+use shards::feed::LedgerFeed;
 use state::{Snapshot, StateReader};
 use std::{
     fmt::{Debug, Formatter},
@@ -68,7 +69,14 @@ pub struct BackendParts {
     pub random: StdRng,
     /// This node's choices.
     pub config: RpcConfig,
+    /// What the relay chain says of shards, on a chain that has any.
+    pub shards: Option<LedgerFeed>,
+    /// Of a shard's chain: the newest number that is included in the relay chain.
+    pub included: Option<Included>,
 }
+
+/// The newest included number of a shard.
+pub type Included = Arc<dyn Fn() -> u64 + Send + Sync>;
 
 /// What of a development chain is new when it has gone back.
 #[derive(Debug)]
@@ -93,6 +101,8 @@ pub struct Backend {
     pub(crate) metrics: Arc<dyn Fn() -> String + Send + Sync>,
     pub(crate) peers: Arc<dyn Fn() -> usize + Send + Sync>,
     pub(crate) config: RpcConfig,
+    pub(crate) shards: Option<LedgerFeed>,
+    included: Option<Included>,
     pub(crate) filters: Arc<Filters>,
     pub(crate) explorer: Explorer,
     random: Mutex<StdRng>,
@@ -135,6 +145,8 @@ impl Backend {
             peers: parts.peers,
             random: Mutex::new(parts.random),
             config: parts.config,
+            shards: parts.shards,
+            included: parts.included,
         })
     }
 
@@ -167,12 +179,22 @@ impl Backend {
             peers: Arc::clone(&self.peers),
             random: Mutex::new(self.random()),
             config: self.config.clone(),
+            shards: self.shards.clone(),
+            included: self.included.clone(),
         })
     }
 
     /// Tells when the chain has gone back, and this one makes no blocks any more.
     pub(crate) fn ended(&self) -> watch::Receiver<bool> {
         self.ended.subscribe()
+    }
+
+    /// Height of the block that can't go away: the newest one, but for a shard's chain, where it is the newest that
+    /// the relay chain includes.
+    pub(crate) fn safe_height(&self) -> Result<u64, RpcError> {
+        let latest = self.latest_height()?;
+        let included = self.included.as_ref();
+        Ok(included.map_or(latest, |included| included().min(latest)))
     }
 
     pub(crate) fn subscribe_pending(&self) -> broadcast::Receiver<RecoveredTransaction> {

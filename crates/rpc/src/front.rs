@@ -6,12 +6,14 @@
 //!                                                GET /health    JSON; 503 while syncing or stopped
 //!                                                /bulk          signed transactions, many at once
 //!                                                GET, forms     explorer (no WebSocket upgrade)
+//!                                                /shard/<n>     JSON-RPC of a shard that this node collates
 //!                                                else           JSON-RPC: POST, WebSocket
 //! ```
 //! A browser is the only caller that sends `Origin`; tools do not, and are not asked. A WebSocket has no
 //! preflight, so its `Origin` is checked here or nowhere.
 
 use crate::{
+    accept::Rooms,
     backend::Backend,
     batch::Transport,
     bulk,
@@ -25,7 +27,7 @@ use futures::future::BoxFuture;
 use http_body::{Body, Frame, SizeHint};
 use jsonrpsee::{
     core::BoxError,
-    server::{HttpBody, HttpRequest, HttpResponse},
+    server::{HttpBody, HttpRequest, HttpResponse, StopHandle},
 };
 use serde_json::json;
 use std::{
@@ -42,16 +44,30 @@ use tower::{Layer, Service};
 const JSON: &str = "application/json";
 const TEXT: &str = "text/plain; charset=utf-8";
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
+/// What somebody is told who asks for a shard that is not here.
+const NO_SHARD: &str = "no such shard on this node: it serves the shards that it collates\n";
 /// How long a browser may remember the answer to a preflight, in seconds.
 const PREFLIGHT_SECONDS: &str = "600";
 
 /// Puts [`Front`] before JSON-RPC.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct FrontLayer {
     /// Where it is local, only known names may address this node.
     pub(crate) site: Site,
     /// The connection that is served.
     pub(crate) flow: Arc<Flow>,
+    /// The chains of shards.
+    pub(crate) shards: Rooms,
+    /// When to end.
+    pub(crate) stop: StopHandle,
+}
+
+impl std::fmt::Debug for FrontLayer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FrontLayer")
+            .field("site", &self.site)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<S> Layer<S> for FrontLayer {
@@ -146,7 +162,13 @@ where
         if !is_upgrade(&request) {
             request = self.layer.in_time(request);
         }
-        let answer = self.inner.call(request);
+        let answer: Answer = match shard_of(request.uri().path()) {
+            None => Box::pin(self.inner.call(request)),
+            Some(shard) => match shard.and_then(|shard| self.layer.shards.get(&shard)) {
+                Some(room) => room.answer(request, self.layer.stop.clone()),
+                None => Box::pin(async { Ok(respond(404, TEXT, NO_SHARD.to_owned())) }),
+            },
+        };
         Box::pin(async move {
             let mut response = answer.await?;
             allow(&mut response, origin);
@@ -214,6 +236,12 @@ impl FrontLayer {
             _ => None,
         }
     }
+}
+
+/// The shard whose chain is addressed; none inside if it is no number.
+fn shard_of(path: &str) -> Option<Option<u32>> {
+    let shard = path.strip_prefix("/shard/")?;
+    Some(shard.trim_end_matches('/').parse().ok())
 }
 
 /// Whether the explorer answers.
@@ -396,6 +424,16 @@ mod tests {
         assert_eq!(without_port("localhost"), "localhost");
         assert_eq!(without_port("[::1]:8545"), "[::1]");
         assert_eq!(without_port("[::1]"), "[::1]");
+    }
+
+    #[test]
+    fn shards_are_named_by_their_numbers() {
+        assert_eq!(shard_of("/shard/7"), Some(Some(7)));
+        assert_eq!(shard_of("/shard/7/"), Some(Some(7)));
+        assert_eq!(shard_of("/shard/x"), Some(None));
+        assert_eq!(shard_of("/shard/-1"), Some(None));
+        assert_eq!(shard_of("/shards"), None);
+        assert_eq!(shard_of("/"), None);
     }
 
     #[test]

@@ -32,7 +32,7 @@ mod tests;
 mod trace;
 mod txpool;
 
-pub use backend::{Backend, BackendParts, Clock, Successor};
+pub use backend::{Backend, BackendParts, Clock, Included, Successor};
 pub use config::{Cors, RpcConfig};
 pub use debug::call_trace;
 pub use dev::{Dev, TimelineRequest, Timelines, TravelError};
@@ -42,5 +42,5 @@ pub use headway::profile::{
     RpcScheduled, RpcSpeedup,
 };
 pub use net::CLIENT_VERSION;
-pub use server::{RpcServer, ServeError, module, serve};
+pub use server::{RpcServer, ServeError, module, serve, serve_with_shards};
 pub use switch::Switch;

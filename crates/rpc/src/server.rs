@@ -3,7 +3,7 @@
 //! Sockets are outside the simulation; [`module`] is what they serve, and needs none.
 
 use crate::{
-    accept::{DispatchLayer, Door},
+    accept::{DispatchLayer, Door, Room},
     admin,
     backend::Backend,
     bulk,
@@ -27,6 +27,7 @@ use jsonrpsee::{
     types::SubscriptionId,
 };
 use std::{
+    collections::BTreeMap,
     io,
     net::SocketAddr,
     sync::{
@@ -138,6 +139,18 @@ pub async fn serve(
     switch: impl Into<Switch>,
     address: SocketAddr,
 ) -> Result<RpcServer, ServeError> {
+    serve_with_shards(switch, BTreeMap::new(), address).await
+}
+
+/// The same, with the chains of shards at `/shard/<number>`.
+///
+/// # Errors
+/// [`ServeError`] says what to do about it.
+pub async fn serve_with_shards(
+    switch: impl Into<Switch>,
+    shards: BTreeMap<u32, Arc<Backend>>,
+    address: SocketAddr,
+) -> Result<RpcServer, ServeError> {
     let switch = switch.into();
     let backend = switch.current();
     let live = Arc::new(Live::default());
@@ -152,14 +165,12 @@ pub async fn serve(
     let address = listener
         .local_addr()
         .map_err(|source| explain(address, source))?;
-    let dispatch = RpcServiceBuilder::new().layer(DispatchLayer(switch.clone()));
-    let builder = Server::builder()
-        .set_config(server_config(&backend))
-        .set_rpc_middleware(dispatch)
-        .to_service_builder();
+    let rooms = shards
+        .into_iter()
+        .map(|(shard, backend)| (shard, room(backend.into())));
     let door = Door {
-        builder,
-        methods: module(switch.clone()).into(),
+        room: room(switch.clone()),
+        shards: Arc::new(rooms.collect()),
         site,
         places: Places::new(&backend.config),
         unread: Arc::clone(&backend.unread),
@@ -177,6 +188,16 @@ pub async fn serve(
         narrator,
         live,
     })
+}
+
+/// The methods of one chain.
+fn room(switch: Switch) -> Room {
+    let dispatch = RpcServiceBuilder::new().layer(DispatchLayer(switch.clone()));
+    let builder = Server::builder()
+        .set_config(server_config(&switch.current()))
+        .set_rpc_middleware(dispatch)
+        .to_service_builder();
+    Room::new(builder, module(switch).into())
 }
 
 fn server_config(backend: &Backend) -> ServerConfig {

@@ -100,5 +100,7 @@ pub(super) fn readable(
         chain: pipeline.chain().clone(),
         mempool,
         senders: SenderCache::default(),
+        shards: None,
+        included: None,
     })
 }

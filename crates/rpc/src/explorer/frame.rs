@@ -52,6 +52,8 @@ pub(super) struct Frame {
     pub(super) title: String,
     pub(super) section: &'static str,
     pub(super) chain_id: u64,
+    /// Whether the chain has shards.
+    pub(super) has_shards: bool,
     pub(super) version: &'static str,
     /// What is wrong with the node, if anything is.
     pub(super) trouble: Option<String>,
@@ -65,6 +67,7 @@ impl Frame {
             title: title.into(),
             section,
             chain_id: backend.chain.config().chain_id,
+            has_shards: backend.shards.is_some(),
             version: CLIENT_VERSION,
             trouble: backend.require_ready().err().map(|error| error.to_string()),
             sought: String::new(),

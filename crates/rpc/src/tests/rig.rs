@@ -205,6 +205,8 @@ impl Rig {
             metrics: Arc::new(|| "executed_height 0\n".to_owned()),
             peers: Arc::new(|| 3),
             config: options.config,
+            shards: None,
+            included: None,
         });
         Self {
             methods: module(Arc::clone(&backend)),
