@@ -315,10 +315,13 @@ fn prepare(request: &mut HttpRequest, flow: &Arc<Flow>) {
     }
 }
 
+/// Starts a timer.
+type Begin = Box<dyn FnOnce() -> BoxFuture<'static, ()> + Send>;
+
 /// A body that has to arrive within some time of being waited for.
 struct InTime {
     body: HttpBody,
-    begin: Option<Box<dyn FnOnce() -> BoxFuture<'static, ()> + Send>>,
+    begin: Option<Begin>,
     deadline: Option<BoxFuture<'static, ()>>,
 }
 
