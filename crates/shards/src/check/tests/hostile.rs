@@ -7,7 +7,7 @@ use alloy_primitives::Signature;
 use commonware_consensus::types::{Epoch, Round, View};
 use commonware_cryptography::{Signer as _, certificate::Scheme as _};
 use commonware_parallel::Sequential;
-use commonware_utils::{NonEmpty, ordered::Set};
+use commonware_utils::{iter::NonEmpty, ordered::Set};
 use primitives::{
     Directive, ExecutionResult, Header,
     certificate::result_scheme,
@@ -225,7 +225,7 @@ fn a_certificate_has_no_place_in_a_header_of_a_shard() {
     let certificate = schemes[0].assemble(NonEmpty::try_new(signed).unwrap(), &Sequential);
     let scene = scene();
     let height = scene.1.collation.block.header().executed.height;
-    let found = judge_header(&scene, |it| it.executed.certificate = certificate);
+    let found = judge_header(&scene, |it| it.executed.certificate = certificate.ok());
     assert_eq!(found, Invalid::Certificate(height));
 }
 
