@@ -16,7 +16,8 @@
 //! - No input makes it panic or overflow.
 //!
 //! Limits: it sees load that was carried, not load that was turned away. A shard whose cores are full is taken
-//! to want more than it used, by [`AllocationRules::growth`].
+//! to want half as much again as it used; where cores are scarce, such a shard may take the last core of
+//! another's headroom and give it back some windows later.
 
 mod codec;
 mod fair;

@@ -129,7 +129,7 @@ fn shapes(blocks: usize, seed: u64) -> [(&'static str, &'static str, Shape); 8] 
         ),
         (
             "flash crowds",
-            "0.5, three times up to 8 at once and away in 20 windows",
+            "0.5, three times 8 at once, gone in 20 windows",
             Box::new(move |block| 0.5 + 7.5 * crowd(block, blocks, 3, 0)),
         ),
         (

@@ -110,10 +110,7 @@ pub(super) fn play(policy: Policy, curve: &Curve) -> Played {
                 let seen = shards.iter_mut().map(Queue::observe);
                 let seen: Vec<_> = (0..).map(ShardId).zip(seen).collect();
                 let cores = allocator.window(&seen);
-                if !before.is_empty() {
-                    let changed = before.iter().zip(&cores).filter(|(old, new)| old != new);
-                    played.changes += changed.count() as u64;
-                }
+                played.changes += changes(&before, &cores);
                 give(&cores, &mut shards);
                 before = cores;
             }
@@ -145,6 +142,12 @@ fn peak(demand: &[u64]) -> u64 {
     let windows = demand.chunks(WINDOW_BLOCKS);
     let means = windows.map(|window| window.iter().sum::<u64>() / window.len() as u64);
     means.max().unwrap_or(0).max(1)
+}
+
+/// How many cores changed hands; none in the first window.
+fn changes(before: &[(u16, Option<ShardId>)], after: &[(u16, Option<ShardId>)]) -> u64 {
+    let pairs = before.iter().zip(after);
+    pairs.filter(|(old, new)| old != new).count() as u64
 }
 
 fn give(cores: &[(u16, Option<ShardId>)], shards: &mut [Queue]) {
