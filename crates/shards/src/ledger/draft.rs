@@ -6,8 +6,8 @@
 //! ```
 
 use super::{
-    CountFault, EvidenceFault, Ledger, LedgerEvent, OFFENCES_MAX, Offence, OffenceKind,
-    Pending, SectionFault, settle::Settling,
+    CountFault, EvidenceFault, Ledger, LedgerEvent, OFFENCES_MAX, Offence, OffenceKind, Pending,
+    SectionFault, settle::Settling,
 };
 use alloy_primitives::B256;
 use primitives::shard::{Envelope, Equivocation, ShardVote};
@@ -147,7 +147,12 @@ impl Draft {
     /// epoch, so nobody can fill the list to push others out, or be punished twice for one thing.
     fn note(&mut self, offence: Offence) -> bool {
         let of = |one: &Offence| (one.epoch, one.validator, one.kind);
-        if self.ledger.offences.iter().any(|one| of(one) == of(&offence)) {
+        if self
+            .ledger
+            .offences
+            .iter()
+            .any(|one| of(one) == of(&offence))
+        {
             return false;
         }
         if offence.epoch == self.ledger.epoch {

@@ -2,8 +2,8 @@
 //! takes from peers. Reading one proves nothing; its digest does.
 
 use super::{
-    Ledger, LedgerRules, Moment, OFFENCES_MAX, Offence, OffenceKind, Penalty, Pending, Segment, ShardHead,
-    ShardTerms, Status, Upgrade, rules,
+    Ledger, LedgerRules, Moment, OFFENCES_MAX, Offence, OffenceKind, Penalty, Pending, Segment,
+    ShardHead, ShardTerms, Status, Upgrade, rules,
 };
 use alloy_primitives::B256;
 use bytes::BufMut;
@@ -285,7 +285,10 @@ impl Read for Segment {
                 strikes: u8::read(buf)?,
                 until: u64::read(buf)?,
             };
-            if penalties.last_key_value().is_some_and(|(last, _)| *last >= validator) {
+            if penalties
+                .last_key_value()
+                .is_some_and(|(last, _)| *last >= validator)
+            {
                 return Err(Error::Invalid("Segment", "penalties are out of order"));
             }
             penalties.insert(validator, penalty);

@@ -215,7 +215,9 @@ impl Segment {
 
     /// Validators with strikes.
     pub fn penalties(&self) -> impl ExactSizeIterator<Item = (u16, &Penalty)> {
-        self.penalties.iter().map(|(validator, one)| (*validator, one))
+        self.penalties
+            .iter()
+            .map(|(validator, one)| (*validator, one))
     }
 
     pub(crate) fn strike(&mut self, validator: u16, height: u64) {

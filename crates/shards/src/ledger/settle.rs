@@ -6,9 +6,7 @@
 //! ```
 //! A cut takes a candidate and all that was built on it, and nothing before it.
 
-use super::{
-    Discard, LedgerEvent, LedgerRules, Moment, Offence, OffenceKind, Pending, Segment,
-};
+use super::{Discard, LedgerEvent, LedgerRules, Moment, Offence, OffenceKind, Pending, Segment};
 use primitives::shard::Bits;
 
 /// The end of a relay block's votes.

@@ -63,7 +63,8 @@ impl CheckedSection {
             signed.extend(some);
             faults.resize(signed.len(), of(BackedFault::Signature));
         }
-        let wrong = Signed::first_wrong(&signed, random).and_then(|wrong| faults.into_iter().nth(wrong));
+        let wrong =
+            Signed::first_wrong(&signed, random).and_then(|wrong| faults.into_iter().nth(wrong));
         match wrong {
             Some(fault) => Err(fault),
             None => Ok(Self {
@@ -104,7 +105,11 @@ impl Authority {
     ///
     /// # Errors
     /// When one of them is wrong, or of nobody in the group.
-    pub fn check_backed(&self, backed: &BackedEnvelope, ledger: &Ledger) -> Result<(), BackedFault> {
+    pub fn check_backed(
+        &self,
+        backed: &BackedEnvelope,
+        ledger: &Ledger,
+    ) -> Result<(), BackedFault> {
         let signed = self.backed(backed, ledger)?;
         if signed.iter().all(Signed::is_right) {
             Ok(())
@@ -129,7 +134,11 @@ impl Authority {
     ///
     /// # Errors
     /// When one of them is wrong, or the statements prove nothing.
-    pub fn check_evidence(&self, evidence: &Equivocation, ledger: &Ledger) -> Result<(), EvidenceFault> {
+    pub fn check_evidence(
+        &self,
+        evidence: &Equivocation,
+        ledger: &Ledger,
+    ) -> Result<(), EvidenceFault> {
         let signed = self.evidence(evidence, ledger)?;
         if signed.iter().all(Signed::is_right) {
             Ok(())

@@ -30,7 +30,7 @@ fn convict(world: &World, evidence: &Equivocation) -> Result<(), EvidenceFault> 
 fn r7_who_backs_two_for_one_place_commits_an_offence_once() {
     let mut world = world();
     let (one, two) = two(&world);
-    let evidence = world.equivocation(3, one.clone(), two);
+    let evidence = world.equivocation(3, one, two);
     let section = ShardSection {
         equivocations: vec![evidence.clone()],
         ..ShardSection::default()
@@ -66,7 +66,7 @@ fn r7_who_backs_two_for_one_place_commits_an_offence_once() {
 fn harmless_statements() {
     let world = world();
     let (one, two) = two(&world);
-    let good = world.equivocation(3, one.clone(), two.clone());
+    let good = world.equivocation(3, one.clone(), two);
     assert_eq!(convict(&world, &good), Ok(()));
     let harmless = |change: &dyn Fn(&mut Equivocation)| {
         let mut evidence = good.clone();

@@ -2,7 +2,8 @@
 
 use super::world::{BLOCK_MS, GOOD, World, terms};
 use crate::ledger::{
-    BackedFault, CheckedSection, CountFault, Ledger, LedgerRules, RelayStep, SectionFault, ShardOrder,
+    BackedFault, CheckedSection, CountFault, Ledger, LedgerRules, RelayStep, SectionFault,
+    ShardOrder,
 };
 use alloy_primitives::B256;
 use commonware_cryptography::Signer as _;
@@ -349,10 +350,7 @@ fn votes_name_a_ledger_of_the_window() {
         from: 4,
         to: 6,
     };
-    assert_eq!(
-        world.authority.check_vote(&vote, &world.ledger),
-        Err(fault)
-    );
+    assert_eq!(world.authority.check_vote(&vote, &world.ledger), Err(fault));
 }
 
 #[test]
@@ -414,7 +412,7 @@ fn signatures_are_of_whom_they_say() {
     assert_eq!(checked.section(), &section);
     let step = RelayStep {
         height: 12,
-        parent_digest: B256::ZERO,
+        parent_digest: world.relay[11],
         timestamp_ms: world.ledger.timestamp_ms(),
         orders: &[],
         section: &checked,
@@ -471,7 +469,7 @@ fn genesis_is_checked() {
     assert!(genesis(rules.clone(), vec![(1, 65)]).is_err());
     let long = LedgerRules {
         segment_max: 5,
-        ..rules.clone()
+        ..LedgerRules::asynchronous(4)
     };
     assert!(genesis(long.clone(), vec![(1, 51)]).is_ok());
     assert!(genesis(long, vec![(1, 52)]).is_err());

@@ -78,10 +78,7 @@ fn a_full_section_is_as_long_as_it_may_be() {
     };
     let bytes = section.encode();
     assert!(bytes.len() <= limits.bytes_max());
-    assert_eq!(
-        ShardSection::decode_cfg(bytes, &limits).unwrap(),
-        section
-    );
+    assert_eq!(ShardSection::decode_cfg(bytes, &limits).unwrap(), section);
 }
 
 proptest! {

@@ -169,11 +169,7 @@ fn retired() {
     ] {
         refused(&mut world, one, over);
     }
-    refused(
-        &mut world,
-        ShardOrder::Pause(ShardId(9)),
-        Refusal::Unknown,
-    );
+    refused(&mut world, ShardOrder::Pause(ShardId(9)), Refusal::Unknown);
     let again = ShardOrder::Create {
         shard: ONE,
         terms: terms(),
@@ -233,10 +229,10 @@ fn upgraded() {
     }
     let waiting = Refusal::Waiting(height);
     let next = upgrade(world.ledger.height() + 20);
-    refused(&mut world, next.clone(), waiting);
+    refused(&mut world, next, waiting);
     let mut draft = world.draft();
     draft.settle();
-    let mut check = |anchor: u64, rules, expected| {
+    let check = |anchor: u64, rules, expected| {
         let mut envelope = world.candidate(1, 0, GOOD);
         envelope.descriptor.anchor = world.anchor(anchor);
         envelope.descriptor.rules = rules;
@@ -249,7 +245,6 @@ fn upgraded() {
     check(height - 1, OTHER, Err(BackedFault::Rules));
     check(height, super::world::RULES, Err(BackedFault::Rules));
     check(height, OTHER, Ok(()));
-    drop(draft);
     for _ in 0..4 {
         world.step(ShardSection::default(), BLOCK_MS).unwrap();
     }

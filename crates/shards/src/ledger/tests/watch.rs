@@ -4,7 +4,7 @@
 //! for itself who holds and who approves what.
 
 use super::world::Truth;
-use crate::ledger::{Discard, Ledger, LedgerEvent, OffenceKind, Offence, Pending, ShardHead};
+use crate::ledger::{Discard, Ledger, LedgerEvent, Offence, OffenceKind, Pending, ShardHead};
 use bytes::Bytes;
 use commonware_codec::DecodeExt as _;
 use primitives::shard::{Bits, CandidateId, ShardId, ShardSection, ShardVote};
@@ -39,7 +39,9 @@ pub(super) struct Watch {
 
 impl Watch {
     pub(super) fn new(ledger: &Ledger, liars: Bits) -> Self {
-        let finals = ledger.shards().map(|(shard, one)| (shard, *one.finalized()));
+        let finals = ledger
+            .shards()
+            .map(|(shard, one)| (shard, *one.finalized()));
         Self {
             liars,
             seen: BTreeMap::new(),
@@ -143,14 +145,14 @@ impl Watch {
             LedgerEvent::Discarded(named, why) => {
                 self.path(format!("{why:?}"));
                 let seen = self.seen.remove(&named.sequence).expect("it was backed");
-                if *why == Discard::Invalid {
-                    assert!(seen.invalid.count() > faulty && !seen.truth.valid);
-                    self.path(if seen.is_included {
-                        "Invalid, included"
-                    } else {
-                        "Invalid, backed"
-                    });
+                if *why != Discard::Invalid {
+                    return;
                 }
+                assert!(seen.invalid.count() > faulty && !seen.truth.valid);
+                self.path(match seen.is_included {
+                    true => "Invalid, included",
+                    false => "Invalid, backed",
+                });
             }
             LedgerEvent::Offended(offence) => self.offence(offence),
             LedgerEvent::Ordered(shard, kind) => {
@@ -191,17 +193,10 @@ impl Watch {
                 .map(|one| one.sequence)
                 .partition(|one| *one >= before.next_sequence);
             // I7: what is final was in front, what was discarded at the end, and nothing is lost.
-            let (finals, discards) = left(shard, events);
-            let sequences: Vec<u64> = finals
-                .into_iter()
-                .chain(kept)
-                .chain(discards.iter().map(|one| one.0))
-                .collect();
+            let (finals, cuts) = left(shard, events);
+            let discards = cuts.into_iter().rev().flatten();
+            let sequences: Vec<u64> = finals.into_iter().chain(kept).chain(discards).collect();
             assert_eq!(sequences, old, "I7");
-            let follow = discards.iter().skip(1).all(|(_, why)| {
-                matches!(why, Discard::Descendant | Discard::Epoch | Discard::Retired)
-            });
-            assert!(follow, "{discards:?}");
             entered.extend(new);
             let mut parent = *segment.finalized();
             assert_eq!(Some(&parent), self.finals.get(&shard), "I1");
@@ -217,7 +212,10 @@ impl Watch {
                 let seen = self.seen.get(&one.sequence).expect("it was backed");
                 let counted = (seen.held, seen.valid, seen.invalid);
                 assert_eq!((one.held, one.valid, one.invalid), counted);
-                assert_eq!((one.backers, one.envelope.coding.epoch), (seen.backers, seen.epoch));
+                assert_eq!(
+                    (one.backers, one.envelope.coding.epoch),
+                    (seen.backers, seen.epoch)
+                );
             }
             let cores = after.cores().iter().flatten();
             let cores = cores.filter(|one| **one == shard).count();
@@ -227,7 +225,10 @@ impl Watch {
         }
         entered.sort_unstable();
         let expected: Vec<u64> = (before.next_sequence..after.next_sequence).collect();
-        assert_eq!(entered, expected, "sequence numbers rise by one and are never used again");
+        assert_eq!(
+            entered, expected,
+            "sequence numbers rise by one and are never used again"
+        );
         assert!(after.offences().len() <= crate::ledger::OFFENCES_MAX);
         let read = Ledger::decode(Bytes::from(after.to_bytes())).unwrap();
         assert_eq!((&read, read.digest()), (after, after.digest()));
@@ -256,17 +257,26 @@ fn find(ledger: &Ledger, sequence: u64) -> Option<&Pending> {
     ledger.pending().find(|one| one.sequence == sequence)
 }
 
-/// What left a shard's pipeline: final, and discarded.
-fn left(shard: ShardId, events: &[LedgerEvent]) -> (Vec<u64>, Vec<(u64, Discard)>) {
-    let (mut finals, mut discards) = (Vec::new(), Vec::new());
+/// What left a shard's pipeline: final, and discarded in one cut after the other.
+fn left(shard: ShardId, events: &[LedgerEvent]) -> (Vec<u64>, Vec<Vec<u64>>) {
+    let (mut finals, mut cuts) = (Vec::new(), Vec::<Vec<u64>>::new());
     for event in events {
         match event {
             LedgerEvent::Final(one, _) if one.shard == shard => finals.push(one.sequence),
             LedgerEvent::Discarded(one, why) if one.shard == shard => {
-                discards.push((one.sequence, *why));
+                let follows = match why {
+                    Discard::Descendant => true,
+                    Discard::Unavailable | Discard::Undecided | Discard::Invalid => false,
+                    Discard::Epoch | Discard::Retired => !cuts.is_empty(),
+                };
+                if !follows {
+                    cuts.push(Vec::new());
+                }
+                let cut = cuts.last_mut().expect("a descendant follows its ancestor");
+                cut.push(one.sequence);
             }
             _ => {}
         }
     }
-    (finals, discards)
+    (finals, cuts)
 }

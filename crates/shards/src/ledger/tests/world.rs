@@ -222,12 +222,11 @@ impl World {
             if truth.available {
                 votes.held.insert(place);
             }
-            if truth.available && judges {
-                if truth.valid {
-                    votes.valid.insert(place);
-                } else {
-                    votes.invalid.insert(place);
-                }
+            if truth.available && judges && truth.valid {
+                votes.valid.insert(place);
+            }
+            if truth.available && judges && !truth.valid {
+                votes.invalid.insert(place);
             }
         }
         self.vote(validator, votes)
@@ -250,7 +249,12 @@ impl World {
     }
 
     /// Two statements of one validator about two candidates for one place.
-    pub(super) fn equivocation(&self, validator: u16, one: Envelope, two: Envelope) -> Equivocation {
+    pub(super) fn equivocation(
+        &self,
+        validator: u16,
+        one: Envelope,
+        two: Envelope,
+    ) -> Equivocation {
         let namespace = &self.authority.namespace;
         let mut both = [one, two].map(|envelope| SignedStatement {
             signature: envelope
