@@ -35,21 +35,14 @@ struct Action {
 
 fn alphabet() -> Vec<Action> {
     let kinds = [None, Some(GOOD), Some(BAD)];
-    let mut all = Vec::new();
-    for one in kinds {
-        for two in kinds {
-            for said in [Said::Nothing, Said::Held, Said::Judged, Said::Disputed] {
-                for ms in [1, LONG_MS] {
-                    all.push(Action {
-                        back: [one, two],
-                        said,
-                        ms,
-                    });
-                }
-            }
-        }
-    }
-    all
+    let said = [Said::Nothing, Said::Held, Said::Judged, Said::Disputed];
+    let backs = kinds
+        .into_iter()
+        .flat_map(|one| kinds.map(|two| [one, two]));
+    backs
+        .flat_map(|back| said.map(|said| (back, said)))
+        .flat_map(|(back, said)| [1, LONG_MS].map(|ms| Action { back, said, ms }))
+        .collect()
 }
 
 #[derive(Clone)]
