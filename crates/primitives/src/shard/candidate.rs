@@ -1,6 +1,6 @@
 //! A candidate: its permanent part, and the part that schedules it.
 
-use super::ShardNamespace;
+use super::{ShardNamespace, Signed};
 use crate::{
     codec,
     crypto::{BlockHasher, PrivateKey, PublicKey, Signature},
@@ -8,7 +8,7 @@ use crate::{
 use alloy_primitives::B256;
 use bytes::BufMut;
 use commonware_codec::{Buf, Encode, Error, FixedSize, Read, ReadExt, Write};
-use commonware_cryptography::{Hasher as _, Signer as _, Verifier as _};
+use commonware_cryptography::{Hasher as _, Signer as _};
 
 /// A shard's number; the relay chain itself has none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -149,7 +149,23 @@ impl Statement {
         key: &PublicKey,
         signature: &Signature,
     ) -> bool {
-        key.verify(&namespace.statement, &self.encode(), signature)
+        self.signed(namespace, key, signature).is_right()
+    }
+
+    /// A signature over it, to be checked with others.
+    #[must_use]
+    pub fn signed<'a>(
+        &self,
+        namespace: &'a ShardNamespace,
+        key: &'a PublicKey,
+        signature: &'a Signature,
+    ) -> Signed<'a> {
+        Signed {
+            namespace: &namespace.statement,
+            message: self.encode().to_vec(),
+            key,
+            signature,
+        }
     }
 }
 

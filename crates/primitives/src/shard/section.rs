@@ -75,7 +75,7 @@ impl SectionLimits {
         let backed = Envelope::SIZE
             .saturating_add(BITS_BYTES_MAX)
             .saturating_add(signatures);
-        let vote = u16::SIZE + Signature::SIZE + 2 * u64::SIZE + 3 * BITS_BYTES_MAX;
+        let vote = u16::SIZE + Signature::SIZE + u64::SIZE + 3 * BITS_BYTES_MAX;
         let equivocation = 2 * (Envelope::SIZE + u16::SIZE + Signature::SIZE);
         [
             (self.backed, backed),
