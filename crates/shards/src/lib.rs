@@ -9,4 +9,10 @@
     )
 )]
 
+pub mod agent;
+pub mod collator;
+pub mod feed;
+pub mod inclusion;
 pub mod ledger;
+pub mod message;
+pub mod turn;

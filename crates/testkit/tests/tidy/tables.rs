@@ -149,7 +149,7 @@ pub(crate) const FOREIGN: &[Home] = &[
     // What dumps of a development chain's state are packed with.
     ("flate2", &["rpc"], NONE),
     // Outside SOCKET_HOMES only its channels and notifications, which need no runtime of its own.
-    ("tokio", &["pipeline", "consensus", "rpc", "node"], NONE),
+    ("tokio", &["pipeline", "shards", "consensus", "rpc", "node"], NONE),
     ("clap", &["node"], NONE),
     // The load generator's HTTP client; the runtime brings it already.
     ("reqwest", &["node"], NONE),
