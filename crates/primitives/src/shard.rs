@@ -39,6 +39,7 @@ pub const NO_SHARDS: B256 = B256::ZERO;
 pub struct ShardNamespace {
     statement: Vec<u8>,
     vote: Vec<u8>,
+    offer: Vec<u8>,
 }
 
 impl ShardNamespace {
@@ -49,6 +50,7 @@ impl ShardNamespace {
         Self {
             statement: of(b"_HEADWAY_SHARD_STATEMENT"),
             vote: of(b"_HEADWAY_SHARD_VOTE"),
+            offer: of(b"_HEADWAY_SHARD_OFFER"),
         }
     }
 }

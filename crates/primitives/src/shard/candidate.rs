@@ -33,6 +33,25 @@ pub struct RelayAnchor {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CandidateId(pub B256);
 
+impl CandidateId {
+    /// What its collator signs before it offers it. Whoever puts it forward again shows the same signature.
+    #[must_use]
+    pub fn sign(&self, namespace: &ShardNamespace, key: &PrivateKey) -> Signature {
+        key.sign(&namespace.offer, &self.encode())
+    }
+
+    /// Whether this collator signed it.
+    #[must_use]
+    pub fn is_signed(
+        &self,
+        namespace: &ShardNamespace,
+        key: &PublicKey,
+        signature: &Signature,
+    ) -> bool {
+        key.verify(&namespace.offer, &self.encode(), signature)
+    }
+}
+
 impl std::fmt::Display for CandidateId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.fmt(f)

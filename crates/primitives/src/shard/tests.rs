@@ -78,6 +78,22 @@ fn a_statement_is_bound_to_chain_key_and_envelope() {
 }
 
 #[test]
+fn an_offer_is_bound_to_chain_key_and_candidate() {
+    let (ours, other) = (
+        ShardNamespace::new(&B256::ZERO),
+        ShardNamespace::new(&B256::repeat_byte(1)),
+    );
+    let key = PrivateKey::from_seed(1);
+    let id = envelope(1).descriptor.id();
+    let signature = id.sign(&ours, &key);
+    assert!(id.is_signed(&ours, &key.public_key(), &signature));
+    assert!(!id.is_signed(&other, &key.public_key(), &signature));
+    assert!(!id.is_signed(&ours, &PrivateKey::from_seed(2).public_key(), &signature));
+    let second = envelope(2).descriptor.id();
+    assert!(!second.is_signed(&ours, &key.public_key(), &signature));
+}
+
+#[test]
 fn a_vote_is_bound_to_the_ledger() {
     let namespace = ShardNamespace::new(&B256::ZERO);
     let key = PrivateKey::from_seed(1);

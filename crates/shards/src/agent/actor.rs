@@ -1,0 +1,345 @@
+//! Carries relay updates, messages, work and time to the duties, and does what they say.
+
+use super::{
+    config::{AgentConfig, FOLLOWS_MAX},
+    duties::{Done, Duties, Effect, Job, Order},
+    metrics::Metrics,
+    seams::{Builder, Checker, Cutter, Finding},
+};
+use crate::{
+    feed::{LedgerFeed, RelayUpdate},
+    inclusion::Inclusion,
+    message::{CollationLimit, LargeMessage, SmallMessage},
+};
+use bytes::Bytes;
+use commonware_codec::{Decode as _, DecodeExt as _, Encode as _};
+use commonware_p2p::{Blocker, Receiver, Sender};
+use commonware_runtime::{Clock, Handle, IoBuf, Metrics as RuntimeMetrics, Spawner};
+use primitives::{
+    crypto::PublicKey,
+    shard::{Descriptor, ShardId},
+};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+use tokio::sync::{
+    broadcast::{self, error::RecvError},
+    mpsc,
+};
+
+/// Results of work that wait to be looked at; workers wait when there are more.
+const DONE_MAX: usize = 256;
+/// Orders that wait for a shard's builder: all blocks that it may follow at a time, and one that it builds.
+const ORDERS_MAX: usize = FOLLOWS_MAX + 2;
+
+/// An agent, before it starts.
+pub struct Agent<E, B, K> {
+    /// Its part of the node's runtime.
+    pub runtime: E,
+    /// Bans peers.
+    pub blocker: B,
+    /// Builds the blocks of the shards that it collates.
+    pub builder: K,
+    /// Checks candidates.
+    pub checker: Arc<dyn Checker>,
+    /// Cuts and restores collations.
+    pub cutter: Arc<dyn Cutter>,
+    /// Who it is.
+    pub config: AgentConfig,
+    /// Finalized relay blocks.
+    pub feed: LedgerFeed,
+    /// What this node's relay blocks take from.
+    pub inclusion: Inclusion,
+}
+
+impl<E, B, K> fmt::Debug for Agent<E, B, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Agent")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<E, B, K> Agent<E, B, K>
+where
+    E: Clock + Spawner + RuntimeMetrics,
+    B: Blocker<PublicKey = PublicKey>,
+    K: Builder,
+{
+    /// Starts it on the links of statements and of collations. It ends with them, or with the feed.
+    pub fn start(
+        self,
+        statements: (
+            impl Sender<PublicKey = PublicKey>,
+            impl Receiver<PublicKey = PublicKey>,
+        ),
+        collations: (
+            impl Sender<PublicKey = PublicKey>,
+            impl Receiver<PublicKey = PublicKey>,
+        ),
+    ) -> Handle<()> {
+        let Self {
+            runtime,
+            blocker,
+            builder,
+            checker,
+            cutter,
+            config,
+            feed,
+            inclusion,
+        } = self;
+        let metrics = Metrics::new(&runtime);
+        runtime.spawn(move |runtime| async move {
+            let updates = feed.subscribe();
+            let (finished, done) = mpsc::channel(DONE_MAX);
+            let builders = config.collates.iter().map(|shard| {
+                let orders = start_builder(&runtime, *shard, builder.clone(), finished.clone());
+                (*shard, orders)
+            });
+            let builders = builders.collect();
+            let duties = Duties::new(
+                config,
+                feed.newest(),
+                inclusion,
+                Arc::clone(&cutter),
+                metrics,
+            );
+            let running = Running {
+                runtime,
+                blocker,
+                duties,
+                feed,
+                workshop: Workshop {
+                    checker,
+                    cutter,
+                    builders,
+                    finished,
+                },
+            };
+            running.run(statements, collations, (updates, done)).await;
+        })
+    }
+}
+
+/// Where work is done.
+struct Workshop {
+    checker: Arc<dyn Checker>,
+    cutter: Arc<dyn Cutter>,
+    builders: BTreeMap<ShardId, mpsc::Sender<Order>>,
+    finished: mpsc::Sender<Done>,
+}
+
+struct Running<E, B> {
+    runtime: E,
+    blocker: B,
+    duties: Duties,
+    feed: LedgerFeed,
+    workshop: Workshop,
+}
+
+type Inputs = (
+    broadcast::Receiver<Arc<RelayUpdate>>,
+    mpsc::Receiver<Done>,
+);
+
+impl<E, B> Running<E, B>
+where
+    E: Clock + Spawner + RuntimeMetrics,
+    B: Blocker<PublicKey = PublicKey>,
+{
+    async fn run(
+        mut self,
+        (mut small_sender, mut small): (
+            impl Sender<PublicKey = PublicKey>,
+            impl Receiver<PublicKey = PublicKey>,
+        ),
+        (mut large_sender, mut large): (
+            impl Sender<PublicKey = PublicKey>,
+            impl Receiver<PublicKey = PublicKey>,
+        ),
+        (mut updates, mut done): Inputs,
+    ) {
+        loop {
+            self.duties.now_ms = unix_ms(self.runtime.current());
+            self.duties.advance();
+            for effect in self.duties.take_effects() {
+                self.act(effect, &mut small_sender, &mut large_sender);
+            }
+            let look_at = UNIX_EPOCH + Duration::from_millis(self.duties.next_look_ms());
+            tokio::select! {
+                biased;
+                update = updates.recv() => match update {
+                    Ok(update) => self.update(update),
+                    Err(RecvError::Lagged(_)) => self.update(self.feed.newest()),
+                    Err(RecvError::Closed) => return,
+                },
+                finished = done.recv() => {
+                    let Some(finished) = finished else { return };
+                    self.touch();
+                    self.duties.done(finished);
+                }
+                received = small.recv() => {
+                    let Ok((peer, message)) = received else { return };
+                    self.small(&peer, message);
+                }
+                received = large.recv() => {
+                    let Ok((peer, message)) = received else { return };
+                    self.large(&peer, message);
+                }
+                () = self.runtime.sleep_until(look_at) => {}
+            }
+        }
+    }
+
+    /// Time has passed while nothing came.
+    fn touch(&mut self) {
+        self.duties.now_ms = unix_ms(self.runtime.current());
+    }
+
+    fn update(&mut self, update: Arc<RelayUpdate>) {
+        self.touch();
+        self.duties.update(update);
+    }
+
+    fn small(&mut self, peer: &PublicKey, message: IoBuf) {
+        self.touch();
+        match SmallMessage::decode(message) {
+            Ok(message) => self.duties.small(peer, message),
+            Err(error) => {
+                tracing::debug!(%error, "malformed message about shards");
+                self.duties.ban(peer, "a malformed message");
+            }
+        }
+    }
+
+    fn large(&mut self, peer: &PublicKey, message: IoBuf) {
+        self.touch();
+        let limit = CollationLimit(self.duties.ledger().rules().collation_bytes_max);
+        match LargeMessage::decode_cfg(message, &limit) {
+            Ok(message) => self.duties.large(peer, message),
+            Err(error) => {
+                tracing::debug!(%error, "malformed message with a collation");
+                self.duties.ban(peer, "a malformed message");
+            }
+        }
+    }
+
+    fn act(
+        &mut self,
+        effect: Effect,
+        small: &mut impl Sender<PublicKey = PublicKey>,
+        large: &mut impl Sender<PublicKey = PublicKey>,
+    ) {
+        // Who is not reached asks, or hears it again at the next relay height.
+        match effect {
+            Effect::Small(to, message) => drop(small.send(to, message.encode(), true)),
+            Effect::Large(to, message) => drop(large.send(to, message.encode(), false)),
+            Effect::Ban(peer, lie) => {
+                commonware_p2p::block!(self.blocker, peer, lie, "misbehaved about shards");
+            }
+            Effect::Work(job) => self.work(job),
+            Effect::Order(order) => self.order(order),
+        }
+    }
+
+    fn work(&self, job: Job) {
+        let finished = self.workshop.finished.clone();
+        let checker = Arc::clone(&self.workshop.checker);
+        let cutter = Arc::clone(&self.workshop.cutter);
+        let worker = self.runtime.child("worker").shared(true);
+        let _ends_with_its_job = worker.spawn(move |_| async move {
+            let done = job.run(checker.as_ref(), cutter.as_ref());
+            // An error means that the agent has ended.
+            drop(finished.send(done).await);
+        });
+    }
+
+    fn order(&self, order: Order) {
+        let shard = match &order {
+            Order::Build(build) => build.shard,
+            Order::Follow(descriptor, _) => descriptor.shard,
+        };
+        if let Some(builder) = self.workshop.builders.get(&shard) {
+            builder
+                .try_send(order)
+                .unwrap_or_else(|error| tracing::error!(%error, "a builder has too many orders"));
+        }
+    }
+}
+
+impl Job {
+    fn run(self, checker: &dyn Checker, cutter: &dyn Cutter) -> Done {
+        match self {
+            Self::Examine {
+                id,
+                descriptor,
+                collation,
+                known,
+                validators,
+                epoch,
+            } => {
+                let finding = known.unwrap_or_else(|| checker.check(&descriptor, &collation));
+                let cut = match finding {
+                    Finding::Valid => cutter.cut(&collation, validators, epoch),
+                    Finding::Invalid | Finding::Undecided => None,
+                };
+                Done::Examined { id, finding, cut }
+            }
+            Self::Restore { id, coding, chunks } => Done::Restored {
+                id,
+                coding,
+                restored: cutter.restore(&coding, &chunks),
+            },
+        }
+    }
+}
+
+/// A task that carries out a shard's orders, one after the other.
+fn start_builder<E, K>(
+    runtime: &E,
+    shard: ShardId,
+    builder: K,
+    finished: mpsc::Sender<Done>,
+) -> mpsc::Sender<Order>
+where
+    E: Spawner,
+    K: Builder,
+{
+    let (sender, mut orders) = mpsc::channel(ORDERS_MAX);
+    let runtime = runtime.child("builder");
+    let _ends_with_its_orders = runtime.spawn(move |_| async move {
+        while let Some(order) = orders.recv().await {
+            let done = carry_out(&builder, shard, order).await;
+            if finished.send(done).await.is_err() {
+                return;
+            }
+        }
+    });
+    sender
+}
+
+async fn carry_out(builder: &impl Builder, shard: ShardId, order: Order) -> Done {
+    match order {
+        Order::Build(order) => Done::Built(shard, builder.build(order).await.map(Box::new)),
+        Order::Follow(descriptor, collation) => follow(builder, *descriptor, collation).await,
+    }
+}
+
+async fn follow(builder: &impl Builder, descriptor: Descriptor, collation: Bytes) -> Done {
+    let (shard, head, id) = (descriptor.shard, descriptor.head, descriptor.id());
+    let finding = builder.follow(descriptor, collation).await;
+    Done::Followed {
+        shard,
+        head,
+        id,
+        finding,
+    }
+}
+
+fn unix_ms(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,233 @@
+//! Availability and approval: what a validator says of every candidate that is backed in a finalized relay
+//! block.
+//!
+//! ```text
+//! pending ─┬ own chunk, cut here or received with a right proof ───────▶ held
+//!          └ collation: own, a backer's, restored ─▶ check, cut again ─┬▶ valid    the root is the same
+//!                                                                      └▶ invalid  or it is not
+//! ```
+//! A vote is cumulative: it says again all that it said of what is still pending, so a lost vote costs nothing
+//! but time. One is sent at each relay height while the ledger has not counted all of it, and when there is more
+//! to say, at most once in `vote_ms`. It names the ledger at the newest finalized height. What was found of a
+//! candidate is remembered by its identity: put forward again, it gets the same verdict, unless its coding is
+//! wrong.
+
+use super::{
+    duties::{Duties, LastVote},
+    seams::Finding,
+    shelf::Entry,
+};
+use crate::{
+    ledger::{CountFault, Pending},
+    message::SmallMessage,
+};
+use commonware_p2p::Recipients;
+use primitives::{
+    crypto::PublicKey,
+    shard::{CandidateId, Coding, ShardVote, Votes},
+};
+use std::{mem, sync::Arc};
+
+/// What a validator says of one pending candidate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Verdict {
+    held: bool,
+    valid: bool,
+    invalid: bool,
+}
+
+impl Duties {
+    /// Gets and checks what is pending.
+    pub(crate) fn approve(&mut self) {
+        let relay = Arc::clone(&self.relay);
+        let epoch = relay.ledger.epoch();
+        for pending in relay.ledger.pending() {
+            let descriptor = &pending.envelope.descriptor;
+            let Some(entry) = self.shelf.learn(descriptor, true, self.now_ms) else {
+                continue;
+            };
+            entry.backed = true;
+            if pending.is_included() {
+                entry.chunks = Vec::new();
+            }
+            let decided = match entry.finding {
+                Some(Finding::Invalid) => true,
+                Some(Finding::Valid) => entry.coding.is_some_and(|coding| coding.epoch == epoch),
+                Some(Finding::Undecided) | None => false,
+            };
+            let wrong = entry.wrong_roots.contains(&pending.envelope.coding.root);
+            let missing = entry.collation.is_none();
+            if self.own.is_none() || decided || wrong {
+                continue;
+            }
+            match missing {
+                true => self.want(pending.candidate, None),
+                false => self.enqueue(pending.candidate, false),
+            }
+        }
+        self.follow_bodies();
+    }
+
+    /// Gets what the shards' collators need: whatever has been backed, or is about to be.
+    fn follow_bodies(&mut self) {
+        let mut missing: Vec<CandidateId> = Vec::new();
+        for shard in &self.config.collates {
+            let known = self.shelf.of_shard(*shard);
+            let wanted = known.filter(|(id, entry)| {
+                let heard = entry.backed || !self.statements.backers(id).is_empty();
+                entry.collation.is_none() && !entry.is_invalid() && heard
+            });
+            missing.extend(wanted.map(|(id, _)| id));
+        }
+        for id in missing {
+            self.want(id, None);
+        }
+    }
+
+    /// Says what is known of everything pending, if that is new or not counted yet.
+    pub(crate) fn vote(&mut self) {
+        let Some(own) = self.own else {
+            return;
+        };
+        let Some(votes) = self.votes(own) else {
+            return;
+        };
+        let last = &self.last_vote;
+        let same_height = last.votes.height == votes.height;
+        let soon = self.now_ms.saturating_sub(last.sent_ms) < self.config.vote_ms;
+        if votes == last.votes || (same_height && soon) {
+            return;
+        }
+        self.last_vote = LastVote {
+            votes,
+            sent_ms: self.now_ms,
+        };
+        let digest = self.ledger().digest();
+        let namespace = &self.config.authority.namespace;
+        let vote = votes.sign(own, &digest, namespace, &self.config.key);
+        self.metrics.votes.inc();
+        let to = Recipients::Some(self.validators());
+        self.send_small(to, SmallMessage::Vote(Box::new(vote.clone())));
+        self.inclusion.add_vote(vote);
+    }
+
+    /// Everything that can be said now; none if the ledger has counted all of it.
+    fn votes(&self, own: u16) -> Option<Votes> {
+        let ledger = self.ledger();
+        let mut first = u64::MAX;
+        let mut verdicts = Vec::new();
+        let mut news = false;
+        for pending in ledger.pending() {
+            let verdict = self.verdict(pending);
+            if verdict == Verdict::default() {
+                continue;
+            }
+            let index = usize::from(own);
+            news |= (verdict.held && !pending.held.contains(index))
+                || (verdict.valid && !pending.valid.contains(index))
+                || (verdict.invalid && !pending.invalid.contains(index));
+            first = first.min(pending.sequence);
+            verdicts.push((pending.sequence, verdict));
+        }
+        if !news {
+            return None;
+        }
+        let mut votes = Votes {
+            height: ledger.height(),
+            first,
+            ..Votes::default()
+        };
+        for (sequence, verdict) in verdicts {
+            let Ok(bit) = usize::try_from(sequence.saturating_sub(first)) else {
+                continue;
+            };
+            let sets = [
+                (verdict.held, &mut votes.held),
+                (verdict.valid, &mut votes.valid),
+                (verdict.invalid, &mut votes.invalid),
+            ];
+            for (said, set) in sets {
+                if said {
+                    set.insert(bit);
+                }
+            }
+        }
+        Some(votes)
+    }
+
+    fn verdict(&self, pending: &Pending) -> Verdict {
+        let coding = &pending.envelope.coding;
+        let held = self.held.contains_key(&(pending.candidate, coding.root));
+        let entry = self.shelf.get(&pending.candidate);
+        let valid = entry.and_then(|entry| finding_of(entry, coding));
+        Verdict {
+            held,
+            valid: valid == Some(true),
+            invalid: valid == Some(false),
+        }
+    }
+
+    /// Another validator's vote.
+    pub(crate) fn hear_vote(&mut self, peer: &PublicKey, vote: ShardVote) {
+        if vote.votes.height > self.ledger().height() {
+            let early = self.early_votes.get(&vote.validator);
+            let newer = early.is_none_or(|known| known.votes.height <= vote.votes.height);
+            if newer && self.config.authority.key(vote.validator) == Some(peer) {
+                self.early_votes.insert(vote.validator, vote);
+            }
+            return;
+        }
+        if !self.brings_news(&vote) {
+            return;
+        }
+        match self.config.authority.check_vote(&vote, self.ledger()) {
+            Ok(()) => {
+                self.metrics.received_votes.inc();
+                self.inclusion.add_vote(vote);
+            }
+            Err(CountFault::Signature | CountFault::Validator(_) | CountFault::Form(_)) => {
+                self.ban(peer, "a vote with a wrong signature");
+            }
+            Err(CountFault::Height { .. } | CountFault::Stale) => {}
+        }
+    }
+
+    /// Whether anything in a vote has not been counted, before its signature is looked at.
+    fn brings_news(&self, vote: &ShardVote) -> bool {
+        let (votes, validator) = (&vote.votes, usize::from(vote.validator));
+        self.ledger().pending().any(|pending| {
+            let bit = pending.sequence.checked_sub(votes.first);
+            let Some(bit) = bit.and_then(|bit| usize::try_from(bit).ok()) else {
+                return false;
+            };
+            (votes.held.contains(bit) && !pending.held.contains(validator))
+                || (votes.valid.contains(bit) && !pending.valid.contains(validator))
+                || (votes.invalid.contains(bit) && !pending.invalid.contains(validator))
+        })
+    }
+
+    /// Votes that named a ledger of the future may name one that is known now.
+    pub(crate) fn count_early_votes(&mut self) {
+        let early = mem::take(&mut self.early_votes);
+        for vote in early.into_values() {
+            if let Some(key) = self.config.authority.key(vote.validator).cloned() {
+                self.hear_vote(&key, vote);
+            }
+        }
+    }
+}
+
+/// What was found of a candidate under this coding: true is valid.
+fn finding_of(entry: &Entry, coding: &Coding) -> Option<bool> {
+    if entry.wrong_roots.contains(&coding.root) {
+        return Some(false);
+    }
+    match entry.finding {
+        Some(Finding::Invalid) => Some(false),
+        Some(Finding::Valid) => {
+            let own = entry.coding.filter(|own| own.epoch == coding.epoch);
+            own.map(|own| own == *coding)
+        }
+        Some(Finding::Undecided) | None => None,
+    }
+}

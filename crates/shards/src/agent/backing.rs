@@ -1,0 +1,513 @@
+//! Backing: a validator of the group that an offer is for checks the candidate, signs it, and sends the others
+//! their chunks.
+//!
+//! ```text
+//! offer ─▶ standing ─┬ refused
+//!                    ├ wait: its parent, its anchor or its schedule is not known here yet
+//!                    ├ examine: check and cut it meanwhile
+//!                    └ sign ─▶ statement to all ─▶ enough of them ─▶ Inclusion
+//!                          └▶ chunks to those who were not offered it
+//! ```
+//! A candidate may be built on one that is not in the ledger yet: one that this node backed, or that enough of
+//! its group did. For one place (rule R7) a node signs one candidate, whatever is offered; that is remembered as
+//! long as it could be held against it, but not across restarts: a validator that restarts should stay silent
+//! for the window of schedules.
+//!
+//! Limits: [`OFFERS_MAX`] offers wait in each shard, each for [`OFFER_KEEP_MS`].
+
+use super::{
+    config::{CHUNK_SENDERS, HEIGHTS_AHEAD, NUMBERS_AHEAD, OFFER_KEEP_MS, OFFERS_MAX},
+    duties::{Duties, WaitingOffer},
+    fetch::HeldChunk,
+    seams::Finding,
+    shelf::Entry,
+    statements::place_of,
+};
+use crate::{
+    ledger::{Segment, ShardHead, Status, head_of},
+    message::{LargeMessage, Offered, SmallMessage},
+};
+use alloy_primitives::B256;
+use bytes::Bytes;
+use commonware_cryptography::Hasher as _;
+use commonware_p2p::Recipients;
+use primitives::{
+    crypto::{BlockHasher, PublicKey},
+    shard::{
+        BITS_MAX, BackedEnvelope, CandidateId, Coding, Descriptor, Envelope, Schedule,
+        SignedStatement,
+    },
+};
+use std::mem;
+
+/// What is to be done with an offer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It can't enter, or not by this node's signature.
+    Refuse(&'static str),
+    /// Something is not known yet.
+    Wait,
+    /// Its parent is known but not backed: it can be checked, and not signed.
+    Examine,
+    /// Nothing is missing but the check.
+    Sign,
+}
+
+/// The hash by which a descriptor names a collation.
+pub(crate) fn hash_of(collation: &[u8]) -> B256 {
+    B256::from_slice(BlockHasher::hash(&[collation]).as_ref())
+}
+
+/// Whether these bytes are the collation that a descriptor names.
+pub(crate) fn is_collation(descriptor: &Descriptor, collation: &[u8]) -> bool {
+    u32::try_from(collation.len()) == Ok(descriptor.collation_bytes)
+        && hash_of(collation) == descriptor.collation_hash
+}
+
+impl Duties {
+    /// A candidate is put forward, with its collation or without.
+    pub(crate) fn hear_offer(
+        &mut self,
+        peer: &PublicKey,
+        offered: Offered,
+        collation: Option<Bytes>,
+    ) {
+        let descriptor = &offered.descriptor;
+        let Some(segment) = self.ledger().shard(descriptor.shard) else {
+            return;
+        };
+        let collators = &segment.terms().collators;
+        if !collators.is_empty() && !collators.contains(&descriptor.collator) {
+            self.ban(peer, "an offer by nobody who may build");
+            return;
+        }
+        let known = collators.is_empty()
+            || collators.contains(peer)
+            || self.config.authority.validators.contains(peer);
+        if !known {
+            return;
+        }
+        let number = descriptor.number;
+        let highest = segment.newest().number.saturating_add(NUMBERS_AHEAD);
+        if number <= segment.finalized().number || number > highest {
+            self.metrics.refused_offers.inc();
+            return;
+        }
+        let id = descriptor.id();
+        let known = self.shelf.get(&id);
+        let known = known.is_some_and(|entry| entry.signature.as_ref() == Some(&offered.signature));
+        let namespace = &self.config.authority.namespace;
+        let signed = known || id.is_signed(namespace, &descriptor.collator, &offered.signature);
+        if !signed {
+            self.ban(peer, "an offer that its collator did not sign");
+            return;
+        }
+        if collation
+            .as_ref()
+            .is_some_and(|bytes| !is_collation(descriptor, bytes))
+        {
+            self.ban(peer, "an offer with another collation");
+            return;
+        }
+        self.take_offer(peer, offered, collation);
+    }
+
+    /// Takes an offer whose signature and collation have been checked.
+    pub(crate) fn take_offer(
+        &mut self,
+        peer: &PublicKey,
+        offered: Offered,
+        collation: Option<Bytes>,
+    ) {
+        let id = offered.descriptor.id();
+        let now_ms = self.now_ms;
+        let Some(entry) = self.shelf.learn(&offered.descriptor, false, now_ms) else {
+            self.metrics.refused_offers.inc();
+            return;
+        };
+        entry.signature = Some(offered.signature.clone());
+        if let Some(collation) = collation
+            && entry.collation.is_none()
+        {
+            entry.collation = Some(collation);
+            self.fetches.remove(&id);
+        }
+        self.hear_schedule(&id, offered.schedule);
+        self.stirred = true;
+        if !self.is_asked(&offered.schedule) {
+            return;
+        }
+        self.metrics.offers.inc();
+        let known = |one: &WaitingOffer| one.id == id && one.offered.schedule == offered.schedule;
+        let shard = offered.descriptor.shard;
+        let of_shard = |one: &&WaitingOffer| one.offered.descriptor.shard == shard;
+        let full = self.offers.iter().filter(of_shard).count() >= OFFERS_MAX;
+        if full || self.offers.iter().any(known) {
+            return;
+        }
+        self.offers.push(WaitingOffer {
+            offered,
+            id,
+            from: peer.clone(),
+            since_ms: now_ms,
+        });
+    }
+
+    /// Others say that they put a candidate forward. Of one's own one knows better.
+    fn hear_schedule(&mut self, id: &CandidateId, schedule: Schedule) {
+        let (newest, now_ms) = (self.ledger().height(), self.now_ms);
+        let heard = Schedule {
+            height: schedule.height.min(newest),
+            ..schedule
+        };
+        let own = self.public_key.clone();
+        let entry = self.shelf.get_mut(id);
+        if let Some(entry) = entry.filter(|entry| entry.descriptor.collator != own) {
+            entry.hear(heard, now_ms);
+        }
+    }
+
+    /// Whether this node is in the group of a schedule.
+    fn is_asked(&self, schedule: &Schedule) -> bool {
+        let group = self.ledger().group(schedule.core, schedule.height);
+        self.own.is_some_and(|own| group.contains(usize::from(own)))
+    }
+
+    /// Looks at all offers that wait.
+    pub(crate) fn back(&mut self) {
+        let mut offers = mem::take(&mut self.offers);
+        // Parents first, so that a segment is signed in one look.
+        offers.sort_by_key(|one| (one.offered.descriptor.shard, one.offered.descriptor.number));
+        for offer in offers {
+            let keep = match self.standing(&offer.offered, offer.id) {
+                Standing::Refuse(reason) => {
+                    tracing::debug!(candidate = %offer.id, reason, "refused an offer");
+                    self.metrics.refused_offers.inc();
+                    false
+                }
+                Standing::Wait => true,
+                Standing::Examine => self.look_at(&offer, false),
+                Standing::Sign => self.look_at(&offer, true),
+            };
+            let old = self.now_ms.saturating_sub(offer.since_ms) > OFFER_KEEP_MS;
+            if keep && !old {
+                self.offers.push(offer);
+            }
+        }
+        self.put_forward();
+    }
+
+    /// Signs what has been checked, and has checked what has not; whether the offer still waits.
+    fn look_at(&mut self, offer: &WaitingOffer, may_sign: bool) -> bool {
+        let epoch = self.ledger().epoch();
+        let Some(entry) = self.shelf.get(&offer.id) else {
+            return false;
+        };
+        let cut = entry.coding.filter(|coding| coding.epoch == epoch);
+        match (entry.finding, cut) {
+            (Some(Finding::Invalid), _) => false,
+            (Some(Finding::Valid), Some(coding)) if may_sign => {
+                self.sign(&offer.offered, offer.id, coding);
+                false
+            }
+            (Some(Finding::Valid), Some(_)) => true,
+            (Some(Finding::Valid | Finding::Undecided) | None, _) => {
+                if entry.collation.is_none() {
+                    self.want(offer.id, Some(&offer.from));
+                }
+                self.enqueue(offer.id, true);
+                true
+            }
+        }
+    }
+
+    /// Rule R1, as far as it can be foreseen, and whether this node may sign.
+    pub(crate) fn standing(&self, offered: &Offered, id: CandidateId) -> Standing {
+        let (descriptor, schedule) = (&offered.descriptor, &offered.schedule);
+        let ledger = self.ledger();
+        let Some(segment) = ledger.shard(descriptor.shard) else {
+            return Standing::Refuse("no such shard");
+        };
+        if let Some(standing) = self.standing_of_schedule(segment, schedule) {
+            return standing;
+        }
+        let place = (descriptor.shard, descriptor.number, schedule.height);
+        if let Some(signed) = self.signed.get(&place) {
+            return Standing::Refuse(match *signed == id {
+                true => "signed already",
+                false => "another one is signed for its place",
+            });
+        }
+        if let Some(standing) = self.standing_of_limits(segment, descriptor) {
+            return standing;
+        }
+        self.standing_of_parent(segment, descriptor)
+    }
+
+    fn standing_of_schedule(&self, segment: &Segment, schedule: &Schedule) -> Option<Standing> {
+        let ledger = self.ledger();
+        let next = ledger.height().saturating_add(1);
+        if schedule.height > ledger.height().saturating_add(HEIGHTS_AHEAD) {
+            return Some(Standing::Refuse("a schedule of the future"));
+        }
+        if schedule.height > ledger.height() {
+            return Some(Standing::Wait);
+        }
+        if schedule.height < next.saturating_sub(ledger.rules().schedule_window) {
+            return Some(Standing::Refuse("an old schedule"));
+        }
+        let owner = ledger.cores().get(usize::from(schedule.core)).copied();
+        if owner.flatten() != Some(segment.shard) {
+            return Some(Standing::Refuse("another shard's core"));
+        }
+        let may = self.own.is_some_and(|own| segment.may_back(own, next));
+        (!self.is_asked(schedule) || !may).then_some(Standing::Refuse("not to be backed here"))
+    }
+
+    fn standing_of_limits(&self, segment: &Segment, descriptor: &Descriptor) -> Option<Standing> {
+        let rules = self.ledger().rules();
+        if segment.status() != Status::Active {
+            return Some(Standing::Refuse("its shard takes none"));
+        }
+        if descriptor.rules != segment.rules_at(descriptor.anchor.height) {
+            return Some(Standing::Refuse("other rules"));
+        }
+        if descriptor.gas_used > segment.terms().gas_limit
+            || descriptor.collation_bytes > rules.collation_bytes_max
+        {
+            return Some(Standing::Refuse("over a limit"));
+        }
+        let latest = self.now_ms.saturating_add(rules.clock_drift_ms);
+        if descriptor.timestamp_ms > latest {
+            return Some(Standing::Wait);
+        }
+        match self.anchor_standing(descriptor) {
+            Standing::Sign => None,
+            other => Some(other),
+        }
+    }
+
+    /// Whether the anchor of a descriptor is a relay block that the next one may be built against.
+    pub(crate) fn anchor_standing(&self, descriptor: &Descriptor) -> Standing {
+        let ledger = self.ledger();
+        let anchor = &descriptor.anchor;
+        let next = ledger.height().saturating_add(1);
+        if anchor.height > ledger.height() {
+            return Standing::Wait;
+        }
+        let known = if anchor.height == ledger.height() {
+            Some(self.relay.digest)
+        } else {
+            ledger.anchor_at(anchor.height)
+        };
+        let oldest = next.saturating_sub(ledger.rules().anchor_window);
+        if anchor.height < oldest || known != Some(anchor.digest) {
+            return Standing::Refuse("another anchor");
+        }
+        Standing::Sign
+    }
+
+    fn standing_of_parent(&self, segment: &Segment, descriptor: &Descriptor) -> Standing {
+        let newest = segment.newest();
+        let Some(number) = descriptor.number.checked_sub(1) else {
+            return Standing::Refuse("no number");
+        };
+        if number < newest.number {
+            return Standing::Refuse("its place is taken");
+        }
+        let follows = |parent: &ShardHead| {
+            descriptor.parent == parent.hash
+                && descriptor.timestamp_ms > parent.timestamp_ms
+                && descriptor.anchor.height >= parent.anchor_height
+        };
+        if number == newest.number {
+            return match follows(&newest) {
+                true => Standing::Sign,
+                false => Standing::Refuse("another parent"),
+            };
+        }
+        let parent = self.shelf.of_head(segment.shard, number, &descriptor.parent);
+        let Some((id, entry)) = parent else {
+            return Standing::Wait;
+        };
+        if entry.is_invalid() || !follows(&head_of(&entry.descriptor)) {
+            return Standing::Refuse("a parent that it can't follow");
+        }
+        match self.is_backed_here(&id, entry) {
+            true => Standing::Sign,
+            false => Standing::Examine,
+        }
+    }
+
+    /// Whether this node backed it, or enough others did.
+    fn is_backed_here(&self, id: &CandidateId, entry: &Entry) -> bool {
+        let descriptor = &entry.descriptor;
+        let (shard, number) = (descriptor.shard, descriptor.number);
+        let mut signed = self
+            .signed
+            .range((shard, number, 0)..=(shard, number, u64::MAX));
+        signed.any(|(_, signed)| signed == id)
+            || self.statements.backers(id).count() >= self.ledger().rules().backers_min()
+    }
+
+    fn sign(&mut self, offered: &Offered, id: CandidateId, coding: Coding) {
+        let Some(own) = self.own else {
+            return;
+        };
+        let envelope = Envelope {
+            descriptor: offered.descriptor.clone(),
+            coding,
+            schedule: offered.schedule,
+        };
+        self.signed.insert(place_of(&envelope), id);
+        let statement = envelope.statement();
+        let signature = statement.sign(&self.config.authority.namespace, &self.config.key);
+        let signed = SignedStatement {
+            envelope,
+            validator: own,
+            signature,
+        };
+        self.metrics.signed_statements.inc();
+        let audience = self.audience(offered.descriptor.shard);
+        self.send_small(audience, SmallMessage::Statement(Box::new(signed.clone())));
+        self.add_statement(signed);
+        self.send_chunks(id, &coding, &offered.schedule);
+    }
+
+    /// Sends each validator outside the group its chunk; those inside cut it themselves.
+    fn send_chunks(&mut self, id: CandidateId, coding: &Coding, schedule: &Schedule) {
+        let group = self.ledger().group(schedule.core, schedule.height);
+        let own = self.own.map_or(BITS_MAX, usize::from);
+        let (Some(place), count) = (group.iter().position(|one| one == own), group.count()) else {
+            return;
+        };
+        let Some(entry) = self.shelf.get(&id) else {
+            return;
+        };
+        let mine = |index: usize| {
+            (0..CHUNK_SENDERS)
+                .any(|turn| index.saturating_add(turn).checked_rem(count) == Some(place))
+        };
+        let validators = self.config.authority.validators.iter().enumerate();
+        let sent: Vec<(PublicKey, u16, Bytes)> = validators
+            .filter(|(index, _)| !group.contains(*index) && mine(*index))
+            .filter_map(|(index, key)| {
+                let chunk = entry.chunks.get(index)?.clone();
+                Some((key.clone(), u16::try_from(index).ok()?, chunk))
+            })
+            .collect();
+        for (key, index, chunk) in sent {
+            self.metrics.sent_chunks.inc();
+            let message = LargeMessage::Chunk {
+                candidate: id,
+                coding: *coding,
+                index,
+                chunk,
+            };
+            self.send_large(Recipients::One(key), message);
+        }
+    }
+
+    /// A backer's statement.
+    pub(crate) fn hear_statement(&mut self, peer: &PublicKey, signed: SignedStatement) {
+        let (descriptor, schedule) = (&signed.envelope.descriptor, &signed.envelope.schedule);
+        let ledger = self.ledger();
+        let Some(segment) = ledger.shard(descriptor.shard) else {
+            return;
+        };
+        let group = ledger.group(schedule.core, schedule.height);
+        if !group.contains(usize::from(signed.validator)) {
+            self.ban(peer, "a statement by nobody of the group");
+            return;
+        }
+        let rules = ledger.rules();
+        let near = schedule.height.saturating_add(rules.schedule_window) > ledger.height()
+            && schedule.height <= ledger.height().saturating_add(HEIGHTS_AHEAD);
+        let highest = segment.newest().number.saturating_add(NUMBERS_AHEAD);
+        let lowest = segment.finalized().number.saturating_sub(NUMBERS_AHEAD);
+        let coded = signed.envelope.coding;
+        let possible = near
+            && (lowest..=highest).contains(&descriptor.number)
+            && ledger.cores().get(usize::from(schedule.core)) == Some(&Some(descriptor.shard))
+            && coded.epoch == ledger.epoch()
+            && coded.total == rules.validators
+            && usize::from(coded.minimum) == rules.witnesses();
+        if !possible || self.statements.is_known(&signed) {
+            return;
+        }
+        let namespace = &self.config.authority.namespace;
+        let statement = signed.envelope.statement();
+        let key = self.config.authority.key(signed.validator);
+        if !key.is_some_and(|key| statement.is_signed(namespace, key, &signed.signature)) {
+            self.ban(peer, "a statement with a wrong signature");
+            return;
+        }
+        self.metrics.received_statements.inc();
+        self.add_statement(signed);
+    }
+
+    fn add_statement(&mut self, signed: SignedStatement) {
+        let (descriptor, schedule) = (&signed.envelope.descriptor, signed.envelope.schedule);
+        let id = descriptor.id();
+        if self.shelf.learn(descriptor, false, self.now_ms).is_some() {
+            self.hear_schedule(&id, schedule);
+        }
+        if let Some(evidence) = self.statements.add(signed) {
+            self.metrics.equivocations.inc();
+            tracing::warn!(
+                validator = evidence.first.validator,
+                "a validator backed two candidates for one place"
+            );
+            self.inclusion.add_equivocation(evidence);
+        }
+        self.stirred = true;
+    }
+
+    /// Hands over what has enough backers.
+    fn put_forward(&mut self) {
+        let relay = std::sync::Arc::clone(&self.relay);
+        let backed: Vec<BackedEnvelope> = self.statements.take_backed(&relay.ledger);
+        for envelope in backed {
+            self.metrics.backable.inc();
+            self.inclusion.add_backed(envelope);
+        }
+    }
+
+    /// A candidate was checked and cut.
+    pub(crate) fn examined(
+        &mut self,
+        id: CandidateId,
+        finding: Finding,
+        cut: Option<(Coding, Vec<Bytes>)>,
+    ) {
+        self.working.remove(&id);
+        match finding {
+            Finding::Valid => self.metrics.valid_candidates.inc(),
+            Finding::Invalid => self.metrics.invalid_candidates.inc(),
+            Finding::Undecided => self.metrics.undecided_candidates.inc(),
+        };
+        let retry_ms = self.now_ms.saturating_add(super::config::UNDECIDED_MS);
+        let (own, now_ms) = (self.own, self.now_ms);
+        let Some(entry) = self.shelf.get_mut(&id) else {
+            return;
+        };
+        match finding {
+            Finding::Valid | Finding::Invalid => entry.finding = Some(finding),
+            Finding::Undecided => entry.retry_ms = retry_ms,
+        }
+        let Some((coding, chunks)) = cut else {
+            return;
+        };
+        entry.coding = Some(coding);
+        let chunk = own.and_then(|own| chunks.get(usize::from(own)).cloned());
+        entry.chunks = chunks;
+        if let Some(chunk) = chunk {
+            let held = HeldChunk {
+                chunk,
+                from: None,
+                since_ms: now_ms,
+            };
+            self.held.insert((id, coding.root), held);
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Who an agent is, and the numbers it works with.
+
+use crate::ledger::Authority;
+use primitives::{crypto::PrivateKey, shard::ShardId};
+use std::collections::BTreeSet;
+
+/// Offers of one shard that wait for their parent, their check or their time.
+pub(crate) const OFFERS_MAX: usize = 64;
+/// How long an offer may wait, in milliseconds.
+pub(crate) const OFFER_KEEP_MS: u64 = 10_000;
+/// Candidates remembered for one number of a shard.
+pub(crate) const FORKS_MAX: usize = 8;
+/// Numbers above a shard's newest that are listened to.
+pub(crate) const NUMBERS_AHEAD: u64 = 64;
+/// Relay heights above the own one that are listened to.
+pub(crate) const HEIGHTS_AHEAD: u64 = 64;
+/// Final candidates of a shard that are kept, and served to collators.
+pub(crate) const RECENT_NUMBERS: u64 = 64;
+/// Statements of one validator for one place: two candidates prove an offence, and there are two of each at
+/// most, for other cores.
+pub(crate) const STATEMENTS_MAX: usize = 4;
+/// Relay blocks for which statements are kept beyond those in which they may enter.
+pub(crate) const STATEMENT_BLOCKS: u64 = 16;
+/// Chunks kept from one peer for candidates that are not pending yet.
+pub(crate) const EARLY_CHUNKS_MAX: usize = 64;
+/// How many of a group send each chunk, so that it comes though one of them is silent.
+pub(crate) const CHUNK_SENDERS: usize = 2;
+/// Collations asked for at a time.
+pub(crate) const FETCHES_MAX: usize = 256;
+/// Peers whose consumption is remembered.
+pub(crate) const PEERS_MAX: usize = 1_024;
+/// Blocks that are followed at a time in one shard.
+pub(crate) const FOLLOWS_MAX: usize = 16;
+/// After how long a check that could not be made is tried again, in milliseconds.
+pub(crate) const UNDECIDED_MS: u64 = 500;
+/// After how long somebody who had nothing to build looks again, in milliseconds.
+pub(crate) const BUILD_RETRY_MS: u64 = 20;
+/// How often an agent looks at the clock, in milliseconds.
+pub(crate) const TICK_MS: u64 = 20;
+
+/// Who an agent is, and what it may use.
+#[derive(Clone, Debug)]
+pub struct AgentConfig {
+    /// Its key. Whoever is not among the validators backs, holds and approves nothing.
+    pub key: PrivateKey,
+    /// Whose signatures count.
+    pub authority: Authority,
+    /// The shards whose blocks it builds and follows.
+    pub collates: BTreeSet<ShardId>,
+    /// After how long the turn to build passes to the next collator, in milliseconds.
+    pub patience_ms: u64,
+    /// Least time between two votes at one relay height, in milliseconds.
+    pub vote_ms: u64,
+    /// How long an answer may take before somebody else is asked, in milliseconds.
+    pub answer_ms: u64,
+    /// Candidates that are checked at a time.
+    pub workers: usize,
+    /// Bytes of collations and chunks that are held for what is not pending.
+    pub held_bytes_max: usize,
+    /// Bytes that one peer is answered in a second.
+    pub served_bytes_max: usize,
+}
+
+impl AgentConfig {
+    /// A validator of shards, or only a follower of their ledger if the key is not among the validators'.
+    #[must_use]
+    pub const fn new(key: PrivateKey, authority: Authority) -> Self {
+        Self {
+            key,
+            authority,
+            collates: BTreeSet::new(),
+            patience_ms: 1_000,
+            vote_ms: 50,
+            answer_ms: 250,
+            workers: 4,
+            held_bytes_max: 256 * 1024 * 1024,
+            served_bytes_max: 64 * 1024 * 1024,
+        }
+    }
+}

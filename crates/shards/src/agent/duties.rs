@@ -1,0 +1,395 @@
+//! What an agent knows and does, without a clock, a channel or a thread: events in, effects out.
+//!
+//! ```text
+//! relay update ┐                ┌▶ back      offers ─▶ statements, chunks
+//! message      ├▶ the event's ──┤  approve   pending ─▶ fetch, check, hold ─▶ votes
+//! work done    │  own part      └▶ collate   line ─▶ follow, renew, build, offer
+//! time         ┘                      advance(): all three, whenever something has changed
+//! ```
+//! Each part is a pure look at what is known, so it does not matter in which order things come to be known, and
+//! a lost message or a restart mends itself at the next look.
+
+use super::{
+    config::{AgentConfig, TICK_MS},
+    fetch::{Allowance, Fetch, HeldChunk},
+    metrics::Metrics,
+    seams::{BuildOrder, Built, Cutter, Finding, Restored},
+    shelf::Shelf,
+    statements::{Place, Statements},
+};
+use crate::{
+    collator::Line,
+    feed::RelayUpdate,
+    inclusion::Inclusion,
+    ledger::{Discard, Ledger, LedgerEvent},
+    message::{LargeMessage, Offered, SmallMessage},
+};
+use alloy_primitives::B256;
+use bytes::Bytes;
+use commonware_cryptography::Signer as _;
+use commonware_p2p::Recipients;
+use primitives::{
+    crypto::PublicKey,
+    shard::{CandidateId, Coding, Descriptor, ShardId, ShardVote, Votes},
+};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    mem,
+    sync::Arc,
+};
+
+/// What the actor has to do.
+#[derive(Clone, Debug)]
+pub(crate) enum Effect {
+    Small(Recipients<PublicKey>, SmallMessage),
+    Large(Recipients<PublicKey>, LargeMessage),
+    /// What the peer did is something nobody honest does.
+    Ban(PublicKey, &'static str),
+    Work(Job),
+    Order(Order),
+}
+
+/// Work that takes long and needs nothing but its arguments.
+#[derive(Clone, Debug)]
+pub(crate) enum Job {
+    /// Check a candidate, unless that has been done, and cut it.
+    Examine {
+        id: CandidateId,
+        descriptor: Box<Descriptor>,
+        collation: Bytes,
+        known: Option<Finding>,
+        validators: u16,
+        epoch: u64,
+    },
+    Restore {
+        id: CandidateId,
+        coding: Coding,
+        chunks: Vec<(u16, Bytes)>,
+    },
+}
+
+/// What a shard's builder is asked for, one after the other.
+#[derive(Clone, Debug)]
+pub(crate) enum Order {
+    Build(BuildOrder),
+    Follow(Box<Descriptor>, Bytes),
+}
+
+/// What came of it.
+#[derive(Clone, Debug)]
+pub(crate) enum Done {
+    Examined {
+        id: CandidateId,
+        finding: Finding,
+        cut: Option<(Coding, Vec<Bytes>)>,
+    },
+    Restored {
+        id: CandidateId,
+        coding: Coding,
+        restored: Restored,
+    },
+    Built(ShardId, Option<Box<Built>>),
+    Followed {
+        shard: ShardId,
+        head: B256,
+        id: CandidateId,
+        finding: Finding,
+    },
+}
+
+/// An offer that has not come to its statement.
+#[derive(Clone, Debug)]
+pub(crate) struct WaitingOffer {
+    pub(crate) offered: Offered,
+    pub(crate) id: CandidateId,
+    pub(crate) from: PublicKey,
+    pub(crate) since_ms: u64,
+}
+
+/// The vote that was sent last.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct LastVote {
+    pub(crate) votes: Votes,
+    pub(crate) sent_ms: u64,
+}
+
+/// The whole of an agent.
+pub(crate) struct Duties {
+    pub(crate) config: AgentConfig,
+    pub(crate) public_key: PublicKey,
+    /// Its index, if it is a validator.
+    pub(crate) own: Option<u16>,
+    pub(crate) relay: Arc<RelayUpdate>,
+    pub(crate) shelf: Shelf,
+    pub(crate) statements: Statements,
+    pub(crate) offers: Vec<WaitingOffer>,
+    /// What it has backed. Not remembered across restarts.
+    pub(crate) signed: BTreeMap<Place, CandidateId>,
+    /// Candidates to be examined, and those that are being.
+    pub(crate) queue: VecDeque<CandidateId>,
+    pub(crate) working: BTreeSet<CandidateId>,
+    pub(crate) fetches: BTreeMap<CandidateId, Fetch>,
+    pub(crate) held: BTreeMap<(CandidateId, B256), HeldChunk>,
+    pub(crate) allowances: BTreeMap<PublicKey, Allowance>,
+    pub(crate) last_vote: LastVote,
+    /// Votes about ledgers that this node does not know yet, one of each validator.
+    pub(crate) early_votes: BTreeMap<u16, ShardVote>,
+    pub(crate) lines: BTreeMap<ShardId, Line>,
+    pub(crate) inclusion: Inclusion,
+    pub(crate) cutter: Arc<dyn Cutter>,
+    pub(crate) metrics: Metrics,
+    pub(crate) now_ms: u64,
+    /// Something has changed since the last look.
+    pub(crate) stirred: bool,
+    pub(crate) ticked_ms: u64,
+    pub(crate) effects: Vec<Effect>,
+}
+
+impl Duties {
+    pub(crate) fn new(
+        config: AgentConfig,
+        relay: Arc<RelayUpdate>,
+        inclusion: Inclusion,
+        cutter: Arc<dyn Cutter>,
+        metrics: Metrics,
+    ) -> Self {
+        let public_key = config.key.public_key();
+        let mut validators = config.authority.validators.iter();
+        let own = validators.position(|key| *key == public_key);
+        let lines = config
+            .collates
+            .iter()
+            .map(|shard| (*shard, Line::default()));
+        Self {
+            own: own.and_then(|index| u16::try_from(index).ok()),
+            lines: lines.collect(),
+            public_key,
+            config,
+            relay,
+            shelf: Shelf::default(),
+            statements: Statements::default(),
+            offers: Vec::new(),
+            signed: BTreeMap::new(),
+            queue: VecDeque::new(),
+            working: BTreeSet::new(),
+            fetches: BTreeMap::new(),
+            held: BTreeMap::new(),
+            allowances: BTreeMap::new(),
+            last_vote: LastVote::default(),
+            early_votes: BTreeMap::new(),
+            inclusion,
+            cutter,
+            metrics,
+            now_ms: 0,
+            stirred: true,
+            ticked_ms: 0,
+            effects: Vec::new(),
+        }
+    }
+
+    pub(crate) fn ledger(&self) -> &Ledger {
+        &self.relay.ledger
+    }
+
+    /// When it wants to look again, in milliseconds.
+    pub(crate) const fn next_look_ms(&self) -> u64 {
+        self.ticked_ms.saturating_add(TICK_MS)
+    }
+
+    pub(crate) fn take_effects(&mut self) -> Vec<Effect> {
+        mem::take(&mut self.effects)
+    }
+
+    /// A relay block is final.
+    pub(crate) fn update(&mut self, update: Arc<RelayUpdate>) {
+        if update.height < self.relay.height {
+            return;
+        }
+        for event in &update.events {
+            self.note(event);
+        }
+        self.relay = update;
+        let relay = Arc::clone(&self.relay);
+        let (ledger, now_ms) = (&relay.ledger, self.now_ms);
+        self.shelf.prune(ledger, now_ms, self.config.held_bytes_max);
+        self.statements.prune(ledger);
+        let window = ledger.rules().vote_window;
+        let oldest = ledger.height().saturating_sub(window);
+        self.signed
+            .retain(|(_, _, height), _| *height >= oldest);
+        self.prune_chunks();
+        self.count_early_votes();
+        self.stirred = true;
+    }
+
+    fn note(&mut self, event: &LedgerEvent) {
+        match event {
+            LedgerEvent::Discarded(named, Discard::Invalid) => {
+                if let Some(entry) = self.shelf.get_mut(&named.candidate) {
+                    entry.condemned = true;
+                }
+            }
+            LedgerEvent::Backed(_)
+            | LedgerEvent::Included(_)
+            | LedgerEvent::Final(..)
+            | LedgerEvent::Discarded(..)
+            | LedgerEvent::Offended(_) => {}
+        }
+    }
+
+    pub(crate) fn small(&mut self, peer: &PublicKey, message: SmallMessage) {
+        match message {
+            SmallMessage::Statement(signed) => self.hear_statement(peer, *signed),
+            SmallMessage::Vote(vote) => self.hear_vote(peer, *vote),
+            SmallMessage::Renewal(offered) => self.hear_offer(peer, *offered, None),
+            SmallMessage::GetCollation(candidate) => self.serve_collation(peer, candidate),
+            SmallMessage::GetChunk {
+                candidate,
+                root,
+                index,
+            } => self.serve_chunk(peer, (candidate, root), index),
+        }
+    }
+
+    pub(crate) fn large(&mut self, peer: &PublicKey, message: LargeMessage) {
+        match message {
+            LargeMessage::Offer(offered, collation) => {
+                self.hear_offer(peer, *offered, Some(collation));
+            }
+            LargeMessage::Chunk {
+                candidate,
+                coding,
+                index,
+                chunk,
+            } => self.hear_chunk(peer, (candidate, coding), index, chunk),
+            LargeMessage::Collation {
+                candidate,
+                signature,
+                collation,
+            } => self.hear_collation(peer, candidate, signature, collation),
+        }
+    }
+
+    pub(crate) fn done(&mut self, done: Done) {
+        match done {
+            Done::Examined { id, finding, cut } => self.examined(id, finding, cut),
+            Done::Restored {
+                id,
+                coding,
+                restored,
+            } => self.restored(id, &coding, restored),
+            Done::Built(shard, built) => self.built(shard, built.map(|built| *built)),
+            Done::Followed {
+                shard,
+                head,
+                id,
+                finding,
+            } => self.followed(shard, head, id, finding),
+        }
+        self.stirred = true;
+    }
+
+    /// Looks at everything, if something has changed or it is time.
+    pub(crate) fn advance(&mut self) {
+        let due = self.now_ms >= self.next_look_ms();
+        if due {
+            self.ticked_ms = self.now_ms;
+        }
+        if !self.stirred && !due {
+            return;
+        }
+        self.stirred = false;
+        self.back();
+        self.approve();
+        self.collate();
+        self.ask();
+        self.examine();
+        self.vote();
+    }
+
+    /// Puts a candidate in line to be checked and cut, once its collation is there.
+    pub(crate) fn enqueue(&mut self, id: CandidateId, urgent: bool) {
+        let ready = self.shelf.get(&id).is_some_and(|entry| {
+            entry.collation.is_some() && entry.retry_ms <= self.now_ms
+        });
+        if !ready || self.working.contains(&id) || self.queue.contains(&id) {
+            return;
+        }
+        if urgent {
+            self.queue.push_front(id);
+        } else {
+            self.queue.push_back(id);
+        }
+    }
+
+    fn examine(&mut self) {
+        let epoch = self.ledger().epoch();
+        let validators = self.ledger().rules().validators;
+        while self.working.len() < self.config.workers {
+            let Some(id) = self.queue.pop_front() else {
+                return;
+            };
+            let Some(entry) = self.shelf.get(&id) else {
+                continue;
+            };
+            let Some(collation) = entry.collation.clone() else {
+                continue;
+            };
+            let job = Job::Examine {
+                id,
+                descriptor: Box::new(entry.descriptor.clone()),
+                collation,
+                known: entry.finding,
+                validators,
+                epoch,
+            };
+            self.working.insert(id);
+            self.effects.push(Effect::Work(job));
+        }
+    }
+
+    pub(crate) fn send_small(&mut self, to: Recipients<PublicKey>, message: SmallMessage) {
+        self.effects.push(Effect::Small(to, message));
+    }
+
+    pub(crate) fn send_large(&mut self, to: Recipients<PublicKey>, message: LargeMessage) {
+        self.effects.push(Effect::Large(to, message));
+    }
+
+    pub(crate) fn ban(&mut self, peer: &PublicKey, lie: &'static str) {
+        self.metrics.bans.inc();
+        self.effects.push(Effect::Ban(peer.clone(), lie));
+    }
+
+    /// All validators but this node.
+    pub(crate) fn validators(&self) -> Vec<PublicKey> {
+        let all = self.config.authority.validators.iter();
+        all.filter(|key| **key != self.public_key)
+            .cloned()
+            .collect()
+    }
+
+    /// All validators, and the collators of a shard: everybody if anybody may build its blocks.
+    pub(crate) fn audience(&self, shard: ShardId) -> Recipients<PublicKey> {
+        let Some(segment) = self.ledger().shard(shard) else {
+            return Recipients::Some(self.validators());
+        };
+        let collators = &segment.terms().collators;
+        if collators.is_empty() {
+            return Recipients::All;
+        }
+        let mut audience: BTreeSet<PublicKey> = self.validators().into_iter().collect();
+        let others = collators.iter().filter(|key| **key != self.public_key);
+        audience.extend(others.cloned());
+        Recipients::Some(audience.into_iter().collect())
+    }
+
+    pub(crate) fn audience_keys(&self, indices: impl Iterator<Item = usize>) -> BTreeSet<PublicKey> {
+        let validators = &self.config.authority.validators;
+        indices
+            .filter_map(|index| validators.get(index))
+            .filter(|key| **key != self.public_key)
+            .cloned()
+            .collect()
+    }
+}

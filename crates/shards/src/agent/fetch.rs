@@ -1,0 +1,401 @@
+//! Getting collations and chunks from others, and giving them.
+//!
+//! ```text
+//! want ─▶ ask a backer ─no answer─▶ the next, the collators, everybody, in turn
+//!              │                     └ and all validators for chunks, once backers were silent
+//!              ▼                                   ▼ enough of them
+//!          collation, if its hash is right  ◀── restored ──▶ or the coding is wrong
+//! ```
+//! An answer counts only from a peer that was asked. What does not match the descriptor's hash or the coding's
+//! root is a lie, and costs its sender the connection: nobody honest passes on what it has not checked.
+//!
+//! Limits: [`FETCHES_MAX`] candidates at a time; a peer is answered so many bytes a second; from one peer
+//! [`EARLY_CHUNKS_MAX`] chunks are kept for candidates that no relay block names.
+
+use super::{
+    backing::is_collation,
+    config::{EARLY_CHUNKS_MAX, FETCHES_MAX, PEERS_MAX},
+    duties::{Duties, Effect, Job},
+    seams::Restored,
+};
+use crate::message::{LargeMessage, SmallMessage};
+use alloy_primitives::B256;
+use bytes::Bytes;
+use commonware_p2p::Recipients;
+use primitives::{
+    crypto::{PublicKey, Signature},
+    shard::{CandidateId, Coding},
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Peers that are asked for a collation before chunks are asked for.
+const SILENT_MAX: usize = 2;
+/// How long an answer may at most take, in units of the least.
+const BACKOFF_MAX: u64 = 8;
+/// How long a chunk is kept for what is not pending, in milliseconds.
+const CHUNK_KEEP_MS: u64 = 10_000;
+/// Bytes that any answer counts for at least.
+const ANSWER_BYTES_MIN: usize = 1024;
+const SECOND_MS: u64 = 1_000;
+
+/// A collation that is being asked for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Fetch {
+    /// Who said that it has it.
+    hint: Option<PublicKey>,
+    asked: BTreeSet<PublicKey>,
+    times: usize,
+    next_ms: u64,
+    /// Checked chunks of the pending coding.
+    chunks: BTreeMap<u16, Bytes>,
+    root: B256,
+    restoring: bool,
+}
+
+/// A chunk that is this validator's to hold.
+#[derive(Clone, Debug)]
+pub(crate) struct HeldChunk {
+    pub(crate) chunk: Bytes,
+    /// Who sent it; none if it was cut here.
+    pub(crate) from: Option<PublicKey>,
+    pub(crate) since_ms: u64,
+}
+
+/// What a peer has been given in the second that began then.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Allowance {
+    since_ms: u64,
+    bytes: usize,
+}
+
+impl Duties {
+    /// Has a collation asked for until it is there or nobody needs it.
+    pub(crate) fn want(&mut self, id: CandidateId, hint: Option<&PublicKey>) {
+        if self.fetches.contains_key(&id) || self.fetches.len() >= FETCHES_MAX {
+            return;
+        }
+        let fetch = Fetch {
+            hint: hint.cloned(),
+            next_ms: self.now_ms,
+            ..Fetch::default()
+        };
+        self.fetches.insert(id, fetch);
+    }
+
+    /// Asks for everything whose time has come.
+    pub(crate) fn ask(&mut self) {
+        let due: Vec<CandidateId> = self
+            .fetches
+            .iter()
+            .filter(|(_, fetch)| fetch.next_ms <= self.now_ms)
+            .map(|(id, _)| *id)
+            .collect();
+        for id in due {
+            let known = self.shelf.get(&id);
+            match known.is_some_and(|entry| entry.collation.is_none() && !entry.is_invalid()) {
+                true => self.ask_for(id),
+                false => drop(self.fetches.remove(&id)),
+            }
+        }
+    }
+
+    fn ask_for(&mut self, id: CandidateId) {
+        let sources = self.sources(&id);
+        let answer_ms = self.config.answer_ms;
+        let Some(fetch) = self.fetches.get_mut(&id) else {
+            return;
+        };
+        let place = fetch.times.checked_rem(sources.len()).unwrap_or(0);
+        fetch.times = fetch.times.saturating_add(1);
+        let factor = u64::try_from(fetch.times)
+            .unwrap_or(BACKOFF_MAX)
+            .min(BACKOFF_MAX);
+        fetch.next_ms = self.now_ms.saturating_add(answer_ms.saturating_mul(factor));
+        let by_chunks = fetch.times > SILENT_MAX.min(sources.len());
+        if let Some(peer) = sources.get(place) {
+            fetch.asked.insert(peer.clone());
+            self.metrics.requests.inc();
+            let to = Recipients::One(peer.clone());
+            self.send_small(to, SmallMessage::GetCollation(id));
+        }
+        if by_chunks {
+            self.ask_for_chunks(id);
+        }
+    }
+
+    /// Who may have a collation, the likeliest first; not everybody the same first.
+    fn sources(&self, id: &CandidateId) -> Vec<PublicKey> {
+        let Some(entry) = self.shelf.get(id) else {
+            return Vec::new();
+        };
+        let shard = entry.descriptor.shard;
+        let mut backers = self.statements.backers(id);
+        let pending = self.ledger().shard(shard).into_iter();
+        for one in pending.flat_map(|segment| segment.pending()) {
+            if one.candidate == *id {
+                backers = backers.or(&one.backers);
+            }
+        }
+        let mut first: Vec<PublicKey> = self.audience_keys(backers.iter()).into_iter().collect();
+        let shift = self.own.map_or(0, usize::from);
+        let shift = shift.checked_rem(first.len()).unwrap_or(0);
+        first.rotate_left(shift);
+        let collators = self.ledger().shard(shard).map(|one| &one.terms().collators);
+        let hint = self.fetches.get(id).and_then(|fetch| fetch.hint.clone());
+        let mut sources: Vec<PublicKey> = hint.into_iter().collect();
+        let rest = std::iter::once(&entry.descriptor.collator)
+            .chain(collators.into_iter().flatten())
+            .chain(&self.config.authority.validators);
+        for key in first.iter().chain(rest) {
+            if *key != self.public_key && !sources.contains(key) {
+                sources.push(key.clone());
+            }
+        }
+        sources
+    }
+
+    /// The coding under which a candidate is pending.
+    fn pending_coding(&self, id: &CandidateId) -> Option<Coding> {
+        let mut pending = self.ledger().pending();
+        let pending = pending.find(|one| one.candidate == *id);
+        pending.map(|one| one.envelope.coding)
+    }
+
+    fn ask_for_chunks(&mut self, id: CandidateId) {
+        let Some(coding) = self.pending_coding(&id) else {
+            return;
+        };
+        let own = self.held.get(&(id, coding.root)).map(|one| one.chunk.clone());
+        let index = self.own;
+        if let Some(fetch) = self.fetches.get_mut(&id) {
+            if fetch.root != coding.root {
+                fetch.root = coding.root;
+                fetch.chunks.clear();
+                fetch.restoring = false;
+            }
+            if let (Some(chunk), Some(index)) = (own, index) {
+                fetch.chunks.insert(index, chunk);
+            }
+        }
+        self.metrics.requests.inc();
+        let message = SmallMessage::GetChunk {
+            candidate: id,
+            root: coding.root,
+            index: index.unwrap_or(u16::MAX),
+        };
+        let to = Recipients::Some(self.validators());
+        self.send_small(to, message);
+        self.restore(id, &coding);
+    }
+
+    fn restore(&mut self, id: CandidateId, coding: &Coding) {
+        let Some(fetch) = self.fetches.get_mut(&id) else {
+            return;
+        };
+        let enough = fetch.chunks.len() >= usize::from(coding.minimum);
+        if fetch.restoring || !enough || fetch.root != coding.root {
+            return;
+        }
+        fetch.restoring = true;
+        let chunks = fetch.chunks.iter();
+        let chunks = chunks.map(|(index, chunk)| (*index, chunk.clone()));
+        let job = Job::Restore {
+            id,
+            coding: *coding,
+            chunks: chunks.collect(),
+        };
+        self.effects.push(Effect::Work(job));
+    }
+
+    /// Chunks were put together.
+    pub(crate) fn restored(&mut self, id: CandidateId, coding: &Coding, restored: Restored) {
+        if let Some(fetch) = self.fetches.get_mut(&id) {
+            fetch.restoring = false;
+        }
+        let Some(entry) = self.shelf.get_mut(&id) else {
+            return;
+        };
+        let wrong = match restored {
+            Restored::TooFew => return,
+            Restored::WrongCoding => true,
+            Restored::Collation(collation) => {
+                let right = is_collation(&entry.descriptor, &collation);
+                if right && entry.collation.is_none() {
+                    entry.collation = Some(collation);
+                    self.fetches.remove(&id);
+                    self.metrics.restored_collations.inc();
+                }
+                !right
+            }
+        };
+        if wrong {
+            entry.wrong_roots.insert(coding.root);
+            self.metrics.wrong_codings.inc();
+        }
+    }
+
+    /// An answer: a collation.
+    pub(crate) fn hear_collation(
+        &mut self,
+        peer: &PublicKey,
+        id: CandidateId,
+        signature: Option<Signature>,
+        collation: Bytes,
+    ) {
+        let asked = self.fetches.get(&id);
+        if !asked.is_some_and(|fetch| fetch.asked.contains(peer)) {
+            return;
+        }
+        let namespace = &self.config.authority.namespace;
+        let Some(entry) = self.shelf.get_mut(&id) else {
+            return;
+        };
+        let collator = &entry.descriptor.collator;
+        let right = is_collation(&entry.descriptor, &collation)
+            && signature
+                .as_ref()
+                .is_none_or(|signature| id.is_signed(namespace, collator, signature));
+        if !right {
+            self.ban(peer, "an answer that is another collation");
+            return;
+        }
+        entry.collation = Some(collation);
+        entry.signature = entry.signature.take().or(signature);
+        self.fetches.remove(&id);
+        self.metrics.received_collations.inc();
+        self.stirred = true;
+    }
+
+    /// A chunk: this validator's to hold, or one of a collation that is being restored.
+    pub(crate) fn hear_chunk(
+        &mut self,
+        peer: &PublicKey,
+        (id, coding): (CandidateId, Coding),
+        index: u16,
+        chunk: Bytes,
+    ) {
+        let rules = self.ledger().rules();
+        let right = coding.epoch == self.ledger().epoch()
+            && coding.total == rules.validators
+            && usize::from(coding.minimum) == rules.witnesses();
+        if !right {
+            return;
+        }
+        let mine = self.own == Some(index) && !self.held.contains_key(&(id, coding.root));
+        let asked = self.fetches.get(&id).is_some_and(|fetch| {
+            fetch.root == coding.root && !fetch.chunks.contains_key(&index)
+        });
+        let early = self.held.values().filter(|one| one.from.as_ref() == Some(peer));
+        let room = asked || early.count() < EARLY_CHUNKS_MAX;
+        let sender = self.config.authority.validators.contains(peer);
+        if !(mine || asked) || !room || !sender {
+            return;
+        }
+        if !self.cutter.check(&coding, index, &chunk) {
+            self.ban(peer, "a chunk that its root does not commit to");
+            return;
+        }
+        self.metrics.received_chunks.inc();
+        if mine {
+            let held = HeldChunk {
+                chunk: chunk.clone(),
+                from: Some(peer.clone()),
+                since_ms: self.now_ms,
+            };
+            self.held.insert((id, coding.root), held);
+            self.stirred = true;
+        }
+        if asked && let Some(fetch) = self.fetches.get_mut(&id) {
+            fetch.chunks.insert(index, chunk);
+            self.restore(id, &coding);
+        }
+    }
+
+    /// Keeps the chunks of what is pending, and young ones of what may become so.
+    pub(crate) fn prune_chunks(&mut self) {
+        let pending = self.ledger().pending();
+        let keys: BTreeSet<(CandidateId, B256)> = pending
+            .map(|one| (one.candidate, one.envelope.coding.root))
+            .collect();
+        let now_ms = self.now_ms;
+        self.held.retain(|key, held| {
+            keys.contains(key) || now_ms.saturating_sub(held.since_ms) < CHUNK_KEEP_MS
+        });
+        for (key, held) in &mut self.held {
+            if keys.contains(key) {
+                held.from = None;
+            }
+        }
+    }
+
+    pub(crate) fn serve_collation(&mut self, peer: &PublicKey, id: CandidateId) {
+        let Some(entry) = self.shelf.get(&id) else {
+            return;
+        };
+        let Some(collation) = entry.collation.clone() else {
+            return;
+        };
+        let signature = entry.signature.clone();
+        if self.allows(peer, collation.len()) {
+            let answer = LargeMessage::Collation {
+                candidate: id,
+                signature,
+                collation,
+            };
+            self.send_large(Recipients::One(peer.clone()), answer);
+        }
+    }
+
+    pub(crate) fn serve_chunk(
+        &mut self,
+        peer: &PublicKey,
+        (id, root): (CandidateId, B256),
+        index: u16,
+    ) {
+        let Some(coding) = self.pending_coding(&id).filter(|coding| coding.root == root) else {
+            return;
+        };
+        let cut = self.shelf.get(&id);
+        let cut = cut.filter(|entry| entry.coding == Some(coding));
+        let theirs = cut.and_then(|entry| entry.chunks.get(usize::from(index)).cloned());
+        let held = self.held.get(&(id, root)).map(|one| one.chunk.clone());
+        let answers = [(Some(index), theirs), (self.own, held)];
+        for (index, chunk) in answers {
+            let (Some(index), Some(chunk)) = (index, chunk) else {
+                continue;
+            };
+            if self.allows(peer, chunk.len()) {
+                let answer = LargeMessage::Chunk {
+                    candidate: id,
+                    coding,
+                    index,
+                    chunk,
+                };
+                self.send_large(Recipients::One(peer.clone()), answer);
+            }
+        }
+    }
+
+    /// Whether a peer may be given so many bytes more in this second.
+    fn allows(&mut self, peer: &PublicKey, bytes: usize) -> bool {
+        if self.allowances.len() >= PEERS_MAX && !self.allowances.contains_key(peer) {
+            self.allowances.clear();
+        }
+        let (now_ms, max) = (self.now_ms, self.config.served_bytes_max);
+        let allowance = self.allowances.entry(peer.clone()).or_default();
+        if now_ms.saturating_sub(allowance.since_ms) >= SECOND_MS {
+            *allowance = Allowance {
+                since_ms: now_ms,
+                bytes: 0,
+            };
+        }
+        let more = allowance.bytes.saturating_add(bytes.max(ANSWER_BYTES_MIN));
+        if more > max {
+            self.metrics.refused_requests.inc();
+            return false;
+        }
+        allowance.bytes = more;
+        self.metrics.served.inc();
+        true
+    }
+}

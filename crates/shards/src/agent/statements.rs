@@ -1,0 +1,162 @@
+//! Statements of backers, gathered by envelope until there are enough, and compared by place.
+//!
+//! Limits: places within the window of schedules and numbers that the agent listens to, and
+//! [`STATEMENTS_MAX`] statements of one validator for one place.
+
+use super::config::{STATEMENT_BLOCKS, STATEMENTS_MAX};
+use crate::ledger::Ledger;
+use alloy_primitives::B256;
+use primitives::{
+    crypto::Signature,
+    shard::{BackedEnvelope, Bits, CandidateId, Envelope, Equivocation, ShardId, SignedStatement},
+};
+use std::collections::BTreeMap;
+
+/// Where a validator may back one candidate: shard, number, height of the schedule.
+pub(crate) type Place = (ShardId, u64, u64);
+
+/// The place of an envelope.
+pub(crate) const fn place_of(envelope: &Envelope) -> Place {
+    let descriptor = &envelope.descriptor;
+    (
+        descriptor.shard,
+        descriptor.number,
+        envelope.schedule.height,
+    )
+}
+
+/// Candidate, root, core, height of the schedule.
+type Key = (CandidateId, B256, u16, u64);
+
+fn key_of(envelope: &Envelope) -> Key {
+    let schedule = envelope.schedule;
+    let id = envelope.descriptor.id();
+    (id, envelope.coding.root, schedule.core, schedule.height)
+}
+
+#[derive(Clone, Debug)]
+struct Gathered {
+    envelope: Envelope,
+    signatures: BTreeMap<u16, Signature>,
+    /// The backers with which it was last put forward.
+    put_forward: Bits,
+}
+
+/// All statements that matter.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Statements {
+    places: BTreeMap<Place, BTreeMap<u16, Vec<SignedStatement>>>,
+    gathered: BTreeMap<Key, Gathered>,
+}
+
+impl Statements {
+    /// Whether a statement would bring nothing, before its signature is looked at.
+    pub(crate) fn is_known(&self, signed: &SignedStatement) -> bool {
+        let statements = self.places.get(&place_of(&signed.envelope));
+        let of_validator = statements.and_then(|by| by.get(&signed.validator));
+        of_validator.is_some_and(|known| {
+            known.len() >= STATEMENTS_MAX
+                || known.iter().any(|one| one.envelope == signed.envelope)
+        })
+    }
+
+    /// Takes a statement, whose signature has been checked; gives what it proves of its validator.
+    pub(crate) fn add(&mut self, signed: SignedStatement) -> Option<Equivocation> {
+        let id = signed.envelope.descriptor.id();
+        let gathered = self
+            .gathered
+            .entry(key_of(&signed.envelope))
+            .or_insert_with(|| Gathered {
+                envelope: signed.envelope.clone(),
+                signatures: BTreeMap::new(),
+                put_forward: Bits::EMPTY,
+            });
+        gathered
+            .signatures
+            .insert(signed.validator, signed.signature.clone());
+        let by = self.places.entry(place_of(&signed.envelope)).or_default();
+        let known = by.entry(signed.validator).or_default();
+        let other = known
+            .iter()
+            .find(|one| one.envelope.descriptor.id() != id)
+            .cloned();
+        known.push(signed.clone());
+        other.map(|other| {
+            let (first, second) = if other.envelope.descriptor.id() < id {
+                (other, signed)
+            } else {
+                (signed, other)
+            };
+            Equivocation { first, second }
+        })
+    }
+
+    /// Envelopes that have enough backers for the next relay block and more, or others, than when they were last
+    /// put forward.
+    pub(crate) fn take_backed(&mut self, ledger: &Ledger) -> Vec<BackedEnvelope> {
+        let next = ledger.height().saturating_add(1);
+        let oldest = next.saturating_sub(ledger.rules().schedule_window);
+        let mut backed = Vec::new();
+        for gathered in self.gathered.values_mut() {
+            let schedule = gathered.envelope.schedule;
+            let segment = ledger.shard(gathered.envelope.descriptor.shard);
+            let Some(segment) = segment.filter(|_| schedule.height >= oldest) else {
+                continue;
+            };
+            if gathered.envelope.descriptor.number <= segment.newest().number {
+                continue;
+            }
+            let group = ledger.group(schedule.core, schedule.height);
+            let may = |validator: &u16| {
+                group.contains(usize::from(*validator)) && segment.may_back(*validator, next)
+            };
+            let allowed: Vec<(u16, Signature)> = gathered
+                .signatures
+                .iter()
+                .filter(|(validator, _)| may(validator))
+                .map(|(validator, signature)| (*validator, signature.clone()))
+                .collect();
+            let backers: Bits = allowed.iter().map(|(one, _)| usize::from(*one)).collect();
+            if allowed.len() < ledger.rules().backers_min() || backers == gathered.put_forward {
+                continue;
+            }
+            gathered.put_forward = backers;
+            backed.push(BackedEnvelope {
+                envelope: gathered.envelope.clone(),
+                backers,
+                signatures: allowed.into_iter().map(|(_, signature)| signature).collect(),
+            });
+        }
+        backed
+    }
+
+    /// Those who signed for a candidate, under whichever envelope.
+    pub(crate) fn backers(&self, id: &CandidateId) -> Bits {
+        let first = (*id, B256::ZERO, 0, 0);
+        let last = (*id, B256::repeat_byte(u8::MAX), u16::MAX, u64::MAX);
+        self.gathered
+            .range(first..=last)
+            .flat_map(|(_, gathered)| gathered.signatures.keys())
+            .map(|validator| usize::from(*validator))
+            .collect()
+    }
+
+    /// Forgets what is too old to enter or to prove anything that is worth a relay block.
+    pub(crate) fn prune(&mut self, ledger: &Ledger) {
+        let rules = ledger.rules();
+        let kept = rules.schedule_window.saturating_add(STATEMENT_BLOCKS);
+        let oldest = ledger.height().saturating_sub(kept);
+        let alive = |shard: &ShardId, number: u64, height: u64| {
+            height >= oldest
+                && ledger
+                    .shard(*shard)
+                    .is_some_and(|segment| number > segment.finalized().number)
+        };
+        // A second statement proves an offence even when the place has been taken.
+        self.places.retain(|(_, _, height), _| *height >= oldest);
+        self.gathered.retain(|(_, _, _, height), gathered| {
+            let descriptor = &gathered.envelope.descriptor;
+            alive(&descriptor.shard, descriptor.number, *height)
+        });
+    }
+}

@@ -1,0 +1,455 @@
+//! Nodes on simulated links above the toy relay. One seed gives one history.
+
+use super::{
+    relay::Relay,
+    toy::{Cutting, ToyBlock, ToyBuilder, ToyChecker, ToyCutter},
+};
+use crate::{
+    agent::{Agent, AgentConfig},
+    feed::{LedgerFeed, RelayUpdate},
+    inclusion::Inclusion,
+    ledger::{Authority, Discard, Ledger, LedgerEvent, LedgerRules, Named, ShardTerms},
+    message,
+};
+use alloy_primitives::B256;
+use commonware_cryptography::Signer as _;
+use commonware_p2p::simulated::{self, Config, Link, Network, Oracle};
+use commonware_runtime::{
+    Clock as _, Handle, Quota, Runner as _, Spawner as _, Supervisor as _,
+    deterministic::{self, Context},
+};
+use commonware_utils::probability;
+use primitives::{
+    crypto::{PrivateKey, PublicKey},
+    shard::{ShardId, ShardNamespace},
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    num::{NonZeroU32, NonZeroUsize},
+    sync::{Arc, atomic::AtomicU64, atomic::Ordering::Relaxed},
+    time::{Duration, UNIX_EPOCH},
+};
+
+/// Time between two relay blocks.
+pub(super) const TAU_MS: u64 = 100;
+/// How long after its proposal a relay block is final everywhere.
+const FINAL_MS: u64 = 120;
+const LATENCY: Duration = Duration::from_millis(10);
+const START: Duration = Duration::from_secs(1_700_000_000);
+const COLLATORS_FROM: u64 = 100;
+pub(super) const A: ShardId = ShardId(1);
+pub(super) const B: ShardId = ShardId(2);
+
+/// What to simulate.
+#[derive(Clone)]
+pub(super) struct Setup {
+    pub(super) seed: u64,
+    pub(super) validators: u16,
+    pub(super) collators: u64,
+    /// Shards and their cores.
+    pub(super) shards: Vec<(ShardId, u16)>,
+    pub(super) rules: LedgerRules,
+    /// Validators that find everything valid.
+    pub(super) liars: BTreeSet<usize>,
+    /// Validators that cut otherwise, and answer nobody.
+    pub(super) cutting: BTreeMap<usize, Cutting>,
+    /// Nodes, validators first, whose keys the test itself uses.
+    pub(super) puppets: BTreeSet<usize>,
+    /// Numbers that there are for each shard.
+    pub(super) supply: u64,
+}
+
+impl Setup {
+    pub(super) fn new(seed: u64, validators: u16) -> Self {
+        Self {
+            seed,
+            validators,
+            collators: 2,
+            shards: vec![(A, 1), (B, 1)],
+            rules: LedgerRules::asynchronous(validators),
+            liars: BTreeSet::new(),
+            cutting: BTreeMap::new(),
+            puppets: BTreeSet::new(),
+            supply: u64::MAX,
+        }
+    }
+}
+
+pub(super) type Ends = (
+    simulated::Sender<PublicKey, Context>,
+    simulated::Receiver<PublicKey>,
+);
+
+struct Node {
+    feed: LedgerFeed,
+    inclusion: Inclusion,
+    handle: Option<Handle<()>>,
+    /// Updates that wait while the node is cut off from the relay chain.
+    paused: Option<Vec<RelayUpdate>>,
+}
+
+/// The simulation.
+pub(super) struct World {
+    pub(super) runtime: Context,
+    pub(super) relay: Relay,
+    pub(super) keys: Vec<PrivateKey>,
+    pub(super) namespace: ShardNamespace,
+    nodes: Vec<Node>,
+    builders: BTreeMap<usize, ToyBuilder>,
+    pub(super) links: Oracle<PublicKey, Context>,
+    setup: Setup,
+    pub(super) supply: Arc<AtomicU64>,
+    /// Updates on their way, with the time at which they are final.
+    on_the_way: Vec<(u64, RelayUpdate)>,
+    next_block_ms: u64,
+}
+
+/// Runs a scenario, and gives a fingerprint of everything that happened.
+pub(super) fn simulate<F: Future<Output = ()>>(
+    setup: Setup,
+    scenario: impl FnOnce(World) -> F,
+) -> String {
+    let config = deterministic::Config::new()
+        .with_seed(setup.seed)
+        .with_start_time(UNIX_EPOCH + START)
+        .with_timeout(Some(Duration::from_secs(600)));
+    deterministic::Runner::new(config).start(|runtime| async move {
+        let world = World::new(runtime.child("world"), setup).await;
+        scenario(world).await;
+        runtime.auditor().state()
+    })
+}
+
+fn terms(shard: ShardId, collators: Vec<PublicKey>) -> ShardTerms {
+    ShardTerms {
+        genesis_hash: genesis_of(shard),
+        genesis_root: genesis_of(shard),
+        genesis_ms: 0,
+        rules: B256::repeat_byte(3),
+        gas_limit: 30_000_000,
+        collators,
+    }
+}
+
+fn genesis_of(shard: ShardId) -> B256 {
+    crate::agent::backing::hash_of(&shard.0.to_be_bytes())
+}
+
+impl World {
+    async fn new(runtime: Context, setup: Setup) -> Self {
+        let seeds = (0..u64::from(setup.validators))
+            .chain((0..setup.collators).map(|one| COLLATORS_FROM + one));
+        let keys: Vec<PrivateKey> = seeds.map(PrivateKey::from_seed).collect();
+        let public: Vec<PublicKey> = keys.iter().map(|key| key.public_key()).collect();
+        let (validators, collators) = public.split_at(usize::from(setup.validators));
+        let shards = setup.shards.iter();
+        let shards = shards.map(|(shard, cores)| (*shard, terms(*shard, collators.to_vec()), *cores));
+        let start_ms = u64::try_from(START.as_millis()).unwrap();
+        let ledger = Ledger::genesis(setup.rules.clone(), start_ms, shards).unwrap();
+        let authority = Authority {
+            namespace: ShardNamespace::new(&B256::ZERO),
+            validators: validators.to_vec(),
+        };
+        let config = Config {
+            max_size: message::message_bytes_max(setup.rules.collation_bytes_max),
+            max_peers_per_set: NonZeroUsize::new(public.len()).unwrap(),
+            disconnect_on_block: true,
+            tracked_peer_sets: NonZeroUsize::MIN,
+        };
+        let network = runtime.child("network");
+        let (network, links) = Network::new_with_peers(network, config, public.clone()).await;
+        let _runs_until_the_end = network.start();
+        let mut world = Self {
+            namespace: authority.namespace.clone(),
+            relay: Relay::new(ledger, authority),
+            keys,
+            nodes: Vec::new(),
+            builders: BTreeMap::new(),
+            links,
+            supply: Arc::new(AtomicU64::new(setup.supply)),
+            setup,
+            on_the_way: Vec::new(),
+            next_block_ms: 0,
+            runtime,
+        };
+        world.next_block_ms = world.now_ms() + TAU_MS;
+        world.connect(|_, _| true).await;
+        for index in 0..world.keys.len() {
+            let node = world.start(index).await;
+            world.nodes.push(node);
+        }
+        world
+    }
+
+    pub(super) fn now_ms(&self) -> u64 {
+        let now = self.runtime.current().duration_since(UNIX_EPOCH).unwrap();
+        u64::try_from(now.as_millis()).unwrap()
+    }
+
+    pub(super) fn public(&self, index: usize) -> PublicKey {
+        self.keys[index].public_key()
+    }
+
+    /// The index of a collator among all nodes.
+    pub(super) fn collator(&self, index: usize) -> usize {
+        usize::from(self.setup.validators) + index
+    }
+
+    pub(super) fn builder(&self, collator: usize) -> &ToyBuilder {
+        &self.builders[&self.collator(collator)]
+    }
+
+    /// The ends of a node's two links. Those it had before fall silent.
+    pub(super) async fn ends(&self, index: usize) -> (Ends, Ends) {
+        let quota = Quota::per_second(NonZeroU32::new(1_024).unwrap());
+        let control = self.links.control(self.public(index));
+        let small = control.register(0, quota).await.unwrap();
+        let large = control.register(1, quota).await.unwrap();
+        (small, large)
+    }
+
+    async fn start(&mut self, index: usize) -> Node {
+        let feed = Relay::genesis(&self.relay.ledger);
+        let inclusion = Inclusion::default();
+        let mut node = Node {
+            feed: feed.clone(),
+            inclusion: inclusion.clone(),
+            handle: None,
+            paused: None,
+        };
+        if self.setup.puppets.contains(&index) {
+            return node;
+        }
+        let (small, large) = self.ends(index).await;
+        let mut config = AgentConfig::new(self.keys[index].clone(), self.relay.authority.clone());
+        config.patience_ms = 500;
+        if index >= usize::from(self.setup.validators) {
+            config.collates = self.setup.shards.iter().map(|(shard, _)| *shard).collect();
+        }
+        let cutting = self.setup.cutting.get(&index).copied();
+        if cutting.is_some_and(|cutting| cutting != Cutting::WrongCoding) {
+            config.served_bytes_max = 0;
+        }
+        let genesis = self.setup.shards.iter();
+        let genesis = genesis.map(|(shard, _)| (*shard, genesis_of(*shard)));
+        let builder = ToyBuilder::new(self.public(index), genesis, Arc::clone(&self.supply));
+        self.builders.insert(index, builder.clone());
+        let runtime = self.runtime.child("agent").with_attribute("index", index);
+        let agent = Agent {
+            runtime,
+            blocker: self.links.control(self.public(index)),
+            builder,
+            checker: Arc::new(ToyChecker {
+                lies: self.setup.liars.contains(&index),
+            }),
+            cutter: Arc::new(ToyCutter(cutting.unwrap_or(Cutting::Honest))),
+            config,
+            feed,
+            inclusion,
+        };
+        node.handle = Some(agent.start(small, large));
+        node
+    }
+
+    /// Links exactly the pairs for which this holds.
+    pub(super) async fn connect(&self, linked: impl Fn(usize, usize) -> bool) {
+        let count = self.keys.len();
+        for (from, to) in (0..count).flat_map(|from| (0..count).map(move |to| (from, to))) {
+            if from == to {
+                continue;
+            }
+            let (sender, receiver) = (self.public(from), self.public(to));
+            drop(self.links.remove_link(sender.clone(), receiver.clone()).await);
+            if linked(from, to) {
+                let link = Link {
+                    latency: LATENCY,
+                    jitter: Duration::from_millis(2),
+                    success_rate: probability!(1.0),
+                };
+                self.links.add_link(sender, receiver, link).await.unwrap();
+            }
+        }
+    }
+
+    /// Stops a node for good.
+    pub(super) fn kill(&mut self, index: usize) {
+        if let Some(handle) = self.nodes[index].handle.take() {
+            handle.abort();
+        }
+    }
+
+    /// Cuts a node off from the relay chain, or lets it catch up.
+    pub(super) fn pause(&mut self, index: usize, paused: bool) {
+        let node = &mut self.nodes[index];
+        match paused {
+            true => node.paused = Some(Vec::new()),
+            false => {
+                for update in node.paused.take().unwrap_or_default() {
+                    node.feed.publish(update);
+                }
+            }
+        }
+    }
+
+    pub(super) fn inclusions(&self) -> impl Iterator<Item = &Inclusion> {
+        self.nodes.iter().map(|node| &node.inclusion)
+    }
+
+    /// Lets so many relay blocks pass.
+    pub(super) async fn blocks(&mut self, count: u64) {
+        let height = self.relay.ledger.height() + count;
+        while self.relay.ledger.height() < height {
+            self.step().await;
+        }
+    }
+
+    /// Lets relay blocks pass until something holds, at most so many.
+    pub(super) async fn until(&mut self, max: u64, what: &str, holds: impl Fn(&Self) -> bool) {
+        let height = self.relay.ledger.height() + max;
+        while !holds(self) {
+            let now = self.relay.ledger.height();
+            assert!(now < height, "not within {max} relay blocks: {what}; {}", self.describe());
+            self.step().await;
+        }
+    }
+
+    /// The next thing that happens on the relay chain.
+    async fn step(&mut self) {
+        let arrival = self.on_the_way.first().map_or(u64::MAX, |(at, _)| *at);
+        let next = arrival.min(self.next_block_ms);
+        let at = UNIX_EPOCH + Duration::from_millis(next);
+        self.runtime.sleep_until(at).await;
+        if arrival == next {
+            let (_, update) = self.on_the_way.remove(0);
+            self.publish(&update);
+            return;
+        }
+        self.next_block_ms += TAU_MS;
+        let height = usize::try_from(self.relay.ledger.height()).unwrap();
+        let validators = usize::from(self.setup.validators);
+        // A leader that is gone or cut off is skipped in no time.
+        let leader = (0..validators)
+            .map(|turn| (height + turn) % validators)
+            .find(|index| {
+                let node = &self.nodes[*index];
+                let runs = node.handle.is_some() || self.setup.puppets.contains(index);
+                runs && node.paused.is_none()
+            })
+            .expect("somebody leads");
+        let now_ms = self.now_ms();
+        let update = self.relay.lead(&self.nodes[leader].inclusion, now_ms);
+        self.on_the_way.push((now_ms + FINAL_MS, update));
+    }
+
+    fn publish(&mut self, update: &RelayUpdate) {
+        for node in &mut self.nodes {
+            node.inclusion.settle(&update.ledger);
+            match &mut node.paused {
+                Some(waiting) => waiting.push(update.clone()),
+                None => node.feed.publish(update.clone()),
+            }
+        }
+    }
+
+    /// Final numbers of a shard.
+    pub(super) fn final_number(&self, shard: ShardId) -> u64 {
+        self.relay.ledger.shard(shard).unwrap().finalized().number
+    }
+
+    /// Events of one kind, in order.
+    pub(super) fn events<T>(&self, pick: impl Fn(&LedgerEvent) -> Option<T>) -> Vec<T> {
+        let events = self.relay.events.iter();
+        events.filter_map(|(_, event)| pick(event)).collect()
+    }
+
+    pub(super) fn discards(&self) -> Vec<(Named, Discard)> {
+        self.events(|event| match event {
+            LedgerEvent::Discarded(named, reason) => Some((*named, *reason)),
+            LedgerEvent::Backed(_)
+            | LedgerEvent::Included(_)
+            | LedgerEvent::Final(..)
+            | LedgerEvent::Offended(_) => None,
+        })
+    }
+
+    pub(super) fn finals(&self, shard: ShardId) -> Vec<Named> {
+        self.events(|event| match event {
+            LedgerEvent::Final(named, _) if named.shard == shard => Some(*named),
+            LedgerEvent::Final(..)
+            | LedgerEvent::Backed(_)
+            | LedgerEvent::Included(_)
+            | LedgerEvent::Discarded(..)
+            | LedgerEvent::Offended(_) => None,
+        })
+    }
+
+    /// Who has banned whom.
+    pub(super) async fn bans(&self) -> Vec<(usize, usize)> {
+        let place = |key: &PublicKey| {
+            let place = self.keys.iter().position(|one| one.public_key() == *key);
+            place.unwrap()
+        };
+        let bans = self.links.blocked().await.unwrap();
+        bans.iter().map(|(by, who)| (place(by), place(who))).collect()
+    }
+
+    /// Every shard's final blocks follow each other, and their numbers are 0, 1, 2, … each once.
+    pub(super) fn check_chains(&self) {
+        for (shard, _) in &self.setup.shards {
+            let finals = self.finals(*shard);
+            for (index, named) in finals.iter().enumerate() {
+                assert_eq!(named.number, u64::try_from(index).unwrap() + 1);
+            }
+            let ledger = &self.relay.ledger;
+            let finalized = ledger.shard(*shard).unwrap().finalized();
+            let next = self.builders.values().filter_map(|one| one.next(*shard, finalized.hash));
+            let next: BTreeSet<u64> = next.collect();
+            assert!(next.len() <= 1, "collators disagree about a block: {next:?}");
+        }
+    }
+
+    /// All collators that run have the newest final block of a shard, and what it holds.
+    pub(super) fn check_followed(&self, collators: &[usize]) {
+        for (shard, _) in &self.setup.shards {
+            let finalized = *self.relay.ledger.shard(*shard).unwrap().finalized();
+            for collator in collators {
+                let next = self.builder(*collator).next(*shard, finalized.hash);
+                assert!(next.is_some(), "collator {collator} has not followed {shard}");
+            }
+        }
+    }
+
+    pub(super) fn describe(&self) -> String {
+        let shards = self.relay.ledger.shards().map(|(shard, segment)| {
+            let pending: Vec<_> = segment
+                .pending()
+                .map(|one| {
+                    let held = one.held.count();
+                    (one.envelope.descriptor.number, held, one.valid.count(), one.invalid.count())
+                })
+                .collect();
+            format!("shard {shard}: final {} pending {pending:?}", segment.finalized().number)
+        });
+        let shards: Vec<_> = shards.collect();
+        format!("height {} {shards:?}", self.relay.ledger.height())
+    }
+
+    /// Distances from backed to final, sorted.
+    pub(super) fn distances(&self) -> Vec<u64> {
+        let mut distances = self.relay.distances.clone();
+        distances.sort_unstable();
+        distances
+    }
+
+    pub(super) fn stop_supply(&self, at: u64) {
+        self.supply.store(at, Relaxed);
+    }
+}
+
+/// A block nobody can check.
+pub(super) fn poison(block: ToyBlock) -> ToyBlock {
+    ToyBlock {
+        poisoned: true,
+        ..block
+    }
+}

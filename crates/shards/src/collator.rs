@@ -1,0 +1,397 @@
+//! Collating: following a shard, and building its next block when it is one's turn.
+//!
+//! ```text
+//!   ledger:  final ── pending ── pending      line: what follows, and is in no relay block yet
+//!                                   └── c1 ── c2 ── c3 ◀─ build here, if it is our turn and there is room
+//!                                        │     └ offered, its schedule alive: wait
+//!                                        └ its schedule is over: put forward again, unchanged
+//! ```
+//! The line is computed anew at every look, from the candidates that are known and the ledger: it begins at the
+//! shard's newest block and takes, number by number, the candidate that most backers have signed. So whatever
+//! the ledger discards comes back into the line by itself, as long as its anchor is in the window, unless it was
+//! found invalid; and what was built on something else drops out.
+//!
+//! Room is what rule R1 leaves: candidates in the segment and on a core, those of the line counted as if they had
+//! entered, with as many more as relay blocks may pass before a schedule is over. Under synchronous rules that
+//! is none more, and an anchor is good for one relay block: the same code then builds on included parents only.
+//!
+//! A builder is asked for one thing at a time in each shard. It is taken to have the shard's newest final block
+//! when the agent starts; what it was away for longer than candidates are kept must come to it otherwise.
+
+use crate::{
+    agent::{
+        Standing,
+        config::{BUILD_RETRY_MS, FOLLOWS_MAX, RECENT_NUMBERS, UNDECIDED_MS},
+        duties::{Duties, Effect, Order},
+        seams::{BuildOrder, Built, Finding},
+        shelf::Entry,
+    },
+    ledger::{Segment, ShardHead, Status, head_of},
+    message::{LargeMessage, Offered, SmallMessage},
+    turn::{Turn, turn},
+};
+use alloy_primitives::B256;
+use commonware_p2p::Recipients;
+use primitives::{
+    crypto::PublicKey,
+    shard::{CandidateId, RelayAnchor, Schedule, ShardId},
+};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
+
+/// Candidates that a line has at most.
+const LINE_MAX: usize = 64;
+/// Patience after which a candidate that nobody signs is no longer built on.
+const UNSIGNED_PATIENCE: u64 = 2;
+
+/// What a collator does in one shard.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Line {
+    /// The builder is at work on a block.
+    building: bool,
+    /// When it may be asked again, in milliseconds.
+    retry_ms: u64,
+    /// The block that the next is built on, and since when it is.
+    top: B256,
+    top_since_ms: u64,
+    /// Heads that the builder was given, and whether it has them, with their numbers.
+    heads: BTreeMap<B256, (u64, bool)>,
+    following: usize,
+}
+
+impl Line {
+    fn has(&self, head: &B256) -> bool {
+        self.heads.get(head).is_some_and(|(_, done)| *done)
+    }
+}
+
+impl Duties {
+    /// Looks at every shard that this node collates.
+    pub(crate) fn collate(&mut self) {
+        let shards: Vec<ShardId> = self.lines.keys().copied().collect();
+        for shard in shards {
+            let relay = std::sync::Arc::clone(&self.relay);
+            let Some(segment) = relay.ledger.shard(shard) else {
+                continue;
+            };
+            self.follow(segment);
+            let line = self.line(segment);
+            self.renew(segment, &line);
+            self.build_next(segment, &line);
+        }
+    }
+
+    /// Hands what others built to the builder, parents first.
+    fn follow(&mut self, segment: &Segment) {
+        let shard = segment.shard;
+        let finalized = *segment.finalized();
+        let Some(line) = self.lines.get_mut(&shard) else {
+            return;
+        };
+        if line.heads.is_empty() {
+            line.heads.insert(finalized.hash, (finalized.number, true));
+        }
+        line.heads
+            .retain(|_, (number, _)| number.saturating_add(RECENT_NUMBERS) >= finalized.number);
+        let mut orders = Vec::new();
+        for (_, entry) in self.shelf.of_shard(shard) {
+            let descriptor = &entry.descriptor;
+            let ready = line.following < FOLLOWS_MAX
+                && entry.retry_ms <= self.now_ms
+                && !entry.is_invalid()
+                && !line.heads.contains_key(&descriptor.head)
+                && line.has(&descriptor.parent);
+            if let Some(collation) = entry.collation.clone().filter(|_| ready) {
+                line.heads
+                    .insert(descriptor.head, (descriptor.number, false));
+                line.following = line.following.saturating_add(1);
+                orders.push(Order::Follow(Box::new(descriptor.clone()), collation));
+            }
+        }
+        self.effects.extend(orders.into_iter().map(Effect::Order));
+    }
+
+    /// The builder has followed a block, or refused to.
+    pub(crate) fn followed(
+        &mut self,
+        shard: ShardId,
+        head: B256,
+        id: CandidateId,
+        finding: Finding,
+    ) {
+        let retry_ms = self.now_ms.saturating_add(UNDECIDED_MS);
+        let Some(line) = self.lines.get_mut(&shard) else {
+            return;
+        };
+        line.following = line.following.saturating_sub(1);
+        match finding {
+            Finding::Valid => {
+                self.metrics.followed.inc();
+                if let Some((_, done)) = line.heads.get_mut(&head) {
+                    *done = true;
+                }
+            }
+            Finding::Invalid => {
+                if let Some(entry) = self.shelf.get_mut(&id) {
+                    entry.finding = Some(Finding::Invalid);
+                }
+            }
+            Finding::Undecided => {
+                line.heads.remove(&head);
+                if let Some(entry) = self.shelf.get_mut(&id) {
+                    entry.retry_ms = retry_ms;
+                }
+            }
+        }
+    }
+
+    /// What follows the shard's newest block and is in no relay block yet.
+    fn line(&self, segment: &Segment) -> Vec<CandidateId> {
+        let mut line = Vec::new();
+        let mut top = segment.newest();
+        while line.len() < LINE_MAX {
+            let number = top.number.saturating_add(1);
+            let next = self
+                .shelf
+                .at(segment.shard, number)
+                .filter(|(id, entry)| self.continues(&top, id, entry))
+                .max_by_key(|(id, _)| (self.statements.backers(id).count(), Reverse(*id)));
+            let Some((id, entry)) = next else {
+                break;
+            };
+            top = head_of(&entry.descriptor);
+            line.push(id);
+        }
+        line
+    }
+
+    fn continues(&self, top: &ShardHead, id: &CandidateId, entry: &Entry) -> bool {
+        let descriptor = &entry.descriptor;
+        let patience_ms = self.config.patience_ms.saturating_mul(UNSIGNED_PATIENCE);
+        let young = self.now_ms.saturating_sub(entry.learned_ms) < patience_ms;
+        descriptor.parent == top.hash
+            && descriptor.anchor.height >= top.anchor_height
+            && entry.collation.is_some()
+            && !entry.is_invalid()
+            && self.anchor_standing(descriptor) == Standing::Sign
+            && (self.is_mine(entry) || young || !self.statements.backers(id).is_empty())
+    }
+
+    pub(crate) fn is_mine(&self, entry: &Entry) -> bool {
+        entry.descriptor.collator == self.public_key
+    }
+
+    /// Offers what is new and what has waited in vain.
+    fn renew(&mut self, segment: &Segment, line: &[CandidateId]) {
+        for id in line {
+            let Some(entry) = self.shelf.get(id) else {
+                continue;
+            };
+            if self.is_alive(entry.schedule) || !self.is_mine_to_offer(segment, entry) {
+                continue;
+            }
+            let (Some(core), Some(signature)) =
+                (self.free_core(segment, line), entry.signature.clone())
+            else {
+                continue;
+            };
+            let first = self.is_mine(entry) && entry.schedule.is_none();
+            let collation = entry.collation.clone().filter(|_| first);
+            let schedule = Schedule {
+                core,
+                height: self.ledger().height(),
+            };
+            let offered = Offered {
+                descriptor: entry.descriptor.clone(),
+                schedule,
+                signature,
+            };
+            let now_ms = self.now_ms;
+            if let Some(entry) = self.shelf.get_mut(id) {
+                entry.schedule = Some(schedule);
+                entry.heard_ms = now_ms;
+            }
+            self.offer(segment, offered, collation);
+        }
+    }
+
+    /// Whether a candidate put forward so can still enter.
+    fn is_alive(&self, schedule: Option<Schedule>) -> bool {
+        let ledger = self.ledger();
+        let next = ledger.height().saturating_add(1);
+        let oldest = next.saturating_sub(ledger.rules().schedule_window);
+        schedule.is_some_and(|schedule| schedule.height >= oldest)
+    }
+
+    /// One's own at once; another's after a while, and then one collator after the other.
+    fn is_mine_to_offer(&self, segment: &Segment, entry: &Entry) -> bool {
+        if self.is_mine(entry) {
+            return true;
+        }
+        let waited_ms = self.now_ms.saturating_sub(entry.heard_ms);
+        let of = Turn {
+            collators: &segment.terms().collators,
+            number: entry.descriptor.number,
+            parent: Some(&entry.descriptor.collator),
+            waited_ms,
+            patience_ms: self.config.patience_ms,
+        };
+        let first = segment.terms().collators.is_empty() || turn(&of) == Some(&self.public_key);
+        first && waited_ms >= self.config.patience_ms
+    }
+
+    fn offer(
+        &mut self,
+        segment: &Segment,
+        offered: Offered,
+        collation: Option<bytes::Bytes>,
+    ) {
+        let schedule = offered.schedule;
+        let group = self.ledger().group(schedule.core, schedule.height);
+        let mut to: BTreeSet<PublicKey> = self.audience_keys(group.iter());
+        let fellows = segment.terms().collators.iter();
+        to.extend(fellows.filter(|key| **key != self.public_key).cloned());
+        let to = Recipients::Some(to.into_iter().collect());
+        let own = self.public_key.clone();
+        self.take_offer(&own, offered.clone(), None);
+        match collation {
+            Some(collation) => {
+                self.send_large(to, LargeMessage::Offer(Box::new(offered), collation));
+            }
+            None => {
+                self.metrics.renewed.inc();
+                self.send_small(to, SmallMessage::Renewal(Box::new(offered)));
+            }
+        }
+    }
+
+    /// Relay blocks that may pass before a candidate's schedule is over, not counting the one it enters.
+    fn ahead(&self) -> usize {
+        let ahead = self.ledger().rules().schedule_window.saturating_sub(1);
+        usize::try_from(ahead).unwrap_or(usize::MAX)
+    }
+
+    /// The core of a shard with fewest candidates, if it has room for one more.
+    fn free_core(&self, segment: &Segment, line: &[CandidateId]) -> Option<u16> {
+        let ledger = self.ledger();
+        let max = usize::from(ledger.rules().core_depth).saturating_add(self.ahead());
+        let cores = ledger.cores().iter().enumerate();
+        let of_shard = cores.filter(|(_, owner)| **owner == Some(segment.shard));
+        of_shard
+            .filter_map(|(core, _)| u16::try_from(core).ok())
+            .map(|core| (self.load(segment, line, core), core))
+            .filter(|(load, _)| *load < max)
+            .min()
+            .map(|(_, core)| core)
+    }
+
+    fn load(&self, segment: &Segment, line: &[CandidateId], core: u16) -> usize {
+        let waiting = segment
+            .pending()
+            .filter(|one| !one.is_included() && one.envelope.schedule.core == core);
+        let offered = line.iter().filter(|id| {
+            let schedule = self.shelf.get(id).and_then(|entry| entry.schedule);
+            self.is_alive(schedule) && schedule.is_some_and(|one| one.core == core)
+        });
+        waiting.count().saturating_add(offered.count())
+    }
+
+    fn has_room(&self, segment: &Segment, line: &[CandidateId]) -> bool {
+        let ledger = self.ledger();
+        let owned = ledger.cores().iter().flatten();
+        let cores = owned.filter(|shard| **shard == segment.shard).count();
+        let each = usize::from(ledger.rules().segment_max).saturating_add(self.ahead());
+        let all = segment.pending().len().saturating_add(line.len());
+        segment.status() == Status::Active
+            && all < each.saturating_mul(cores)
+            && self.free_core(segment, line).is_some()
+    }
+
+    fn build_next(&mut self, segment: &Segment, line: &[CandidateId]) {
+        let newest = segment.newest();
+        let last = line.last().and_then(|id| self.shelf.get(id));
+        let parent = last.map_or(newest, |entry| head_of(&entry.descriptor));
+        let builder = match last {
+            Some(entry) => Some(entry.descriptor.collator.clone()),
+            None => self.builder_of(segment, &newest),
+        };
+        let now_ms = self.now_ms;
+        let room = self.has_room(segment, line);
+        let Some(state) = self.lines.get_mut(&segment.shard) else {
+            return;
+        };
+        if state.top != parent.hash {
+            (state.top, state.top_since_ms) = (parent.hash, now_ms);
+        }
+        let idle = !state.building && now_ms >= state.retry_ms && state.has(&parent.hash);
+        if !idle || !room {
+            return;
+        }
+        let waited_ms = now_ms.saturating_sub(state.top_since_ms);
+        let of = Turn {
+            collators: &segment.terms().collators,
+            number: parent.number.saturating_add(1),
+            parent: builder.as_ref(),
+            waited_ms,
+            patience_ms: self.config.patience_ms,
+        };
+        if !segment.terms().collators.is_empty() && turn(&of) != Some(&self.public_key) {
+            return;
+        }
+        state.building = true;
+        let order = BuildOrder {
+            shard: segment.shard,
+            parent,
+            anchor: RelayAnchor {
+                height: self.relay.height,
+                digest: self.relay.digest,
+            },
+            now_ms,
+        };
+        self.effects.push(Effect::Order(Order::Build(order)));
+    }
+
+    /// Who built the shard's newest block, as far as that is still known.
+    fn builder_of(&self, segment: &Segment, newest: &ShardHead) -> Option<PublicKey> {
+        let pending = segment.pending().last();
+        let builder = pending.map(|one| one.envelope.descriptor.collator.clone());
+        builder.or_else(|| {
+            let known = self
+                .shelf
+                .of_head(segment.shard, newest.number, &newest.hash);
+            known.map(|(_, entry)| entry.descriptor.collator.clone())
+        })
+    }
+
+    /// The builder has a block, or nothing to put into one.
+    pub(crate) fn built(&mut self, shard: ShardId, built: Option<Built>) {
+        let now_ms = self.now_ms;
+        let bytes_max = self.ledger().rules().collation_bytes_max;
+        let Some(line) = self.lines.get_mut(&shard) else {
+            return;
+        };
+        line.building = false;
+        let Some(built) = built else {
+            line.retry_ms = now_ms.saturating_add(BUILD_RETRY_MS);
+            return;
+        };
+        let descriptor = built.descriptor;
+        let own = descriptor.shard == shard && descriptor.collator == self.public_key;
+        if !own || descriptor.collation_bytes > bytes_max {
+            tracing::error!(%shard, "the builder built what can't be offered");
+            line.retry_ms = now_ms.saturating_add(UNDECIDED_MS);
+            return;
+        }
+        line.heads
+            .insert(descriptor.head, (descriptor.number, true));
+        let id = descriptor.id();
+        let signature = id.sign(&self.config.authority.namespace, &self.config.key);
+        if let Some(entry) = self.shelf.learn(&descriptor, false, now_ms) {
+            entry.signature = Some(signature);
+            entry.collation = Some(built.collation);
+            self.metrics.built.inc();
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Whose turn it is to build a shard's next block.
+//!
+//! ```text
+//!   numbers   8 ……………… 15   16 ……………… 23   24 …
+//!   collator  A             B               C          the next one takes over when nothing came for a while,
+//!                              └ silent: C builds 16, and goes on to 23
+//! ```
+//! Turns change every [`RUN_BLOCKS`] numbers; within a run, whoever built the parent goes on. What follows is
+//! the same for everybody who sees the same parent, up to their clocks: two collators may build for one
+//! number when a turn passes, and the backers take what comes first.
+
+use primitives::crypto::PublicKey;
+
+/// Blocks in a row that one collator builds.
+pub const RUN_BLOCKS: u64 = 8;
+
+/// What a turn depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct Turn<'a> {
+    /// Those who may build.
+    pub collators: &'a [PublicKey],
+    /// The number of the block to be built.
+    pub number: u64,
+    /// Who built its parent, if that is known.
+    pub parent: Option<&'a PublicKey>,
+    /// How long nothing has come, in milliseconds.
+    pub waited_ms: u64,
+    /// After how long the turn passes on.
+    pub patience_ms: u64,
+}
+
+/// The collator whose turn it is; nobody's if there are none.
+#[must_use]
+pub fn turn<'a>(of: &Turn<'a>) -> Option<&'a PublicKey> {
+    let count = u64::try_from(of.collators.len()).ok()?;
+    let goes_on = of.number.checked_rem(RUN_BLOCKS) != Some(0);
+    let builder = of.parent.filter(|_| goes_on);
+    let place = builder.and_then(|key| of.collators.iter().position(|one| one == key));
+    let rotation = of.number.checked_div(RUN_BLOCKS)?;
+    let first = match place {
+        Some(place) => u64::try_from(place).ok()?,
+        None => rotation.checked_rem(count)?,
+    };
+    let passed = of.waited_ms.checked_div(of.patience_ms.max(1))?;
+    let index = first.saturating_add(passed.checked_rem(count)?);
+    let index = usize::try_from(index.checked_rem(count)?).ok()?;
+    of.collators.get(index)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{RUN_BLOCKS, Turn, turn};
+    use commonware_cryptography::Signer as _;
+    use primitives::crypto::{PrivateKey, PublicKey};
+
+    fn keys(count: u64) -> Vec<PublicKey> {
+        (0..count)
+            .map(|seed| PrivateKey::from_seed(seed).public_key())
+            .collect()
+    }
+
+    #[test]
+    fn runs_rotate_and_every_number_has_one_builder() {
+        let keys = keys(3);
+        let of = |number| Turn {
+            collators: &keys,
+            number,
+            parent: None,
+            waited_ms: 0,
+            patience_ms: 100,
+        };
+        for number in 0..10 * RUN_BLOCKS {
+            let place = usize::try_from(number / RUN_BLOCKS).unwrap() % keys.len();
+            assert_eq!(turn(&of(number)), keys.get(place));
+        }
+        assert_eq!(turn(&Turn { collators: &[], ..of(1) }), None);
+    }
+
+    #[test]
+    fn a_turn_passes_on_and_the_one_who_took_it_keeps_the_run() {
+        let keys = keys(3);
+        let mut of = Turn {
+            collators: &keys,
+            number: RUN_BLOCKS,
+            parent: Some(&keys[0]),
+            waited_ms: 0,
+            patience_ms: 100,
+        };
+        assert_eq!(turn(&of), Some(&keys[1]));
+        of.waited_ms = 100;
+        assert_eq!(turn(&of), Some(&keys[2]));
+        of.waited_ms = 299;
+        assert_eq!(turn(&of), Some(&keys[0]));
+        let next = Turn {
+            number: RUN_BLOCKS + 1,
+            parent: Some(&keys[2]),
+            waited_ms: 0,
+            ..of
+        };
+        assert_eq!(turn(&next), Some(&keys[2]));
+    }
+}
