@@ -137,16 +137,19 @@ impl Ordering {
         unix_ms(runtime.current()).saturating_add_signed(offset)
     }
 
-    async fn build<E: Clock>(
+    async fn build<E: Clock + CryptoRng>(
         &self,
-        runtime: &E,
+        runtime: &mut E,
         context: ProposalContext,
         ancestry: impl Ancestry<Block>,
     ) -> Result<Option<Block>, AncestryError> {
         let Some(parent) = ancestry.peek().map(|block| block.inner().clone()) else {
             return Ok(None);
         };
-        let ledger = self.ledger_after(&parent, ancestry.clone()).await?;
+        let ledger = self
+            .ledger_after(&parent, ancestry.clone(), runtime)
+            .await?;
+        let runtime = &*runtime;
         let above_parent_reference = self
             .shared
             .recent
@@ -190,10 +193,11 @@ impl Ordering {
         &self,
         block: &Block,
         ancestry: impl Ancestry<Block>,
+        random: &mut impl CryptoRng,
     ) -> Result<Option<Arc<Ledger>>, AncestryError> {
         match self.ledgers() {
             Some(ledgers) => {
-                let after = ledgers.after(block, &self.shared.recent, ancestry);
+                let after = ledgers.after(block, &self.shared.recent, ancestry, random);
                 after.await.map(Some)
             }
             None => Ok(None),
@@ -330,9 +334,9 @@ impl Ordering {
         }
         if let Some(ledgers) = self.ledgers() {
             let before = ledgers
-                .after(&parent, &self.shared.recent, ancestry.clone())
+                .after(&parent, &self.shared.recent, ancestry.clone(), &mut runtime)
                 .await?;
-            if let Err(rejection) = ledgers.apply(&before, &block) {
+            if let Err(rejection) = ledgers.apply(&before, &block, &mut runtime) {
                 return Ok(Err(rejection));
             }
         }
@@ -420,11 +424,11 @@ impl<E: Clock + Spawner + Metrics + CryptoRng> Application<E> for Ordering {
 
     async fn propose(
         &mut self,
-        (runtime, context): (E, ProposalContext),
+        (mut runtime, context): (E, ProposalContext),
         ancestry: impl Ancestry<Block>,
         (): (),
     ) -> Option<Digested<Block>> {
-        let block = match self.build(&runtime, context, ancestry).await {
+        let block = match self.build(&mut runtime, context, ancestry).await {
             Ok(block) => block?,
             Err(error) => {
                 tracing::debug!(%error, "nothing to build on");

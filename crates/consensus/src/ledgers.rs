@@ -11,16 +11,16 @@
 use crate::{
     ancestry::{AncestryError, RecentBlocks},
     archive::unopened,
-    engine::EngineFault,
+    engine::{EngineFault, Runtime},
     verify::Rejection,
 };
 use alloy_primitives::B256;
 use commonware_codec::{DecodeExt, RangeCfg};
 use commonware_consensus::{Block as _, marshal::ancestry::Ancestry};
-use commonware_runtime::{Clock, Metrics, Storage};
 use commonware_storage::metadata::{self, Metadata};
 use commonware_utils::sequence::U64;
 use primitives::{Block, crypto::BlockDigest, limits::IN_FLIGHT_BLOCKS_MAX};
+use rand_core::CryptoRng;
 use shards::{
     feed::{LedgerFeed, RelayUpdate},
     inclusion::Inclusion,
@@ -120,6 +120,7 @@ impl Ledgers {
         block: &Block,
         recent: &RecentBlocks,
         mut ancestry: impl Ancestry<Block>,
+        random: &mut impl CryptoRng,
     ) -> Result<Arc<Ledger>, AncestryError> {
         // An error means that this node is going down.
         drop(self.shared.ready.subscribe().wait_for(|ready| *ready).await);
@@ -140,7 +141,7 @@ impl Ledgers {
             way.push(parent);
         };
         for block in way.iter().rev() {
-            known = match self.apply(&known, block) {
+            known = match self.apply(&known, block, random) {
                 Ok(next) => next,
                 Err(rejection) => {
                     tracing::error!(%rejection, "an ancestor contradicts the shard ledger");
@@ -152,18 +153,26 @@ impl Ledgers {
     }
 
     /// The ledger after a block, from the ledger after its parent.
-    pub(crate) fn apply(&self, before: &Ledger, block: &Block) -> Result<Arc<Ledger>, Rejection> {
+    pub(crate) fn apply(
+        &self,
+        before: &Ledger,
+        block: &Block,
+        random: &mut impl CryptoRng,
+    ) -> Result<Arc<Ledger>, Rejection> {
         let header = block.header();
         if let Some(known) = self.get(block) {
             return Ok(known.ledger);
         }
         let authority = &self.shared.parts.authority;
-        let section = CheckedSection::check(block.section().clone(), before, authority)
+        let section = block.section().clone();
+        let section = CheckedSection::check(section, before, authority, random)
             .map_err(Rejection::Section)?;
         let step = RelayStep {
             height: header.height,
             parent_digest: B256::from_slice(block.parent().as_ref()),
             timestamp_ms: header.timestamp_ms,
+            // A registry of shards on the relay chain does not exist yet.
+            orders: &[],
             section: &section,
         };
         let (ledger, events) = before.apply(&step).map_err(Rejection::Section)?;
@@ -180,8 +189,13 @@ impl Ledgers {
     }
 
     /// A block is final, and so is the ledger after it. Blocks come in order.
-    fn finalized(&self, block: &Block, before: &Ledger) -> Result<Known, Rejection> {
-        self.apply(before, block)?;
+    fn finalized(
+        &self,
+        block: &Block,
+        before: &Ledger,
+        random: &mut impl CryptoRng,
+    ) -> Result<Known, Rejection> {
+        self.apply(before, block, random)?;
         let known = self.get(block).ok_or(Rejection::Digest("ledger_digest"))?;
         let height = block.header().height;
         let digest = block.digest();
@@ -194,14 +208,16 @@ impl Ledgers {
 type Remembered<E> = Metadata<E, U64, Vec<u8>>;
 
 /// Follows finalized blocks on behalf of [`Ledgers`]: one per node, on the delivery thread.
-pub(crate) struct Follower<E: Clock + Storage + Metrics> {
+pub(crate) struct Follower<E: Runtime> {
     ledgers: Ledgers,
+    /// Weighs signatures that are checked together.
+    random: E,
     /// None once it could not be written.
     stored: Option<Remembered<E>>,
     newest: Arc<Ledger>,
 }
 
-impl<E: Clock + Storage + Metrics> Follower<E> {
+impl<E: Runtime> Follower<E> {
     /// Reads the stored ledger back.
     pub(crate) async fn open(
         runtime: E,
@@ -212,6 +228,7 @@ impl<E: Clock + Storage + Metrics> Follower<E> {
             partition: format!("{partition}-{NAME}"),
             codec_config: (RangeCfg::new(0..=STORED_BYTES_MAX), ()),
         };
+        let random = runtime.child("random");
         let stored: Remembered<E> = Metadata::init(runtime, config)
             .await
             .map_err(|error| unopened(NAME, &error))?;
@@ -224,6 +241,7 @@ impl<E: Clock + Storage + Metrics> Follower<E> {
         };
         Ok(Self {
             ledgers,
+            random,
             stored: Some(stored),
             newest,
         })
@@ -240,7 +258,10 @@ impl<E: Clock + Storage + Metrics> Follower<E> {
             self.recognize(block);
             return true;
         }
-        let known = match self.ledgers.finalized(block, &self.newest) {
+        let known = match self
+            .ledgers
+            .finalized(block, &self.newest, &mut self.random)
+        {
             Ok(known) => known,
             Err(rejection) => {
                 tracing::error!(%rejection, "a finalized block contradicts the shard ledger");

@@ -16,8 +16,7 @@ use consensus::{
 use pipeline::PipelineConfig;
 use primitives::{Genesis, crypto::PrivateKey, shard::ShardId};
 use shards::{
-    agent::{Agent, AgentConfig},
-    chunks::ReedSolomonCutter,
+    agent::{Agent, AgentConfig, ReedSolomonCutter},
     feed::LedgerFeed,
 };
 use state::{Location, StoreConfig};

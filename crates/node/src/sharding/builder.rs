@@ -13,8 +13,8 @@ use primitives::{
     transaction::Impersonation,
 };
 use shards::{
+    Collation, Placement,
     agent::{BuildOrder, Builder, Built, Checker as _, Finding},
-    collation::{Collation, Placement},
     feed::LedgerFeed,
 };
 use std::{collections::BTreeMap, sync::Arc};

@@ -19,7 +19,7 @@ use primitives::{
     recovery::SenderCache,
     shard::{SectionLimits, ShardId},
 };
-use shards::collation::{BuildError, Collation, Parent};
+use shards::{BuildError, Collation, Parent};
 use state::{Location, Store, StoreConfig};
 use std::{
     collections::BTreeMap,

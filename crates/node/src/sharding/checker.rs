@@ -6,8 +6,9 @@ use primitives::{
     shard::{Descriptor, ShardId},
 };
 use shards::{
+    ShardRules, Verdict,
     agent::{Checker, Finding},
-    check::{ShardRules, Verdict, check},
+    check,
 };
 use std::{collections::BTreeMap, sync::atomic::AtomicBool};
 

@@ -8,7 +8,7 @@ use crate::{
 use alloy_primitives::B256;
 use bytes::BufMut;
 use commonware_codec::{Buf, Encode, Error, FixedSize, Read, ReadExt, Write};
-use commonware_cryptography::{Hasher as _, Signer as _};
+use commonware_cryptography::{Hasher as _, Signer as _, Verifier as _};
 
 /// A shard's number; the relay chain itself has none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

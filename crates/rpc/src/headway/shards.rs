@@ -112,7 +112,7 @@ impl From<&Pending> for RpcPending {
             },
             core: pending.envelope.schedule.core,
             anchor_height: U64::from(pending.envelope.descriptor.anchor.height),
-            backed_height: U64::from(pending.backed_height),
+            backed_height: U64::from(pending.backed.height),
             backers: pending.backers.count(),
             held: pending.held.count(),
             valid: pending.valid.count(),
