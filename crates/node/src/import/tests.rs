@@ -242,8 +242,8 @@ impl Place {
                     .await
                     .unwrap();
                 let mut answer: Value = serde_json::from_str(answer.get()).unwrap();
-                let has_result = answer.get("result").is_some();
-                answers.push(answer[if has_result { "result" } else { "error" }].take());
+                let result = answer.get_mut("result").map(Value::take);
+                answers.push(result.unwrap_or_else(|| answer["error"].take()));
             }
             answers
         })
@@ -367,13 +367,14 @@ fn a_cut_file_names_the_place_and_keeps_what_came_before() {
 
 #[test]
 fn a_false_block_is_named_by_what_is_false() {
-    let falsify: [(&str, fn(&mut Header)); 5] = [
+    type Change = fn(&mut Header);
+    let falsify: [(&str, Change); 5] = [
         ("stateRoot", |header| header.state_root = B256::ZERO),
         ("receiptsRoot", |header| header.receipts_root = B256::ZERO),
         ("gasUsed", |header| header.gas_used += 1),
         ("parentHash", |header| header.parent_hash = B256::ZERO),
         ("requestsHash", |header| {
-            header.requests_hash = Some(B256::ZERO)
+            header.requests_hash = Some(B256::ZERO);
         }),
     ];
     for (named, change) in falsify {
