@@ -43,6 +43,8 @@ use std::{
 
 /// Candidates that a line has at most.
 const LINE_MAX: usize = 64;
+/// Relay blocks before its schedule is over that a candidate is put forward again.
+const RENEWED_AHEAD: u64 = 1;
 /// Patience after which a candidate that nobody signs is no longer built on.
 const UNSIGNED_PATIENCE: u64 = 2;
 
@@ -217,12 +219,15 @@ impl Duties {
         }
     }
 
-    /// Whether a candidate put forward so can still enter.
+    /// Whether a candidate put forward so can still enter, and for more than a moment.
     fn is_alive(&self, schedule: Option<Schedule>) -> bool {
         let ledger = self.ledger();
         let next = ledger.height().saturating_add(1);
-        let oldest = next.saturating_sub(ledger.rules().schedule_window);
-        schedule.is_some_and(|schedule| schedule.height >= oldest)
+        let window = ledger.rules().schedule_window;
+        let oldest = next.saturating_sub(window);
+        // The relay block that is being proposed is higher than the next that this node knows of.
+        let margin = RENEWED_AHEAD.min(window.saturating_sub(1));
+        schedule.is_some_and(|schedule| schedule.height >= oldest.saturating_add(margin))
     }
 
     /// One's own at once; another's after a while, and then one collator after the other.
@@ -299,7 +304,10 @@ impl Duties {
         let cores = owned.filter(|shard| **shard == segment.shard).count();
         let each = usize::from(ledger.rules().segment_max).saturating_add(self.ahead());
         let all = segment.pending().len().saturating_add(line.len());
+        // What enters later than its schedule allows would have to be signed again.
+        let entering = self.ahead().max(1).saturating_mul(cores);
         segment.status() == Status::Active
+            && line.len() < entering
             && all < each.saturating_mul(cores)
             && self.free_core(segment, line).is_some()
     }

@@ -2,7 +2,7 @@
 
 use super::{
     relay::Relay,
-    toy::{Cutting, ToyBlock, ToyBuilder, ToyChecker, ToyCutter},
+    toy::{Cutting, ToyBuilder, ToyChecker, ToyCutter},
 };
 use crate::{
     agent::{Agent, AgentConfig},
@@ -15,7 +15,7 @@ use alloy_primitives::B256;
 use commonware_cryptography::Signer as _;
 use commonware_p2p::simulated::{self, Config, Link, Network, Oracle};
 use commonware_runtime::{
-    Clock as _, Handle, Quota, Runner as _, Spawner as _, Supervisor as _,
+    Clock as _, Handle, Quota, Runner as _, Supervisor as _,
     deterministic::{self, Context},
 };
 use commonware_utils::probability;
@@ -32,8 +32,6 @@ use std::{
 
 /// Time between two relay blocks.
 pub(super) const TAU_MS: u64 = 100;
-/// How long after its proposal a relay block is final everywhere.
-const FINAL_MS: u64 = 120;
 const LATENCY: Duration = Duration::from_millis(10);
 const START: Duration = Duration::from_secs(1_700_000_000);
 const COLLATORS_FROM: u64 = 100;
@@ -57,6 +55,8 @@ pub(super) struct Setup {
     pub(super) puppets: BTreeSet<usize>,
     /// Numbers that there are for each shard.
     pub(super) supply: u64,
+    /// How long after its proposal a relay block is final everywhere.
+    pub(super) final_ms: u64,
 }
 
 impl Setup {
@@ -71,6 +71,7 @@ impl Setup {
             cutting: BTreeMap::new(),
             puppets: BTreeSet::new(),
             supply: u64::MAX,
+            final_ms: 120,
         }
     }
 }
@@ -347,7 +348,7 @@ impl World {
             .expect("somebody leads");
         let now_ms = self.now_ms();
         let update = self.relay.lead(&self.nodes[leader].inclusion, now_ms);
-        self.on_the_way.push((now_ms + FINAL_MS, update));
+        self.on_the_way.push((now_ms + self.setup.final_ms, update));
     }
 
     fn publish(&mut self, update: &RelayUpdate) {
@@ -475,13 +476,5 @@ impl World {
 
     pub(super) fn stop_supply(&self, at: u64) {
         self.supply.store(at, Relaxed);
-    }
-}
-
-/// A block nobody can check.
-pub(super) fn poison(block: ToyBlock) -> ToyBlock {
-    ToyBlock {
-        poisoned: true,
-        ..block
     }
 }
