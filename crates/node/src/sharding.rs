@@ -15,8 +15,8 @@ mod builder;
 mod chain;
 mod checker;
 
-pub use agent::Shards;
-pub(crate) use agent::{Collated, ShardsParts, start};
+pub use agent::{Collated, Shards};
+pub(crate) use agent::{ShardsParts, failed, start};
 pub use chain::ShardChain;
 
 use alloy_primitives::B256;
