@@ -110,7 +110,7 @@ impl ShardChain {
             mempool,
             senders: SenderCache::default(),
             pipeline,
-            rules: parts.shard.rules_digest(),
+            rules: parts.shard.genesis.rules_digest(),
             collator: parts.collator,
             fee_recipient: parts.fee_recipient,
             captured,
