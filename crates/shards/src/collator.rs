@@ -158,7 +158,7 @@ impl Duties {
             let next = self
                 .shelf
                 .at(segment.shard, number)
-                .filter(|(id, entry)| self.continues(&top, id, entry))
+                .filter(|(_, entry)| self.continues(&top, entry))
                 .max_by_key(|(id, _)| (self.statements.backers(id).count(), Reverse(*id)));
             let Some((id, entry)) = next else {
                 break;
@@ -169,7 +169,7 @@ impl Duties {
         line
     }
 
-    fn continues(&self, top: &ShardHead, id: &CandidateId, entry: &Entry) -> bool {
+    fn continues(&self, top: &ShardHead, entry: &Entry) -> bool {
         let descriptor = &entry.descriptor;
         let patience_ms = self.config.patience_ms.saturating_mul(UNSIGNED_PATIENCE);
         let young = self.now_ms.saturating_sub(entry.learned_ms) < patience_ms;
@@ -178,7 +178,7 @@ impl Duties {
             && entry.collation.is_some()
             && !entry.is_invalid()
             && self.anchor_standing(descriptor) == Standing::Sign
-            && (self.is_mine(entry) || young || !self.statements.backers(id).is_empty())
+            && (self.is_mine(entry) || young || entry.signed || entry.backed)
     }
 
     pub(crate) fn is_mine(&self, entry: &Entry) -> bool {

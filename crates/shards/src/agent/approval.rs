@@ -73,8 +73,8 @@ impl Duties {
         let mut missing: Vec<CandidateId> = Vec::new();
         for shard in &self.config.collates {
             let known = self.shelf.of_shard(*shard);
-            let wanted = known.filter(|(id, entry)| {
-                let heard = entry.backed || !self.statements.backers(id).is_empty();
+            let wanted = known.filter(|(_, entry)| {
+                let heard = entry.backed || entry.signed;
                 entry.collation.is_none() && !entry.is_invalid() && heard
             });
             missing.extend(wanted.map(|(id, _)| id));

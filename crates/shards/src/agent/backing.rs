@@ -449,7 +449,8 @@ impl Duties {
     fn add_statement(&mut self, signed: SignedStatement) {
         let (descriptor, schedule) = (&signed.envelope.descriptor, signed.envelope.schedule);
         let id = descriptor.id();
-        if self.shelf.learn(descriptor, false, self.now_ms).is_some() {
+        if let Some(entry) = self.shelf.learn(descriptor, false, self.now_ms) {
+            entry.signed = true;
             self.hear_schedule(&id, schedule);
         }
         if let Some(evidence) = self.statements.add(signed) {

@@ -32,6 +32,8 @@ pub(crate) struct Entry {
     pub(crate) chunks: Vec<Bytes>,
     /// Roots under which it was claimed to be cut and that commit to something else.
     pub(crate) wrong_roots: BTreeSet<B256>,
+    /// Somebody of a group has signed it.
+    pub(crate) signed: bool,
     /// It has been in the ledger.
     pub(crate) backed: bool,
     /// f+1 validators found it invalid.
@@ -56,6 +58,7 @@ impl Entry {
             coding: None,
             chunks: Vec::new(),
             wrong_roots: BTreeSet::new(),
+            signed: false,
             backed: false,
             condemned: false,
             schedule: None,
