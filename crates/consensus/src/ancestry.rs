@@ -124,6 +124,20 @@ impl RecentBlocks {
     }
 }
 
+impl RecentBlocks {
+    /// A block by its digest: remembered, or from the ancestry.
+    pub(crate) async fn ancestor(
+        &self,
+        digest: &BlockDigest,
+        ancestry: &mut impl Ancestry<Block>,
+    ) -> Result<Block, AncestryError> {
+        match self.get(digest) {
+            Some(known) => Ok(known.block().clone()),
+            None => fetch(ancestry, digest).await,
+        }
+    }
+}
+
 async fn fetch(
     ancestry: &mut impl Ancestry<Block>,
     digest: &BlockDigest,

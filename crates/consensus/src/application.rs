@@ -13,6 +13,7 @@ mod occasion;
 use crate::{
     ancestry::{AncestryError, RecentBlocks},
     config::leader_timeout,
+    ledgers::{Ledgers, ShardParts},
     propose::Foundation,
     verify::{self, Rejection},
 };
@@ -29,6 +30,7 @@ use primitives::{
     crypto::ProposalContext, crypto::Scheme, recovery::SenderCache, transaction::Impersonation,
 };
 use rand_core::CryptoRng;
+use shards::ledger::Ledger;
 use std::{
     future::pending,
     sync::{
@@ -54,12 +56,15 @@ pub struct OrderingParts {
     pub results: ResultScheme,
     /// Requests of a development chain.
     pub control: Option<DevControl>,
+    /// The shards of the chain, if it has any.
+    pub shards: Option<ShardParts>,
 }
 
 #[derive(Debug)]
 struct Shared {
     parts: OrderingParts,
     recent: RecentBlocks,
+    ledgers: Option<Ledgers>,
     wake: Arc<Notify>,
     /// Changes of the pool so far.
     pool_changes: Arc<AtomicU64>,
@@ -88,10 +93,16 @@ impl Ordering {
             waker.notify_one();
         }));
         let barren = Mutex::default();
+        let ledgers = parts.shards.clone().map(Ledgers::new);
+        if let Some(ledgers) = &ledgers {
+            let waker = Arc::clone(&wake);
+            ledgers.inclusion().listen(move || waker.notify_one());
+        }
         Self {
             shared: Arc::new(Shared {
                 parts,
                 recent,
+                ledgers,
                 wake,
                 pool_changes,
                 barren,
@@ -101,6 +112,10 @@ impl Ordering {
 
     pub(crate) fn recent(&self) -> &RecentBlocks {
         &self.shared.recent
+    }
+
+    pub(crate) fn ledgers(&self) -> Option<&Ledgers> {
+        self.shared.ledgers.as_ref()
     }
 
     pub(crate) fn parts(&self) -> &OrderingParts {
@@ -122,15 +137,19 @@ impl Ordering {
         unix_ms(runtime.current()).saturating_add_signed(offset)
     }
 
-    async fn build<E: Clock>(
+    async fn build<E: Clock + CryptoRng>(
         &self,
-        runtime: &E,
+        runtime: &mut E,
         context: ProposalContext,
         ancestry: impl Ancestry<Block>,
     ) -> Result<Option<Block>, AncestryError> {
         let Some(parent) = ancestry.peek().map(|block| block.inner().clone()) else {
             return Ok(None);
         };
+        let ledger = self
+            .ledger_after(&parent, ancestry.clone(), runtime)
+            .await?;
+        let runtime = &*runtime;
         let above_parent_reference = self
             .shared
             .recent
@@ -157,12 +176,32 @@ impl Ordering {
             proposer: draft.proposer.unwrap_or(self.shared.parts.proposer),
             timestamp_ms: draft.timestamp_ms,
             base_fee: draft.base_fee,
+            shards: self
+                .ledgers()
+                .zip(ledger.as_deref())
+                .map(|(ledgers, ledger)| (ledgers.inclusion(), ledger)),
         };
         let block = self.fill(&foundation, draft, reference);
         if let Some(control) = &self.shared.parts.control {
             control.built(block.header().height);
         }
         Ok(Some(block))
+    }
+
+    /// The shard ledger after a block; none on a chain without shards.
+    async fn ledger_after(
+        &self,
+        block: &Block,
+        ancestry: impl Ancestry<Block>,
+        random: &mut impl CryptoRng,
+    ) -> Result<Option<Arc<Ledger>>, AncestryError> {
+        match self.ledgers() {
+            Some(ledgers) => {
+                let after = ledgers.after(block, &self.shared.recent, ancestry, random);
+                after.await.map(Some)
+            }
+            None => Ok(None),
+        }
     }
 
     /// Fills the block, or leaves it empty where this node has not executed far enough to judge.
@@ -284,12 +323,22 @@ impl Ordering {
             .pipeline
             .proposed(block.digest(), header.height, now_ms);
         let results = &self.shared.parts.results;
-        let checked = verify::check_header(header, parent.header(), chain).and_then(|()| {
-            let parent = &parent.header().executed;
-            verify::check_certificate(&header.executed, parent, results, &mut runtime)
-        });
+        let checked =
+            verify::check_header(header, parent.header(), chain, self.ledgers().is_some())
+                .and_then(|()| {
+                    let parent = &parent.header().executed;
+                    verify::check_certificate(&header.executed, parent, results, &mut runtime)
+                });
         if let Err(rejection) = checked {
             return Ok(Err(rejection));
+        }
+        if let Some(ledgers) = self.ledgers() {
+            let before = ledgers
+                .after(&parent, &self.shared.recent, ancestry.clone(), &mut runtime)
+                .await?;
+            if let Err(rejection) = ledgers.apply(&before, &block, &mut runtime) {
+                return Ok(Err(rejection));
+            }
         }
         self.wait_for_clock(&runtime, header).await;
         let Ok(recovered) = self.shared.recent.recover(&block) else {
@@ -375,11 +424,11 @@ impl<E: Clock + Spawner + Metrics + CryptoRng> Application<E> for Ordering {
 
     async fn propose(
         &mut self,
-        (runtime, context): (E, ProposalContext),
+        (mut runtime, context): (E, ProposalContext),
         ancestry: impl Ancestry<Block>,
         (): (),
     ) -> Option<Digested<Block>> {
-        let block = match self.build(&runtime, context, ancestry).await {
+        let block = match self.build(&mut runtime, context, ancestry).await {
             Ok(block) => block?,
             Err(error) => {
                 tracing::debug!(%error, "nothing to build on");

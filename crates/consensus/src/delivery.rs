@@ -3,7 +3,7 @@
 //! Recovery of senders that are not known here (after a restart, while catching up) takes time, so
 //! it happens on a thread of its own and not in marshal's.
 
-use crate::{ancestry::RecentBlocks, application::unix_ms};
+use crate::{ancestry::RecentBlocks, application::unix_ms, engine::Runtime, ledgers::Follower};
 use commonware_actor::Feedback;
 use commonware_consensus::{
     Reporter,
@@ -11,7 +11,7 @@ use commonware_consensus::{
     types::Height,
 };
 use commonware_cryptography::Digested;
-use commonware_runtime::{Clock, Handle, Spawner};
+use commonware_runtime::{Clock, Handle};
 use commonware_utils::acknowledgement::Exact;
 use mempool::Mempool;
 use pipeline::{Observer, Pipeline};
@@ -59,20 +59,27 @@ pub(crate) struct Delivery {
     pub(crate) pending_max: usize,
 }
 
+/// What follows the shard ledger, on a chain that has one.
+pub(crate) type LedgerFollower<E> = Option<Follower<E>>;
+
 /// A reporter for marshal and the thread behind it.
-pub(crate) fn start<E: Clock + Spawner>(
+pub(crate) fn start<E: Runtime>(
     runtime: E,
     delivery: Delivery,
+    mut follower: LedgerFollower<E>,
 ) -> (DeliveryReporter, Handle<()>) {
     let (delivered, mut queue) = mpsc::channel::<Delivered>(delivery.pending_max);
     let handle = runtime.dedicated().spawn(move |runtime| async move {
-        if !delivery.replay(&runtime).await {
+        if !delivery.follow_again(&mut follower).await || !delivery.replay(&runtime).await {
             return;
         }
         let Delivery {
             pipeline, recent, ..
         } = delivery;
         while let Some((block, acknowledgement)) = queue.recv().await {
+            if !follow(&mut follower, block.inner()).await {
+                return;
+            }
             let Some(finalized) = recover(&recent, block.inner()) else {
                 return;
             };
@@ -84,7 +91,35 @@ pub(crate) fn start<E: Clock + Spawner>(
     (DeliveryReporter { delivered }, handle)
 }
 
+async fn follow<E: Runtime>(follower: &mut LedgerFollower<E>, block: &Block) -> bool {
+    match follower {
+        Some(follower) => follower.follow(block).await,
+        None => true,
+    }
+}
+
 impl Delivery {
+    /// Brings the shard ledger to where delivery stood before this start; false when that cannot be.
+    async fn follow_again<E: Runtime>(&self, follower: &mut LedgerFollower<E>) -> bool {
+        let Some(follower) = follower else {
+            return true;
+        };
+        for height in follower.height().max(1)..=self.processed_height {
+            let Some(block) = self.block(height).await else {
+                tracing::error!(
+                    height,
+                    "the archive lacks a block that the shard ledger follows"
+                );
+                return false;
+            };
+            if !follower.follow(&block).await {
+                return false;
+            }
+        }
+        follower.ready();
+        true
+    }
+
     /// Executes again what was delivered before and is not durable; false when that cannot be.
     async fn replay(&self, clock: &impl Clock) -> bool {
         let durable_height = self.pipeline.chain().heads().executed_height;

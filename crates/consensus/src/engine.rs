@@ -17,6 +17,7 @@ use crate::{
     },
     delivery::{self, Delivery},
     join,
+    ledgers::Follower,
     network::{Link, Network, Wires},
     offer::Order,
     relay::{PoolSource, Relay},
@@ -172,6 +173,8 @@ impl Engine {
             sync,
             blocker,
             peers,
+            shard_statements: _,
+            shard_collations: _,
         } = wires;
         let links = MarshalLinks::<N> {
             backfill,
@@ -287,6 +290,13 @@ async fn start_marshal<E: Runtime, N: Network>(
         links.backfill,
     );
     let ordering = parts.ordering.parts();
+    let follower = match parts.ordering.ledgers() {
+        Some(ledgers) => {
+            let storage = runtime.child("ledger");
+            Some(Follower::open(storage, &config.partition, ledgers.clone()).await?)
+        }
+        None => None,
+    };
     let (reporter, delivery) = delivery::start(
         runtime.child("delivery"),
         Delivery {
@@ -299,6 +309,7 @@ async fn start_marshal<E: Runtime, N: Network>(
                 .map_or(0, |processed| processed.height().get()),
             pending_max: config.pending_acks_max.get().saturating_add(1),
         },
+        follower,
     );
     let marshal = marshal.start(reporter, buffer, resolver);
     if let Some((tip, _)) = mailbox.get_info(Identifier::Latest).await {

@@ -7,7 +7,11 @@ use commonware_consensus::{
 };
 use commonware_p2p::{Blocker, Provider, Receiver, Sender};
 use commonware_runtime::Quota;
-use primitives::{Block, BlockLimits, crypto::BlockDigest, crypto::PublicKey, crypto::Scheme};
+use primitives::{
+    Block, BlockLimits, crypto::BlockDigest, crypto::PublicKey, crypto::Scheme,
+    shard::SectionLimits,
+};
+use shards::ledger::rules::COLLATION_BYTES_MAX;
 use std::num::NonZeroU32;
 
 /// A kind of network: authenticated connections in a node, simulated links in a simulation.
@@ -43,6 +47,10 @@ pub struct Wires<N: Network> {
     pub transactions: Link<N>,
     /// See [`SYNC`].
     pub sync: Link<N>,
+    /// See [`SHARD_STATEMENTS`]; taken by whoever does the shards' work.
+    pub shard_statements: Option<Link<N>>,
+    /// See [`SHARD_COLLATIONS`]; taken by whoever does the shards' work.
+    pub shard_collations: Option<Link<N>>,
     /// Bans peers.
     pub blocker: N::Blocker,
     /// Knows the peers.
@@ -71,8 +79,12 @@ pub const RESULTS: u64 = 5;
 pub const TRANSACTIONS: u64 = 6;
 /// States, for nodes that have none.
 pub const SYNC: u64 = 7;
+/// Statements and votes about shards' candidates.
+pub const SHARD_STATEMENTS: u64 = 8;
+/// Shards' collations and their chunks.
+pub const SHARD_COLLATIONS: u64 = 9;
 /// All of them.
-pub const ALL: [u64; 8] = [
+pub const ALL: [u64; 10] = [
     VOTES,
     CERTIFICATES,
     RESOLVER,
@@ -81,12 +93,16 @@ pub const ALL: [u64; 8] = [
     RESULTS,
     TRANSACTIONS,
     SYNC,
+    SHARD_STATEMENTS,
+    SHARD_COLLATIONS,
 ];
 
 /// Messages a second that one peer may send on one channel.
 const MESSAGES_PER_SECOND: NonZeroU32 = NonZeroU32::new(1_024).expect("1024 is not zero");
 /// Most bytes of transactions in one gossip message.
 pub const TRANSACTIONS_BYTES_MAX: usize = 256 * 1024;
+/// More than a message holds beside a collation.
+const COLLATION_MARGIN_BYTES: usize = 64 * 1024;
 /// Most signed results in one gossip message.
 pub const RESULTS_MAX: usize = 64;
 
@@ -94,6 +110,16 @@ pub const RESULTS_MAX: usize = 64;
 #[must_use]
 pub const fn quota() -> Quota {
     Quota::per_second(MESSAGES_PER_SECOND)
+}
+
+/// The largest message about shards on a chain with these limits.
+fn collations(limits: &BlockLimits) -> usize {
+    if limits.section == SectionLimits::NONE {
+        return 0;
+    }
+    usize::try_from(COLLATION_BYTES_MAX)
+        .unwrap_or(usize::MAX)
+        .saturating_add(COLLATION_MARGIN_BYTES)
 }
 
 /// The largest message any component sends, for a chain with these limits.
@@ -104,5 +130,5 @@ pub fn message_bytes_max(limits: &BlockLimits) -> u32 {
     let gossip = TRANSACTIONS_BYTES_MAX + primitives::limits::TRANSACTION_BYTES_MAX;
     let relayed = relay::config::message_bytes_max(limits);
     let sync = sync::message_bytes_max(limits);
-    commonware_p2p::max_message_size(&[votes, blocks, relayed, gossip, sync])
+    commonware_p2p::max_message_size(&[votes, blocks, relayed, gossip, sync, collations(limits)])
 }

@@ -8,7 +8,11 @@ use mempool::{Best, TransactionSource};
 use primitives::{
     Block, ChainConfig, Directive, ExecutedRef, Header, RecoveredBlock, RecoveredTransaction,
     affordability::InFlight, base_fee::next_base_fee, crypto::ProposalContext, limits,
-    static_check::check_static,
+    shard::ShardSection, static_check::check_static,
+};
+use shards::{
+    inclusion::{Inclusion, RelayPlace},
+    ledger::Ledger,
 };
 use state::{ReadFault, StateReader, account_view};
 use std::sync::Arc;
@@ -20,17 +24,25 @@ const COUNTERS_BYTES: usize = 8;
 
 /// What a block is built on.
 #[derive(Debug)]
-pub(crate) struct Foundation<'a> {
-    pub(crate) chain: &'a ChainConfig,
-    pub(crate) context: ProposalContext,
-    pub(crate) parent: &'a Header,
-    /// Blocks above the referenced height, the parent last.
-    pub(crate) in_flight: &'a [RecoveredBlock],
-    pub(crate) executed: ExecutedRef,
-    pub(crate) proposer: Address,
-    pub(crate) timestamp_ms: u64,
+pub struct Foundation<'a> {
+    /// The rules.
+    pub chain: &'a ChainConfig,
+    /// Round, leader and parent.
+    pub context: ProposalContext,
+    /// The parent's header.
+    pub parent: &'a Header,
+    /// Blocks above the referenced height, the parent last; none on a shard, whose collator has executed them.
+    pub in_flight: &'a [RecoveredBlock],
+    /// The newest result that is agreed on.
+    pub executed: ExecutedRef,
+    /// Who receives the fees.
+    pub proposer: Address,
+    /// The time, in milliseconds since the Unix epoch; at least the parent's and one is taken.
+    pub timestamp_ms: u64,
     /// What a development chain was told instead of what follows from the parent.
-    pub(crate) base_fee: Option<u64>,
+    pub base_fee: Option<u64>,
+    /// What there is to say about shards, and the ledger after the parent.
+    pub shards: Option<(&'a Inclusion, &'a Ledger)>,
 }
 
 impl Foundation<'_> {
@@ -40,7 +52,10 @@ impl Foundation<'_> {
     }
 
     /// A block with the best transactions that keep every rule.
-    pub(crate) fn fill(
+    ///
+    /// # Errors
+    /// When the state can't be read.
+    pub fn fill(
         &self,
         source: &impl TransactionSource,
         directives: Vec<Directive>,
@@ -84,22 +99,37 @@ impl Foundation<'_> {
         transactions: Vec<primitives::Transaction>,
         directives: Vec<Directive>,
     ) -> Block {
+        let height = self.parent.height.saturating_add(1);
+        let timestamp_ms = self
+            .timestamp_ms
+            .max(self.parent.timestamp_ms.saturating_add(1));
+        let place = RelayPlace {
+            height,
+            parent_digest: B256::from_slice(self.context.parent.1.as_ref()),
+            timestamp_ms,
+        };
+        let assembled = self
+            .shards
+            .and_then(|(inclusion, ledger)| inclusion.assemble(ledger, place));
+        let (section, ledger_digest) = match assembled {
+            Some(assembled) => (assembled.section, assembled.ledger.digest()),
+            None => (ShardSection::default(), self.parent.ledger_digest),
+        };
         let header = Header {
             context: self.context.clone(),
-            height: self.parent.height.saturating_add(1),
-            timestamp_ms: self
-                .timestamp_ms
-                .max(self.parent.timestamp_ms.saturating_add(1)),
+            height,
+            timestamp_ms,
             proposer: self.proposer,
             base_fee: self.base_fee(),
             gas_budget: gas_budget(self.in_flight, self.chain),
             gas_limits_sum: 0,
             body_digest: B256::ZERO,
-            shard_section_digest: self.parent.shard_section_digest,
-            ledger_digest: self.parent.ledger_digest,
+            // Filled in with the section.
+            shard_section_digest: B256::ZERO,
+            ledger_digest,
             executed: self.executed.clone(),
         };
-        Block::new(header, transactions, directives)
+        Block::with_section(header, transactions, directives, section)
     }
 }
 

@@ -73,6 +73,9 @@ pub enum Rejection {
     /// A digest that this chain holds constant.
     #[error("wrong digest: field={0}")]
     Digest(&'static str),
+    /// What it says about shards breaks a rule.
+    #[error("shard section: {0}")]
+    Section(shards::ledger::SectionFault),
     /// Directives on a chain that has none.
     #[error("directives are legal only on a development chain")]
     Directives,
@@ -97,11 +100,13 @@ pub enum Rejection {
     Signature,
 }
 
-/// Checks what the header says of itself and its parent; no state needed.
+/// Checks what the header says of itself and its parent; no state needed. Of shards, only that a chain without
+/// them says nothing.
 pub(crate) fn check_header(
     header: &Header,
     parent: &Header,
     chain: &ChainConfig,
+    has_shards: bool,
 ) -> Result<(), Rejection> {
     if header.timestamp_ms <= parent.timestamp_ms {
         let (got, parent) = (header.timestamp_ms, parent.timestamp_ms);
@@ -115,10 +120,10 @@ pub(crate) fn check_header(
             expected,
         });
     }
-    if header.shard_section_digest != parent.shard_section_digest {
+    if !has_shards && header.shard_section_digest != parent.shard_section_digest {
         return Err(Rejection::Digest("shard_section_digest"));
     }
-    if header.ledger_digest != parent.ledger_digest {
+    if !has_shards && header.ledger_digest != parent.ledger_digest {
         return Err(Rejection::Digest("ledger_digest"));
     }
     let reference = header.executed.height;

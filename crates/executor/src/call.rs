@@ -8,6 +8,8 @@
 //! Limits: [`CALL_GAS_MAX`] gas, whatever the request says.
 
 use crate::{
+    code::CodeCache,
+    conformance::EthereumRules,
     fault::ExecutionFault,
     input::{BlockEnvironment, ExecutionInput},
     machine::{BlockMachine, NotRun, Transacted, block_env},
@@ -143,18 +145,35 @@ impl From<NotRun> for CallError {
     }
 }
 
-/// Runs a call in a block's environment, over a state; nothing is kept.
+/// Where calls run, and what they pretend.
+#[derive(Clone, Copy)]
+pub struct CallScene<'a> {
+    /// The block that they see.
+    pub environment: &'a BlockEnvironment,
+    /// The rules.
+    pub chain: &'a ChainConfig,
+    /// Ethereum's own rules instead, on a chain that came from elsewhere.
+    pub ethereum: Option<EthereumRules>,
+    /// The state before them.
+    pub state: &'a dyn StateReader,
+    /// What they pretend of both.
+    pub overrides: &'a Overrides,
+    /// Analysed code of blocks and other calls; affects nothing but time.
+    pub code_cache: Option<&'a CodeCache>,
+}
+
+impl std::fmt::Debug for CallScene<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "CallScene(height={})", self.environment.height)
+    }
+}
+
+/// Runs a call; nothing is kept.
 ///
 /// # Errors
 /// [`CallError`] when it cannot be run at all; a call that ran and failed is an outcome.
-pub fn call(
-    request: &CallRequest,
-    environment: &BlockEnvironment,
-    chain: &ChainConfig,
-    state: &impl StateReader,
-    overrides: &Overrides,
-) -> Result<CallOutcome, CallError> {
-    let mut trial = Trial::new(request, environment, chain, state, overrides)?;
+pub fn call(request: &CallRequest, scene: &CallScene<'_>) -> Result<CallOutcome, CallError> {
+    let mut trial = Trial::new(request, scene)?;
     trial.machine.rules = trial.machine.rules.without_floor();
     let gas = trial.gas_limit(request)?;
     let Transacted { result, changes } = trial.run(gas)?;
@@ -170,15 +189,17 @@ pub(crate) struct Trial<'a> {
 }
 
 impl<'a> Trial<'a> {
-    pub(crate) fn new(
-        request: &CallRequest,
-        environment: &BlockEnvironment,
-        chain: &'a ChainConfig,
-        state: &'a dyn StateReader,
-        overrides: &Overrides,
-    ) -> Result<Self, CallError> {
-        let input = ExecutionInput::new(chain, environment.clone(), &[], &[]);
-        let mut machine = BlockMachine::new(&input, state);
+    pub(crate) fn new(request: &CallRequest, scene: &CallScene<'a>) -> Result<Self, CallError> {
+        let CallScene {
+            environment,
+            chain,
+            overrides,
+            ..
+        } = *scene;
+        let mut input = ExecutionInput::new(chain, environment.clone(), &[], &[]);
+        input.ethereum = scene.ethereum;
+        input.code_cache = scene.code_cache;
+        let mut machine = BlockMachine::new(&input, scene.state);
         overrides.apply(machine.overlay())?;
         let environment = overrides.block.applied_to(environment);
         machine.machine.ctx.block = block_env(&environment, &input.ethereum.unwrap_or_default());

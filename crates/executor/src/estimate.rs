@@ -9,16 +9,12 @@
 //! pay for unused gas but never changes whether it works, so it needs no search of its own.
 
 use crate::{
-    call::{CALL_GAS_MAX, CallError, CallRequest, Trial},
+    call::{CALL_GAS_MAX, CallError, CallRequest, CallScene, Trial},
     fault::ExecutionFault,
-    input::BlockEnvironment,
     machine::Transacted,
-    overrides::Overrides,
 };
 use alloy_primitives::{Bytes, TxKind, U256};
-use primitives::ChainConfig;
 use revm::context_interface::result::{ExecutionResult, HaltReason};
-use state::StateReader;
 
 /// Gas of a plain transfer.
 const TRANSFER_GAS: u64 = 21_000;
@@ -83,20 +79,14 @@ impl From<CallError> for EstimateError {
 ///
 /// # Errors
 /// [`EstimateError`] when no limit up to the cap makes it work.
-pub fn estimate_gas(
-    request: &CallRequest,
-    environment: &BlockEnvironment,
-    chain: &ChainConfig,
-    state: &impl StateReader,
-    overrides: &Overrides,
-) -> Result<u64, EstimateError> {
-    let mut trial = Trial::new(request, environment, chain, state, overrides)?;
+pub fn estimate_gas(request: &CallRequest, scene: &CallScene<'_>) -> Result<u64, EstimateError> {
+    let mut trial = Trial::new(request, scene)?;
     let block_gas_limit = trial.machine.machine.ctx.block.gas_limit;
     let cap = request
         .gas
         .filter(|gas| *gas >= TRANSFER_GAS)
         .unwrap_or(block_gas_limit)
-        .min(chain.transaction_gas_max())
+        .min(scene.chain.transaction_gas_max())
         .min(CALL_GAS_MAX)
         .min(trial.gas_allowance()?);
     if is_plain_transfer(&mut trial)? && matches!(probe(&mut trial, TRANSFER_GAS)?, Probe::Works(_))

@@ -4,8 +4,8 @@
 //! shards, replay and conformance tests all call the same function.
 
 use crate::{code::CodeCache, conformance::EthereumRules};
-use alloy_primitives::{Address, B256};
-use primitives::{ChainConfig, Directive, RecoveredTransaction};
+use alloy_primitives::{Address, B256, keccak256};
+use primitives::{ChainConfig, Directive, Header, RecoveredTransaction, crypto::BlockDigest};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What a block's code can see of the block it runs in.
@@ -27,6 +27,29 @@ pub struct BlockEnvironment {
     pub parent_hash: B256,
     /// What EIP-4788 records; zero records nothing.
     pub parent_beacon_root: B256,
+}
+
+impl BlockEnvironment {
+    /// The environment of a block of a chain of our own, above the block whose Ethereum header has this hash.
+    #[must_use]
+    pub fn of(header: &Header, parent_hash: B256, chain: &ChainConfig) -> Self {
+        Self {
+            height: header.height,
+            timestamp: header.timestamp_ms / 1_000,
+            beneficiary: header.proposer,
+            gas_limit: chain.gas_limit,
+            base_fee: header.base_fee,
+            prevrandao: prevrandao(&header.context.parent.1, header.height),
+            parent_hash,
+            parent_beacon_root: B256::ZERO,
+        }
+    }
+}
+
+/// What `PREVRANDAO` returns at a height. Known to the leader when it builds: a mix, not a source of randomness.
+#[must_use]
+pub fn prevrandao(parent: &BlockDigest, height: u64) -> B256 {
+    keccak256([parent.as_ref(), &height.to_be_bytes()].concat())
 }
 
 /// One block to execute.

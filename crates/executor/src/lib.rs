@@ -12,6 +12,7 @@
 mod access;
 mod bloom;
 mod call;
+mod closing;
 mod code;
 mod conformance;
 mod console;
@@ -47,7 +48,8 @@ mod watch;
 pub use access::{
     AccessList, AccessListError, CODE_BYTES_MAX, LIST_BYTES_MAX, ListField, TRANSACTIONS_MAX,
 };
-pub use call::{CALL_GAS_MAX, CallError, CallOutcome, CallRequest, CallStatus, call};
+pub use call::{CALL_GAS_MAX, CallError, CallOutcome, CallRequest, CallScene, CallStatus, call};
+pub use closing::{EthereumBlock, execute_ethereum};
 pub use code::CodeCache;
 pub use conformance::{EthereumRules, Fork};
 pub use console::{CONSOLE, LINE_BYTES_MAX, LINES_MAX};
@@ -57,7 +59,7 @@ pub use executed::{
     AccessSummary, BlockRoots, ExecutedBlock, InclusionFault, Roots, ethereum_header,
 };
 pub use fault::ExecutionFault;
-pub use input::{BlockEnvironment, ExecutionInput};
+pub use input::{BlockEnvironment, ExecutionInput, prevrandao};
 pub use listed::{Falsehood, Field, ListFraud, Listed};
 pub use overrides::{AccountOverride, BlockOverrides, Overrides};
 pub use parallel::simulate::{

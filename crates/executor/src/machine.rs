@@ -16,13 +16,13 @@ use alloy_eips::eip7702::{RecoveredAuthority, RecoveredAuthorization};
 use alloy_primitives::U256;
 use primitives::{ChainConfig, RecoveredTransaction};
 use revm::{
-    Context, ExecuteEvm, MainBuilder, MainContext,
-    context::{BlockEnv, CfgEnv, TxEnv, either::Either},
+    Context, ExecuteEvm, MainContext,
+    context::{BlockEnv, CfgEnv, FrameStack, TxEnv, either::Either},
     context_interface::{
         block::BlobExcessGasAndPrice,
         result::{ExecutionResult, InvalidTransaction},
     },
-    handler::Handler,
+    handler::{EthPrecompiles, Handler, instructions::EthInstructions},
     inspector::InspectorHandler,
     state::EvmState,
 };
@@ -107,15 +107,22 @@ impl<'a> BlockMachine<'a> {
         if let Some(parent) = input.environment.height.checked_sub(1) {
             overlay.set_block_hash(parent, input.environment.parent_hash);
         }
-        let machine = Context::mainnet()
-            .with_db(View {
-                overlay,
-                source,
-                notes: Notes::default(),
-            })
-            .with_cfg(cfg)
-            .with_block(block)
-            .build_mainnet_with_inspector(Watch::default());
+        let spec = cfg.spec;
+        let machine = Machine {
+            ctx: Context::mainnet()
+                .with_db(View {
+                    overlay,
+                    source,
+                    notes: Notes::default(),
+                })
+                .with_cfg(cfg)
+                .with_block(block),
+            inspector: Watch::default(),
+            instruction: EthInstructions::new_mainnet_with_spec(spec),
+            precompiles: EthPrecompiles::new(spec),
+            // Each frame has a stack of 32 KiB: they are made when code calls code, not eight for every call.
+            frame_stack: FrameStack::new(),
+        };
         Self { machine, rules }
     }
 

@@ -108,6 +108,12 @@ impl<'i, 'a> InOrder<'i, 'a> {
         self.receipts.len()
     }
 
+    /// The machine, for what the block does itself once all transactions are executed.
+    pub(crate) fn after_transactions(&mut self) -> &mut BlockMachine<'a> {
+        self.machine.overlay().begin(self.receipts.len());
+        &mut self.machine
+    }
+
     /// The result, once all transactions are executed.
     pub(crate) fn into_block(self) -> ExecutedBlock {
         let writes = self.machine.into_overlay().into_writes();

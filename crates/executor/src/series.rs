@@ -8,7 +8,8 @@
 //! fee. With them it is a transaction, except that nobody signed it. Nothing reaches the chain.
 
 use crate::{
-    call::{CallError, CallOutcome, CallRequest, Trial},
+    call::{CallError, CallOutcome, CallRequest, CallScene, Trial},
+    conformance::EthereumRules,
     fault::ExecutionFault,
     input::{BlockEnvironment, ExecutionInput},
     machine::{NotRun, Transacted, block_env},
@@ -20,7 +21,6 @@ use alloy_eips::eip2930::AccessList;
 use alloy_primitives::{Address, B256};
 use primitives::ChainConfig;
 use revm::context_interface::result::InvalidTransaction;
-use state::StateReader;
 
 /// How the calls of a series run.
 #[derive(Clone, Debug)]
@@ -124,23 +124,18 @@ const fn broken_rule(invalid: &InvalidTransaction) -> BrokenRule {
 pub struct Series<'a> {
     trial: Trial<'a>,
     chain: &'a ChainConfig,
+    ethereum: Option<EthereumRules>,
     rules: SeriesRules,
     budget: Budget,
 }
 
 impl<'a> Series<'a> {
-    /// A series on top of a state.
+    /// A series on top of a block and the state after it.
     ///
     /// # Errors
     /// [`SeriesError::Fault`] when the state cannot be read.
-    pub fn open(
-        chain: &'a ChainConfig,
-        state: &'a dyn StateReader,
-        rules: SeriesRules,
-    ) -> Result<Self, SeriesError> {
-        let (nobody, environment) = (CallRequest::default(), BlockEnvironment::default());
-        let overrides = Overrides::default();
-        let mut trial = Trial::new(&nobody, &environment, chain, state, &overrides)?;
+    pub fn open(scene: &CallScene<'a>, rules: SeriesRules) -> Result<Self, SeriesError> {
+        let mut trial = Trial::new(&CallRequest::default(), scene)?;
         trial.machine.machine.ctx.cfg.disable_nonce_check = !rules.checks;
         if !rules.checks {
             trial.machine.rules = trial.machine.rules.without_floor();
@@ -148,7 +143,8 @@ impl<'a> Series<'a> {
         let budget = Budget::new(rules.limits.clone());
         Ok(Self {
             trial,
-            chain,
+            chain: scene.chain,
+            ethereum: scene.ethereum,
             rules,
             budget,
         })
@@ -163,7 +159,8 @@ impl<'a> Series<'a> {
         environment: &BlockEnvironment,
         overrides: &Overrides,
     ) -> Result<(), SeriesError> {
-        let input = ExecutionInput::new(self.chain, environment.clone(), &[], &[]);
+        let mut input = ExecutionInput::new(self.chain, environment.clone(), &[], &[]);
+        input.ethereum = self.ethereum;
         let machine = &mut self.trial.machine;
         if let Some(parent) = environment.height.checked_sub(1) {
             machine

@@ -12,7 +12,7 @@ use crate::{
     machine::{BlockMachine, NotRun},
 };
 use alloy_eips::{eip2935::HISTORY_STORAGE_ADDRESS, eip4788::BEACON_ROOTS_ADDRESS};
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, Bytes};
 use revm::{ExecuteEvm, SystemCallEvm};
 
 /// Applies the directives of a block and makes its calls.
@@ -31,30 +31,38 @@ pub(crate) fn open_block(
         call(
             machine,
             BEACON_ROOTS_ADDRESS,
-            environment.parent_beacon_root,
+            environment.parent_beacon_root.into(),
         )?;
     }
     if fork >= Fork::Prague {
-        call(machine, HISTORY_STORAGE_ADDRESS, environment.parent_hash)?;
+        call(
+            machine,
+            HISTORY_STORAGE_ADDRESS,
+            environment.parent_hash.into(),
+        )?;
     }
     Ok(())
 }
 
-fn call(
+/// Calls a contract as the system, and keeps what it writes; what it returned, nothing if it is not there or
+/// failed.
+pub(crate) fn call(
     machine: &mut BlockMachine<'_>,
     contract: Address,
-    word: B256,
-) -> Result<(), ExecutionFault> {
+    input: Bytes,
+) -> Result<Bytes, ExecutionFault> {
     let account = machine.overlay().account(&contract)?;
     if !account.is_some_and(|account| account.has_code()) {
-        return Ok(());
+        return Ok(Bytes::new());
     }
-    let outcome = machine.machine.system_call_one(contract, word.into());
+    let outcome = machine.machine.system_call_one(contract, input);
     let changes = machine.machine.finalize();
     match outcome.map_err(NotRun::from) {
-        Ok(result) if result.is_success() => machine.overlay().commit(&changes)?,
-        Ok(_) | Err(NotRun::Invalid(_)) => {}
-        Err(NotRun::Fault(fault)) => return Err(fault),
+        Ok(result) if result.is_success() => {
+            machine.overlay().commit(&changes)?;
+            Ok(result.into_output().unwrap_or_default())
+        }
+        Ok(_) | Err(NotRun::Invalid(_)) => Ok(Bytes::new()),
+        Err(NotRun::Fault(fault)) => Err(fault),
     }
-    Ok(())
 }

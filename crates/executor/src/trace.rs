@@ -15,12 +15,11 @@ mod parity;
 mod tracer;
 
 use crate::{
-    call::{CallError, CallRequest, Trial},
+    call::{CallError, CallRequest, CallScene, Trial},
     console::ConsoleLines,
     fault::ExecutionFault,
-    input::{BlockEnvironment, ExecutionInput},
+    input::ExecutionInput,
     machine::{BlockMachine, NotRun, Transacted},
-    overrides::Overrides,
     receipt::Receipt,
     sequential::InOrder,
     transfer::Transfers,
@@ -29,7 +28,7 @@ use crate::{
 };
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_rpc_types_trace::{geth::GethTrace, parity::TraceResults};
-use primitives::{ChainConfig, RecoveredTransaction};
+use primitives::RecoveredTransaction;
 use revm::{
     Database as _, DatabaseRef,
     bytecode::Bytecode,
@@ -98,11 +97,7 @@ pub struct TraceBlock<'a> {
 #[derive(Clone, Debug)]
 pub struct TraceCalls<'a> {
     /// Where they run.
-    pub environment: &'a BlockEnvironment,
-    /// The rules.
-    pub chain: &'a ChainConfig,
-    /// What they pretend.
-    pub overrides: &'a Overrides,
+    pub scene: CallScene<'a>,
     /// How much may be told.
     pub limits: TraceLimits,
 }
@@ -163,18 +158,10 @@ pub fn console_lines(
 /// [`TraceError`] when it could not be run or traced.
 pub fn trace_call(
     calls: &TraceCalls<'_>,
-    state: &dyn StateReader,
     request: &CallRequest,
     tracer: &Tracer,
 ) -> Result<GethTrace, TraceError> {
-    let mut trial = Trial::new(
-        request,
-        calls.environment,
-        calls.chain,
-        state,
-        calls.overrides,
-    )?;
-    let mut budget = Budget::new(calls.limits.clone());
+    let (mut trial, mut budget) = calls.open(request)?;
     let mut subject = Subject::of_call(&mut trial, request, &mut budget)?;
     Ok(geth::trace(&mut subject, tracer)?.0)
 }
@@ -185,23 +172,15 @@ pub fn trace_call(
 /// [`TraceError`] when one of them could not be run or traced.
 pub fn replay_calls(
     calls: &TraceCalls<'_>,
-    state: &dyn StateReader,
     requests: &[(CallRequest, HashSet<TraceType>)],
 ) -> Result<Vec<TraceResults>, TraceError> {
     let Some((first, _)) = requests.first() else {
         return Ok(Vec::new());
     };
-    let mut trial = Trial::new(
-        first,
-        calls.environment,
-        calls.chain,
-        state,
-        calls.overrides,
-    )?;
-    let mut budget = Budget::new(calls.limits.clone());
+    let (mut trial, mut budget) = calls.open(first)?;
     let mut traces = Vec::with_capacity(requests.len());
     for (request, types) in requests {
-        trial.take(request, calls.chain)?;
+        trial.take(request, calls.scene.chain)?;
         let mut subject = Subject::of_call(&mut trial, request, &mut budget)?;
         let (trace, ran) = parity::trace(&mut subject, types)?;
         trial.machine.overlay().commit(&ran.state)?;
@@ -216,17 +195,9 @@ pub fn replay_calls(
 /// [`TraceError`] when it could not be run.
 pub fn console_lines_of_call(
     calls: &TraceCalls<'_>,
-    state: &dyn StateReader,
     request: &CallRequest,
 ) -> Result<Vec<Bytes>, TraceError> {
-    let mut trial = Trial::new(
-        request,
-        calls.environment,
-        calls.chain,
-        state,
-        calls.overrides,
-    )?;
-    let mut budget = Budget::new(calls.limits.clone());
+    let (mut trial, mut budget) = calls.open(request)?;
     let mut subject = Subject::of_call(&mut trial, request, &mut budget)?;
     let watched = subject.run(Eye::Console(ConsoleLines::default()))?;
     Ok(watched.eye.into_console())
@@ -304,6 +275,14 @@ impl<T> From<Result<(T, Ran), Unwatched>> for Attempt<T> {
                 failed(excess.to_string(), NotRun::Fault(ExecutionFault::Cancelled))
             }
         }
+    }
+}
+
+impl<'a> TraceCalls<'a> {
+    /// The scene before the first call, and how much may be told.
+    fn open(&self, first: &CallRequest) -> Result<(Trial<'a>, Budget), CallError> {
+        let trial = Trial::new(first, &self.scene)?;
+        Ok((trial, Budget::new(self.limits.clone())))
     }
 }
 

@@ -1,5 +1,6 @@
 //! `headway bench`: how fast the parts of a node are, one at a time.
 
+pub mod cores;
 pub mod e2e;
 pub mod signatures;
 pub mod state;

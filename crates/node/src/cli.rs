@@ -8,6 +8,7 @@
 mod bar;
 mod bench;
 mod doctor;
+mod import;
 mod load;
 mod profile;
 mod replay;
@@ -22,7 +23,7 @@ use crate::{
     init::{self, InitOptions},
     keys,
     member::{self, MemberOptions},
-    workers,
+    process, workers,
 };
 use alloy_primitives::{Address, hex};
 use alloy_signer_local::PrivateKeySigner;
@@ -93,6 +94,10 @@ enum Command {
     Top(top::TopArgs),
     /// Execute real mainnet blocks in parallel and compare their receipts
     Replay(replay::ReplayArgs),
+    /// Execute and keep the blocks of another chain, from a file
+    Import(import::ImportArgs),
+    /// Serve an imported chain
+    Serve(import::ServeArgs),
 }
 
 #[derive(Debug, Args)]
@@ -101,6 +106,7 @@ enum Command {
   headway dev --block-time 0.4         a block every 0.4 seconds
   headway dev --data-dir ./chain       keep the chain between runs
   headway dev --workers 8              execute each block on eight threads
+  headway dev --validators 4 --shards 2  two shards beside the chain, at /shard/1 and /shard/2
   headway dev --in-memory              for test suites: blocks and evm_revert are several times quicker
   headway dev -a 20 --balance 500      twenty accounts with 500 coins each
 
@@ -119,6 +125,9 @@ struct DevArgs {
     /// Validators to run in this process
     #[arg(long, default_value_t = 1)]
     validators: u16,
+    /// Shards: further chains secured by the same validators, each at /shard/<number> with an id of its own
+    #[arg(long, default_value_t = 0)]
+    shards: u16,
     /// Seconds between blocks, decimals allowed; without it a block follows each transaction
     #[arg(long, value_parser = parse_seconds)]
     block_time: Option<Duration>,
@@ -171,6 +180,9 @@ struct InitArgs {
     /// How many validators
     #[arg(long, default_value_t = 4)]
     validators: u16,
+    /// Shards: further chains secured by the same validators; two of the nodes collate each
+    #[arg(long, default_value_t = 0)]
+    shards: u16,
     /// Chain id
     #[arg(long, default_value_t = 4_242)]
     chain_id: u64,
@@ -254,11 +266,17 @@ pub fn main() -> ExitCode {
             eprintln!("error: {error}");
             ExitCode::from(error.exit_code())
         }
-        Err(_) => ExitCode::FAILURE,
+        Err(_) => {
+            eprintln!(
+                "error: the node stopped; if its data directory is damaged, restore it or start again with an empty one"
+            );
+            ExitCode::FAILURE
+        }
     }
 }
 
-/// One line instead of a backtrace: what stops a node this way is a damaged file or a bug.
+/// One line instead of a backtrace. It does not say whether the node stops: one call of RPC, or one
+/// connection, can end this way alone, and then the node goes on.
 fn say_panic(panic: &std::panic::PanicHookInfo<'_>) {
     let message = panic
         .payload_as_str()
@@ -268,12 +286,11 @@ fn say_panic(panic: &std::panic::PanicHookInfo<'_>) {
         .location()
         .map(ToString::to_string)
         .unwrap_or_default();
-    eprintln!(
-        "error: the node stopped: {message} ({place}); if its data directory is damaged, restore it or start again with an empty one"
-    );
+    eprintln!("error: a part of this process panicked: {message} ({place})");
 }
 
 fn run(command: Command) -> Result<(), NodeError> {
+    process::raise_open_files();
     match command {
         Command::Dev(args) => dev::run(&args.into()),
         Command::Init(args) => init(args),
@@ -292,6 +309,8 @@ fn run(command: Command) -> Result<(), NodeError> {
         Command::Doctor(args) => doctor::run(args),
         Command::Top(args) => top::run(args),
         Command::Replay(args) => replay::run(args),
+        Command::Import(args) => import::import(args),
+        Command::Serve(args) => import::serve(args),
     }
 }
 
@@ -316,6 +335,7 @@ impl From<DevArgs> for DevOptions {
             port: args.port,
             chain_id: args.chain_id,
             validators: args.validators,
+            shards: args.shards,
             block_time: args.block_time,
             gas_limit: args.gas_limit,
             data_dir: args.data_dir,
@@ -350,6 +370,7 @@ fn init(args: InitArgs) -> Result<(), NodeError> {
         rpc_port: args.rpc_port,
         funded: args.funded,
         protocol,
+        shards: args.shards,
     })?;
     println!(
         "Network of {} validators written to {}.",

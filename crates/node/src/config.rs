@@ -36,6 +36,14 @@ pub struct NodeConfig {
     /// Threads that execute one block; without it as many as there are cores.
     #[serde(default = "default_workers")]
     pub workers: NonZeroUsize,
+    /// The shards whose blocks this node builds, by their numbers; the genesis names its key as one of their
+    /// collators.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub collator: Vec<u32>,
+    /// Whether to keep which worker executed which transaction when, for `headway profile`, `headway top` and
+    /// the explorer: some bytes and some tenths of a microsecond for each transaction.
+    #[serde(default)]
+    pub spans: bool,
     /// Where the state of a node without one comes from.
     #[serde(default)]
     pub sync: StateFrom,
@@ -234,6 +242,7 @@ mod tests {
         let options = InitOptions {
             directory: directory.clone(),
             validators: 1,
+            shards: 0,
             chain_id: 1,
             gas_limit: 300_000_000,
             host: IpAddr::V4(Ipv4Addr::LOCALHOST),

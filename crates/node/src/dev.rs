@@ -9,10 +9,11 @@ mod tests;
 
 use crate::{
     error::NodeError,
-    init::{GenesisOptions, genesis_file, now_seconds},
+    init::{GenesisOptions, ShardOptions, genesis_file, now_seconds},
     network::{self, NetworkParts},
     process::{self, DataDirectory, RpcParts, TemporaryDirectory},
     run::{self, Node, NodeParts},
+    sharding::Collated,
     timeline::{First, Origin},
 };
 use alloy_primitives::{Address, U256};
@@ -59,6 +60,8 @@ pub struct DevOptions {
     pub chain_id: u64,
     /// How many validators.
     pub validators: u16,
+    /// How many shards; the first validator collates them.
+    pub shards: u16,
     /// Time between blocks, whether or not a transaction waits; none = a block when one does.
     pub block_time: Option<Duration>,
     /// Block gas limit.
@@ -125,6 +128,16 @@ fn protocol(options: &DevOptions) -> Protocol {
     }
 }
 
+fn shard_options(options: &DevOptions, keys: &[PrivateKey]) -> Vec<ShardOptions> {
+    let collators: Vec<_> = keys.iter().take(1).map(PrivateKey::public_key).collect();
+    (1..=options.shards)
+        .map(|id| ShardOptions {
+            id,
+            collators: collators.clone(),
+        })
+        .collect()
+}
+
 fn genesis(
     options: &DevOptions,
     signers: &[PrivateKeySigner],
@@ -158,6 +171,7 @@ fn genesis(
             .iter()
             .map(|signer| (signer.address(), funds_wei))
             .collect(),
+        shards: shard_options(options, keys),
     };
     let text = genesis_file(&genesis_options, keys, protocol(options)).map_err(refuse)?;
     let parsed = Genesis::from_json(&text).map_err(refuse)?;
@@ -181,6 +195,7 @@ pub fn default_genesis() -> Result<Genesis, primitives::genesis::GenesisError> {
             .iter()
             .map(|signer| (signer.address(), balance_wei))
             .collect(),
+        shards: Vec::new(),
     };
     let protocol = Protocol {
         gas_charge_floor_permille: 0,
@@ -237,6 +252,9 @@ fn require_same(genesis: &Genesis, options: &DevOptions) -> Result<(), NodeError
     if genesis.validators.len() != usize::from(options.validators) {
         return refuse("--validators", genesis.validators.len().to_string());
     }
+    if genesis.shards.len() != usize::from(options.shards) {
+        return refuse("--shards", genesis.shards.len().to_string());
+    }
     if chain.protocol != protocol(options) {
         return refuse(
             "--block-time",
@@ -286,7 +304,8 @@ pub fn run(options: &DevOptions) -> Result<(), NodeError> {
     let runtime = tokio::Config::new().with_storage_directory(directory.consensus());
     let travel = temporary.is_some();
     let outcome = tokio::Runner::new(runtime).start(|runtime| async move {
-        if let [key] = &keys[..] {
+        // A chain with shards can't go back: what its shards have seen of it stays.
+        if let ([key], 0) = (&keys[..], options.shards) {
             let origin = origin(&runtime, options, genesis, (key.clone(), &directory));
             return Box::pin(serve_one(
                 &runtime,
@@ -430,10 +449,27 @@ async fn start_nodes(
             serving: ServerConfig::default(),
             has_history: false,
             never_voted: false,
+            collated: match index {
+                0 => collated(genesis, directory),
+                _ => Vec::new(),
+            },
         };
         nodes.push(Box::pin(run::assemble(&runtime, parts, wires)).await?);
     }
     Ok((nodes, control))
+}
+
+/// Every shard, on the node that serves RPC.
+fn collated(genesis: &Genesis, directory: &DataDirectory) -> Vec<Collated> {
+    let collated = genesis.shards.iter().map(|shard| {
+        let location = Location::Directory(directory.state(&format!("shard-{}", shard.shard)));
+        Collated {
+            shard: shard.shard,
+            postings: Some(location.clone()),
+            location,
+        }
+    });
+    collated.collect()
 }
 
 /// An address of nobody, different for each validator: fees stay out of the accounts people watch.
@@ -450,7 +486,7 @@ async fn serve(
     let peers = nodes.len().saturating_sub(1);
     let first = nodes.swap_remove(0);
     let parts = rpc_parts(listen, Dev::new(signers.clone(), control), peers);
-    let server = process::serve(runtime, &first, parts).await?;
+    let server = process::serve_node(runtime, &first, parts).await?;
     crate::cli::announce_dev(
         &signers,
         (&first.chain, peers + 1),

@@ -6,6 +6,26 @@ use std::{net::SocketAddr, path::PathBuf};
 /// Why a command ended.
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
+    /// A shard that the genesis does not have.
+    #[error("the genesis has no shard {shard}; name one of its `headway.shards`")]
+    UnknownShard {
+        /// Its number.
+        shard: u32,
+    },
+    /// This node's key is not a collator's.
+    #[error(
+        "this node's key is not among the collators of shard {shard} in the genesis; take it out of `collator`, or use a collator's key"
+    )]
+    NotCollator {
+        /// Its number.
+        shard: u32,
+    },
+    /// A chain with shards, to be begun from a state.
+    #[error("a node of a chain with shards needs the whole order: start it without --sync state")]
+    ShardsFromState,
+    /// There is no ledger for such shards.
+    #[error("headway.shards: {0}")]
+    ShardRules(#[from] shards::ledger::RulesError),
     /// A file could not be read or written.
     #[error("{action} {path}: {source}")]
     File {
@@ -126,6 +146,9 @@ pub enum NodeError {
     /// Blocks could not be replayed, or not with mainnet's results.
     #[error(transparent)]
     Replay(#[from] crate::replay::ReplayError),
+    /// Blocks of another chain could not be imported or served.
+    #[error(transparent)]
+    Imported(#[from] crate::import::ImportError),
     /// A figure could not be measured.
     #[error("cannot measure: {0}")]
     Bench(String),
@@ -166,6 +189,10 @@ impl NodeError {
             | Self::OtherChain { .. }
             | Self::Option { .. }
             | Self::Workers(_)
+            | Self::UnknownShard { .. }
+            | Self::NotCollator { .. }
+            | Self::ShardsFromState
+            | Self::ShardRules(_)
             | Self::NoValidators => 2,
             Self::Store(_)
             | Self::Pipeline(_)
@@ -182,6 +209,7 @@ impl NodeError {
             Self::Top(error) => error.exit_code(),
             Self::Profile(error) => error.exit_code(),
             Self::Replay(error) => error.exit_code(),
+            Self::Imported(error) => error.exit_code(),
         }
     }
 

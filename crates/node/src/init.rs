@@ -17,7 +17,12 @@ use crate::{
 };
 use alloy_primitives::{Address, U256, address, bytes};
 use commonware_cryptography::Signer as _;
-use primitives::{Genesis, chain::Protocol, crypto::PrivateKey, genesis::HeadwaySection};
+use primitives::{
+    Genesis,
+    chain::Protocol,
+    crypto::{PrivateKey, PublicKey},
+    genesis::{HeadwaySection, ShardEntry},
+};
 use std::{
     collections::BTreeMap,
     fs,
@@ -33,6 +38,9 @@ const HISTORY_CODE: alloy_primitives::Bytes = bytes!(
 );
 /// What `init` gives each funded account, in wei: a million coins.
 pub const FUNDS_WEI: U256 = U256::from_limbs([0x1bce_cced_a100_0000, 0xd3c2, 0, 0]);
+
+/// Nodes that collate one shard, so that it goes on without one of them.
+const COLLATORS: u16 = 2;
 
 /// What to make.
 #[derive(Clone, Debug)]
@@ -55,6 +63,8 @@ pub struct InitOptions {
     pub funded: Vec<Address>,
     /// Protocol parameters.
     pub protocol: Protocol,
+    /// Shards; two of the nodes collate each.
+    pub shards: u16,
 }
 
 /// What a genesis file says besides its accounts.
@@ -66,8 +76,19 @@ pub struct GenesisOptions {
     pub gas_limit: u64,
     /// Time of height 0, in seconds since the Unix epoch.
     pub timestamp: u64,
-    /// Accounts to fund and with how much.
+    /// Accounts to fund and with how much, on each shard as well.
     pub funded: BTreeMap<Address, U256>,
+    /// Shards of the chain.
+    pub shards: Vec<ShardOptions>,
+}
+
+/// One shard: a chain with the same accounts, and an id of its own.
+#[derive(Clone, Debug)]
+pub struct ShardOptions {
+    /// Its number; its chain's id is so much above the relay chain's.
+    pub id: u16,
+    /// Who builds its blocks.
+    pub collators: Vec<PublicKey>,
 }
 
 /// A genesis file for these validators.
@@ -79,8 +100,40 @@ pub fn genesis_file(
     validators: &[PrivateKey],
     protocol: Protocol,
 ) -> Result<String, primitives::genesis::GenesisError> {
+    let shards = options.shards.iter().map(|shard| {
+        let section = HeadwaySection {
+            protocol: protocol.clone(),
+            ..HeadwaySection::default()
+        };
+        let chain_id = options.chain_id.saturating_add(shard.id.into());
+        let genesis = Genesis::to_json(&accounts_file(options, chain_id), &section)?;
+        Ok(ShardEntry {
+            id: shard.id.into(),
+            cores: 1,
+            collators: shard.collators.iter().map(keys::public_hex).collect(),
+            genesis: serde_json::from_str(&genesis)?,
+        })
+    });
+    let shards = shards.collect::<Result<_, primitives::genesis::GenesisError>>()?;
+    let validators = validators
+        .iter()
+        .map(|key| keys::public_hex(&key.public_key()))
+        .collect();
+    Genesis::to_json(
+        &accounts_file(options, options.chain_id),
+        &HeadwaySection {
+            validators,
+            protocol,
+            shards,
+            ..HeadwaySection::default()
+        },
+    )
+}
+
+/// The part of a genesis file that any Ethereum node understands.
+fn accounts_file(options: &GenesisOptions, chain_id: u64) -> alloy_genesis::Genesis {
     let mut file = alloy_genesis::Genesis::default();
-    file.config.chain_id = options.chain_id;
+    file.config.chain_id = chain_id;
     file.gas_limit = options.gas_limit;
     file.timestamp = options.timestamp;
     file.base_fee_per_gas = Some(u128::from(primitives::genesis::BASE_FEE_INITIAL));
@@ -97,17 +150,7 @@ pub fn genesis_file(
         ..Default::default()
     };
     file.alloc.insert(HISTORY_ADDRESS, history);
-    let validators = validators
-        .iter()
-        .map(|key| keys::public_hex(&key.public_key()))
-        .collect();
-    Genesis::to_json(
-        &file,
-        &HeadwaySection {
-            validators,
-            protocol,
-        },
-    )
+    file
 }
 
 /// Seconds since the Unix epoch.
@@ -156,6 +199,7 @@ pub fn init(options: &InitOptions) -> Result<(), NodeError> {
             .iter()
             .map(|address| (*address, FUNDS_WEI))
             .collect(),
+        shards: shard_options(options, &keys),
     };
     let refuse = |source| NodeError::Genesis {
         path: genesis_path.clone(),
@@ -178,6 +222,28 @@ pub fn init(options: &InitOptions) -> Result<(), NodeError> {
     write_units(options)?;
     // Last, because its presence says that the network is complete.
     fs::write(&genesis_path, genesis).map_err(NodeError::file("cannot write", &genesis_path))
+}
+
+/// The nodes that collate a shard: so many, beginning with its own number.
+fn collators_of(shard: u16, validators: u16) -> Vec<u16> {
+    let first = shard.saturating_sub(1);
+    let count = validators.min(COLLATORS);
+    (0..count)
+        .filter_map(|place| first.saturating_add(place).checked_rem(validators))
+        .collect()
+}
+
+fn shard_options(options: &InitOptions, keys: &[PrivateKey]) -> Vec<ShardOptions> {
+    let key = |node: u16| keys.get(usize::from(node)).map(PrivateKey::public_key);
+    (1..=options.shards)
+        .map(|id| ShardOptions {
+            id,
+            collators: collators_of(id, options.validators)
+                .into_iter()
+                .filter_map(key)
+                .collect(),
+        })
+        .collect()
 }
 
 fn write_units(options: &InitOptions) -> Result<(), NodeError> {
@@ -205,6 +271,11 @@ fn write_node(
         data_dir: PathBuf::from("data"),
         fee_recipient: options.funded.first().copied().unwrap_or_default(),
         workers: default_workers(),
+        collator: (1..=options.shards)
+            .filter(|shard| collators_of(*shard, options.validators).contains(&index))
+            .map(u32::from)
+            .collect(),
+        spans: false,
         sync: StateFrom::default(),
         state: StateSection::default(),
         network: NetworkSection {

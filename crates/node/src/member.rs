@@ -11,13 +11,14 @@ use crate::{
     network::{self, NetworkParts},
     process::{self, DataDirectory, RpcParts},
     run::{self, Node, NodeParts},
+    sharding::Collated,
     sync::{self, StateSync},
 };
 use commonware_cryptography::Signer as _;
 use commonware_runtime::{Handle, Runner as _, Supervisor as _, tokio};
 use consensus::sync::ServerConfig;
 use pipeline::PipelineConfig;
-use primitives::{Genesis, crypto::PrivateKey, genesis::GenesisError};
+use primitives::{Genesis, crypto::PrivateKey, genesis::GenesisError, shard::ShardId};
 use rpc::{Cors, RpcConfig};
 use state::Location;
 use std::path::Path;
@@ -120,7 +121,7 @@ async fn start(runtime: tokio::Context, prepared: Prepared) -> Result<(), NodeEr
         server.stop();
         server.stopped().await;
     }
-    let server = process::serve(&runtime, &node, parts()).await?;
+    let server = process::serve_node(&runtime, &node, parts()).await?;
     cli::announce_node(&public_key, server.address());
     process::until_signal(runtime, vec![node]).await
 }
@@ -132,6 +133,19 @@ fn lacks_state(prepared: &Prepared) -> Result<bool, NodeError> {
 
 fn location(directory: &DataDirectory) -> Location {
     Location::Directory(directory.state(PARTITION))
+}
+
+/// The shards that the config names.
+fn collated(config: &NodeConfig, directory: &DataDirectory) -> Vec<Collated> {
+    let collated = config.collator.iter().map(|shard| {
+        let location = Location::Directory(directory.state(&format!("shard-{shard}")));
+        Collated {
+            shard: ShardId(*shard),
+            postings: config.state.index.then(|| location.clone()),
+            location,
+        }
+    });
+    collated.collect()
 }
 
 /// A node that runs, with what it needs for as long as it does.
@@ -158,8 +172,10 @@ pub(crate) async fn assemble(
         never_voted,
     } = prepared;
     let identity = run::identity(&genesis, &key);
+    // All of it below one name, as in a process of several nodes: metrics are called the same in both.
+    let runtime = runtime.child("node");
     let (wires, network) = network::connect(
-        runtime,
+        &runtime,
         NetworkParts {
             key: key.clone(),
             namespace: identity.namespace,
@@ -178,6 +194,7 @@ pub(crate) async fn assemble(
         partition: PARTITION.to_owned(),
         pipeline: PipelineConfig {
             workers: config.workers,
+            spans: config.spans,
             postings: config.state.index.then(|| location(&directory)),
             report_directory: Some(directory.path().to_owned()),
             ..PipelineConfig::default()
@@ -188,8 +205,9 @@ pub(crate) async fn assemble(
         serving: ServerConfig::default(),
         has_history: false,
         never_voted,
+        collated: collated(&config, &directory),
     };
-    let node = Box::pin(run::assemble(&runtime.child("node"), parts, wires)).await?;
+    let node = Box::pin(run::assemble(&runtime, parts, wires)).await?;
     Ok(Assembled {
         node,
         network,

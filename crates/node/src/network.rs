@@ -108,6 +108,8 @@ pub fn connect(runtime: &Context, parts: NetworkParts) -> (Wires<Authenticated>,
         results: link(network::RESULTS),
         transactions: link(network::TRANSACTIONS),
         sync: link(network::SYNC),
+        shard_statements: Some(link(network::SHARD_STATEMENTS)),
+        shard_collations: Some(link(network::SHARD_COLLATIONS)),
         blocker: oracle.clone(),
         peers: oracle,
     };

@@ -1,13 +1,16 @@
 //! What a process does around its nodes: data directories, ports, the runtime, RPC, signals.
 
-use crate::{error::NodeError, run::Node};
+use crate::{error::NodeError, run::Node, sharding::ShardChain};
 use commonware_runtime::{Clock as _, Metrics as _, Spawner as _, Supervisor as _, tokio::Context};
 use mempool::Mempool;
 use pipeline::Chain;
 use primitives::{Genesis, recovery::SenderCache};
 use rand::{SeedableRng as _, rngs::StdRng};
 use rpc::{Backend, BackendParts, Dev, RpcConfig, RpcServer};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use shards::feed::LedgerFeed;
 use std::{
+    collections::BTreeMap,
     fs::{self, DirBuilder, File, TryLockError},
     io::ErrorKind,
     net::{SocketAddr, TcpListener},
@@ -22,6 +25,26 @@ const OWNER_ONLY: u32 = 0o700;
 
 /// How long a stopping node may take to flush.
 pub(crate) const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Files that are enough for the largest network and all its connections.
+const FILES_WANTED: u64 = 65_536;
+
+/// Lets this process open as many files as it may: shells and services begin with 1,024, and a node that cannot
+/// open one of its own stops.
+pub(crate) fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = limit
+        .maximum
+        .map_or(FILES_WANTED, |maximum| maximum.min(FILES_WANTED));
+    if limit.current.is_some_and(|current| current < wanted) {
+        let raised = Rlimit {
+            current: Some(wanted),
+            maximum: limit.maximum,
+        };
+        // What it had it keeps; `headway doctor` says whether that is enough.
+        setrlimit(Resource::Nofile, raised).ok();
+    }
+}
 
 /// A data directory that no other process works in while this value lives.
 #[derive(Debug)]
@@ -185,6 +208,36 @@ pub struct Readable {
     pub mempool: Mempool,
     /// Senders recovered so far.
     pub senders: SenderCache,
+    /// What the relay chain says of shards, on a chain that has any.
+    pub shards: Option<LedgerFeed>,
+    /// Of a shard's chain: the newest number that is included in the relay chain.
+    pub included: Option<rpc::Included>,
+}
+
+/// The chains that a node collates, by the numbers of their shards.
+#[must_use]
+pub fn shard_chains(node: &Node) -> BTreeMap<u32, Readable> {
+    let shards = node.shards.iter();
+    let chains = shards.flat_map(|shards| shards.chains.iter().map(|chain| (chain, &shards.feed)));
+    chains
+        .map(|(chain, feed)| (chain.shard.0, shard_chain(chain, feed.clone())))
+        .collect()
+}
+
+fn shard_chain(chain: &ShardChain, feed: LedgerFeed) -> Readable {
+    let shard = chain.shard;
+    let included = move || {
+        let newest = feed.newest();
+        let segment = newest.ledger.shard(shard);
+        segment.map_or(0, |segment| segment.included().number)
+    };
+    Readable {
+        chain: chain.chain.clone(),
+        mempool: chain.mempool.clone(),
+        senders: chain.senders.clone(),
+        shards: None,
+        included: Some(Arc::new(included)),
+    }
 }
 
 impl From<&Node> for Readable {
@@ -193,6 +246,8 @@ impl From<&Node> for Readable {
             chain: node.chain.clone(),
             mempool: node.mempool.clone(),
             senders: node.senders.clone(),
+            shards: node.shards.as_ref().map(|shards| shards.feed.clone()),
+            included: None,
         }
     }
 }
@@ -209,6 +264,32 @@ pub async fn serve(
     let listen = parts.listen;
     let backend = backend(runtime, node, parts);
     Ok(rpc::serve(backend, listen).await?)
+}
+
+/// Serves a node's RPC, and that of the shards it collates.
+///
+/// # Errors
+/// When the address cannot be bound.
+pub async fn serve_node(
+    runtime: &Context,
+    node: &Node,
+    parts: RpcParts,
+) -> Result<RpcServer, NodeError> {
+    let (listen, peers) = (parts.listen, parts.peers);
+    let shards = shard_chains(node).into_iter().map(|(shard, readable)| {
+        let parts = RpcParts {
+            listen,
+            config: parts.config.clone(),
+            // Blocks of a shard come when its collator makes them, whoever asks.
+            dev: None,
+            peers,
+        };
+        let runtime = runtime.child("shard").with_attribute("id", shard);
+        (shard, backend(&runtime, readable, parts))
+    });
+    let shards = shards.collect();
+    let backend = backend(runtime, node, parts);
+    Ok(rpc::serve_with_shards(backend, shards, listen).await?)
 }
 
 /// What RPC reads and writes of a node.
@@ -236,6 +317,8 @@ pub fn backend(runtime: &Context, node: impl Into<Readable>, parts: RpcParts) ->
         metrics: Arc::new(move || metrics.encode()),
         peers: Arc::new(move || parts.peers),
         config: parts.config,
+        shards: node.shards,
+        included: node.included,
     })
 }
 

@@ -6,9 +6,10 @@
 
 use crate::{
     error::NodeError,
+    sharding::{self, Collated, Shards, ShardsParts, shard_parts},
     sync::{self, StateSync},
 };
-use alloy_primitives::Address;
+use alloy_primitives::{Address, B256};
 use commonware_cryptography::Signer as _;
 use commonware_runtime::Handle;
 use commonware_utils::ordered::Set;
@@ -66,6 +67,8 @@ pub struct NodeParts {
     pub has_history: bool,
     /// The operator says that the key has never voted.
     pub never_voted: bool,
+    /// The shards whose blocks it builds.
+    pub collated: Vec<Collated>,
 }
 
 /// What signs and identifies on one chain.
@@ -92,6 +95,8 @@ pub struct Node {
     pub mempool: Mempool,
     /// Senders recovered so far.
     pub senders: SenderCache,
+    /// What it does for shards, on a chain that has any.
+    pub shards: Option<Shards>,
     executor: ExecutorHandle,
     engine: Engine,
 }
@@ -113,6 +118,7 @@ pub fn identity(genesis: &Genesis, key: &PrivateKey) -> Identity {
     let limits = BlockLimits {
         body_bytes_max: genesis.chain.protocol.block_bytes_max,
         validators: u32::try_from(validators.len()).unwrap_or(u32::MAX),
+        section: sharding::limits(genesis),
     };
     let trust = Trust::new(
         block.header().executed.block_hash,
@@ -159,6 +165,8 @@ pub async fn assemble<E: Runtime, N: Network>(
     let foundation = Foundation {
         chain: chain_config,
         limits: identity.limits,
+        validators: parts.genesis.validators.iter().cloned().collect(),
+        ethereum: None,
         genesis: genesis_record(&state, &block),
         first_height: first_height(anchor.as_ref().filter(|_| !parts.has_history)),
         store,
@@ -166,10 +174,28 @@ pub async fn assemble<E: Runtime, N: Network>(
     let (actor, pipeline) = Actor::new(
         runtime.child("pipeline"),
         foundation,
-        pipeline_config,
+        pipeline_config.clone(),
         vec![observer],
     )?;
     let chain = pipeline.chain().clone();
+    let block_digest = B256::from_slice(block.digest().as_ref());
+    let shard_parts = shard_parts(&parts.genesis, &genesis_digest(&block), block_digest)?;
+    if shard_parts.is_some() && anchor.is_some() {
+        return Err(NodeError::ShardsFromState);
+    }
+    let shards = sharding::start(
+        runtime,
+        ShardsParts {
+            genesis: &parts.genesis,
+            key: &parts.key,
+            fee_recipient: parts.fee_recipient,
+            store: parts.store,
+            pipeline: &pipeline_config,
+            collated: parts.collated,
+        },
+        shard_parts.as_ref(),
+        &mut wires,
+    )?;
     let executor = ExecutorHandle(actor.start());
     let senders = SenderCache::default();
     let ordering = Ordering::new(OrderingParts {
@@ -183,6 +209,7 @@ pub async fn assemble<E: Runtime, N: Network>(
             Some(parts.key),
         ),
         control: parts.control,
+        shards: shard_parts,
     });
     let engine = Engine::start(
         runtime.child("consensus"),
@@ -202,6 +229,7 @@ pub async fn assemble<E: Runtime, N: Network>(
         chain,
         mempool,
         senders,
+        shards,
         executor,
         engine,
     })

@@ -69,7 +69,10 @@ pub fn waiting(
         limits: BlockLimits {
             body_bytes_max: genesis.chain.protocol.block_bytes_max,
             validators: 0,
+            section: primitives::shard::SectionLimits::NONE,
         },
+        validators: genesis.validators.iter().cloned().collect(),
+        ethereum: None,
         genesis: pipeline::genesis_record(&state, &block),
         store: Store::open(memory, &state, StoreConfig::default())?,
         first_height: 1,
@@ -82,6 +85,8 @@ pub fn waiting(
         chain: pipeline.chain().clone(),
         mempool,
         senders: SenderCache::default(),
+        shards: None,
+        included: None,
     };
     let report = Box::new(move |event: SyncEvent| {
         if let SyncEvent::Progress(progress) = &event {

@@ -17,19 +17,23 @@
 use crate::{
     BlockExecution, Chain, DivergenceReport, ExecutedRecord, Ledger, Pipeline, PipelineConfig,
     RecordError, StageTimes,
-    chain::{ChainError, ChainParts, environment},
+    chain::{ChainError, ChainParts},
     divergence::TransactionOutcome,
+    environment,
     flush::{Flusher, WRITES_FLUSHED_MIN, WRITES_WAITING_MAX},
     indexer,
     mailbox::{Job, announce},
     metrics::{FlushMetrics, Metrics},
 };
+use alloy_eips::eip4895::Withdrawals;
 use alloy_primitives::{B256, Bytes};
 use commonware_runtime::{Clock, Handle, Metrics as RuntimeMetrics, Spawner};
 use commonware_utils::Acknowledgement as _;
-use executor::{Engine, ExecutedBlock, ExecutionFault, ExecutionInput, NoWorkers, Roots};
-use primitives::{BlockLimits, ChainConfig, ExecutionResult, FinalizedBlock};
-use state::{Postings, StateReader as _, Store, StoreError};
+use executor::{Engine, ExecutedBlock, ExecutionFault, ExecutionInput, Fork, NoWorkers, Roots};
+use primitives::{
+    BlockLimits, ChainConfig, ExecutionResult, FinalizedBlock, RecoveredBlock, crypto::PublicKey,
+};
+use state::{AskedHashes, Postings, StateReader as _, Store, StoreError};
 use std::{
     fmt,
     sync::{Arc, atomic::Ordering::Relaxed},
@@ -39,6 +43,10 @@ use tokio::sync::mpsc;
 
 /// Called with every executed block, in order, before anybody else is told.
 pub type Observer = Box<dyn FnMut(&Arc<ExecutedRecord>) + Send>;
+
+/// Called with every block that was executed and is not in the state yet: the state is its parent's. The number
+/// is the lowest height whose hash the block asked for.
+pub type Collating = Box<dyn FnMut(&RecoveredBlock, &ExecutedBlock, Option<u64>, &Store) + Send>;
 
 /// Why the pipeline stopped the node.
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +85,10 @@ pub struct Foundation {
     pub chain: ChainConfig,
     /// Bounds for decoding stored blocks.
     pub limits: BlockLimits,
+    /// Who orders and signs.
+    pub validators: Vec<PublicKey>,
+    /// The fork of a chain that came from elsewhere, and only grew there.
+    pub ethereum: Option<Fork>,
     /// The block at height 0.
     pub genesis: ExecutedRecord,
     /// The state.
@@ -99,6 +111,7 @@ pub struct Actor<E> {
     config: PipelineConfig,
     jobs: mpsc::Receiver<Job>,
     observers: Vec<Observer>,
+    collating: Option<Collating>,
     /// Kept after a divergence, for as long as the node runs.
     unacknowledged: Vec<Job>,
     flush_requested_at: SystemTime,
@@ -133,6 +146,8 @@ impl<E: Clock + Spawner + RuntimeMetrics> Actor<E> {
         let chain = Chain::new(ChainParts {
             config: foundation.chain,
             limits: foundation.limits,
+            validators: foundation.validators,
+            ethereum: foundation.ethereum,
             genesis: foundation.genesis,
             store: foundation.store,
             ledger,
@@ -162,6 +177,7 @@ impl<E: Clock + Spawner + RuntimeMetrics> Actor<E> {
             config,
             jobs,
             observers,
+            collating: None,
             unacknowledged: Vec::new(),
             flush_requested_at,
             flusher,
@@ -170,6 +186,13 @@ impl<E: Clock + Spawner + RuntimeMetrics> Actor<E> {
             engine,
         };
         Ok((actor, pipeline))
+    }
+
+    /// The same, for a shard's chain: what is executed is shown before it is committed.
+    #[must_use]
+    pub fn with_collating(mut self, collating: Collating) -> Self {
+        self.collating = Some(collating);
+        self
     }
 
     /// Starts it on a thread of its own; the handle resolves when it stops.
@@ -256,24 +279,35 @@ impl<E: Clock + Spawner + RuntimeMetrics> Actor<E> {
     }
 
     fn execute(
-        &self,
+        &mut self,
         block: &FinalizedBlock,
     ) -> Result<(ExecutedRecord, BlockExecution), PipelineFault> {
-        let shared = &self.chain.shared;
+        let chain = self.chain.clone();
+        let shared = &chain.shared;
         let height = block.header().height;
         let parent_height = height.saturating_sub(1);
         let snapshot = shared.store.snapshot(parent_height)?;
         let parent_hash = self.hash_at(parent_height)?;
         let environment = environment(block.header(), parent_hash, &shared.config);
-        let input = ExecutionInput::new(
+        let mut input = ExecutionInput::new(
             &shared.config,
             environment,
             block.transactions(),
             block.block().directives(),
         );
+        input.code_cache = Some(&shared.code_cache);
         let start = since_epoch(self.runtime.current());
+        let snapshot = AskedHashes::new(snapshot);
         let (executed, time) = timed(&self.runtime, || self.engine.execute(&input, &snapshot));
         let mut executed = executed.map_err(|fault| PipelineFault::Execution { height, fault })?;
+        if let Some(collating) = &mut self.collating {
+            collating(
+                block.recovered(),
+                &executed,
+                snapshot.oldest(),
+                &shared.store,
+            );
+        }
         self.count_faults(height, &executed);
         let mut conclusion = self.conclude(block, &mut executed)?;
         conclusion.times.execute = time;
@@ -288,6 +322,7 @@ impl<E: Clock + Spawner + RuntimeMetrics> Actor<E> {
             block: block.block().clone(),
             transactions: block.recovered().shared_transactions(),
             receipts: executed.receipts,
+            withdrawals: Withdrawals::default(),
         };
         let stored = record.to_stored(conclusion.access_list);
         shared.store.seal(stored)?;

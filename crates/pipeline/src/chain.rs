@@ -8,13 +8,13 @@ use crate::{
     DivergenceReport, ExecutedRecord, Ledger, Progress, ProgressWatch, RecordError, actor::unix_ms,
     execution::Executions, ledger::Effect, progress::ProgressSender,
 };
-use alloy_primitives::{Address, B256, keccak256};
-use executor::BlockEnvironment;
+use alloy_primitives::{Address, B256};
+use executor::{CodeCache, Fork};
 use primitives::{
-    Block, BlockLimits, BlockStages, ChainConfig, ExecutionCertificate, ExecutionResult, Header,
-    Heads, RecoveredBlock,
+    Block, BlockLimits, BlockStages, ChainConfig, ExecutionCertificate, ExecutionResult, Heads,
+    RecoveredBlock,
     affordability::{Budget, InFlight},
-    base_fee::next_base_fee,
+    crypto::PublicKey,
     stage::Stage,
 };
 use state::{
@@ -118,6 +118,8 @@ impl From<StoreError> for ChainError {
 pub(crate) struct Shared {
     pub(crate) config: ChainConfig,
     pub(crate) limits: BlockLimits,
+    pub(crate) validators: Vec<PublicKey>,
+    pub(crate) ethereum: Option<Fork>,
     pub(crate) genesis: Arc<ExecutedRecord>,
     pub(crate) store: Store,
     pub(crate) first_height: u64,
@@ -126,6 +128,7 @@ pub(crate) struct Shared {
     pub(crate) events: broadcast::Sender<ChainEvent>,
     pub(crate) recent_records_max: usize,
     pub(crate) executions: Executions,
+    pub(crate) code_cache: CodeCache,
     starting_height: u64,
     ledger: Mutex<Ledger>,
     pub(crate) recent: Mutex<BTreeMap<u64, Arc<ExecutedRecord>>>,
@@ -146,6 +149,10 @@ pub(crate) struct ChainParts {
     pub config: ChainConfig,
     /// Bounds for decoding stored blocks.
     pub limits: BlockLimits,
+    /// Who orders and signs.
+    pub validators: Vec<PublicKey>,
+    /// The fork of a chain that came from elsewhere.
+    pub ethereum: Option<Fork>,
     /// The block at height 0.
     pub genesis: ExecutedRecord,
     /// The state.
@@ -178,6 +185,8 @@ impl Chain {
             shared: Arc::new(Shared {
                 config: parts.config,
                 limits: parts.limits,
+                validators: parts.validators,
+                ethereum: parts.ethereum,
                 genesis: Arc::new(parts.genesis),
                 store: parts.store,
                 first_height: parts.first_height,
@@ -186,6 +195,7 @@ impl Chain {
                 events: broadcast::Sender::new(EVENTS_MAX),
                 recent_records_max: parts.recent_records_max,
                 executions: Executions::new(parts.recent_records_max),
+                code_cache: CodeCache::default(),
                 starting_height,
                 ledger: Mutex::new(parts.ledger),
                 recent: Mutex::default(),
@@ -201,6 +211,12 @@ impl Chain {
     #[must_use]
     pub fn config(&self) -> &ChainConfig {
         &self.shared.config
+    }
+
+    /// Who orders its blocks and signs their results.
+    #[must_use]
+    pub fn validators(&self) -> &[PublicKey] {
+        &self.shared.validators
     }
 
     /// Hash of the Ethereum header at height 0.
@@ -316,37 +332,10 @@ impl Chain {
         Ok(self.shared.store.snapshot(height)?)
     }
 
-    /// The environment in which an executed block ran.
+    /// Analysed code of executed blocks, and of whoever runs calls beside them.
     #[must_use]
-    pub fn environment(&self, record: &ExecutedRecord) -> BlockEnvironment {
-        environment(
-            record.block.header(),
-            record.header.parent_hash,
-            self.config(),
-        )
-    }
-
-    /// The environment in which a block on top of an executed one would run.
-    #[must_use]
-    pub fn next_environment(&self, record: &ExecutedRecord, now_ms: u64) -> BlockEnvironment {
-        let parent = record.block.header();
-        let height = parent.height.saturating_add(1);
-        BlockEnvironment {
-            height,
-            timestamp: now_ms.max(parent.timestamp_ms.saturating_add(1)) / 1_000,
-            base_fee: next_base_fee(parent, self.config()),
-            prevrandao: prevrandao(&record.block, height),
-            parent_hash: record.hash,
-            ..self.environment(record)
-        }
-    }
-
-    /// Base fee of the next block on top of `latest`, in wei.
-    ///
-    /// # Errors
-    /// When the store fails or is damaged.
-    pub fn next_base_fee(&self) -> Result<u64, ChainError> {
-        Ok(next_base_fee(self.latest()?.block.header(), self.config()))
+    pub fn code_cache(&self) -> &CodeCache {
+        &self.shared.code_cache
     }
 
     /// What an account can commit now, given what is ordered above the newest certified result.
@@ -447,28 +436,4 @@ impl Chain {
             ..self.shared.progress.newest()
         });
     }
-}
-
-/// The environment in which a block executes.
-#[must_use]
-pub fn environment(header: &Header, parent_hash: B256, config: &ChainConfig) -> BlockEnvironment {
-    BlockEnvironment {
-        height: header.height,
-        timestamp: header.timestamp_ms / 1_000,
-        beneficiary: header.proposer,
-        gas_limit: config.gas_limit,
-        base_fee: header.base_fee,
-        prevrandao: prevrandao_of(header.context.parent.1.as_ref(), header.height),
-        parent_hash,
-        parent_beacon_root: B256::ZERO,
-    }
-}
-
-fn prevrandao(parent: &Block, height: u64) -> B256 {
-    prevrandao_of(parent.digest().as_ref(), height)
-}
-
-/// Known to the leader when it builds: a mix, not a source of randomness.
-fn prevrandao_of(parent_digest: &[u8], height: u64) -> B256 {
-    keccak256([parent_digest, &height.to_be_bytes()].concat())
 }

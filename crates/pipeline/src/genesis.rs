@@ -3,6 +3,7 @@
 
 use crate::ExecutedRecord;
 use alloy_consensus::Header;
+use alloy_eips::eip4895::Withdrawals;
 use alloy_primitives::{B256, Bytes, keccak256};
 use alloy_rlp::Decodable as _;
 use primitives::{Block, Genesis, crypto::genesis_context, genesis::account_storage};
@@ -22,6 +23,7 @@ pub fn genesis(genesis: &Genesis) -> (GenesisState, Block) {
         block: block.clone(),
         transactions: Arc::default(),
         receipts: Vec::new(),
+        withdrawals: Withdrawals::default(),
     };
     let stored = record.to_stored(Bytes::new());
     (
@@ -48,6 +50,7 @@ pub fn genesis_record(state: &GenesisState, block: &Block) -> ExecutedRecord {
         block: block.clone(),
         transactions: Arc::default(),
         receipts: Vec::new(),
+        withdrawals: Withdrawals::default(),
     }
 }
 

@@ -205,6 +205,16 @@ impl Ledger {
         (first..=height).flat_map(reached).collect()
     }
 
+    /// A result is agreed on, by other means than a header of this chain.
+    pub fn settled(&mut self, result: ExecutionResult, now_ms: u64) -> Vec<Effect> {
+        if result.height <= self.carried.height {
+            return Vec::new();
+        }
+        self.carried = result;
+        self.awaited.insert(result.height, result.block_hash);
+        self.settle(now_ms)
+    }
+
     /// 2f+1 validators signed a result; its signatures have been checked.
     pub fn certified(&mut self, certificate: ExecutionCertificate) -> Vec<Effect> {
         let result = certificate.result;

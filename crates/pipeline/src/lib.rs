@@ -6,6 +6,7 @@ mod chain;
 mod config;
 mod control;
 mod divergence;
+mod environment;
 mod execution;
 mod flush;
 mod genesis;
@@ -18,12 +19,13 @@ mod record;
 mod search;
 pub mod tally;
 
-pub use actor::{Actor, Foundation, Observer, PipelineFault};
+pub use actor::{Actor, Collating, Foundation, Observer, PipelineFault};
 pub use blocks::BlockLogs;
-pub use chain::{Chain, ChainError, ChainEvent, Located, StateProgress, SyncProgress, environment};
+pub use chain::{Chain, ChainError, ChainEvent, Located, StateProgress, SyncProgress};
 pub use config::PipelineConfig;
 pub use control::{DevControl, DevError, Draft, Honoured, Pace, Settings};
 pub use divergence::{DivergenceReport, TransactionOutcome};
+pub use environment::{environment, environment_under};
 pub use execution::{
     BlockConflict, BlockExecution, CONFLICT_TRANSACTIONS_MAX, CONFLICTS_MAX, SPANS_MAX, StageTimes,
 };

@@ -8,7 +8,9 @@ use crate::{
     chain::{StateProgress, lock},
 };
 use commonware_utils::{Acknowledgement as _, acknowledgement::Exact};
-use primitives::{ExecutionCertificate, FinalizedBlock, crypto::BlockDigest};
+use primitives::{
+    ExecutionCertificate, ExecutionResult, FinalizedBlock, RecoveredBlock, crypto::BlockDigest,
+};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
@@ -82,6 +84,17 @@ impl Pipeline {
             // Dropping the acknowledgement stops delivery, which is what has to happen here.
             tracing::error!(%error, "pipeline queue refused a finalized block");
         }
+    }
+
+    /// The next block of a shard's chain, whose collator executes it before it is final; what the relay chain
+    /// makes of it is told by [`Self::settled`].
+    pub fn collated(&self, block: RecoveredBlock, now_ms: u64) {
+        self.queue(FinalizedBlock::delivered(block), None, now_ms);
+    }
+
+    /// The relay chain made a shard's block final: what is executed up to it is verified.
+    pub fn settled(&self, result: ExecutionResult, now_ms: u64) {
+        self.chain.apply(|ledger| ledger.settled(result, now_ms));
     }
 
     /// 2f+1 validators signed a result; the signatures have been checked.

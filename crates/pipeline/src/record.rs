@@ -2,13 +2,15 @@
 //!
 //! ```text
 //! header   RLP of the Ethereum header
-//! body     consensus encoding of the ordering block, then one sender (20 bytes) for each transaction
+//! body     consensus encoding of the ordering block, then one sender (20 bytes) for each transaction, then the RLP
+//!          of the withdrawals if there are any: only blocks that came from elsewhere have them
 //! receipts the executor's encoding
 //! ```
 //! The block's access list, in the executor's encoding, is stored beside and not read back with it: few
 //! readers want it.
 
 use alloy_consensus::Header;
+use alloy_eips::eip4895::Withdrawals;
 use alloy_primitives::{Address, B256, Bytes};
 use alloy_rlp::{Decodable, Encodable};
 use commonware_codec::{EncodeSize, Read, Write};
@@ -40,6 +42,8 @@ pub struct ExecutedRecord {
     pub transactions: Arc<[RecoveredTransaction]>,
     /// Their receipts, in the same order.
     pub receipts: Vec<Receipt>,
+    /// What the consensus layer of another chain paid out in it.
+    pub withdrawals: Withdrawals,
 }
 
 impl ExecutedRecord {
@@ -57,6 +61,9 @@ impl ExecutedRecord {
         self.block.write(&mut body);
         for transaction in self.transactions.iter() {
             body.extend_from_slice(transaction.sender().as_slice());
+        }
+        if !self.withdrawals.is_empty() {
+            self.withdrawals.encode(&mut body);
         }
         let mut header = Vec::with_capacity(self.header.length());
         self.header.encode(&mut header);
@@ -89,7 +96,8 @@ impl ExecutedRecord {
             part,
         };
         let header = Header::decode(&mut stored.header.as_ref()).map_err(|_| damaged("header"))?;
-        let (block, senders) = read_body(&stored.body, limits).ok_or_else(|| damaged("body"))?;
+        let (block, senders, withdrawals) =
+            read_body(&stored.body, limits).ok_or_else(|| damaged("body"))?;
         // None of what this node has not executed: genesis, and the block of a state from peers.
         let receipts = match stored.receipts.is_empty() {
             true => Vec::new(),
@@ -110,16 +118,27 @@ impl ExecutedRecord {
             block,
             transactions,
             receipts,
+            withdrawals,
         })
     }
 }
 
-fn read_body(bytes: &Bytes, limits: &BlockLimits) -> Option<(Block, Vec<Address>)> {
+/// A block, its transactions' senders, and its withdrawals.
+type Body = (Block, Vec<Address>, Withdrawals);
+
+fn read_body(bytes: &Bytes, limits: &BlockLimits) -> Option<Body> {
     let mut buf = bytes.0.clone();
     let block = Block::read_cfg(&mut buf, limits).ok()?;
-    let senders: Vec<Address> = buf
-        .chunks_exact(Address::len_bytes())
-        .map(Address::from_slice)
-        .collect();
-    (senders.len() == block.transactions().len()).then_some((block, senders))
+    let senders_bytes = block
+        .transactions()
+        .len()
+        .checked_mul(Address::len_bytes())?;
+    let (senders, mut rest) = buf.split_at_checked(senders_bytes)?;
+    let senders = senders.chunks_exact(Address::len_bytes());
+    let senders = senders.map(Address::from_slice).collect();
+    let withdrawals = match rest.is_empty() {
+        true => Withdrawals::default(),
+        false => Withdrawals::decode(&mut rest).ok()?,
+    };
+    rest.is_empty().then_some((block, senders, withdrawals))
 }

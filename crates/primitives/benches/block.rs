@@ -20,6 +20,7 @@ const ROUNDS: usize = 15;
 const LIMITS: BlockLimits = BlockLimits {
     body_bytes_max: 8 << 20,
     validators: 4,
+    section: primitives::shard::SectionLimits::NONE,
 };
 
 /// One step, by its name; whether it went well.
@@ -33,7 +34,8 @@ fn main() {
     println!("bytes={} transactions={TRANSACTIONS}", encoded.len());
     let join = || {
         let header = block.header().clone();
-        Block::join(header, transactions.clone(), Vec::new(), &LIMITS).is_ok()
+        let section = primitives::shard::ShardSection::default();
+        Block::join(header, transactions.clone(), Vec::new(), section, &LIMITS).is_ok()
     };
     let ways: [Way<'_>; 5] = [
         ("block::new", &|| {

@@ -4,7 +4,8 @@
 //! Header ─┬─ ProposalContext (round, leader, parent)      who may propose what, when
 //!         ├─ height, timestamp, fee recipient, base fee, gas budget
 //!         ├─ body_digest ──▶ transactions, directives     checked whenever a block is decoded
-//!         ├─ shard_section_digest, ledger_digest          zero until the chain has shards
+//!         ├─ shard_section_digest ──▶ section             what the block says about shards; zero if nothing
+//!         ├─ ledger_digest                                the shard ledger after this block
 //!         └─ ExecutedRef ──▶ ExecutionCertificate         the newest result 2f+1 validators signed
 //! ```
 //! The block's digest is the hash of its header; the header commits to the body through
@@ -18,7 +19,8 @@ mod tests;
 use crate::{
     ExecutionCertificate, RecoveredTransaction, Transaction, TransactionError,
     certificate::ResultSignatures, crypto::BlockDigest, crypto::BlockHasher,
-    crypto::ProposalContext, recovery::SenderCache, shard, transaction::Impersonation,
+    crypto::ProposalContext, recovery::SenderCache, shard::SectionLimits, shard::ShardSection,
+    transaction::Impersonation,
 };
 use alloy_primitives::{Address, B256, Bytes, U256};
 use commonware_codec::{Encode, EncodeSize};
@@ -78,9 +80,9 @@ pub struct Header {
     pub gas_limits_sum: u64,
     /// Digest of the encoded body.
     pub body_digest: B256,
-    /// Digest of the shard section; zero without shards.
+    /// Digest of the shard section; zero if it says nothing.
     pub shard_section_digest: B256,
-    /// Digest of the shard ledger after this block; zero without shards.
+    /// Digest of the shard ledger after this block. On a chain without shards, of its rules.
     pub ledger_digest: B256,
     /// The newest certified result.
     pub executed: ExecutedRef,
@@ -151,6 +153,8 @@ pub struct BlockLimits {
     pub body_bytes_max: u32,
     /// Validators of the chain; bounds the certificate.
     pub validators: u32,
+    /// Bounds of the shard section, which is not counted as a part of the body.
+    pub section: SectionLimits,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -164,16 +168,24 @@ struct Body {
 pub struct Block {
     header: Arc<Header>,
     body: Arc<Body>,
+    section: Arc<ShardSection>,
     digest: BlockDigest,
 }
 
 impl Block {
-    /// Seals a body under a header; fills in `body_digest` and `gas_limits_sum`.
+    /// Seals a body that says nothing about shards under a header; see [`Self::with_section`].
     #[must_use]
-    pub fn new(
+    pub fn new(header: Header, transactions: Vec<Transaction>, directives: Vec<Directive>) -> Self {
+        Self::with_section(header, transactions, directives, ShardSection::default())
+    }
+
+    /// Seals a body under a header; fills in the digests of its parts and `gas_limits_sum`.
+    #[must_use]
+    pub fn with_section(
         mut header: Header,
         transactions: Vec<Transaction>,
         directives: Vec<Directive>,
+        section: ShardSection,
     ) -> Self {
         let body = Body {
             transactions,
@@ -181,7 +193,8 @@ impl Block {
         };
         header.body_digest = body.digest();
         header.gas_limits_sum = body.gas_limits_sum();
-        Self::seal(header, body)
+        header.shard_section_digest = section.digest();
+        Self::seal(header, body, section)
     }
 
     /// Puts a header and the body it commits to together: what decoding their encoding gives.
@@ -192,6 +205,7 @@ impl Block {
         header: Header,
         transactions: Vec<Transaction>,
         directives: Vec<Directive>,
+        section: ShardSection,
         limits: &BlockLimits,
     ) -> Result<Self, BodyError> {
         let body = Body {
@@ -199,23 +213,27 @@ impl Block {
             directives,
         };
         body.check_size(limits)?;
-        Self::check(header, body)
+        Self::check(header, body, section)
     }
 
     /// `body` is within the limits.
-    fn check(header: Header, body: Body) -> Result<Self, BodyError> {
+    fn check(header: Header, body: Body, section: ShardSection) -> Result<Self, BodyError> {
         // The sum first: it costs less than the digest.
-        if header.gas_limits_sum != body.gas_limits_sum() || header.body_digest != body.digest() {
+        if header.gas_limits_sum != body.gas_limits_sum()
+            || header.shard_section_digest != section.digest()
+            || header.body_digest != body.digest()
+        {
             return Err(BodyError::Mismatch);
         }
-        Ok(Self::seal(header, body))
+        Ok(Self::seal(header, body, section))
     }
 
-    fn seal(header: Header, body: Body) -> Self {
+    fn seal(header: Header, body: Body, section: ShardSection) -> Self {
         Self {
             digest: header.digest(),
             header: Arc::new(header),
             body: Arc::new(body),
+            section: Arc::new(section),
         }
     }
 
@@ -231,7 +249,7 @@ impl Block {
             gas_budget: genesis.chain.gas_limit,
             gas_limits_sum: 0,
             body_digest: B256::ZERO,
-            shard_section_digest: shard::NO_SHARDS,
+            shard_section_digest: crate::shard::NO_SHARDS,
             // The rules stand in here, so that chains with different rules never share a block.
             ledger_digest: genesis.rules_digest(),
             executed: ExecutedRef::genesis(block_hash),
@@ -257,6 +275,12 @@ impl Block {
         &self.body.directives
     }
 
+    /// What it says about shards.
+    #[must_use]
+    pub fn section(&self) -> &ShardSection {
+        &self.section
+    }
+
     /// The hash that identifies it in consensus.
     #[must_use]
     pub const fn digest(&self) -> BlockDigest {
@@ -269,7 +293,7 @@ impl Block {
         self.body.encode_size()
     }
 
-    /// Whether it changes nothing: neither transactions nor directives.
+    /// Whether it changes nothing of the state: neither transactions nor directives.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.body.transactions.is_empty() && self.body.directives.is_empty()
@@ -397,6 +421,8 @@ impl CertifiableBlock for Block {
 
 impl BoundedBlock for Block {
     fn max_encode_size(cfg: &BlockLimits) -> usize {
-        Header::size_max(cfg.validators).saturating_add(cfg.body_bytes())
+        Header::size_max(cfg.validators)
+            .saturating_add(cfg.body_bytes())
+            .saturating_add(cfg.section.bytes_max())
     }
 }

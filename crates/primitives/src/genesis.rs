@@ -2,13 +2,16 @@
 //!
 //! ```json
 //! { "config": { "chainId": 31337 }, "gasLimit": "0x1c9c380", "alloc": { "0x…": { "balance": "0x…" } },
-//!   "headway": { "validators": ["<ed25519 public key, hex>"], "protocol": { "heartbeatMs": 1000 } } }
+//!   "headway": { "validators": ["<ed25519 public key, hex>"], "protocol": { "heartbeatMs": 1000 },
+//!                "shards": [{ "id": 1, "cores": 1, "collators": ["<key>"], "genesis": { a file like this one } }] } }
 //! ```
 //! Unknown fields are refused, because a misspelled `alloc` would silently start an empty chain.
 //! All forks up to Osaka are active from height 0; fork fields in `config` are accepted and must
 //! not name a later start.
 
-use crate::{ChainConfig, chain::PERMILLE, chain::Protocol, crypto::PublicKey, limits};
+use crate::{
+    ChainConfig, chain::PERMILLE, chain::Protocol, crypto::PublicKey, limits, shard::ShardId,
+};
 use alloy_consensus::constants::{EMPTY_OMMER_ROOT_HASH, EMPTY_ROOT_HASH, EMPTY_WITHDRAWALS};
 use alloy_eips::eip7685::EMPTY_REQUESTS_HASH;
 use alloy_genesis::GenesisAccount;
@@ -89,6 +92,61 @@ pub struct HeadwaySection {
     /// Protocol parameters; absent ones take their defaults.
     #[serde(default)]
     pub protocol: Protocol,
+    /// Shards of the chain from its beginning.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shards: Vec<ShardEntry>,
+    /// How their candidates are backed.
+    #[serde(default, skip_serializing_if = "Backing::is_default")]
+    pub backing: Backing,
+}
+
+/// One shard as it stands in the file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ShardEntry {
+    /// Its number, from 1.
+    pub id: u32,
+    /// Cores that are its own at the beginning.
+    #[serde(default = "one_core")]
+    pub cores: u16,
+    /// Public keys of those who may build its blocks, hex.
+    pub collators: Vec<String>,
+    /// Its genesis: the chain's id, gas limit, accounts, and its own protocol parameters.
+    pub genesis: serde_json::Value,
+}
+
+const fn one_core() -> u16 {
+    1
+}
+
+/// How candidates of shards are backed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Backing {
+    /// On candidates that are pending themselves, several blocks ahead.
+    #[default]
+    Asynchronous,
+    /// One at a time, on included parents: the baseline for comparisons.
+    Synchronous,
+}
+
+impl Backing {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// A shard of a checked genesis.
+#[derive(Clone, Debug)]
+pub struct GenesisShard {
+    /// Its number.
+    pub shard: ShardId,
+    /// Cores that are its own at the beginning.
+    pub cores: u16,
+    /// Who may build its blocks.
+    pub collators: Vec<PublicKey>,
+    /// Its own genesis.
+    pub genesis: Genesis,
 }
 
 /// A checked genesis: the only way to get one is to parse it.
@@ -100,6 +158,10 @@ pub struct Genesis {
     pub validators: Set<PublicKey>,
     /// Accounts at height 0.
     pub alloc: BTreeMap<Address, GenesisAccount>,
+    /// Its shards, by rising numbers.
+    pub shards: Vec<GenesisShard>,
+    /// How their candidates are backed.
+    pub backing: Backing,
     file: alloy_genesis::Genesis,
 }
 
@@ -126,10 +188,13 @@ impl Genesis {
             protocol: section.protocol,
         };
         check_chain(&chain, &file)?;
+        let chain_id = chain.chain_id;
         Ok(Self {
             chain,
             validators: parse_validators(&section.validators)?,
             alloc,
+            shards: shards::parse(&section.shards, chain_id)?,
+            backing: section.backing,
             file,
         })
     }
@@ -202,6 +267,13 @@ impl Genesis {
         bytes.extend_from_slice(&self.chain.gas_limit.to_be_bytes());
         for key in &self.validators {
             bytes.extend_from_slice(key.as_ref());
+        }
+        if !self.shards.is_empty() {
+            let backing = serde_json::to_vec(&self.backing);
+            bytes.extend(backing.expect("a name is JSON"));
+        }
+        for shard in &self.shards {
+            bytes.extend_from_slice(shard.rules_digest().as_slice());
         }
         keccak256(bytes)
     }
@@ -328,5 +400,6 @@ pub fn account_storage(account: &GenesisAccount) -> (Option<Bytes>, BTreeMap<U25
     )
 }
 
+mod shards;
 #[cfg(test)]
 mod tests;

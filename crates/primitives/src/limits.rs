@@ -40,6 +40,15 @@ pub const DIRECTIVES_BYTES_MAX: usize = 64 * 1024;
 /// Most validators of one chain.
 pub const VALIDATORS_MAX: u32 = 256;
 
+/// Most shards of one relay chain.
+pub const SHARDS_MAX: usize = 256;
+
+/// Most cores of one relay chain.
+pub const CORES_MAX: usize = 64;
+
+/// Most collators of one shard.
+pub const COLLATORS_MAX: usize = 64;
+
 /// Senders remembered by the recovery cache.
 pub const RECOVERED_SENDERS_MAX: usize = 262_144;
 

@@ -16,6 +16,7 @@
 mod bits;
 mod candidate;
 mod section;
+mod signed;
 #[cfg(test)]
 mod tests;
 mod vote;
@@ -25,6 +26,7 @@ pub use candidate::{
     CandidateId, Coding, Descriptor, Envelope, RelayAnchor, Schedule, ShardId, Statement,
 };
 pub use section::{BackedEnvelope, Equivocation, SectionLimits, ShardSection, SignedStatement};
+pub use signed::Signed;
 pub use vote::{ShardVote, VoteFault, Votes};
 
 use alloy_primitives::B256;

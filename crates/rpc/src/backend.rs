@@ -5,11 +5,15 @@
 
 use crate::{
     brief::Brief,
-    config::{ADMISSIONS_MAX, BUNDLES_MAX, BUNDLES_WORKED_MAX, RpcConfig, WAITING_CALLS_MAX},
+    config::{
+        ADMISSIONS_MAX, BUNDLES_MAX, BUNDLES_WORKED_MAX, RpcConfig, UNREAD_BYTES_MAX,
+        WAITING_CALLS_MAX,
+    },
     dev::Dev,
     error::RpcError,
     eth::filter::Filters,
     explorer::Explorer,
+    flow::Unread,
     metrics::Calls,
 };
 use alloy_consensus::Transaction as _;
@@ -19,6 +23,7 @@ use mempool::{Event, Mempool};
 use pipeline::{Chain, DevControl, ExecutedRecord};
 use primitives::{RecoveredTransaction, recovery::SenderCache};
 use rand::{SeedableRng as _, rngs::StdRng};
+use shards::feed::LedgerFeed;
 use state::{Snapshot, StateReader};
 use std::{
     fmt::{Debug, Formatter},
@@ -28,7 +33,9 @@ use std::{
     },
     time::Duration,
 };
-use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, SemaphorePermit, broadcast};
+use tokio::sync::{
+    AcquireError, OwnedSemaphorePermit, Semaphore, SemaphorePermit, broadcast, watch,
+};
 
 /// Time as the node's runtime tells it.
 #[derive(Clone)]
@@ -56,13 +63,20 @@ pub struct BackendParts {
     pub clock: Clock,
     /// Prometheus text of all metrics.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
-    /// Connected peers.
+    /// Peers that the configuration names.
     pub peers: Arc<dyn Fn() -> usize + Send + Sync>,
     /// Unpredictable for callers: weighs signatures that are checked together.
     pub random: StdRng,
     /// This node's choices.
     pub config: RpcConfig,
+    /// What the relay chain says of shards, on a chain that has any.
+    pub shards: Option<LedgerFeed>,
+    /// Of a shard's chain: the newest number that is included in the relay chain.
+    pub included: Option<Included>,
 }
+
+/// The newest included number of a shard.
+pub type Included = Arc<dyn Fn() -> u64 + Send + Sync>;
 
 /// What of a development chain is new when it has gone back.
 #[derive(Debug)]
@@ -87,15 +101,21 @@ pub struct Backend {
     pub(crate) metrics: Arc<dyn Fn() -> String + Send + Sync>,
     pub(crate) peers: Arc<dyn Fn() -> usize + Send + Sync>,
     pub(crate) config: RpcConfig,
+    pub(crate) shards: Option<LedgerFeed>,
+    included: Option<Included>,
     pub(crate) filters: Arc<Filters>,
     pub(crate) explorer: Explorer,
     random: Mutex<StdRng>,
     admissions: broadcast::Sender<RecoveredTransaction>,
     computing: Arc<Semaphore>,
+    executing: Arc<Semaphore>,
     pub(crate) bundles: Arc<Bundles>,
     pub(crate) calls: Arc<Calls>,
     waiting: Arc<AtomicUsize>,
+    pub(crate) unread: Arc<Unread>,
     pub(crate) brief: Brief,
+    /// Whether another one has taken its place.
+    ended: watch::Sender<bool>,
 }
 
 impl Backend {
@@ -109,10 +129,13 @@ impl Backend {
             explorer: Explorer::default(),
             admissions,
             computing: Arc::new(Semaphore::new(parts.config.blocking_calls_max.max(1))),
+            executing: Arc::new(Semaphore::new(executing_max(&parts.config))),
             bundles: Arc::default(),
             calls: Arc::default(),
             waiting: Arc::default(),
+            unread: Arc::default(),
             brief: Brief::default(),
+            ended: watch::Sender::default(),
             chain: parts.chain,
             mempool: parts.mempool,
             senders: parts.senders,
@@ -122,13 +145,16 @@ impl Backend {
             peers: parts.peers,
             random: Mutex::new(parts.random),
             config: parts.config,
+            shards: parts.shards,
+            included: parts.included,
         })
     }
 
     /// The backend of what follows when a development chain has gone back: limits, filters and
-    /// subscriptions are shared with this one.
+    /// subscriptions are shared with this one, and who waits for a block of this one is told that none comes.
     #[must_use]
     pub fn succeed(&self, successor: Successor) -> Arc<Self> {
+        self.ended.send_replace(true);
         announce_pending(&successor.mempool, self.admissions.clone());
         self.filters.rewind(successor.chain.heads().executed_height);
         let dev = self.dev.as_ref();
@@ -137,10 +163,13 @@ impl Backend {
             explorer: self.explorer.succeed(),
             admissions: self.admissions.clone(),
             computing: Arc::clone(&self.computing),
+            executing: Arc::clone(&self.executing),
             bundles: Arc::clone(&self.bundles),
             calls: Arc::clone(&self.calls),
             waiting: Arc::clone(&self.waiting),
+            unread: Arc::clone(&self.unread),
             brief: Brief::default(),
+            ended: watch::Sender::default(),
             chain: successor.chain,
             mempool: successor.mempool,
             senders: successor.senders,
@@ -150,7 +179,22 @@ impl Backend {
             peers: Arc::clone(&self.peers),
             random: Mutex::new(self.random()),
             config: self.config.clone(),
+            shards: self.shards.clone(),
+            included: self.included.clone(),
         })
+    }
+
+    /// Tells when the chain has gone back, and this one makes no blocks any more.
+    pub(crate) fn ended(&self) -> watch::Receiver<bool> {
+        self.ended.subscribe()
+    }
+
+    /// Height of the block that can't go away: the newest one, but for a shard's chain, where it is the newest that
+    /// the relay chain includes.
+    pub(crate) fn safe_height(&self) -> Result<u64, RpcError> {
+        let latest = self.latest_height()?;
+        let included = self.included.as_ref();
+        Ok(included.map_or(latest, |included| included().min(latest)))
     }
 
     pub(crate) fn subscribe_pending(&self) -> broadcast::Receiver<RecoveredTransaction> {
@@ -297,15 +341,27 @@ fn shutting_down(_: AcquireError) -> RpcError {
 
 /// A place among those that compute; an error when too many wait for one.
 async fn queue(backend: &Backend) -> Result<OwnedSemaphorePermit, RpcError> {
-    let computing = Arc::clone(&backend.computing);
-    if let Ok(permit) = Arc::clone(&computing).try_acquire_owned() {
+    let permit = wait_for_place(backend, &backend.computing).await?;
+    // Looked at last: those that waited before may have been answered meanwhile.
+    match backend.unread.bytes() {
+        ..=UNREAD_BYTES_MAX => Ok(permit),
+        bytes => Err(RpcError::Unread(bytes)),
+    }
+}
+
+async fn wait_for_place(
+    backend: &Backend,
+    places: &Arc<Semaphore>,
+) -> Result<OwnedSemaphorePermit, RpcError> {
+    if let Ok(permit) = Arc::clone(places).try_acquire_owned() {
         return Ok(permit);
     }
     let place = Place(&backend.waiting);
     if place.0.fetch_add(1, Ordering::Relaxed) >= WAITING_CALLS_MAX {
         return Err(RpcError::Busy(WAITING_CALLS_MAX));
     }
-    computing.acquire_owned().await.map_err(shutting_down)
+    let permit = Arc::clone(places).acquire_owned().await;
+    permit.map_err(shutting_down)
 }
 
 /// Counts one waiting call until it is dropped, served or not.
@@ -330,6 +386,29 @@ pub(crate) async fn run<T: Send + 'static>(
     };
     let permit = queue(&backend).await?;
     spawn(&runtime, (backend, permit), work).await
+}
+
+/// How many of those that compute may run somebody's code: one place is left for blocks, logs and transactions.
+fn executing_max(config: &RpcConfig) -> usize {
+    config.blocking_calls_max.saturating_sub(1).max(1)
+}
+
+/// Runs somebody's code off the async workers: it may take as long as its gas lasts, so never in all places.
+pub(crate) async fn run_code<T: Send + 'static>(
+    backend: Arc<Backend>,
+    work: impl FnOnce(&Arc<Backend>) -> Result<T, RpcError> + Send + 'static,
+) -> Result<T, RpcError> {
+    if tokio::runtime::Handle::try_current().is_err() {
+        return work(&backend);
+    }
+    let permit = wait_for_place(&backend, &backend.executing).await?;
+    // Held until the work is done, even if nobody waits for it any more.
+    let held = move |backend: &Arc<Backend>| {
+        let answer = work(backend);
+        drop(permit);
+        answer
+    };
+    run(backend, held).await
 }
 
 /// Works on a bundle off the async workers, at most [`BUNDLES_WORKED_MAX`] at a time.

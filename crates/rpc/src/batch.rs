@@ -7,7 +7,9 @@
 
 use crate::{
     backend::{Backend, run},
+    config::SOCKET_UNREAD_BYTES_MAX,
     eth::submit::{SEND_RAW, Sent, send_many},
+    flow::Flow,
     metrics::Outcome,
     switch::Switch,
 };
@@ -58,12 +60,18 @@ where
 
     fn call<'a>(&self, request: Request<'a>) -> impl Future<Output = MethodResponse> + Send + 'a {
         let this = self.clone();
-        async move { this.answer(request).await }
+        let flow = request.extensions().get::<Arc<Flow>>().cloned();
+        async move { told(flow, this.answer(request)).await }
     }
 
     fn batch<'a>(&self, batch: Batch<'a>) -> impl Future<Output = MethodResponse> + Send + 'a {
         let this = self.clone();
-        async move { this.answer_batch(batch).await.unwrap_or_else(too_large) }
+        let entries = batch.iter().flatten();
+        let mut extensions = entries.map(BatchEntry::extensions);
+        let flow = extensions.find_map(|extensions| extensions.get::<Arc<Flow>>().cloned());
+        drop(extensions);
+        let answer = async move { this.answer_batch(batch).await.unwrap_or_else(too_large) };
+        told(flow, answer)
     }
 
     fn notification<'a>(
@@ -72,6 +80,25 @@ where
     ) -> impl Future<Output = MethodResponse> + Send + 'a {
         self.inner.notification(notification)
     }
+}
+
+/// Answers when there is room for it, and counts the answer: over a WebSocket nothing else waits for the reader.
+async fn told(
+    flow: Option<Arc<Flow>>,
+    answer: impl Future<Output = MethodResponse>,
+) -> MethodResponse {
+    let Some(flow) = flow else {
+        return answer.await;
+    };
+    let open = flow.call();
+    flow.until_unread(SOCKET_UNREAD_BYTES_MAX).await;
+    let response = answer.await;
+    // A subscription tells of itself.
+    if response.is_method_call() || response.is_batch() {
+        flow.answered(response.as_ref().len());
+    }
+    drop(open);
+    response
 }
 
 /// Calls to `eth_sendRawTransaction` that follow each other in a batch.

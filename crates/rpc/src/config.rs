@@ -7,7 +7,7 @@
 pub const BODY_BYTES_MAX: u32 = 5 * 1024 * 1024;
 /// Largest answer, in bytes; a full block of 8 MiB fits as JSON.
 pub const RESPONSE_BYTES_MAX: u32 = 32 * 1024 * 1024;
-/// How long a posted bundle may take to arrive, in milliseconds.
+/// How long the body of a request may take to arrive, in milliseconds.
 pub const BODY_WAIT_MS: u64 = 30_000;
 /// Posted bundles that are read or worked on at the same time, over all connections; 8 MiB each at most.
 pub const BUNDLES_MAX: usize = 32;
@@ -15,6 +15,24 @@ pub const BUNDLES_MAX: usize = 32;
 pub const BUNDLES_WORKED_MAX: usize = 2;
 /// Open connections, HTTP and WebSocket together.
 pub const CONNECTIONS_MAX: u32 = 512;
+/// A connection that asks for nothing is closed after this long, in milliseconds (geth's two minutes).
+pub const IDLE_MS: u64 = 120_000;
+/// The part of it that is left when fewer than a quarter of the connections are free.
+pub(crate) const IDLE_CROWDED_SHARE: u32 = 12;
+/// A connection whose reader takes less than 64 KiB of an answer in this long is closed, in milliseconds.
+pub const STALL_MS: u64 = 30_000;
+/// What a reader has to take in the time of a stall, in bytes.
+pub(crate) const STALL_BYTES: usize = 64 * 1024;
+/// Bytes of answers that all readers together have not taken, beyond which no call computes another one.
+pub const UNREAD_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// The same of one connection, beyond which it is not read from.
+pub(crate) const SOCKET_UNREAD_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// The same, beyond which its subscriptions wait.
+pub(crate) const SUBSCRIBER_UNREAD_BYTES_MAX: usize = 256 * 1024;
+/// Calls over one WebSocket that are worked on or wait at the same time.
+pub(crate) const SOCKET_CALLS_MAX: usize = 1_024;
+/// Bytes of calls over one WebSocket that are taken before all calls there are have been answered.
+pub(crate) const SOCKET_READ_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Calls in one batch (geth's).
 pub const BATCH_LENGTH_MAX: usize = 1_000;
 /// Calls in one batch beyond which it is not even split into calls.
@@ -119,12 +137,16 @@ pub struct RpcConfig {
     pub hosts: Vec<String>,
     /// Largest request body, in bytes.
     pub body_bytes_max: u32,
-    /// How long a posted bundle may take to arrive, in milliseconds.
+    /// How long the body of a request may take to arrive, in milliseconds.
     pub body_wait_ms: u64,
     /// Largest answer, in bytes.
     pub response_bytes_max: u32,
     /// Open connections.
     pub connections_max: u32,
+    /// A connection that asks for nothing is closed after this long, in milliseconds.
+    pub idle_ms: u64,
+    /// One whose reader does not take an answer is closed after this long, in milliseconds.
+    pub stall_ms: u64,
     /// Calls in one batch.
     pub batch_length_max: usize,
     /// Subscriptions of one connection.
@@ -156,6 +178,8 @@ impl RpcConfig {
             body_wait_ms: BODY_WAIT_MS,
             response_bytes_max: RESPONSE_BYTES_MAX,
             connections_max: CONNECTIONS_MAX,
+            idle_ms: IDLE_MS,
+            stall_ms: STALL_MS,
             batch_length_max: BATCH_LENGTH_MAX,
             subscriptions_per_connection_max: SUBSCRIPTIONS_PER_CONNECTION_MAX,
             blocking_calls_max: BLOCKING_CALLS_MAX,

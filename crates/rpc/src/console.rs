@@ -270,12 +270,10 @@ pub(crate) fn tell_call(
         return Ok(());
     }
     let calls = TraceCalls {
-        environment: &scene.environment,
-        chain: backend.chain.config(),
-        overrides,
+        scene: scene.open(backend, overrides),
         limits: limits(backend, None)?,
     };
-    for input in console_lines_of_call(&calls, &scene.state, request)? {
+    for input in console_lines_of_call(&calls, request)? {
         tracing::info!(target: "console", "{}", line(&input));
     }
     Ok(())

@@ -48,10 +48,10 @@ use std::sync::Arc;
 type BlockTrace = TraceResult<GethTrace, String>;
 
 pub(crate) fn register(methods: &mut Registry) {
-    methods.heavy("debug_traceTransaction", transaction);
-    methods.heavy("debug_traceBlockByNumber", block_by_number);
-    methods.heavy("debug_traceBlockByHash", block_by_hash);
-    methods.heavy("debug_traceCall", trace_one_call);
+    methods.code("debug_traceTransaction", transaction);
+    methods.code("debug_traceBlockByNumber", block_by_number);
+    methods.code("debug_traceBlockByHash", block_by_hash);
+    methods.code("debug_traceCall", trace_one_call);
     raw::register(methods);
 }
 
@@ -191,12 +191,10 @@ fn trace_one_call(backend: &Backend, args: &Args) -> Result<GethTrace, RpcError>
     let tracer = Tracer::new(options.tracing_options)?;
     let overrides = call::overrides(options.state_overrides, options.block_overrides)?;
     let request = call::to_request(backend, request)?;
-    let Scene { environment, state } = Scene::at(backend, block)?;
+    let scene = Scene::at(backend, block)?;
     let calls = TraceCalls {
-        environment: &environment,
-        chain: backend.chain.config(),
-        overrides: &overrides,
+        scene: scene.open(backend, &overrides),
         limits,
     };
-    Ok(trace_call(&calls, &state, &request, &tracer)?)
+    Ok(trace_call(&calls, &request, &tracer)?)
 }

@@ -28,7 +28,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
-use tokio::sync::broadcast::{Receiver, error::RecvError};
+use tokio::sync::{
+    broadcast::{Receiver, error::RecvError},
+    watch,
+};
 
 /// The keys and the block production of a development chain.
 #[derive(Debug)]
@@ -132,13 +135,20 @@ fn require(backend: &Backend) -> Result<&Dev, RpcError> {
 struct Watch {
     next: u64,
     events: Receiver<ChainEvent>,
+    /// Whether the chain has gone back.
+    ended: watch::Receiver<bool>,
 }
 
 impl Watch {
     fn start(backend: &Backend) -> Self {
         let events = backend.chain.subscribe();
         let next = backend.chain.heads().executed_height + 1;
-        Self { next, events }
+        let ended = backend.ended();
+        Self {
+            next,
+            events,
+            ended,
+        }
     }
 
     /// The first executed block for which it holds.
@@ -195,9 +205,14 @@ impl Watch {
     }
 
     async fn wait(&mut self) -> Result<(), RpcError> {
-        match self.events.recv().await {
-            Ok(_) | Err(RecvError::Lagged(_)) => Ok(()),
-            Err(RecvError::Closed) => Err(RpcError::Internal("the chain stopped".to_owned())),
+        let event = pin!(self.events.recv());
+        let ended = pin!(self.ended.wait_for(|has_ended| *has_ended));
+        match select(event, ended).await {
+            Either::Left((Ok(_) | Err(RecvError::Lagged(_)), _)) => Ok(()),
+            Either::Left((Err(RecvError::Closed), _)) => {
+                Err(RpcError::Internal("the chain stopped".to_owned()))
+            }
+            Either::Right(_) => Err(RpcError::WentBack),
         }
     }
 }

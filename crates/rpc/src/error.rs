@@ -82,9 +82,15 @@ pub enum RpcError {
     /// Stopped executing, because a write failed or the store is damaged.
     #[error("node stopped: {0}")]
     Stopped(String),
+    /// Nobody orders blocks of this chain any more.
+    #[error("this node serves an imported chain, which takes no transactions")]
+    Imported,
     /// More callers wait than this node lets wait.
     #[error("node is busy: {0} calls wait already, try again later")]
     Busy(usize),
+    /// Answers wait for readers that do not take them.
+    #[error("node is busy: {0} bytes of answers are not read yet, try again later")]
+    Unread(usize),
     /// No executed block has this number.
     #[error("header not found")]
     HeaderNotFound,
@@ -171,6 +177,9 @@ pub enum RpcError {
     /// The block that a development method asked for did not come.
     #[error("no block was executed within {0} ms")]
     DevTimeout(u64),
+    /// A development chain went back while a caller waited for a block of it.
+    #[error("the chain went back before this was done")]
+    WentBack,
     /// A simulation that breaks a rule, with the code that the Ethereum API has for it.
     #[error("{message}")]
     Simulation {
@@ -195,7 +204,7 @@ impl RpcError {
             | Self::ArgumentInvalid { .. }
             | Self::ArgumentsConflict(_) => INVALID_PARAMS_CODE,
             Self::OnlyInDev(_) => METHOD_NOT_FOUND_CODE,
-            Self::LimitExceeded(_) | Self::Busy(_) => LIMIT_EXCEEDED_CODE,
+            Self::LimitExceeded(_) | Self::Busy(_) | Self::Unread(_) => LIMIT_EXCEEDED_CODE,
             Self::AccessListUnavailable(_) => RESOURCE_NOT_FOUND_CODE,
             Self::Pruned { .. } => PRUNED_CODE,
             Self::Reverted(_) => REVERTED_CODE,
@@ -206,6 +215,7 @@ impl RpcError {
             | Self::Syncing { .. }
             | Self::Diverged(_)
             | Self::Stopped(_)
+            | Self::Imported
             | Self::HeaderNotFound
             | Self::HashNotFound
             | Self::TransactionNotFound
@@ -221,7 +231,8 @@ impl RpcError {
             | Self::Signing(_)
             | Self::Dev(_)
             | Self::Travel(_)
-            | Self::DevTimeout(_) => CALL_FAILED_CODE,
+            | Self::DevTimeout(_)
+            | Self::WentBack => CALL_FAILED_CODE,
         }
     }
 

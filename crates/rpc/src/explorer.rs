@@ -31,6 +31,7 @@ mod parallelism;
 mod pipeline;
 mod pool;
 mod search;
+mod shards_page;
 mod stages;
 mod token;
 mod token_page;
@@ -124,6 +125,7 @@ const ROUTES: &[Route] = &[
     Route::new("token", true, token_page::page),
     Route::new("pool", false, pool::page),
     Route::new("validators", false, validators::page),
+    Route::new("shards", false, shards_page::page),
     Route::new("search", false, search::page),
 ];
 

@@ -6,23 +6,28 @@
 //!                                                GET /health    JSON; 503 while syncing or stopped
 //!                                                /bulk          signed transactions, many at once
 //!                                                GET, forms     explorer (no WebSocket upgrade)
+//!                                                /shard/<n>     JSON-RPC of a shard that this node collates
 //!                                                else           JSON-RPC: POST, WebSocket
 //! ```
 //! A browser is the only caller that sends `Origin`; tools do not, and are not asked. A WebSocket has no
 //! preflight, so its `Origin` is checked here or nowhere.
 
 use crate::{
+    accept::Rooms,
     backend::Backend,
     batch::Transport,
     bulk,
     explorer::{self, Site},
+    flow::Flow,
     headway::RpcHeads,
     metrics::{self, Outcome},
 };
 use alloy_primitives::U64;
+use futures::future::BoxFuture;
+use http_body::{Body, Frame, SizeHint};
 use jsonrpsee::{
     core::BoxError,
-    server::{HttpBody, HttpRequest, HttpResponse},
+    server::{HttpBody, HttpRequest, HttpResponse, StopHandle},
 };
 use serde_json::json;
 use std::{
@@ -31,6 +36,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 use tokio::time::Instant;
 use tower::{Layer, Service};
@@ -38,14 +44,30 @@ use tower::{Layer, Service};
 const JSON: &str = "application/json";
 const TEXT: &str = "text/plain; charset=utf-8";
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
+/// What somebody is told who asks for a shard that is not here.
+const NO_SHARD: &str = "no such shard on this node: it serves the shards that it collates\n";
 /// How long a browser may remember the answer to a preflight, in seconds.
 const PREFLIGHT_SECONDS: &str = "600";
 
 /// Puts [`Front`] before JSON-RPC.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct FrontLayer {
     /// Where it is local, only known names may address this node.
     pub(crate) site: Site,
+    /// The connection that is served.
+    pub(crate) flow: Arc<Flow>,
+    /// The chains of shards.
+    pub(crate) shards: Rooms,
+    /// When to end.
+    pub(crate) stop: StopHandle,
+}
+
+impl std::fmt::Debug for FrontLayer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FrontLayer")
+            .field("site", &self.site)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<S> Layer<S> for FrontLayer {
@@ -64,20 +86,51 @@ pub(crate) struct Front<S> {
     layer: FrontLayer,
 }
 
-impl<S> Service<HttpRequest> for Front<S>
+impl<S, B> Service<HttpRequest<B>> for Front<S>
 where
     S: Service<HttpRequest, Response = HttpResponse, Error = BoxError>,
     S::Future: Send + 'static,
+    B: Body<Data = bytes::Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
 {
     type Response = HttpResponse;
     type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, BoxError>> + Send>>;
+    type Future = Answer;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, mut request: HttpRequest) -> Self::Future {
+    fn call(&mut self, request: HttpRequest<B>) -> Self::Future {
+        let request = request.map(HttpBody::new);
+        let flow = Arc::clone(&self.layer.flow);
+        let open = flow.request();
+        // What it is asked for is how long an answer would be.
+        let has_body = request.method() != "HEAD";
+        let answer = self.answer(request);
+        Box::pin(async move {
+            let response = answer.await?;
+            match response.body().size_hint().exact() {
+                Some(bytes) if has_body => {
+                    flow.answered(usize::try_from(bytes).unwrap_or(usize::MAX));
+                }
+                Some(_) => {}
+                None => flow.keep(),
+            }
+            drop(open);
+            Ok(response)
+        })
+    }
+}
+
+type Answer = Pin<Box<dyn Future<Output = Result<HttpResponse, BoxError>> + Send>>;
+
+impl<S> Front<S>
+where
+    S: Service<HttpRequest, Response = HttpResponse, Error = BoxError>,
+    S::Future: Send + 'static,
+{
+    fn answer(&mut self, mut request: HttpRequest) -> Answer {
         let origin = match self.layer.admit(&request) {
             Ok(origin) => origin,
             Err(Refused(why)) => {
@@ -105,8 +158,17 @@ where
                 Ok(response)
             });
         }
-        prepare(&mut request);
-        let answer = self.inner.call(request);
+        prepare(&mut request, &self.layer.flow);
+        if !is_upgrade(&request) {
+            request = self.layer.in_time(request);
+        }
+        let answer: Answer = match shard_of(request.uri().path()) {
+            None => Box::pin(self.inner.call(request)),
+            Some(shard) => match shard.and_then(|shard| self.layer.shards.get(&shard)) {
+                Some(room) => room.answer(request, self.layer.stop.clone()),
+                None => Box::pin(async { Ok(respond(404, TEXT, NO_SHARD.to_owned())) }),
+            },
+        };
         Box::pin(async move {
             let mut response = answer.await?;
             allow(&mut response, origin);
@@ -138,6 +200,20 @@ impl FrontLayer {
         Ok(None)
     }
 
+    /// The same request; its body fails when it takes too long to arrive.
+    fn in_time(&self, request: HttpRequest) -> HttpRequest {
+        let backend = self.site.switch.current();
+        let sleep = Arc::clone(&backend.clock.sleep);
+        let wait = Duration::from_millis(backend.config.body_wait_ms);
+        request.map(|body| {
+            HttpBody::new(InTime {
+                body,
+                begin: Some(Box::new(move || sleep(wait))),
+                deadline: None,
+            })
+        })
+    }
+
     fn is_known(&self, host: &str) -> bool {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         let is_address = bare.parse::<IpAddr>().is_ok();
@@ -160,6 +236,12 @@ impl FrontLayer {
             _ => None,
         }
     }
+}
+
+/// The shard whose chain is addressed; none inside if it is no number.
+fn shard_of(path: &str) -> Option<Option<u32>> {
+    let shard = path.strip_prefix("/shard/")?;
+    Some(shard.trim_end_matches('/').parse().ok())
 }
 
 /// Whether the explorer answers.
@@ -215,8 +297,10 @@ fn health(backend: &Backend) -> HttpResponse {
 }
 
 /// Marks how the request came in, and makes its content type one that jsonrpsee knows.
-fn prepare(request: &mut HttpRequest) {
+fn prepare(request: &mut HttpRequest, flow: &Arc<Flow>) {
     let transport = if is_upgrade(request) {
+        flow.keep();
+        request.extensions_mut().insert(Arc::clone(flow));
         Transport::WebSocket
     } else {
         Transport::Http
@@ -228,6 +312,49 @@ fn prepare(request: &mut HttpRequest) {
         && let Ok(json) = JSON.parse()
     {
         request.headers_mut().insert("content-type", json);
+    }
+}
+
+/// Starts a timer.
+type Begin = Box<dyn FnOnce() -> BoxFuture<'static, ()> + Send>;
+
+/// A body that has to arrive within some time of being waited for.
+struct InTime {
+    body: HttpBody,
+    begin: Option<Begin>,
+    deadline: Option<BoxFuture<'static, ()>>,
+}
+
+impl Body for InTime {
+    type Data = bytes::Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<bytes::Bytes>, BoxError>>> {
+        let this = self.get_mut();
+        let frame = Pin::new(&mut this.body).poll_frame(cx);
+        if frame.is_ready() {
+            return frame;
+        }
+        // Most bodies are there at once and need no timer.
+        if let Some(begin) = this.begin.take() {
+            this.deadline = Some(begin());
+        }
+        let deadline = this.deadline.as_mut();
+        if deadline.is_some_and(|deadline| deadline.as_mut().poll(cx).is_ready()) {
+            return Poll::Ready(Some(Err("the body did not arrive in time".into())));
+        }
+        Poll::Pending
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 
@@ -300,6 +427,16 @@ mod tests {
         assert_eq!(without_port("localhost"), "localhost");
         assert_eq!(without_port("[::1]:8545"), "[::1]");
         assert_eq!(without_port("[::1]"), "[::1]");
+    }
+
+    #[test]
+    fn shards_are_named_by_their_numbers() {
+        assert_eq!(shard_of("/shard/7"), Some(Some(7)));
+        assert_eq!(shard_of("/shard/7/"), Some(Some(7)));
+        assert_eq!(shard_of("/shard/x"), Some(None));
+        assert_eq!(shard_of("/shard/-1"), Some(None));
+        assert_eq!(shard_of("/shards"), None);
+        assert_eq!(shard_of("/"), None);
     }
 
     #[test]

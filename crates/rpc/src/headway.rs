@@ -8,6 +8,7 @@
 //! | `headway_getBlockExecution(block)` | how this node executed a block: workers, conflicts, times; null for one not recent |
 //! | `headway_getBlockProfile(block[, workers])` | what kept a block's transactions from running at once, and what to do about it |
 //! | `headway_getInclusionBudget(address)` | what an account's next transaction may cost now |
+//! | `headway_getShards()` | what the relay chain says of its shards: heads, pending candidates, cores, offences; null on a chain without shards |
 //!
 //! A block is a number, a tag or a hash; for stages, which a block has before its hash, a number or a tag.
 //! Heights are quantities; times and counts are numbers, because every language takes them as they are.
@@ -15,6 +16,7 @@
 pub(crate) mod access_list;
 mod execution;
 pub(crate) mod profile;
+pub(crate) mod shards;
 
 use crate::{
     args::Args,
@@ -36,6 +38,7 @@ pub(crate) fn register(methods: &mut Registry) {
     methods.quick("headway_getBlockExecution", execution::execution);
     methods.heavy("headway_getBlockProfile", profile::profile);
     methods.heavy("headway_getInclusionBudget", inclusion_budget);
+    methods.quick("headway_getShards", shards::shards);
 }
 
 /// Height of the executed block that a caller means; none for an unknown one and for `pending`.

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod accept;
 mod admin;
 mod args;
 mod backend;
@@ -13,6 +14,7 @@ mod dev;
 mod error;
 mod eth;
 mod explorer;
+mod flow;
 mod front;
 mod headway;
 mod metrics;
@@ -22,6 +24,7 @@ mod registry;
 mod retrace;
 mod revert;
 mod server;
+mod socket;
 mod subscribe;
 mod switch;
 #[cfg(test)]
@@ -29,7 +32,7 @@ mod tests;
 mod trace;
 mod txpool;
 
-pub use backend::{Backend, BackendParts, Clock, Successor};
+pub use backend::{Backend, BackendParts, Clock, Included, Successor};
 pub use config::{Cors, RpcConfig};
 pub use debug::call_trace;
 pub use dev::{Dev, TimelineRequest, Timelines, TravelError};
@@ -39,5 +42,5 @@ pub use headway::profile::{
     RpcScheduled, RpcSpeedup,
 };
 pub use net::CLIENT_VERSION;
-pub use server::{RpcServer, ServeError, module, serve};
+pub use server::{RpcServer, ServeError, module, serve, serve_with_shards};
 pub use switch::Switch;

@@ -22,7 +22,7 @@ const SECONDS: [f64; 13] = [
 /// The name of methods that do not exist.
 const UNKNOWN: &str = "unknown";
 /// Where the runtime says of each peer since when it is connected; 0 if it is not.
-const CONNECTED: &str = "network_tracker_directory_connected";
+const CONNECTED: &str = "node_network_tracker_directory_connected";
 /// The label of the nodes that one process runs; RPC is served by the first.
 const FIRST_NODE: &str = "index=\"0\"";
 
@@ -220,7 +220,8 @@ fn write_node(backend: &Backend, page: &mut Page, parts: &str) {
         "Encoded bytes of the transactions in the pool",
         counts.bytes,
     );
-    page.gauge("peers", "Peers that are connected", connected(parts));
+    let connected = connected(parts).unwrap_or_default();
+    page.gauge("peers", "Peers that are connected", connected);
     page.gauge(
         "peers_known",
         "Peers that the configuration names",
@@ -233,20 +234,25 @@ fn write_node(backend: &Backend, page: &mut Page, parts: &str) {
     );
 }
 
-/// Peers of the node that serves RPC that are connected, out of what the runtime says of each.
-fn connected(parts: &str) -> usize {
+/// Peers that are connected; those of the configuration where nothing says which of them are.
+pub(crate) fn peers(backend: &Backend) -> usize {
+    let connected = connected(&(backend.metrics)());
+    connected.unwrap_or_else(|| (backend.peers)())
+}
+
+/// Peers of the node that serves RPC that are connected, out of what the runtime says of each; none if it says
+/// nothing.
+fn connected(parts: &str) -> Option<usize> {
     let lines = parts.lines().filter(|line| !line.starts_with('#'));
     let lines = lines.filter_map(|line| line.rsplit_once(' '));
-    // A development chain puts its network below the node, a node of a network beside it.
     let told = lines.filter(|(series, _)| {
         let name = series.split('{').next().unwrap_or_default();
-        name.ends_with(CONNECTED)
-    });
-    let own = told.filter(|(series, since)| {
         let is_other = series.contains("index=\"") && !series.contains(FIRST_NODE);
-        !is_other && *since != "0"
+        name == CONNECTED && !is_other
     });
-    own.count()
+    let mut told = told.map(|(_, since)| usize::from(since != "0")).peekable();
+    told.peek()?;
+    Some(told.sum())
 }
 
 /// Lines as they are put together.
@@ -324,8 +330,11 @@ mod tests {
             node_network_tracker_directory_connected{index=\"0\",peer=\"a\"} 1700000000000\n\
             node_network_tracker_directory_connected{index=\"0\",peer=\"b\"} 0\n\
             node_network_tracker_directory_connected{index=\"1\",peer=\"a\"} 1700000000000\n";
-        assert_eq!(connected(parts), 1);
-        let alone = "network_tracker_directory_connected{peer=\"a\"} 5\n";
-        assert_eq!(connected(alone), 1);
+        assert_eq!(connected(parts), Some(1));
+        let alone = "node_network_tracker_directory_connected{peer=\"a\"} 5\n";
+        assert_eq!(connected(alone), Some(1));
+        let lonely = "node_network_tracker_directory_connected{peer=\"a\"} 0\n";
+        assert_eq!(connected(lonely), Some(0));
+        assert_eq!(connected("node_height 7\n"), None, "nobody says");
     }
 }

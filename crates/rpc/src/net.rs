@@ -1,6 +1,6 @@
 //! The small namespaces: `net`, `web3`, `rpc`.
 
-use crate::{args::Args, backend::Backend, error::RpcError, registry::Registry};
+use crate::{args::Args, backend::Backend, error::RpcError, metrics, registry::Registry};
 use alloy_primitives::{B256, Bytes, U64, keccak256};
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ const NAMESPACE_VERSION: &str = "1.0";
 pub(crate) fn register(methods: &mut Registry) {
     methods.quick("net_version", version);
     methods.quick("net_listening", listening);
-    methods.quick("net_peerCount", peer_count);
+    methods.heavy("net_peerCount", peer_count);
     methods.quick("web3_clientVersion", client_version);
     methods.quick("web3_sha3", sha3);
     methods.quick("rpc_modules", namespaces);
@@ -30,7 +30,7 @@ fn listening(_: &Backend, args: &Args) -> Result<bool, RpcError> {
 
 fn peer_count(backend: &Backend, args: &Args) -> Result<U64, RpcError> {
     args.none()?;
-    Ok(U64::from((backend.peers)()))
+    Ok(U64::from(metrics::peers(backend)))
 }
 
 fn client_version(backend: &Backend, args: &Args) -> Result<String, RpcError> {

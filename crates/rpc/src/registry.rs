@@ -1,14 +1,15 @@
-//! Three ways to serve a method, by what it costs.
+//! Four ways to serve a method, by what it costs.
 //!
 //! ```text
 //! quick    reads memory, formats                    on the async worker
-//! heavy    executes, proves, recovers, scans        on a blocking thread, bounded
+//! heavy    proves, recovers, scans                  on a blocking thread, bounded
+//! code     runs contracts                          the same, but for one of the threads
 //! waiting  waits for a block                        an async task
 //! ```
 
 use crate::{
     args::Args,
-    backend::{Backend, run},
+    backend::{Backend, run, run_code},
     error::RpcError,
     switch::Switch,
 };
@@ -66,6 +67,20 @@ impl Registry {
         self.module
             .register_async_method(name, move |params, switch, _| {
                 run(switch.current(), move |backend| {
+                    method(backend, &Args::parse(&params)?)
+                })
+            })
+            .expect(UNIQUE);
+    }
+
+    /// A method that runs the code of contracts.
+    pub(crate) fn code<T>(&mut self, name: &'static str, method: Method<T>)
+    where
+        T: Serialize + Clone + Send + 'static,
+    {
+        self.module
+            .register_async_method(name, move |params, switch, _| {
+                run_code(switch.current(), move |backend| {
                     method(backend, &Args::parse(&params)?)
                 })
             })

@@ -46,12 +46,14 @@ impl Again {
         trace: impl FnOnce(&TraceBlock<'_>, &Snapshot) -> Result<Vec<Traced<T>>, TraceError>,
     ) -> Result<Vec<Traced<T>>, RpcError> {
         let record = &self.record;
-        let input = ExecutionInput::new(
+        let mut input = ExecutionInput::new(
             backend.chain.config(),
             backend.chain.environment(record),
             &record.transactions,
             record.block.directives(),
         );
+        input.ethereum = backend.chain.ethereum(&record.header);
+        input.code_cache = Some(backend.chain.code_cache());
         let block = TraceBlock {
             input: &input,
             hash: Some(record.hash),

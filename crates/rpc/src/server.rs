@@ -3,16 +3,16 @@
 //! Sockets are outside the simulation; [`module`] is what they serve, and needs none.
 
 use crate::{
+    accept::{DispatchLayer, Door, Room},
     admin,
     backend::Backend,
-    batch::Dispatch,
     bulk,
     config::{BATCH_PARSE_MAX, UNREAD_MESSAGES_MAX},
     console, debug, dev, eth,
     explorer::{Live, Site},
-    front::FrontLayer,
     headway, net, refused,
     registry::Registry,
+    socket::Places,
     subscribe,
     switch::Switch,
     trace, txpool,
@@ -20,10 +20,14 @@ use crate::{
 use jsonrpsee::{
     RpcModule,
     core::middleware::RpcServiceBuilder,
-    server::{BatchRequestConfig, IdProvider, PingConfig, Server, ServerConfig, ServerHandle},
+    server::{
+        BatchRequestConfig, IdProvider, PingConfig, Server, ServerConfig, ServerHandle,
+        stop_channel,
+    },
     types::SubscriptionId,
 };
 use std::{
+    collections::BTreeMap,
     io,
     net::SocketAddr,
     sync::{
@@ -31,7 +35,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
 };
-use tokio::{runtime::Handle, task::JoinHandle};
+use tokio::{net::TcpListener, runtime::Handle, task::JoinHandle};
 
 /// Why the port could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -135,36 +139,48 @@ pub async fn serve(
     switch: impl Into<Switch>,
     address: SocketAddr,
 ) -> Result<RpcServer, ServeError> {
+    serve_with_shards(switch, BTreeMap::new(), address).await
+}
+
+/// The same, with the chains of shards at `/shard/<number>`.
+///
+/// # Errors
+/// [`ServeError`] says what to do about it.
+pub async fn serve_with_shards(
+    switch: impl Into<Switch>,
+    shards: BTreeMap<u32, Arc<Backend>>,
+    address: SocketAddr,
+) -> Result<RpcServer, ServeError> {
     let switch = switch.into();
     let backend = switch.current();
     let live = Arc::new(Live::default());
-    let front = FrontLayer {
-        site: Site {
-            switch: switch.clone(),
-            live: Arc::clone(&live),
-            is_local: address.ip().is_loopback(),
-        },
+    let site = Site {
+        switch: switch.clone(),
+        live: Arc::clone(&live),
+        is_local: address.ip().is_loopback(),
     };
-    let dispatched = switch.clone();
-    let dispatch = RpcServiceBuilder::new().layer_fn(move |inner| Dispatch {
-        inner,
-        switch: dispatched.clone(),
-    });
-    let server = Server::builder()
-        .set_config(server_config(&backend))
-        .set_http_middleware(tower::ServiceBuilder::new().layer(front))
-        .set_rpc_middleware(dispatch)
-        .build(address)
+    let listener = TcpListener::bind(address)
         .await
         .map_err(|source| explain(address, source))?;
-    let address = server
+    let address = listener
         .local_addr()
         .map_err(|source| explain(address, source))?;
+    let rooms = shards
+        .into_iter()
+        .map(|(shard, backend)| (shard, room(backend.into())));
+    let door = Door {
+        room: room(switch.clone()),
+        shards: Arc::new(rooms.collect()),
+        site,
+        places: Places::new(&backend.config),
+        unread: Arc::clone(&backend.unread),
+    };
+    let (stop, handle) = stop_channel();
+    Handle::current().spawn(door.accept(listener, stop));
     let narrator = switch.current().dev.as_ref().map(|_| {
         let story = console::narrate(switch.clone());
         Narrator(Handle::current().spawn(story))
     });
-    let handle = server.start(module(switch));
     tracing::info!(%address, "serving");
     Ok(RpcServer {
         handle,
@@ -172,6 +188,16 @@ pub async fn serve(
         narrator,
         live,
     })
+}
+
+/// The methods of one chain.
+fn room(switch: Switch) -> Room {
+    let dispatch = RpcServiceBuilder::new().layer(DispatchLayer(switch.clone()));
+    let builder = Server::builder()
+        .set_config(server_config(&switch.current()))
+        .set_rpc_middleware(dispatch)
+        .to_service_builder();
+    Room::new(builder, module(switch).into())
 }
 
 fn server_config(backend: &Backend) -> ServerConfig {

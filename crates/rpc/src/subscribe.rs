@@ -6,21 +6,23 @@
 //! ```
 //! `newHeads` and `logs` follow a cursor through the chain, so that no block is skipped however slow
 //! the client reads, and each is told once, in order. The other kinds skip what a client that reads
-//! too slowly has missed. When a development chain goes back, a subscription goes on with what follows.
+//! too slowly has missed. Nobody is told while [`SUBSCRIBER_UNREAD_BYTES_MAX`] bytes of its connection are unread. When a development chain goes back, a subscription goes on with what follows.
 //! A connection has at most `subscriptions_per_connection_max` of them.
 
 use crate::{
     args::Args,
     backend::Backend,
+    config::SUBSCRIBER_UNREAD_BYTES_MAX,
     error::RpcError,
     eth::{Syncing, block, log, transaction},
+    flow::Flow,
     registry::Registry,
     switch::{Changes, Switch},
 };
 use alloy_primitives::U64;
 use alloy_rpc_types_eth::Filter;
 use jsonrpsee::{
-    PendingSubscriptionSink, SubscriptionSink,
+    Extensions, PendingSubscriptionSink, SubscriptionSink,
     core::to_json_raw_value,
     types::{ErrorObjectOwned, Params},
 };
@@ -35,14 +37,16 @@ pub(crate) fn register(methods: &mut Registry) {
         "eth_subscribe",
         "eth_subscription",
         "eth_unsubscribe",
-        |params, pending, switch, _| serve_ethereum(params, pending, switch),
+        |params, pending, switch, extensions| {
+            serve_ethereum(params, pending, (switch, reader(&extensions)))
+        },
     );
     ethereum.expect("registered once");
     let headway = methods.module.register_subscription(
         "headway_subscribe",
         "headway_subscription",
         "headway_unsubscribe",
-        |_, pending, switch, _| serve_stages(pending, switch),
+        |_, pending, switch, extensions| serve_stages(pending, switch, reader(&extensions)),
     );
     headway.expect("registered once");
 }
@@ -85,7 +89,7 @@ struct Gone;
 async fn serve_ethereum(
     params: Params<'static>,
     pending: PendingSubscriptionSink,
-    switch: Arc<Switch>,
+    (switch, reader): (Arc<Switch>, Option<Arc<Flow>>),
 ) {
     let kind = match Kind::parse(&params) {
         Ok(kind) => kind,
@@ -97,6 +101,7 @@ async fn serve_ethereum(
     let Ok(sink) = pending.accept().await else {
         return;
     };
+    let sink = Sink { sink, reader };
     let ended = match kind {
         Kind::Heads => {
             let tell = |record: &ExecutedRecord| vec![block::format_header(record)];
@@ -146,7 +151,7 @@ impl Feed {
     }
 
     /// The next event; none when some were missed, or when the chain has gone back.
-    async fn event(&mut self, sink: &SubscriptionSink) -> Result<Option<ChainEvent>, Gone> {
+    async fn event(&mut self, sink: &Sink) -> Result<Option<ChainEvent>, Gone> {
         let changed = tokio::select! {
             biased;
             () = self.changes.next() => true,
@@ -164,7 +169,7 @@ impl Feed {
 /// Tells something about each executed block, once and in order.
 async fn follow<T: Serialize>(
     feed: &mut Feed,
-    sink: &SubscriptionSink,
+    sink: &Sink,
     tell: impl Fn(&ExecutedRecord) -> Vec<T>,
 ) -> Result<(), Gone> {
     loop {
@@ -183,7 +188,7 @@ async fn follow<T: Serialize>(
 }
 
 async fn tell_pending(
-    sink: &SubscriptionSink,
+    sink: &Sink,
     mut admissions: Receiver<primitives::RecoveredTransaction>,
     full: bool,
 ) -> Result<(), Gone> {
@@ -200,7 +205,7 @@ async fn tell_pending(
 }
 
 /// Tells the state now, and each change between syncing and not.
-async fn tell_syncing(feed: &mut Feed, sink: &SubscriptionSink) -> Result<(), Gone> {
+async fn tell_syncing(feed: &mut Feed, sink: &Sink) -> Result<(), Gone> {
     let mut told = None;
     loop {
         let progress = feed.backend.chain.syncing();
@@ -221,11 +226,16 @@ struct StageReached {
     timestamp_ms: u64,
 }
 
-async fn serve_stages(pending: PendingSubscriptionSink, switch: Arc<Switch>) {
+async fn serve_stages(
+    pending: PendingSubscriptionSink,
+    switch: Arc<Switch>,
+    reader: Option<Arc<Flow>>,
+) {
     let mut feed = Feed::start(&switch);
     let Ok(sink) = pending.accept().await else {
         return;
     };
+    let sink = Sink { sink, reader };
     while let Ok(event) = feed.event(&sink).await {
         let Some(ChainEvent::Stage {
             height,
@@ -248,12 +258,9 @@ async fn serve_stages(pending: PendingSubscriptionSink, switch: Arc<Switch>) {
 }
 
 /// The next event; none when some were missed.
-async fn next<T: Clone>(
-    sink: &SubscriptionSink,
-    events: &mut Receiver<T>,
-) -> Result<Option<T>, Gone> {
+async fn next<T: Clone>(sink: &Sink, events: &mut Receiver<T>) -> Result<Option<T>, Gone> {
     tokio::select! {
-        () = sink.closed() => Err(Gone),
+        () = sink.sink.closed() => Err(Gone),
         event = events.recv() => match event {
             Ok(event) => Ok(Some(event)),
             Err(RecvError::Lagged(_)) => Ok(None),
@@ -262,7 +269,28 @@ async fn next<T: Clone>(
     }
 }
 
-async fn send<T: Serialize>(sink: &SubscriptionSink, item: &T) -> Result<(), Gone> {
+/// Where a subscription tells, and how far its reader is.
+struct Sink {
+    sink: SubscriptionSink,
+    /// None without a socket.
+    reader: Option<Arc<Flow>>,
+}
+
+fn reader(extensions: &Extensions) -> Option<Arc<Flow>> {
+    extensions.get::<Arc<Flow>>().cloned()
+}
+
+/// Tells when the reader has taken most of what it was told: what waits to be told costs nothing.
+async fn send<T: Serialize>(sink: &Sink, item: &T) -> Result<(), Gone> {
+    if let Some(reader) = &sink.reader {
+        tokio::select! {
+            () = sink.sink.closed() => return Err(Gone),
+            () = reader.until_unread(SUBSCRIBER_UNREAD_BYTES_MAX) => {}
+        }
+    }
     let json = to_json_raw_value(item).map_err(|_| Gone)?;
-    sink.send(json).await.map_err(|_| Gone)
+    if let Some(reader) = &sink.reader {
+        reader.answered(json.get().len());
+    }
+    sink.sink.send(json).await.map_err(|_| Gone)
 }

@@ -42,15 +42,15 @@ type Calls = Vec<(TransactionRequest, Types)>;
 type Localized = Vec<LocalizedTransactionTrace>;
 
 pub(crate) fn register(methods: &mut Registry) {
-    methods.heavy("trace_transaction", transaction);
-    methods.heavy("trace_get", get);
-    methods.heavy("trace_block", block);
-    methods.heavy("trace_filter", filter);
-    methods.heavy("trace_replayTransaction", replay_transaction);
-    methods.heavy("trace_replayBlockTransactions", replay_transactions);
-    methods.heavy("trace_call", trace_call);
-    methods.heavy("trace_callMany", trace_call_many);
-    methods.heavy("trace_rawTransaction", raw_transaction);
+    methods.code("trace_transaction", transaction);
+    methods.code("trace_get", get);
+    methods.code("trace_block", block);
+    methods.code("trace_filter", filter);
+    methods.code("trace_replayTransaction", replay_transaction);
+    methods.code("trace_replayBlockTransactions", replay_transactions);
+    methods.code("trace_call", trace_call);
+    methods.code("trace_callMany", trace_call_many);
+    methods.code("trace_rawTransaction", raw_transaction);
 }
 
 fn calls_only() -> Types {
@@ -271,14 +271,12 @@ fn replay(
     overrides: &Overrides,
     requests: &[(CallRequest, Types)],
 ) -> Result<Vec<TraceResults>, RpcError> {
-    let Scene { environment, state } = Scene::at(backend, block)?;
+    let scene = Scene::at(backend, block)?;
     let calls = TraceCalls {
-        environment: &environment,
-        chain: backend.chain.config(),
-        overrides,
+        scene: scene.open(backend, overrides),
         limits: limits(backend, None)?,
     };
-    Ok(replay_calls(&calls, &state, requests)?)
+    Ok(replay_calls(&calls, requests)?)
 }
 
 /// A signed transaction as the only one of the next block.
@@ -287,12 +285,14 @@ fn raw_transaction(backend: &Backend, args: &Args) -> Result<TraceResults, RpcEr
     let transactions = [submit::recover(backend, raw)?];
     let latest = backend.latest()?;
     let state = backend.chain.snapshot(latest.height())?;
-    let input = ExecutionInput::new(
+    let mut input = ExecutionInput::new(
         backend.chain.config(),
         backend.chain.next_environment(&latest, backend.now_ms()),
         &transactions,
         &[],
     );
+    input.ethereum = backend.chain.ethereum(&latest.header);
+    input.code_cache = Some(backend.chain.code_cache());
     let block = TraceBlock {
         input: &input,
         hash: None,

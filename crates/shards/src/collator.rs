@@ -247,12 +247,7 @@ impl Duties {
         first && waited_ms >= self.config.patience_ms
     }
 
-    fn offer(
-        &mut self,
-        segment: &Segment,
-        offered: Offered,
-        collation: Option<bytes::Bytes>,
-    ) {
+    fn offer(&mut self, segment: &Segment, offered: Offered, collation: Option<bytes::Bytes>) {
         let schedule = offered.schedule;
         let group = self.ledger().group(schedule.core, schedule.height);
         let mut to: BTreeSet<PublicKey> = self.audience_keys(group.iter());

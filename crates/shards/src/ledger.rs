@@ -21,23 +21,28 @@
 //! - R8 pure: equal ledgers and equal blocks lead to equal ledgers, with bounded work.
 //!
 //! Limits: [`PENDING_MAX`](rules::PENDING_MAX) candidates, [`CORES_MAX`](rules::CORES_MAX) cores,
-//! [`SHARDS_MAX`](rules::SHARDS_MAX) shards, [`OFFENCES_MAX`] offences remembered.
+//! [`SHARDS_MAX`](rules::SHARDS_MAX) shards, [`OFFENCES_MAX`] offences remembered, [`ORDERS_MAX`] orders in a block.
 
+mod backing;
 mod draft;
 mod encoding;
 mod event;
 mod fault;
+mod order;
 pub mod rules;
 mod segment;
+mod settle;
 mod signed;
 #[cfg(test)]
 mod tests;
 
+pub use backing::Quota;
 pub use draft::Draft;
 pub use event::{Discard, LedgerEvent, Named, Offence, OffenceKind, ShardHead};
 pub use fault::{BackedFault, CountFault, EvidenceFault, SectionFault};
+pub use order::{ORDERS_MAX, OrderKind, Refusal, ShardOrder};
 pub use rules::{LedgerRules, RulesError, ShardTerms};
-pub use segment::{Penalty, Pending, Segment, Status, Upgrade, head_of};
+pub use segment::{Moment, Penalty, Pending, Segment, Status, Upgrade, head_of};
 pub use signed::{Authority, CheckedSection};
 
 use alloy_primitives::B256;
@@ -45,15 +50,15 @@ use commonware_codec::Write as _;
 use commonware_cryptography::Hasher as _;
 use primitives::{
     crypto::BlockHasher,
-    shard::{Bits, SectionLimits, ShardId},
+    shard::{BITS_MAX, Bits, SectionLimits, ShardId},
 };
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::Arc,
 };
 
-/// Offences remembered, newest last.
-pub const OFFENCES_MAX: usize = 256;
+/// Offences remembered, newest last: one of each kind for each of the most validators.
+pub const OFFENCES_MAX: usize = 4 * BITS_MAX;
 
 /// What an ordinary ledger takes, in bytes; more is reserved when it takes more.
 const ENCODED_BYTES: usize = 16 * 1024;
@@ -72,7 +77,9 @@ pub struct Ledger {
     past: VecDeque<B256>,
     cores: Vec<Option<ShardId>>,
     shards: BTreeMap<ShardId, Segment>,
+    /// What was done wrong in this epoch, and who may back nothing until it ends.
     offences: VecDeque<Offence>,
+    banned: Bits,
     digest: B256,
 }
 
@@ -85,6 +92,8 @@ pub struct RelayStep<'a> {
     pub parent_digest: B256,
     /// Its time, in milliseconds since the Unix epoch.
     pub timestamp_ms: u64,
+    /// What the relay chain's state orders about shards at this height.
+    pub orders: &'a [ShardOrder],
     /// What it says about shards.
     pub section: &'a CheckedSection,
 }
@@ -100,19 +109,6 @@ impl Ledger {
         shards: impl IntoIterator<Item = (ShardId, ShardTerms, u16)>,
     ) -> Result<Self, RulesError> {
         rules.check()?;
-        let mut cores = Vec::new();
-        let mut segments = BTreeMap::new();
-        for (shard, terms, count) in shards {
-            check_terms(&terms)?;
-            cores.extend(std::iter::repeat_n(Some(shard), usize::from(count)));
-            segments.insert(shard, Segment::new(shard, Arc::new(terms)));
-        }
-        if segments.len() > rules::SHARDS_MAX || cores.len() > rules::CORES_MAX {
-            return Err(RulesError {
-                field: "shards",
-                must: "at most 256, on at most 64 cores",
-            });
-        }
         let mut ledger = Self {
             rules: Arc::new(rules),
             epoch: 0,
@@ -121,11 +117,28 @@ impl Ledger {
             next_sequence: 0,
             anchors: VecDeque::new(),
             past: VecDeque::new(),
-            cores,
-            shards: segments,
+            cores: Vec::new(),
+            shards: BTreeMap::new(),
             offences: VecDeque::new(),
+            banned: Bits::EMPTY,
             digest: B256::ZERO,
         };
+        let refuse = |must| RulesError {
+            field: "shards",
+            must,
+        };
+        for (shard, terms, cores) in shards {
+            check_terms(&terms)?;
+            let full = ledger.shards.len() >= rules::SHARDS_MAX;
+            if full || ledger.shards.contains_key(&shard) {
+                return Err(refuse("at most 256, of different numbers"));
+            }
+            ledger
+                .give_cores(shard, cores)
+                .map_err(|_| refuse("on at most 64 cores, and 256 candidates in all segments"))?;
+            let segment = Segment::new(shard, Arc::new(terms));
+            ledger.shards.insert(shard, segment);
+        }
         ledger.seal();
         Ok(ledger)
     }
@@ -135,8 +148,14 @@ impl Ledger {
     /// # Errors
     /// When the block's section breaks a rule.
     pub fn apply(&self, step: &RelayStep<'_>) -> Result<(Self, Vec<LedgerEvent>), SectionFault> {
-        let mut draft = Draft::new(self, step.height, step.parent_digest, step.timestamp_ms)?;
         let section = step.section.section();
+        if !section.is_empty() && step.section.ledger_digest() != self.digest {
+            return Err(SectionFault::Unrelated);
+        }
+        let mut draft = Draft::new(self, step.height, step.parent_digest, step.timestamp_ms)?;
+        for order in step.orders {
+            draft.order(order);
+        }
         for (index, equivocation) in section.equivocations.iter().enumerate() {
             draft
                 .convict(equivocation)
@@ -157,7 +176,8 @@ impl Ledger {
     }
 
     /// The ledger under other validators. What is not included goes back to its collators; what is included is
-    /// approved by the new ones, while the old ones still hold the chunks.
+    /// approved by the new ones, in the time that any candidate has for it, while the old ones still hold the
+    /// chunks. Offences and strikes are the old ones': they leave the ledger, and their events remain.
     ///
     /// # Errors
     /// When there can't be so many validators.
@@ -170,6 +190,9 @@ impl Ledger {
         let mut next = self.clone();
         next.rules = Arc::new(rules);
         next.epoch = next.epoch.saturating_add(1);
+        next.offences.clear();
+        next.banned = Bits::EMPTY;
+        let now = next.now();
         let mut events = Vec::new();
         for segment in next.shards.values_mut() {
             let kept = segment.pending.iter().take_while(|one| one.is_included());
@@ -181,6 +204,7 @@ impl Ledger {
             );
             for pending in &mut segment.pending {
                 (pending.valid, pending.invalid) = (Bits::EMPTY, Bits::EMPTY);
+                pending.included = Some(now);
             }
             segment.penalties.clear();
         }
@@ -261,9 +285,15 @@ impl Ledger {
         self.shards.values().flat_map(|segment| &segment.pending)
     }
 
-    /// What validators have done wrong, newest last.
+    /// What validators have done wrong in this epoch, newest last; one of each kind.
     pub fn offences(&self) -> impl ExactSizeIterator<Item = &Offence> {
         self.offences.iter()
+    }
+
+    /// Who may back nothing until the epoch ends.
+    #[must_use]
+    pub const fn banned(&self) -> Bits {
+        self.banned
     }
 
     /// The validators that back candidates of a core, for a schedule of this height.
@@ -278,6 +308,13 @@ impl Ledger {
         let mut bytes = Vec::with_capacity(ENCODED_BYTES);
         self.write(&mut bytes);
         bytes
+    }
+
+    const fn now(&self) -> Moment {
+        Moment {
+            height: self.height,
+            ms: self.timestamp_ms,
+        }
     }
 
     fn seal(&mut self) {

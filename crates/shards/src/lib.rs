@@ -10,9 +10,25 @@
 )]
 
 pub mod agent;
+pub mod allocation;
+mod check;
+mod chunks;
+mod collation;
 pub mod collator;
 pub mod feed;
 pub mod inclusion;
 pub mod ledger;
 pub mod message;
+pub mod sampling;
+#[cfg(test)]
+mod tests;
 pub mod turn;
+
+pub use check::{Checked, Invalid, ShardRules, Verdict, check};
+pub use chunks::{
+    CheckedChunk, Chunk, ChunkError, CutError, RestoreError, cut, minimum_of, restore,
+};
+pub use collation::{
+    ANCESTORS_MAX, BuildError, COLLATION_BYTES_MAX, Collation, CollationError, Parent, Part,
+    Placement, seal,
+};

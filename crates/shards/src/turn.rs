@@ -73,7 +73,13 @@ mod tests {
             let place = usize::try_from(number / RUN_BLOCKS).unwrap() % keys.len();
             assert_eq!(turn(&of(number)), keys.get(place));
         }
-        assert_eq!(turn(&Turn { collators: &[], ..of(1) }), None);
+        assert_eq!(
+            turn(&Turn {
+                collators: &[],
+                ..of(1)
+            }),
+            None
+        );
     }
 
     #[test]

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod asked;
 mod diff;
 mod disk;
 mod genesis;
@@ -19,6 +20,7 @@ mod trie;
 mod versions;
 mod view;
 
+pub use asked::AskedHashes;
 pub use diff::{AccountDiff, StateDiff};
 pub use disk::MemoryDisk;
 pub use genesis::{GenesisAccount, GenesisAlloc, GenesisState, genesis_root};

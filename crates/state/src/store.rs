@@ -55,6 +55,7 @@ use crate::record::{BlockReceipts, BlockRecord, TransactionLocation};
 use crate::root::StateRoot;
 use crate::runs::{Family, Runs, RunsError, View};
 use crate::snapshot::{Snapshot, StateAt};
+use crate::sparse::witness::Touched;
 use crate::sparse::{Changes, Lanes, SparseTrie};
 use crate::versions::Versions;
 use alloy_primitives::{Address, B256, Bytes, keccak256};
@@ -281,6 +282,22 @@ impl Store {
             hash: Some(hash),
             files: Some(view),
         })
+    }
+
+    /// What shows these keys of the newest state, and is enough to compute the root after a block that writes
+    /// `diff` over it: for whoever executes that block without the store. To be taken before the block's own
+    /// writes are committed.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownHeight`] for every height but the newest.
+    pub fn witness(
+        &self,
+        height: u64,
+        touched: &Touched,
+        diff: &StateDiff,
+        codes: &[Bytes],
+    ) -> Result<Bytes, StoreError> {
+        self.inner.witness(height, touched, diff, codes)
     }
 
     /// The sealed block at a height.

@@ -421,6 +421,7 @@ fn genesis(config: &ClusterConfig, keys: &[PrivateKey]) -> Genesis {
         gas_limit: config.gas_limit,
         timestamp: START_SECONDS,
         funded: BTreeMap::<Address, U256>::new(),
+        shards: Vec::new(),
     };
     let file = genesis_file(&options, keys, config.protocol.clone());
     let parsed = file.and_then(|text| Genesis::from_json(&text));

@@ -7,9 +7,11 @@
 
 use super::{Ordering, unix_ms};
 use crate::{propose, verify};
+use alloy_primitives::B256;
 use commonware_runtime::Clock;
 use pipeline::Pace;
 use primitives::{Header, RecoveredBlock, base_fee::next_base_fee, limits};
+use shards::inclusion::RelayPlace;
 use std::{
     sync::{PoisonError, atomic::Ordering::Relaxed},
     time::{Duration, SystemTime},
@@ -79,7 +81,26 @@ impl Ordering {
         let settles = |block: &RecoveredBlock| {
             block.header().height <= certified && !block.block().is_empty()
         };
-        in_flight.iter().any(settles) || self.has_transactions(parent, in_flight)
+        in_flight.iter().any(settles)
+            || self.has_transactions(parent, in_flight)
+            || self.has_section(parent)
+    }
+
+    /// There is something to say about shards.
+    fn has_section(&self, parent: &Header) -> bool {
+        let Some(ledgers) = self.ledgers() else {
+            return false;
+        };
+        let digest = parent.digest();
+        let place = RelayPlace {
+            height: parent.height.saturating_add(1),
+            parent_digest: B256::from_slice(digest.as_ref()),
+            timestamp_ms: parent.timestamp_ms.saturating_add(1),
+        };
+        let ledger = ledgers.known(parent.height, digest);
+        ledger
+            .and_then(|ledger| ledgers.inclusion().assemble(&ledger, place))
+            .is_some_and(|assembled| !assembled.section.is_empty())
     }
 
     /// A transaction waits that may be ordered.

@@ -1,7 +1,7 @@
 //! What travels on the blocks channel.
 //!
 //! ```text
-//! 0 Compact       header │ directives │ names │ placed transactions
+//! 0 Compact       header │ directives │ shard section, if the header says there is one │ names │ placed transactions
 //! 1 Missing       digest │ indices, rising
 //! 2 Transactions  digest │ placed transactions
 //! 3 GetWhole      digest
@@ -18,6 +18,7 @@ use primitives::{
     Block, BlockLimits, Directive, Header, Transaction,
     crypto::BlockDigest,
     limits::{BLOCK_TRANSACTIONS_MAX, DIRECTIVES_MAX, TRANSACTION_BYTES_MAX},
+    shard::ShardSection,
 };
 
 /// Bytes of a short id.
@@ -85,6 +86,8 @@ pub struct Compact {
     pub header: Header,
     /// The block's directives.
     pub directives: Vec<Directive>,
+    /// What the block says about shards.
+    pub section: ShardSection,
     /// The block's transactions, in order.
     pub names: Vec<Name>,
     /// Transactions that the receiver may not have, by rising index.
@@ -98,6 +101,7 @@ impl Compact {
         Self {
             header: block.header().clone(),
             directives: block.directives().to_vec(),
+            section: block.section().clone(),
             names: names(block).collect(),
             placed: Vec::new(),
         }
@@ -106,7 +110,9 @@ impl Compact {
     /// Whether it says of this block, whose header it has, what is so.
     #[must_use]
     pub fn describes(&self, block: &Block) -> bool {
-        self.directives == block.directives() && self.names.iter().copied().eq(names(block))
+        self.directives == block.directives()
+            && self.section == *block.section()
+            && self.names.iter().copied().eq(names(block))
     }
 }
 
@@ -251,6 +257,9 @@ impl Write for Compact {
         for directive in &self.directives {
             directive.write(buf);
         }
+        if self.header.has_section() {
+            self.section.write(buf);
+        }
         write_count(self.names.len(), buf);
         for name in &self.names {
             name.write(buf);
@@ -263,7 +272,16 @@ impl EncodeSize for Compact {
     fn encode_size(&self) -> usize {
         let directives: usize = self.directives.iter().map(EncodeSize::encode_size).sum();
         let names = self.names.len() * NAME_BYTES;
-        self.header.encode_size() + 2 * u32::SIZE + directives + names + placed_size(&self.placed)
+        let section = match self.header.has_section() {
+            true => self.section.encode_size(),
+            false => 0,
+        };
+        self.header.encode_size()
+            + 2 * u32::SIZE
+            + directives
+            + section
+            + names
+            + placed_size(&self.placed)
     }
 }
 
@@ -273,12 +291,18 @@ impl Read for Compact {
         let header = Header::read_cfg(buf, limits)?;
         let count = read_count(buf, DIRECTIVES_MAX, u8::SIZE)?;
         let directives = read_many(buf, count, |buf| Directive::read(buf))?;
+        let section = if header.has_section() {
+            ShardSection::read_cfg(buf, &limits.section)?
+        } else {
+            ShardSection::default()
+        };
         let count = read_count(buf, BLOCK_TRANSACTIONS_MAX, NAME_BYTES)?;
         let names = read_many(buf, count, |buf| Name::read(buf))?;
         let placed = read_placed(buf)?;
         Ok(Self {
             header,
             directives,
+            section,
             names,
             placed,
         })

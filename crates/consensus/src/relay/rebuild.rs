@@ -89,7 +89,9 @@ impl Rebuild {
 
     /// Whether both name the same body, under the same header.
     pub(super) fn agrees(&self, other: &Compact) -> bool {
-        self.compact.names == other.names && self.compact.directives == other.directives
+        self.compact.names == other.names
+            && self.compact.directives == other.directives
+            && self.compact.section == other.section
     }
 
     /// Fills in what the peer sent.
@@ -163,7 +165,8 @@ impl Rebuild {
         let transactions = transactions.into_iter().flatten().collect();
         let header = self.compact.header.clone();
         let directives = self.compact.directives.clone();
-        let joined = Block::join(header, transactions, directives, limits);
+        let section = self.compact.section.clone();
+        let joined = Block::join(header, transactions, directives, section, limits);
         self.is_mismatch = joined.is_err();
         let took = std::mem::take(&mut self.took);
         if joined.is_ok() {

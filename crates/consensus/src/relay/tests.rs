@@ -33,6 +33,7 @@ use std::{
 pub(super) const LIMITS: BlockLimits = BlockLimits {
     body_bytes_max: 1 << 20,
     validators: 4,
+    section: primitives::shard::SectionLimits::NONE,
 };
 const START: SystemTime = UNIX_EPOCH;
 

@@ -234,6 +234,7 @@ mod tests {
     const LIMITS: BlockLimits = BlockLimits {
         body_bytes_max: 1 << 16,
         validators: 4,
+        section: primitives::shard::SectionLimits::NONE,
     };
 
     fn hash() -> impl Strategy<Value = B256> {

@@ -171,6 +171,7 @@ impl Importer for StoreImporter {
             transactions: recovered.shared_transactions(),
             // Nobody here has executed it.
             receipts: Vec::new(),
+            withdrawals: Default::default(),
         };
         let stored = record.to_stored(Bytes::new());
         let ancestors: Vec<_> = anchor.ancestors().collect();

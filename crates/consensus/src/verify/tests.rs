@@ -104,11 +104,14 @@ fn body(block: &RecoveredBlock, in_flight: &[RecoveredBlock]) -> Result<(), Reje
 #[test]
 fn a_header_follows_from_its_parent() {
     let parent = header(5);
-    assert_eq!(check_header(&child(&parent), &parent, &chain()), Ok(()));
+    assert_eq!(
+        check_header(&child(&parent), &parent, &chain(), false),
+        Ok(())
+    );
     let refused = |change: fn(&mut Header)| {
         let mut header = child(&parent);
         change(&mut header);
-        check_header(&header, &parent, &chain()).unwrap_err()
+        check_header(&header, &parent, &chain(), false).unwrap_err()
     };
     let is = |rejection: Rejection, name: &str| {
         assert!(
@@ -135,7 +138,7 @@ fn a_reference_never_falls_behind_the_parent_s() {
     parent.executed.height = 3;
     let mut header = child(&parent);
     header.executed.height = 2;
-    let rejection = check_header(&header, &parent, &chain()).unwrap_err();
+    let rejection = check_header(&header, &parent, &chain(), false).unwrap_err();
     assert!(matches!(
         rejection,
         Rejection::ExecutedRef {
@@ -285,9 +288,10 @@ proptest! {
                 proposer: Address::ZERO,
                 base_fee: None,
                 timestamp_ms: height * 1_000,
-            };
+ shards: None,
+};
             let block = recovered(&foundation.fill(&source, Vec::new(), &state).unwrap());
-            prop_assert_eq!(check_header(block.header(), &parent, &chain), Ok(()));
+            prop_assert_eq!(check_header(block.header(), &parent, &chain, false), Ok(()));
             prop_assert_eq!(check_body(&block, &in_flight, &chain, &state).unwrap(), Ok(()));
             parent = block.header().clone();
             in_flight.push(block);

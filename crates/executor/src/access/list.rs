@@ -28,6 +28,19 @@ impl AccessList {
         &self.0
     }
 
+    /// The accounts that the block reads or writes, absent ones too, by address.
+    pub fn accounts(&self) -> impl Iterator<Item = Address> + '_ {
+        self.0.accounts.iter().map(|account| account.address)
+    }
+
+    /// The slots that it reads or writes, each with its account.
+    pub fn slots(&self) -> impl Iterator<Item = (Address, U256)> + '_ {
+        self.0.slots.iter().filter_map(|slot| {
+            let account = self.0.accounts.get(to_usize(slot.account))?;
+            Some((account.address, slot.key))
+        })
+    }
+
     /// Gas that each transaction of the block uses.
     #[must_use]
     pub fn gas_used(&self) -> &[u64] {

@@ -28,13 +28,7 @@ fn ask_with(
     request: &CallRequest,
     overrides: &Overrides,
 ) -> Result<CallOutcome, CallError> {
-    call(
-        request,
-        &world.environment,
-        &world.chain,
-        &world.state,
-        overrides,
-    )
+    call(request, &world.scene(overrides))
 }
 
 /// Returns one word, which `code` has put on the stack.

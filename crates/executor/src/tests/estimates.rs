@@ -16,13 +16,7 @@ fn to(address: Address) -> CallRequest {
 }
 
 fn estimate(world: &World, request: &CallRequest) -> Result<u64, EstimateError> {
-    estimate_gas(
-        request,
-        &world.environment,
-        &world.chain,
-        &world.state,
-        &Overrides::default(),
-    )
+    estimate_gas(request, &world.scene(&Overrides::default()))
 }
 
 /// Whether the request works as a transaction with this limit.

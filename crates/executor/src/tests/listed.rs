@@ -258,3 +258,23 @@ fn an_empty_account_that_is_touched_goes() {
     let listed = execute_by(&world, &transactions, &[], &list);
     assert!(matches!(listed, Listed::Executed(_)));
 }
+
+#[test]
+fn a_list_names_what_was_read_and_what_was_written() {
+    let mut world = World::new().with_code(CONTRACT, increment());
+    world.chain.protocol.dev = true;
+    let directives = [Directive::SetStorage(
+        CONTRACT,
+        U256::from(9),
+        U256::from(1),
+    )];
+    let executed = world.execute(&[call(ALICE, 0, CONTRACT, 0)], &directives);
+    let list = executed.access_list();
+    let slots: Vec<_> = list.slots().collect();
+    assert_eq!(slots, [(CONTRACT, U256::ZERO), (CONTRACT, U256::from(9))]);
+    let accounts: Vec<_> = list.accounts().collect();
+    for touched in [ALICE, CONTRACT, PROPOSER] {
+        assert!(accounts.contains(&touched), "{touched}");
+    }
+    assert!(accounts.is_sorted());
+}

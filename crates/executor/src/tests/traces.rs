@@ -338,15 +338,14 @@ fn calls_build_on_each_other() {
         to: Some(CONTRACT),
         ..CallRequest::default()
     };
+    let overrides = Overrides::default();
     let calls = TraceCalls {
-        environment: &world.environment,
-        chain: &world.chain,
-        overrides: &Overrides::default(),
+        scene: world.scene(&overrides),
         limits: limits(),
     };
     let types = HashSet::from([TraceType::StateDiff]);
     let requests = [(request.clone(), types.clone()), (request.clone(), types)];
-    let traced = replay_calls(&calls, &world.state, &requests).unwrap();
+    let traced = replay_calls(&calls, &requests).unwrap();
     let values: Vec<_> = traced
         .iter()
         .map(|traced| {
@@ -359,7 +358,7 @@ fn calls_build_on_each_other() {
         values[0].contains("01\"}") && values[1].contains("02\"}"),
         "{values:?}"
     );
-    let frame = trace_call(&calls, &world.state, &request, &tracer("{}")).unwrap();
+    let frame = trace_call(&calls, &request, &tracer("{}")).unwrap();
     let GethTrace::Default(frame) = frame else {
         panic!("steps");
     };

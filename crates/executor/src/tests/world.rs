@@ -1,6 +1,9 @@
 //! A small chain in memory: accounts, contracts in a few bytes each, and blocks on top.
 
-use crate::{BlockEnvironment, ExecutedBlock, ExecutionInput, Receipt, execute_sequential};
+use crate::{
+    BlockEnvironment, CallScene, ExecutedBlock, ExecutionInput, Overrides, Receipt,
+    execute_sequential,
+};
 use alloy_consensus::{SignableTransaction, TxEip1559, TxEip7702};
 use alloy_eips::eip7702::{Authorization, SignedAuthorization};
 use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256, address, keccak256};
@@ -154,6 +157,18 @@ pub(super) struct World {
 }
 
 impl World {
+    /// Where calls on top of it run.
+    pub(super) fn scene<'a>(&'a self, overrides: &'a Overrides) -> CallScene<'a> {
+        CallScene {
+            environment: &self.environment,
+            chain: &self.chain,
+            ethereum: None,
+            state: &self.state,
+            overrides,
+            code_cache: None,
+        }
+    }
+
     /// Alice has ten ether, the reserve is one, nothing is charged beyond what is used.
     pub(super) fn new() -> Self {
         let chain = ChainConfig {

@@ -3,6 +3,7 @@
 use super::bar::Bar;
 use crate::{
     bench::{
+        cores::{self, BLOCKS_MAX, CoresBench},
         e2e::E2eBench,
         signatures::SignatureBench,
         state::{OnProgress, Progress, StateBench},
@@ -14,6 +15,7 @@ use crate::{
 };
 use clap::{Args, Subcommand};
 use serde::Serialize;
+use shards::sampling::SamplingReport;
 use std::{
     io::{self, Write as _},
     num::NonZeroUsize,
@@ -34,6 +36,47 @@ enum Part {
     E2e(E2eArgs),
     /// Signatures: what one costs by the C library, in lanes, by hints, and with Ed25519
     Signatures(SignatureArgs),
+    /// Cores for shards: what following the load costs and saves, simulated
+    Cores(CoresArgs),
+    /// Sampling for shards: how likely it is that a few chosen validators are all corrupt
+    Sampling(SamplingArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  headway bench cores                               load curves, made up; a few seconds
+  headway bench cores --recorded DIR --svg cores.svg   with the gas of real blocks, as `headway replay` reads them
+  headway bench cores --json | jq '.together[] | {policy, core_hours, wait_p99}'
+
+Nothing is measured: one seed gives one report on every machine. What the columns are is in docs/shards-cores.md.")]
+struct CoresArgs {
+    /// Relay blocks of every curve
+    #[arg(long, default_value_t = 6_400, value_parser = clap::value_parser!(u32).range(160..=i64::from(BLOCKS_MAX)))]
+    blocks: u32,
+    /// Decides everything that is random
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// A folder of real blocks, NUMBER.json, whose gas makes two more curves
+    #[arg(long, value_name = "DIR")]
+    recorded: Option<PathBuf>,
+    /// Draw demand and cores
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  headway bench sampling
+  headway bench sampling --json | jq '.checkers[] | select(.validators == 100)'
+
+Nothing is measured: the chances are exact. What they are of is in docs/shards-sampling.md.")]
+struct SamplingArgs {
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -140,6 +183,29 @@ pub(super) fn run(args: BenchArgs) -> Result<(), NodeError> {
         Part::State(args) => state(args),
         Part::E2e(args) => e2e(args),
         Part::Signatures(args) => signatures(&args),
+        Part::Cores(args) => cores(args),
+        Part::Sampling(args) => {
+            let report = SamplingReport::new();
+            print(&report, args.json, report.table());
+            Ok(())
+        }
+    }
+}
+
+fn cores(args: CoresArgs) -> Result<(), NodeError> {
+    let bench = CoresBench {
+        blocks: args.blocks,
+        seed: args.seed,
+        recorded: args.recorded,
+    };
+    let outcome = with_bar(|progress| bench.run(progress));
+    let report = outcome.map_err(|fault| NodeError::Bench(fault.to_string()))?;
+    print(&report, args.json, report.table());
+    match args.svg {
+        Some(path) => {
+            cores::write_svg(&report, &path).map_err(NodeError::file("cannot write", path))
+        }
+        None => Ok(()),
     }
 }
 

@@ -122,7 +122,7 @@ async fn version(client: &Client) -> Option<Finding> {
         .await
         .ok()
         .flatten()?;
-    let finding = match version == rpc::CLIENT_VERSION {
+    let finding = match is_this_version(&version) {
         true => Finding::ok("version", version),
         false => Finding::warn(
             "version",
@@ -131,6 +131,14 @@ async fn version(client: &Client) -> Option<Finding> {
         ),
     };
     Some(finding)
+}
+
+/// A development chain says first what it is compatible with, and then who it is.
+pub(super) fn is_this_version(version: &str) -> bool {
+    let own = version
+        .split_once("(compatible; ")
+        .map_or(version, |(_, own)| own.trim_end_matches(')'));
+    own == rpc::CLIENT_VERSION
 }
 
 /// How old the newest block is by this machine's clock.

@@ -1,7 +1,8 @@
 //! A healthy installation, and each way it can be ill.
 
 use super::{
-    DoctorOptions, Finding, Status, examine, machine::available_mib, network::quorum, text, worst,
+    DoctorOptions, Finding, Status, examine, machine::available_mib, network::quorum, remote, text,
+    worst,
 };
 use crate::{
     init::{InitOptions, init},
@@ -29,6 +30,7 @@ fn network(directory: &TemporaryDirectory, validators: u16) -> PathBuf {
     init(&InitOptions {
         directory: path.clone(),
         validators,
+        shards: 0,
         chain_id: 5,
         gas_limit: 300_000_000,
         host: IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -175,4 +177,17 @@ fn what_the_system_says_is_read() {
     );
     assert_eq!(available_mib("MemTotal: 9 kB\n"), None);
     assert_eq!([1, 2, 3, 4, 7, 10].map(quorum), [1, 2, 3, 3, 5, 7]);
+}
+
+#[test]
+fn a_development_chain_of_this_version_is_this_version() {
+    let own = rpc::CLIENT_VERSION;
+    assert!(remote::is_this_version(own));
+    assert!(remote::is_this_version(&format!(
+        "HardhatNetwork/2 (compatible; {own})"
+    )));
+    assert!(!remote::is_this_version("Headway/v9.9.9/rust"));
+    assert!(!remote::is_this_version(
+        "HardhatNetwork/2 (compatible; Headway/v9.9.9/rust)"
+    ));
 }

@@ -144,6 +144,7 @@ impl Origin {
             anchor,
             sync: None,
             serving: ServerConfig::default(),
+            collated: Vec::new(),
         };
         let (ready, is_ready) = oneshot::channel();
         let runtime = self.runtime.child("node").with_attribute("index", 0);

@@ -20,6 +20,7 @@ use std::sync::OnceLock;
 const LIMITS: BlockLimits = BlockLimits {
     body_bytes_max: 1 << 16,
     validators: 4,
+    section: crate::shard::SectionLimits::NONE,
 };
 const DIGEST: B256 = B256::repeat_byte(7);
 /// Height of the newest block of the history.

@@ -1,10 +1,10 @@
 //! The consensus encoding of a block: fixed-width header fields, then length-prefixed transactions
-//! and directives. One block has one encoding; reading checks that the header commits to the body.
+//! and directives, then the shard section if the header says that there is one. One block has one encoding; reading checks that the header commits to the body.
 
 use super::{Block, BlockLimits, Body, BodyError, Directive, ExecutedRef, Header};
 use crate::{
     Transaction, certificate::ResultScheme, certificate::ResultSignatures, codec,
-    crypto::BlockHasher, crypto::ProposalContext, limits,
+    crypto::BlockHasher, crypto::ProposalContext, limits, shard::NO_SHARDS, shard::ShardSection,
 };
 use alloy_consensus::Transaction as _;
 use alloy_primitives::{B256, Bytes};
@@ -26,6 +26,12 @@ impl BlockLimits {
 }
 
 impl Header {
+    /// Whether the block says something about shards.
+    #[must_use]
+    pub fn has_section(&self) -> bool {
+        self.shard_section_digest != NO_SHARDS
+    }
+
     pub(super) fn size_max(validators: u32) -> usize {
         ProposalContext::MAX_ENCODE_SIZE
             .saturating_add(HEADER_FIXED_SIZE)
@@ -108,6 +114,9 @@ impl Write for Block {
     fn write(&self, buf: &mut impl BufMut) {
         self.header.write(buf);
         self.body.write(buf);
+        if self.header.has_section() {
+            self.section.write(buf);
+        }
     }
 }
 
@@ -116,6 +125,10 @@ impl EncodeSize for Block {
         self.header
             .encode_size()
             .saturating_add(self.body.encode_size())
+            .saturating_add(match self.header.has_section() {
+                true => self.section.encode_size(),
+                false => 0,
+            })
     }
 }
 
@@ -124,7 +137,12 @@ impl Read for Block {
     fn read_cfg(buf: &mut impl Buf, cfg: &BlockLimits) -> Result<Self, Error> {
         let header = Header::read_cfg(buf, cfg)?;
         let body = Body::read_cfg(buf, cfg)?;
-        Self::check(header, body)
+        let section = if header.has_section() {
+            ShardSection::read_cfg(buf, &cfg.section)?
+        } else {
+            ShardSection::default()
+        };
+        Self::check(header, body, section)
             .map_err(|_| Error::Invalid("Block", "header does not commit to this body"))
     }
 }

@@ -17,6 +17,7 @@ use proptest::prelude::*;
 const LIMITS: BlockLimits = BlockLimits {
     body_bytes_max: 1 << 20,
     validators: 4,
+    section: crate::shard::SectionLimits::NONE,
 };
 
 fn transaction(nonce: u64, input: Vec<u8>) -> Transaction {
@@ -151,7 +152,14 @@ fn joined(
     body: (&[Transaction], &[Directive]),
     limits: &BlockLimits,
 ) -> Result<Block, BodyError> {
-    Block::join(header.clone(), body.0.to_vec(), body.1.to_vec(), limits)
+    let section = crate::shard::ShardSection::default();
+    Block::join(
+        header.clone(),
+        body.0.to_vec(),
+        body.1.to_vec(),
+        section,
+        limits,
+    )
 }
 
 #[test]

@@ -97,8 +97,15 @@ fn a_validator_stands_once() {
 fn what_is_written_reads_back() {
     let key = hex::encode(PrivateKey::from_seed(1).public_key());
     let section = HeadwaySection {
-        validators: vec![key],
+        validators: vec![key.clone()],
         protocol: Protocol::default(),
+        shards: vec![ShardEntry {
+            id: 3,
+            cores: 2,
+            collators: vec![key],
+            genesis: serde_json::from_str(&with("config", r#"{"chainId": 33}"#)).unwrap(),
+        }],
+        backing: Backing::Synchronous,
     };
     let file = alloy_genesis::Genesis {
         gas_limit: 30_000_000,
@@ -114,6 +121,59 @@ fn what_is_written_reads_back() {
     let genesis = Genesis::from_json(&Genesis::to_json(&file, &section).unwrap()).unwrap();
     assert_eq!(genesis.validators.len(), 1);
     assert_eq!(genesis.chain.chain_id, 9);
+    assert_eq!(genesis.backing, Backing::Synchronous);
+    let [shard] = genesis.shards.as_slice() else {
+        panic!("one shard was written");
+    };
+    assert_eq!((shard.shard.0, shard.cores), (3, 2));
+    assert_eq!(shard.genesis.chain.chain_id, 33);
+}
+
+fn with_shards(shards: &[(u32, u16, u64)]) -> String {
+    let key = hex::encode(PrivateKey::from_seed(1).public_key());
+    let entries: Vec<_> = shards
+        .iter()
+        .map(|(id, cores, chain_id)| {
+            let genesis = with("config", &format!(r#"{{"chainId": {chain_id}}}"#));
+            format!(
+                r#"{{"id": {id}, "cores": {cores}, "collators": ["{key}"], "genesis": {genesis}}}"#
+            )
+        })
+        .collect();
+    let section = format!(r#"{{"validators": [], "shards": [{}]}}"#, entries.join(","));
+    with("headway", &section)
+}
+
+#[test]
+fn shards_have_numbers_cores_and_chain_ids_of_their_own() {
+    assert!(Genesis::from_json(&with_shards(&[(1, 1, 100), (2, 3, 101)])).is_ok());
+    let wrong = [
+        (vec![(0, 1, 100)], "ids begin at 1"),
+        (vec![(2, 1, 100), (1, 1, 101)], "ids begin at 1 and rise"),
+        (vec![(1, 0, 100)], "at least one core"),
+        (vec![(1, 1, 7)], "another chain's"),
+        (vec![(1, 1, 100), (2, 1, 100)], "another chain's"),
+        (vec![(1, 65, 100)], "at most 64 cores"),
+    ];
+    for (shards, expected) in wrong {
+        let problem = problem(&with_shards(&shards));
+        assert!(problem.contains(expected), "{problem}");
+    }
+}
+
+#[test]
+fn shards_are_part_of_the_rules() {
+    let texts = [
+        MINIMAL.to_owned(),
+        with_shards(&[(1, 1, 100)]),
+        with_shards(&[(1, 2, 100)]),
+        with_shards(&[(1, 1, 101)]),
+    ];
+    let digests: std::collections::BTreeSet<_> = texts
+        .iter()
+        .map(|text| Genesis::from_json(text).unwrap().rules_digest())
+        .collect();
+    assert_eq!(digests.len(), texts.len());
 }
 
 #[test]

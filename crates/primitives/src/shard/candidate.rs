@@ -1,6 +1,6 @@
 //! A candidate: its permanent part, and the part that schedules it.
 
-use super::ShardNamespace;
+use super::{ShardNamespace, Signed};
 use crate::{
     codec,
     crypto::{BlockHasher, PrivateKey, PublicKey, Signature},
@@ -168,7 +168,23 @@ impl Statement {
         key: &PublicKey,
         signature: &Signature,
     ) -> bool {
-        key.verify(&namespace.statement, &self.encode(), signature)
+        self.signed(namespace, key, signature).is_right()
+    }
+
+    /// A signature over it, to be checked with others.
+    #[must_use]
+    pub fn signed<'a>(
+        &self,
+        namespace: &'a ShardNamespace,
+        key: &'a PublicKey,
+        signature: &'a Signature,
+    ) -> Signed<'a> {
+        Signed {
+            namespace: &namespace.statement,
+            message: self.encode().to_vec(),
+            key,
+            signature,
+        }
     }
 }
 

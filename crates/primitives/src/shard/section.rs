@@ -61,6 +61,13 @@ pub struct SectionLimits {
 }
 
 impl SectionLimits {
+    /// Those of a chain without shards.
+    pub const NONE: Self = Self {
+        backed: 0,
+        votes: 0,
+        equivocations: 0,
+    };
+
     /// The longest encoding within these limits, in bytes.
     #[must_use]
     pub fn bytes_max(&self) -> usize {
@@ -68,7 +75,7 @@ impl SectionLimits {
         let backed = Envelope::SIZE
             .saturating_add(BITS_BYTES_MAX)
             .saturating_add(signatures);
-        let vote = u16::SIZE + Signature::SIZE + 2 * u64::SIZE + 3 * BITS_BYTES_MAX;
+        let vote = u16::SIZE + Signature::SIZE + u64::SIZE + 3 * BITS_BYTES_MAX;
         let equivocation = 2 * (Envelope::SIZE + u16::SIZE + Signature::SIZE);
         [
             (self.backed, backed),

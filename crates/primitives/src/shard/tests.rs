@@ -99,7 +99,6 @@ fn a_vote_is_bound_to_the_ledger() {
     let key = PrivateKey::from_seed(1);
     let votes = Votes {
         height: 3,
-        first: 10,
         held: Bits::below(3),
         ..Votes::default()
     };
@@ -129,7 +128,6 @@ fn a_section_is_bounded_and_has_one_encoding() {
     assert!(!forged.is_signed(&namespace, |index| public.get(index)));
     let votes = Votes {
         height: 3,
-        first: 10,
         valid: Bits::below(256),
         ..Votes::default()
     };

@@ -1,22 +1,21 @@
 //! One validator's verdicts about pending candidates.
 //!
-//! Candidates are named by the sequence numbers that the ledger gave them. The signature covers the ledger's
-//! digest at a finalized height, so it says which candidates those are.
+//! Candidates are named by the places that the ledger gave them. The signature covers the ledger's digest at the
+//! height that the vote names, so it says which candidates those are. There are as many places as candidates may
+//! be pending, so one vote can always name all of them.
 
-use super::{Bits, ShardNamespace};
+use super::{Bits, ShardNamespace, Signed};
 use crate::crypto::{PrivateKey, PublicKey, Signature};
 use alloy_primitives::B256;
 use bytes::BufMut;
 use commonware_codec::{Buf, Encode, EncodeSize, Error, FixedSize, Read, ReadExt, Write};
-use commonware_cryptography::{Signer as _, Verifier as _};
+use commonware_cryptography::Signer as _;
 
-/// Which candidates a validator says what of; bit `i` is the candidate with sequence number `first + i`.
+/// Which candidates a validator says what of; bit `i` is the candidate at place `i` of the ledger that is named.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Votes {
     /// The relay height whose ledger names the candidates.
     pub height: u64,
-    /// Sequence number of bit 0.
-    pub first: u64,
     /// It holds its chunk, with a proof that checks.
     pub held: Bits,
     /// It executed the candidate and got what the descriptor says.
@@ -93,15 +92,30 @@ impl ShardVote {
         namespace: &ShardNamespace,
         key: &PublicKey,
     ) -> bool {
-        let message = self.votes.message(ledger_digest);
-        key.verify(&namespace.vote, &message, &self.signature)
+        self.signed(ledger_digest, namespace, key).is_right()
+    }
+
+    /// Its signature, to be checked with others: that this key signed these verdicts about what the ledger with
+    /// this digest names.
+    #[must_use]
+    pub fn signed<'a>(
+        &'a self,
+        ledger_digest: &B256,
+        namespace: &'a ShardNamespace,
+        key: &'a PublicKey,
+    ) -> Signed<'a> {
+        Signed {
+            namespace: &namespace.vote,
+            message: self.votes.message(ledger_digest),
+            key,
+            signature: &self.signature,
+        }
     }
 }
 
 impl Write for Votes {
     fn write(&self, buf: &mut impl BufMut) {
         self.height.write(buf);
-        self.first.write(buf);
         self.held.write(buf);
         self.valid.write(buf);
         self.invalid.write(buf);
@@ -110,7 +124,7 @@ impl Write for Votes {
 
 impl EncodeSize for Votes {
     fn encode_size(&self) -> usize {
-        (2 * u64::SIZE)
+        u64::SIZE
             .saturating_add(self.held.encode_size())
             .saturating_add(self.valid.encode_size())
             .saturating_add(self.invalid.encode_size())
@@ -122,7 +136,6 @@ impl Read for Votes {
     fn read_cfg(buf: &mut impl Buf, (): &()) -> Result<Self, Error> {
         Ok(Self {
             height: u64::read(buf)?,
-            first: u64::read(buf)?,
             held: Bits::read(buf)?,
             valid: Bits::read(buf)?,
             invalid: Bits::read(buf)?,

@@ -28,7 +28,7 @@ use std::sync::{Arc, PoisonError};
 
 pub(crate) fn register_everywhere(methods: &mut Registry) {
     methods.quick("eth_accounts", accounts);
-    methods.heavy("eth_fillTransaction", fill);
+    methods.code("eth_fillTransaction", fill);
 }
 
 pub(crate) fn register(methods: &mut Registry) {

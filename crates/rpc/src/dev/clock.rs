@@ -44,13 +44,34 @@ fn change<T>(backend: &Backend, change: impl FnOnce(&mut Settings) -> T) -> Resu
     Ok(require(backend)?.control.change(change)?)
 }
 
+fn too_far() -> RpcError {
+    RpcError::ArgumentsConflict("time would be out of range".to_owned())
+}
+
+/// Seconds that a clock can be set to, or by, in milliseconds.
+fn to_ms(seconds: u64) -> Result<i64, RpcError> {
+    let ms = seconds.checked_mul(1_000);
+    let ms = ms.and_then(|ms| i64::try_from(ms).ok());
+    ms.ok_or_else(too_far)
+}
+
+/// Fails if so many blocks, each so long after the one before, would end after all time.
+pub(super) fn require_time(
+    backend: &Backend,
+    blocks: u64,
+    interval_s: u64,
+) -> Result<(), RpcError> {
+    let latest = backend.latest()?.header.timestamp;
+    let end = blocks
+        .checked_mul(interval_s)
+        .and_then(|seconds| seconds.checked_add(latest));
+    to_ms(end.ok_or_else(too_far)?).map(drop)
+}
+
 /// Answers the whole offset, in seconds.
 fn increase_time(backend: &Backend, args: &Args) -> Result<i64, RpcError> {
     let seconds: U64 = args.one()?;
-    let too_far = || RpcError::ArgumentsConflict("time would be out of range".to_owned());
-    let step_ms = seconds.to::<u64>().checked_mul(1_000);
-    let step_ms = step_ms.and_then(|ms| i64::try_from(ms).ok());
-    let step_ms = step_ms.ok_or_else(too_far)?;
+    let step_ms = to_ms(seconds.to())?;
     let offset_ms = change(backend, |settings| {
         let offset_ms = settings.time_offset_ms.checked_add(step_ms)?;
         settings.time_offset_ms = offset_ms;
@@ -72,14 +93,7 @@ pub(super) fn set_time_of_next(backend: &Backend, timestamp: u64) -> Result<(), 
             "Timestamp {timestamp} is lower than or equal to previous block's timestamp {latest}"
         )));
     }
-    if timestamp
-        .checked_mul(1_000)
-        .and_then(|ms| i64::try_from(ms).ok())
-        .is_none()
-    {
-        let problem = "time would be out of range".to_owned();
-        return Err(RpcError::ArgumentsConflict(problem));
-    }
+    to_ms(timestamp)?;
     change(backend, |settings| {
         settings.next_timestamp = Some(timestamp);
     })
@@ -88,6 +102,7 @@ pub(super) fn set_time_of_next(backend: &Backend, timestamp: u64) -> Result<(), 
 fn set_timestamp_interval(backend: &Backend, args: &Args) -> Result<(), RpcError> {
     let seconds: U64 = args.one()?;
     let seconds = seconds.to();
+    require_time(backend, 1, seconds)?;
     change(backend, |settings| {
         settings.timestamp_interval = Some(seconds);
     })

@@ -76,6 +76,7 @@ async fn mine(backend: &Backend, count: u64, interval_s: Option<u64>) -> Result<
             "too many blocks: {count}, at most {MINE_BLOCKS_MAX}"
         )));
     }
+    clock::require_time(backend, count, interval_s.unwrap_or_default())?;
     let control = &require(backend)?.control;
     let watch = Watch::start(backend);
     let ticket = control.request_blocks(count, interval_s)?;

@@ -116,12 +116,13 @@ pub(crate) fn format(record: &ExecutedRecord, full: bool) -> RpcBlock {
         BlockTransactions::Hashes(record.transactions.iter().map(|tx| tx.hash()).collect())
     };
     let mut header = format_header(record);
-    header.size = Some(U256::from(size(&record.header, &record.transactions)));
+    let size = size(&record.header, &record.transactions, &record.withdrawals);
+    header.size = Some(U256::from(size));
     Block {
         header,
         uncles: Vec::new(),
         transactions,
-        withdrawals: Some(Withdrawals::default()),
+        withdrawals: Some(record.withdrawals.clone()),
     }
 }
 
@@ -148,7 +149,7 @@ fn pending_block(backend: &Backend, full: bool) -> Result<Value, RpcError> {
     let latest = backend.latest()?;
     let header = pending_header(backend, &latest);
     let transactions = pending_transactions(backend);
-    let size = size(&header, &transactions);
+    let size = size(&header, &transactions, &Withdrawals::default());
     let mut block = RpcBlock {
         header: RpcHeader {
             hash: B256::ZERO,
@@ -191,14 +192,19 @@ fn pending_header(backend: &Backend, latest: &ExecutedRecord) -> Header {
 }
 
 /// Length of the block in Ethereum's RLP, which is what `size` means.
-pub(crate) fn size(header: &Header, transactions: &[RecoveredTransaction]) -> usize {
+pub(crate) fn size(
+    header: &Header,
+    transactions: &[RecoveredTransaction],
+    withdrawals: &Withdrawals,
+) -> usize {
     let length = |tx: &RecoveredTransaction| match tx.kind() {
         0 => tx.raw().len(),
         _ => tx.raw().as_ref().length(),
     };
     let bodies: usize = transactions.iter().map(length).sum();
-    // Two empty lists follow: uncles and withdrawals.
-    let payload = header.length() + alloy_rlp::length_of_length(bodies) + bodies + 2;
+    // An empty list of uncles stands between.
+    let payload =
+        header.length() + alloy_rlp::length_of_length(bodies) + bodies + 1 + withdrawals.length();
     payload + alloy_rlp::length_of_length(payload)
 }
 

@@ -5,7 +5,7 @@
 
 use crate::{
     args::Args,
-    backend::{Backend, run},
+    backend::{Backend, run_code},
     console,
     error::RpcError,
     eth::tag,
@@ -19,7 +19,8 @@ use alloy_rpc_types_eth::{
     state::{AccountOverride, StateOverride},
 };
 use executor::{
-    BlockEnvironment, CallError, CallOutcome, CallRequest, CallStatus, EstimateError, Overrides,
+    BlockEnvironment, CallError, CallOutcome, CallRequest, CallScene, CallStatus, EstimateError,
+    EthereumRules, Overrides,
 };
 use jsonrpsee::types::Params;
 use pipeline::ExecutedRecord;
@@ -29,13 +30,15 @@ use std::{collections::BTreeMap, sync::Arc};
 
 pub(crate) fn register(methods: &mut Registry) {
     methods.waiting("eth_call", call);
-    methods.heavy("eth_estimateGas", estimate_gas);
-    methods.heavy("eth_createAccessList", create_access_list);
+    methods.code("eth_estimateGas", estimate_gas);
+    methods.code("eth_createAccessList", create_access_list);
 }
 
 /// Where a call runs.
 pub(crate) struct Scene {
     pub(crate) environment: BlockEnvironment,
+    /// Ethereum's own rules, on a chain that came from elsewhere.
+    pub(crate) ethereum: Option<EthereumRules>,
     pub(crate) state: Snapshot,
 }
 
@@ -51,7 +54,27 @@ impl Scene {
             }
             BlockId::Number(_) | BlockId::Hash(_) => backend.chain.environment(&record),
         };
-        Ok(Self { environment, state })
+        Ok(Self {
+            environment,
+            ethereum: backend.chain.ethereum(&record.header),
+            state,
+        })
+    }
+
+    /// The executor's form of it.
+    pub(crate) fn open<'a>(
+        &'a self,
+        backend: &'a Backend,
+        overrides: &'a Overrides,
+    ) -> CallScene<'a> {
+        CallScene {
+            environment: &self.environment,
+            chain: backend.chain.config(),
+            ethereum: self.ethereum,
+            state: &self.state,
+            overrides,
+            code_cache: Some(backend.chain.code_cache()),
+        }
     }
 
     fn call(
@@ -60,14 +83,7 @@ impl Scene {
         request: &CallRequest,
         overrides: &Overrides,
     ) -> Result<CallOutcome, RpcError> {
-        let chain = backend.chain.config();
-        Ok(executor::call(
-            request,
-            &self.environment,
-            chain,
-            &self.state,
-            overrides,
-        )?)
+        Ok(executor::call(request, &self.open(backend, overrides))?)
     }
 }
 
@@ -87,7 +103,7 @@ async fn call(backend: Arc<Backend>, params: Params<'static>) -> Result<Bytes, R
     {
         return call_noting(&backend, &request, block, &overrides);
     }
-    run(backend, move |backend| {
+    run_code(backend, move |backend| {
         call_noting(backend, &request, block, &overrides)
     })
     .await
@@ -141,15 +157,9 @@ pub(crate) fn estimate(
         Some(_) => block.or(Some(BlockId::pending())),
         None => block,
     };
-    let Scene { environment, state } = Scene::at(backend, block)?;
-    let chain = backend.chain.config();
-    Ok(executor::estimate_gas(
-        &request,
-        &environment,
-        chain,
-        &state,
-        overrides,
-    )?)
+    let scene = Scene::at(backend, block)?;
+    let scene = scene.open(backend, overrides);
+    Ok(executor::estimate_gas(&request, &scene)?)
 }
 
 fn create_access_list(backend: &Backend, args: &Args) -> Result<AccessListResult, RpcError> {
@@ -229,6 +239,7 @@ pub(crate) fn failure(
     };
     let scene = Scene {
         environment: backend.chain.environment(record),
+        ethereum: backend.chain.ethereum(&record.header),
         state: backend.chain.snapshot(record.height().saturating_sub(1))?,
     };
     let outcome = scene.call(backend, &request, &Overrides::default())?;

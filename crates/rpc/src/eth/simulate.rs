@@ -16,7 +16,8 @@ use crate::{
     error::RpcError,
     eth::{
         block::{self, RpcBlock},
-        call, tag,
+        call::{self, Scene},
+        tag,
         transaction::RpcTransaction,
     },
     registry::Registry,
@@ -58,7 +59,7 @@ const TOO_MANY: i32 = -38026;
 const INVALID: i32 = -32602;
 
 pub(crate) fn register(methods: &mut Registry) {
-    methods.heavy("eth_simulateV1", simulate);
+    methods.code("eth_simulateV1", simulate);
 }
 
 fn refused(code: i32, message: impl Into<String>) -> RpcError {
@@ -78,7 +79,11 @@ struct Plan {
 fn simulate(backend: &Backend, args: &Args) -> Result<Vec<SimulatedBlock<RpcBlock>>, RpcError> {
     let (payload, id): (SimulatePayload, Option<BlockId>) = args.two()?;
     let base = tag::require_record(backend, id)?;
-    let state = backend.chain.snapshot(base.height())?;
+    let below = Scene {
+        environment: backend.chain.environment(&base),
+        ethereum: backend.chain.ethereum(&base.header),
+        state: backend.chain.snapshot(base.height())?,
+    };
     let wants = Wants {
         full: payload.return_full_transactions,
         validation: payload.validation,
@@ -89,7 +94,8 @@ fn simulate(backend: &Backend, args: &Args) -> Result<Vec<SimulatedBlock<RpcBloc
         limits: limits(backend, None)?,
     };
     let plans = plan(backend, &base, payload)?;
-    let series = Series::open(backend.chain.config(), &state, rules)?;
+    let pretended = Overrides::default();
+    let series = Series::open(&below.open(backend, &pretended), rules)?;
     let mut simulation = Simulation {
         backend,
         series,
@@ -315,7 +321,7 @@ impl Simulation<'_> {
 
     fn format(&self, header: &Header, hash: B256, ran: &[Ran]) -> RpcBlock {
         let transactions: Vec<_> = ran.iter().map(|ran| ran.transaction.clone()).collect();
-        let size = block::size(header, &transactions);
+        let size = block::size(header, &transactions, &Withdrawals::default());
         let transactions = match self.wants.full {
             false => BlockTransactions::Hashes(transactions.iter().map(|tx| tx.hash()).collect()),
             true => {

@@ -23,6 +23,7 @@ use primitives::{
     RecoveredTransaction, Transaction, recovery::Keys, signature::SenderKey,
     transaction::Impersonation,
 };
+use state::Snapshot;
 use std::{pin::pin, sync::Arc, time::Duration};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 
@@ -63,13 +64,21 @@ pub(crate) fn admit(
     backend: &Backend,
     transaction: RecoveredTransaction,
 ) -> Result<B256, RpcError> {
-    let state = backend.latest_state()?;
+    let state = state_for_sending(backend)?;
     let admissions = backend
         .mempool
         .admit_many(vec![transaction], &state, backend.now_ms())?;
     let [admission] = <[_; 1]>::try_from(admissions)
         .map_err(|_| RpcError::Internal("the pool gave no answer".to_owned()))?;
     Ok(admission?.hash)
+}
+
+/// The state that transactions are admitted over.
+fn state_for_sending(backend: &Backend) -> Result<Snapshot, RpcError> {
+    match backend.chain.is_imported() {
+        true => Err(RpcError::Imported),
+        false => backend.latest_state(),
+    }
 }
 
 /// The hash of a transaction that is in the pool, or why it is not.
@@ -95,7 +104,7 @@ pub(crate) fn send_decoded(
     backend: &Backend,
     decoded: Vec<Received<'_>>,
 ) -> Result<Vec<Sent>, RpcError> {
-    let state = backend.latest_state()?;
+    let state = state_for_sending(backend)?;
     let mut transactions = Vec::with_capacity(decoded.len());
     let mut answers: Vec<Sent> = Vec::with_capacity(decoded.len());
     for (transaction, key) in decoded {

@@ -2,8 +2,9 @@
 //!
 //! | tag | block |
 //! |---|---|
-//! | `latest`, `safe` | the newest executed one; its order is final, so it never reorgs |
-//! | `finalized` | the newest verified one: 2f+1 validators signed its result |
+//! | `latest` | the newest executed one; its order is final, so it never reorgs. On a shard, executed by its collator |
+//! | `safe` | the same. On a shard, the newest that the relay chain includes |
+//! | `finalized` | the newest verified one: 2f+1 validators signed its result. On a shard, approved |
 //! | `pending` | what is ordered or waits, on top of `latest` |
 //! | `earliest` | the genesis |
 //!
@@ -32,7 +33,8 @@ pub(crate) fn by_number(
 ) -> Result<Option<Selected>, RpcError> {
     let heads = backend.chain.heads();
     let height = match tag {
-        BlockNumberOrTag::Latest | BlockNumberOrTag::Safe => backend.latest_height()?,
+        BlockNumberOrTag::Latest => backend.latest_height()?,
+        BlockNumberOrTag::Safe => backend.safe_height()?,
         BlockNumberOrTag::Finalized => {
             backend.require_ready()?;
             heads.verified_height

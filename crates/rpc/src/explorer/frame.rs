@@ -52,6 +52,8 @@ pub(super) struct Frame {
     pub(super) title: String,
     pub(super) section: &'static str,
     pub(super) chain_id: u64,
+    /// Whether the chain has shards.
+    pub(super) has_shards: bool,
     pub(super) version: &'static str,
     /// What is wrong with the node, if anything is.
     pub(super) trouble: Option<String>,
@@ -65,6 +67,7 @@ impl Frame {
             title: title.into(),
             section,
             chain_id: backend.chain.config().chain_id,
+            has_shards: backend.shards.is_some(),
             version: CLIENT_VERSION,
             trouble: backend.require_ready().err().map(|error| error.to_string()),
             sought: String::new(),
@@ -119,7 +122,7 @@ pub(super) fn refused(backend: &Backend, refusal: &Refusal) -> Result<Page, RpcE
 /// Says why there is no page; never fails itself.
 pub(super) fn failure(backend: &Backend, error: &RpcError) -> Page {
     let (status, heading) = match error {
-        RpcError::Busy(_) => (503, "This node is busy"),
+        RpcError::Busy(_) | RpcError::Unread(_) => (503, "This node is busy"),
         RpcError::Syncing { .. } => (503, "This node is catching up"),
         RpcError::Diverged(_) | RpcError::Stopped(_) => (503, "This node has stopped"),
         RpcError::Pruned { .. } | RpcError::HistoryUnavailable { .. } => {

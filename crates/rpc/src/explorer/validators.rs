@@ -1,7 +1,7 @@
-//! `/validators`: who proposed the newest blocks, and how far results are behind.
+//! `/validators`: who is in the set, who proposed the newest blocks, and how far results are behind.
 //!
-//! A node's own chain tells who led the views of its blocks, not who is in the set and silent: this page says what it
-//! has seen in the newest [`BLOCKS_SEARCHED`] blocks.
+//! The set is the genesis'. What each of them did is what is in the newest [`BLOCKS_SEARCHED`] blocks; whoever led
+//! none of them is listed last, with nothing.
 
 use super::{
     format,
@@ -9,7 +9,7 @@ use super::{
     html::{self, Html},
     visit::Visit,
 };
-use crate::{backend::Backend, error::RpcError};
+use crate::{backend::Backend, error::RpcError, metrics};
 use alloy_primitives::Address;
 use askama::Template;
 use std::{cmp::Reverse, collections::BTreeMap, sync::Arc};
@@ -25,6 +25,7 @@ struct ValidatorsPage {
     blocks: u64,
     views: u64,
     missed: u64,
+    validators: usize,
     peers: usize,
     certified_lag: u64,
     verified_lag: u64,
@@ -35,11 +36,11 @@ struct ValidatorsPage {
 /// Who proposed.
 struct Proposer {
     key: Html,
-    beneficiary: Html,
+    beneficiary: Option<Html>,
     blocks: u64,
     share: String,
     bar: String,
-    newest: Html,
+    newest: Option<Html>,
     transactions: String,
 }
 
@@ -57,7 +58,11 @@ pub(super) fn page(backend: &Arc<Backend>, _: &Visit) -> Result<Page, RpcError> 
     let latest = heads.executed_height;
     let first = backend.chain.first_height().max(1);
     let to = latest.saturating_sub(BLOCKS_SEARCHED - 1).max(first);
-    let mut tallies: BTreeMap<String, Tally> = BTreeMap::new();
+    let validators = backend.chain.validators();
+    let silent = validators
+        .iter()
+        .map(|key| (key.to_string(), Tally::default()));
+    let mut tallies: BTreeMap<String, Tally> = silent.collect();
     let (mut blocks, mut views) = (0, (u64::MAX, 0));
     for height in to..=latest {
         let Some(record) = backend.chain.record(height)? else {
@@ -85,7 +90,8 @@ pub(super) fn page(backend: &Arc<Backend>, _: &Visit) -> Result<Page, RpcError> 
         blocks,
         views: spanned,
         missed: spanned.saturating_sub(blocks),
-        peers: (backend.peers)(),
+        validators: validators.len(),
+        peers: metrics::peers(backend),
         certified_lag: latest.saturating_sub(certified),
         verified_lag: latest.saturating_sub(heads.verified_height),
         newest: html::block(latest),
@@ -98,13 +104,14 @@ pub(super) fn page(backend: &Arc<Backend>, _: &Visit) -> Result<Page, RpcError> 
 
 fn proposer((key, tally): (String, Tally), blocks: u64) -> Proposer {
     let (own, all) = (u128::from(tally.blocks), u128::from(blocks));
+    let has_led = tally.blocks > 0;
     Proposer {
         key: html::key(&key),
-        beneficiary: html::address(&tally.beneficiary),
+        beneficiary: has_led.then(|| html::address(&tally.beneficiary)),
         blocks: tally.blocks,
         share: format::percent(own, all),
         bar: format::length(own, all),
-        newest: html::block(tally.newest),
+        newest: has_led.then(|| html::block(tally.newest)),
         transactions: format::count(tally.transactions),
     }
 }

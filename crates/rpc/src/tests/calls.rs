@@ -1,8 +1,14 @@
 //! Calls, estimates, access lists.
 
-use super::rig::{EMITTER, account, emit, run, word};
+use super::rig::{EMITTER, Options, account, emit, run, run_with, word};
+use crate::{RpcConfig, backend::run_code};
 use alloy_primitives::Address;
+use futures::future::{Either, select};
 use serde_json::json;
+use std::{
+    pin::pin,
+    sync::{Arc, Mutex},
+};
 
 #[test]
 fn a_call_returns_or_tells_why_it_reverted() {
@@ -95,5 +101,37 @@ fn an_access_list_names_what_is_touched() {
             .call("eth_createAccessList", json!([{ "to": EMITTER }]))
             .await;
         assert_eq!(answer["error"], "execution reverted: no!");
+    });
+}
+
+#[test]
+fn code_that_runs_long_leaves_a_place_for_everything_else() {
+    let config = RpcConfig {
+        blocking_calls_max: 2,
+        ..RpcConfig::dev()
+    };
+    let options = Options {
+        config,
+        ..Options::default()
+    };
+    run_with(options, |rig| async move {
+        let (end, running) = std::sync::mpsc::sync_channel::<()>(0);
+        let running = Arc::new(Mutex::new(running));
+        let long = || {
+            let running = Arc::clone(&running);
+            run_code(Arc::clone(&rig.backend), move |_| {
+                // An error means that it may end.
+                running.lock().unwrap().recv().ok();
+                Ok(())
+            })
+        };
+        let all = pin!(futures::future::join_all([long(), long(), long()]));
+        let block = rig.call("eth_getBlockByNumber", json!(["latest", false]));
+        let Either::Right((block, all)) = select(all, pin!(block)).await else {
+            panic!("what does not end ended");
+        };
+        assert_eq!(block["number"], "0x0");
+        drop(end);
+        assert!(all.await.into_iter().all(|ended| ended.is_ok()));
     });
 }

@@ -1,7 +1,8 @@
 //! What only a development chain serves.
 
 use super::rig::{EMITTER, GENESIS_TIME, Options, Rig, account, run, run_with, word};
-use alloy_primitives::{Address, B256, Bytes, Signature, U256, address, eip191_hash_message};
+use crate::Successor;
+use alloy_primitives::{Address, B256, Bytes, Signature, U64, U256, address, eip191_hash_message};
 use futures::future::{Either, select};
 use pipeline::Pace;
 use serde_json::{Value, json};
@@ -164,6 +165,43 @@ fn blocks_and_time_come_on_request() {
             message.contains("lower than or equal to previous"),
             "{message}"
         );
+    });
+}
+
+#[test]
+fn who_waits_for_a_block_is_told_that_the_chain_went_back() {
+    run(|rig| async move {
+        let mining = rig.error("evm_mine", json!([]));
+        let going_back = async {
+            let backend = &rig.backend;
+            backend.succeed(Successor {
+                chain: backend.chain.clone(),
+                mempool: backend.mempool.clone(),
+                senders: backend.senders.clone(),
+                control: rig.control.clone(),
+            })
+        };
+        let ((code, message), _successor) = futures::join!(mining, going_back);
+        assert_eq!(code, -32000);
+        assert_eq!(message, "the chain went back before this was done");
+    });
+}
+
+#[test]
+fn no_time_is_set_that_no_clock_has() {
+    run(|rig| async move {
+        let ages = u64::MAX / 1_000;
+        for (method, params) in [
+            ("evm_setNextBlockTimestamp", json!([ages])),
+            ("evm_increaseTime", json!([ages])),
+            ("anvil_setBlockTimestampInterval", json!([ages])),
+            ("hardhat_mine", json!(["0x2", U64::from(ages)])),
+            ("hardhat_mine", json!(["0x2", U64::MAX])),
+        ] {
+            let (code, message) = rig.error(method, params).await;
+            assert_eq!(code, -32602, "{method}");
+            assert_eq!(message, "time would be out of range", "{method}");
+        }
     });
 }
 

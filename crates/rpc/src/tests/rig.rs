@@ -167,10 +167,13 @@ impl Rig {
         let disk = Location::Memory(MemoryDisk::new());
         let store = Store::open(disk, &state, STORE).unwrap();
         let foundation = Foundation {
+            validators: genesis.validators.iter().cloned().collect(),
+            ethereum: None,
             chain: genesis.chain,
             limits: BlockLimits {
                 body_bytes_max: 1 << 21,
                 validators: 1,
+                section: primitives::shard::SectionLimits::NONE,
             },
             genesis: pipeline::genesis_record(&state, &block),
             store,
@@ -202,6 +205,8 @@ impl Rig {
             metrics: Arc::new(|| "executed_height 0\n".to_owned()),
             peers: Arc::new(|| 3),
             config: options.config,
+            shards: None,
+            included: None,
         });
         Self {
             methods: module(Arc::clone(&backend)),

@@ -467,3 +467,86 @@ fn metrics_tell_of_the_chain_and_of_every_call() {
         }
     });
 }
+
+/// A node with so many connections, which are closed when idle or stalled for this long.
+fn few(connections_max: u32, wait_ms: u64) -> Options {
+    let config = RpcConfig {
+        connections_max,
+        idle_ms: wait_ms,
+        stall_ms: wait_ms,
+        body_wait_ms: wait_ms,
+        ..RpcConfig::dev()
+    };
+    Options {
+        config,
+        ..Options::default()
+    }
+}
+
+#[test]
+fn a_connection_too_many_is_told_so_and_idle_ones_make_room() {
+    run_with(few(2, 200), |rig| async move {
+        let server = start(&rig).await;
+        let mut idle = TcpStream::connect(server.address()).await.unwrap();
+        let mut asked = TcpStream::connect(server.address()).await.unwrap();
+        let ask = b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n";
+        asked.write_all(ask).await.unwrap();
+        assert_eq!(asked.read_u8().await.unwrap(), b'H');
+        let mut refused = TcpStream::connect(server.address()).await.unwrap();
+        let mut text = String::new();
+        refused.read_to_string(&mut text).await.unwrap();
+        assert!(text.starts_with("HTTP/1.1 429 "), "{text}");
+        // Both are closed: the one that asked for nothing, and the one that was answered.
+        let mut rest = Vec::new();
+        idle.read_to_end(&mut rest).await.ok();
+        asked.read_to_end(&mut rest).await.ok();
+        let answer = get(&server, "/health", "localhost").await;
+        assert_eq!(answer.status, 200);
+    });
+}
+
+#[test]
+fn a_websocket_without_calls_stays_open() {
+    run_with(few(2, 50), |rig| async move {
+        let server = start(&rig).await;
+        let mut socket = connect(&server, "http://any.example").await.unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        let call = r#"{"jsonrpc":"2.0","id":1,"method":"eth_chainId"}"#;
+        write_frame(&mut socket, call).await;
+        assert_eq!(read_frame(&mut socket).await["result"], "0x7a69");
+    });
+}
+
+#[test]
+fn a_body_that_does_not_arrive_is_given_up() {
+    run_with(few(2, 50), |rig| async move {
+        let server = start(&rig).await;
+        let head = "POST / HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json";
+        let part = exchange_bytes(&server, head, (b"{", 100)).await;
+        assert!(part.status >= 400, "{}", part.status);
+    });
+}
+
+#[test]
+fn a_websocket_that_does_not_read_is_not_answered_for_ever() {
+    run_with(few(2, 300), |rig| async move {
+        let server = start(&rig).await;
+        let mut socket = connect(&server, "http://any.example").await.unwrap();
+        // Answers of some 100 kB each; the kernel takes a few megabytes of them, this node some more.
+        let echo = format!("eth_{}", "x".repeat(100_000));
+        let call = json!({ "jsonrpc": "2.0", "id": 1, "method": echo }).to_string();
+        let length = u64::try_from(call.len()).unwrap().to_be_bytes();
+        let frame = [&[0x81, 0xff][..], &length, &[0; 4], call.as_bytes()].concat();
+        let calls = async {
+            for _ in 0..2_000 {
+                socket.write_all(&frame).await?;
+            }
+            Ok::<_, std::io::Error>(())
+        };
+        let given_up = tokio::time::timeout(std::time::Duration::from_secs(20), calls).await;
+        let given_up = given_up.expect("closed when the reader had its time");
+        assert!(given_up.is_err(), "200 MB of answers were made");
+        let unread = &rig.backend.unread;
+        assert!(unread.bytes() < 100_000_000, "{}", unread.bytes());
+    });
+}

@@ -140,10 +140,7 @@ struct Running<E, B> {
     workshop: Workshop,
 }
 
-type Inputs = (
-    broadcast::Receiver<Arc<RelayUpdate>>,
-    mpsc::Receiver<Done>,
-);
+type Inputs = (broadcast::Receiver<Arc<RelayUpdate>>, mpsc::Receiver<Done>);
 
 impl<E, B> Running<E, B>
 where

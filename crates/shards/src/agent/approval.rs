@@ -114,8 +114,10 @@ impl Duties {
     /// Everything that can be said now; none if the ledger has counted all of it.
     fn votes(&self, own: u16) -> Option<Votes> {
         let ledger = self.ledger();
-        let mut first = u64::MAX;
-        let mut verdicts = Vec::new();
+        let mut votes = Votes {
+            height: ledger.height(),
+            ..Votes::default()
+        };
         let mut news = false;
         for pending in ledger.pending() {
             let verdict = self.verdict(pending);
@@ -126,21 +128,6 @@ impl Duties {
             news |= (verdict.held && !pending.held.contains(index))
                 || (verdict.valid && !pending.valid.contains(index))
                 || (verdict.invalid && !pending.invalid.contains(index));
-            first = first.min(pending.sequence);
-            verdicts.push((pending.sequence, verdict));
-        }
-        if !news {
-            return None;
-        }
-        let mut votes = Votes {
-            height: ledger.height(),
-            first,
-            ..Votes::default()
-        };
-        for (sequence, verdict) in verdicts {
-            let Ok(bit) = usize::try_from(sequence.saturating_sub(first)) else {
-                continue;
-            };
             let sets = [
                 (verdict.held, &mut votes.held),
                 (verdict.valid, &mut votes.valid),
@@ -148,11 +135,11 @@ impl Duties {
             ];
             for (said, set) in sets {
                 if said {
-                    set.insert(bit);
+                    set.insert(usize::from(pending.place));
                 }
             }
         }
-        Some(votes)
+        news.then_some(votes)
     }
 
     fn verdict(&self, pending: &Pending) -> Verdict {
@@ -196,10 +183,7 @@ impl Duties {
     fn brings_news(&self, vote: &ShardVote) -> bool {
         let (votes, validator) = (&vote.votes, usize::from(vote.validator));
         self.ledger().pending().any(|pending| {
-            let bit = pending.sequence.checked_sub(votes.first);
-            let Some(bit) = bit.and_then(|bit| usize::try_from(bit).ok()) else {
-                return false;
-            };
+            let bit = usize::from(pending.place);
             (votes.held.contains(bit) && !pending.held.contains(validator))
                 || (votes.valid.contains(bit) && !pending.valid.contains(validator))
                 || (votes.invalid.contains(bit) && !pending.invalid.contains(validator))

@@ -260,7 +260,11 @@ impl Duties {
         if owner.flatten() != Some(segment.shard) {
             return Some(Standing::Refuse("another shard's core"));
         }
-        let may = self.own.is_some_and(|own| segment.may_back(own, next));
+        let quota = ledger.quota(segment.shard, schedule, next);
+        let may = self
+            .own
+            .zip(quota)
+            .is_some_and(|(own, quota)| quota.allowed.contains(usize::from(own)));
         (!self.is_asked(schedule) || !may).then_some(Standing::Refuse("not to be backed here"))
     }
 
@@ -326,7 +330,9 @@ impl Duties {
                 false => Standing::Refuse("another parent"),
             };
         }
-        let parent = self.shelf.of_head(segment.shard, number, &descriptor.parent);
+        let parent = self
+            .shelf
+            .of_head(segment.shard, number, &descriptor.parent);
         let Some((id, entry)) = parent else {
             return Standing::Wait;
         };
@@ -343,11 +349,12 @@ impl Duties {
     fn is_backed_here(&self, id: &CandidateId, entry: &Entry) -> bool {
         let descriptor = &entry.descriptor;
         let (shard, number) = (descriptor.shard, descriptor.number);
+        let group = usize::from(self.ledger().rules().group_size);
+        let enough = group.div_ceil(2);
         let mut signed = self
             .signed
             .range((shard, number, 0)..=(shard, number, u64::MAX));
-        signed.any(|(_, signed)| signed == id)
-            || self.statements.backers(id).count() >= self.ledger().rules().backers_min()
+        signed.any(|(_, signed)| signed == id) || self.statements.backers(id).count() >= enough
     }
 
     fn sign(&mut self, offered: &Offered, id: CandidateId, coding: Coding) {

@@ -215,8 +215,7 @@ impl Duties {
         self.statements.prune(ledger);
         let window = ledger.rules().vote_window;
         let oldest = ledger.height().saturating_sub(window);
-        self.signed
-            .retain(|(_, _, height), _| *height >= oldest);
+        self.signed.retain(|(_, _, height), _| *height >= oldest);
         self.prune_chunks();
         self.count_early_votes();
         self.stirred = true;
@@ -233,7 +232,9 @@ impl Duties {
             | LedgerEvent::Included(_)
             | LedgerEvent::Final(..)
             | LedgerEvent::Discarded(..)
-            | LedgerEvent::Offended(_) => {}
+            | LedgerEvent::Offended(_)
+            | LedgerEvent::Ordered(..)
+            | LedgerEvent::Refused(..) => {}
         }
     }
 
@@ -309,9 +310,10 @@ impl Duties {
 
     /// Puts a candidate in line to be checked and cut, once its collation is there.
     pub(crate) fn enqueue(&mut self, id: CandidateId, urgent: bool) {
-        let ready = self.shelf.get(&id).is_some_and(|entry| {
-            entry.collation.is_some() && entry.retry_ms <= self.now_ms
-        });
+        let ready = self
+            .shelf
+            .get(&id)
+            .is_some_and(|entry| entry.collation.is_some() && entry.retry_ms <= self.now_ms);
         if !ready || self.working.contains(&id) || self.queue.contains(&id) {
             return;
         }
@@ -384,7 +386,10 @@ impl Duties {
         Recipients::Some(audience.into_iter().collect())
     }
 
-    pub(crate) fn audience_keys(&self, indices: impl Iterator<Item = usize>) -> BTreeSet<PublicKey> {
+    pub(crate) fn audience_keys(
+        &self,
+        indices: impl Iterator<Item = usize>,
+    ) -> BTreeSet<PublicKey> {
         let validators = &self.config.authority.validators;
         indices
             .filter_map(|index| validators.get(index))

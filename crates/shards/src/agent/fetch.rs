@@ -183,7 +183,10 @@ impl Duties {
         let Some(coding) = self.pending_coding(&id) else {
             return;
         };
-        let own = self.held.get(&(id, coding.root)).map(|one| one.chunk.clone());
+        let own = self
+            .held
+            .get(&(id, coding.root))
+            .map(|one| one.chunk.clone());
         let index = self.own;
         if let Some(fetch) = self.fetches.get_mut(&id) {
             if fetch.root != coding.root {
@@ -300,10 +303,14 @@ impl Duties {
             return;
         }
         let mine = self.own == Some(index) && !self.held.contains_key(&(id, coding.root));
-        let asked = self.fetches.get(&id).is_some_and(|fetch| {
-            fetch.root == coding.root && !fetch.chunks.contains_key(&index)
-        });
-        let early = self.held.values().filter(|one| one.from.as_ref() == Some(peer));
+        let asked = self
+            .fetches
+            .get(&id)
+            .is_some_and(|fetch| fetch.root == coding.root && !fetch.chunks.contains_key(&index));
+        let early = self
+            .held
+            .values()
+            .filter(|one| one.from.as_ref() == Some(peer));
         let room = asked || early.count() < EARLY_CHUNKS_MAX;
         let sender = self.config.authority.validators.contains(peer);
         if !(mine || asked) || !room || !sender {
@@ -370,7 +377,10 @@ impl Duties {
         (id, root): (CandidateId, B256),
         index: u16,
     ) {
-        let Some(coding) = self.pending_coding(&id).filter(|coding| coding.root == root) else {
+        let Some(coding) = self
+            .pending_coding(&id)
+            .filter(|coding| coding.root == root)
+        else {
             return;
         };
         let cut = self.shelf.get(&id);

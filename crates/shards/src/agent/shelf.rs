@@ -170,7 +170,9 @@ impl Shelf {
                 || now_ms.saturating_sub(entry.heard_ms) < KEEP_MS;
             let wanted = match number <= finalized {
                 true => recent,
-                false => possible && number <= segment.newest().number.saturating_add(RECENT_NUMBERS),
+                false => {
+                    possible && number <= segment.newest().number.saturating_add(RECENT_NUMBERS)
+                }
             };
             wanted || pending.contains(id)
         });

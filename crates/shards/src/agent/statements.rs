@@ -55,8 +55,7 @@ impl Statements {
         let statements = self.places.get(&place_of(&signed.envelope));
         let of_validator = statements.and_then(|by| by.get(&signed.validator));
         of_validator.is_some_and(|known| {
-            known.len() >= STATEMENTS_MAX
-                || known.iter().any(|one| one.envelope == signed.envelope)
+            known.len() >= STATEMENTS_MAX || known.iter().any(|one| one.envelope == signed.envelope)
         })
     }
 
@@ -106,10 +105,10 @@ impl Statements {
             if gathered.envelope.descriptor.number <= segment.newest().number {
                 continue;
             }
-            let group = ledger.group(schedule.core, schedule.height);
-            let may = |validator: &u16| {
-                group.contains(usize::from(*validator)) && segment.may_back(*validator, next)
+            let Some(quota) = ledger.quota(segment.shard, &schedule, next) else {
+                continue;
             };
+            let may = |validator: &u16| quota.allowed.contains(usize::from(*validator));
             let allowed: Vec<(u16, Signature)> = gathered
                 .signatures
                 .iter()
@@ -117,14 +116,17 @@ impl Statements {
                 .map(|(validator, signature)| (*validator, signature.clone()))
                 .collect();
             let backers: Bits = allowed.iter().map(|(one, _)| usize::from(*one)).collect();
-            if allowed.len() < ledger.rules().backers_min() || backers == gathered.put_forward {
+            if allowed.len() < quota.min || backers == gathered.put_forward {
                 continue;
             }
             gathered.put_forward = backers;
             backed.push(BackedEnvelope {
                 envelope: gathered.envelope.clone(),
                 backers,
-                signatures: allowed.into_iter().map(|(_, signature)| signature).collect(),
+                signatures: allowed
+                    .into_iter()
+                    .map(|(_, signature)| signature)
+                    .collect(),
             });
         }
         backed

@@ -2,12 +2,12 @@
 //! takes from peers. Reading one proves nothing; its digest does.
 
 use super::{
-    Ledger, LedgerRules, OFFENCES_MAX, Offence, OffenceKind, Penalty, Pending, Segment, ShardHead,
-    ShardTerms, Status, Upgrade, rules,
+    Ledger, LedgerRules, Moment, OFFENCES_MAX, Offence, OffenceKind, Penalty, Pending, Segment,
+    ShardHead, ShardTerms, Status, Upgrade, rules,
 };
 use alloy_primitives::B256;
 use bytes::BufMut;
-use commonware_codec::{Buf, Error, Read, ReadExt, Write};
+use commonware_codec::{Buf, EncodeSize, Error, FixedSize as _, Read, ReadExt, Write};
 use primitives::{
     codec,
     crypto::PublicKey,
@@ -94,6 +94,7 @@ impl Write for LedgerRules {
         self.vote_window.write(buf);
         self.availability_ms.write(buf);
         self.approval_ms.write(buf);
+        self.deadline_blocks.write(buf);
         self.clock_drift_ms.write(buf);
         self.collation_bytes_max.write(buf);
     }
@@ -113,6 +114,7 @@ impl Read for LedgerRules {
             vote_window: u64::read(buf)?,
             availability_ms: u64::read(buf)?,
             approval_ms: u64::read(buf)?,
+            deadline_blocks: u64::read(buf)?,
             clock_drift_ms: u64::read(buf)?,
             collation_bytes_max: u32::read(buf)?,
         };
@@ -171,14 +173,37 @@ impl Read for ShardHead {
     }
 }
 
+impl Write for Moment {
+    fn write(&self, buf: &mut impl BufMut) {
+        self.height.write(buf);
+        self.ms.write(buf);
+    }
+}
+
+impl EncodeSize for Moment {
+    fn encode_size(&self) -> usize {
+        2 * u64::SIZE
+    }
+}
+
+impl Read for Moment {
+    type Cfg = ();
+    fn read_cfg(buf: &mut impl Buf, (): &()) -> Result<Self, Error> {
+        Ok(Self {
+            height: u64::read(buf)?,
+            ms: u64::read(buf)?,
+        })
+    }
+}
+
 impl Write for Pending {
     fn write(&self, buf: &mut impl BufMut) {
         self.sequence.write(buf);
+        self.place.write(buf);
         self.envelope.write(buf);
         self.backers.write(buf);
-        self.backed_height.write(buf);
-        self.backed_ms.write(buf);
-        self.included_ms.write(buf);
+        self.backed.write(buf);
+        self.included.write(buf);
         self.held.write(buf);
         self.valid.write(buf);
         self.invalid.write(buf);
@@ -188,16 +213,16 @@ impl Write for Pending {
 impl Read for Pending {
     type Cfg = ();
     fn read_cfg(buf: &mut impl Buf, (): &()) -> Result<Self, Error> {
-        let sequence = u64::read(buf)?;
+        let (sequence, place) = (u64::read(buf)?, u8::read(buf)?);
         let envelope = Envelope::read(buf)?;
         Ok(Self {
             sequence,
+            place,
             candidate: envelope.descriptor.id(),
             envelope,
             backers: Bits::read(buf)?,
-            backed_height: u64::read(buf)?,
-            backed_ms: u64::read(buf)?,
-            included_ms: Option::<u64>::read(buf)?,
+            backed: Moment::read(buf)?,
+            included: Option::<Moment>::read(buf)?,
             held: Bits::read(buf)?,
             valid: Bits::read(buf)?,
             invalid: Bits::read(buf)?,
@@ -260,6 +285,12 @@ impl Read for Segment {
                 strikes: u8::read(buf)?,
                 until: u64::read(buf)?,
             };
+            if penalties
+                .last_key_value()
+                .is_some_and(|(last, _)| *last >= validator)
+            {
+                return Err(Error::Invalid("Segment", "penalties are out of order"));
+            }
             penalties.insert(validator, penalty);
         }
         Ok(Self {
@@ -276,6 +307,7 @@ impl Read for Segment {
 
 impl Write for Offence {
     fn write(&self, buf: &mut impl BufMut) {
+        self.epoch.write(buf);
         self.validator.write(buf);
         let kind: u8 = match self.kind {
             OffenceKind::Equivocation => 0,
@@ -293,6 +325,7 @@ impl Read for Offence {
     type Cfg = ();
     fn read_cfg(buf: &mut impl Buf, (): &()) -> Result<Self, Error> {
         Ok(Self {
+            epoch: u64::read(buf)?,
             validator: u16::read(buf)?,
             kind: match u8::read(buf)? {
                 0 => OffenceKind::Equivocation,
@@ -326,6 +359,7 @@ impl Write for Ledger {
             segment.write(buf);
         }
         write_list(self.offences.iter(), buf);
+        self.banned.write(buf);
     }
 }
 
@@ -341,7 +375,15 @@ impl Read for Ledger {
         let (anchors, past) = (read_ring(buf)?, read_ring(buf)?);
         let cores = read_list(buf, rules::CORES_MAX)?;
         let segments: Vec<Segment> = read_list(buf, rules::SHARDS_MAX)?;
+        let rising = segments
+            .iter()
+            .zip(segments.iter().skip(1))
+            .all(|(one, next)| one.shard < next.shard);
+        if !rising {
+            return Err(Error::Invalid("Ledger", "shards are out of order"));
+        }
         let offences = read_list(buf, OFFENCES_MAX)?;
+        let banned = Bits::read(buf)?;
         let mut ledger = Self {
             rules,
             epoch,
@@ -353,6 +395,7 @@ impl Read for Ledger {
             cores,
             shards: segments.into_iter().map(|one| (one.shard, one)).collect(),
             offences,
+            banned,
             digest: B256::ZERO,
         };
         ledger.seal();

@@ -1,5 +1,6 @@
 //! What a relay block did to shards.
 
+use super::order::{OrderKind, Refusal};
 use alloy_primitives::B256;
 use primitives::shard::{CandidateId, ShardId};
 
@@ -27,7 +28,7 @@ pub struct Named {
     pub number: u64,
     /// Its identity.
     pub candidate: CandidateId,
-    /// The number by which votes name it.
+    /// The number that the ledger gave it, and never gives again.
     pub sequence: u64,
 }
 
@@ -64,6 +65,8 @@ pub enum OffenceKind {
 /// An offence, with what proves it in the relay chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Offence {
+    /// The epoch whose validators the index counts.
+    pub epoch: u64,
     /// Index of the validator.
     pub validator: u16,
     /// What it did.
@@ -87,4 +90,8 @@ pub enum LedgerEvent {
     Discarded(Named, Discard),
     /// A validator can be punished.
     Offended(Offence),
+    /// A shard's life took a turn.
+    Ordered(ShardId, OrderKind),
+    /// An order could not be carried out, and changed nothing.
+    Refused(ShardId, OrderKind, Refusal),
 }

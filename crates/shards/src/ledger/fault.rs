@@ -13,6 +13,17 @@ pub enum SectionFault {
         /// The ledger's.
         ledger: u64,
     },
+    /// The block's time lies before the ledger's.
+    #[error("time goes back: timestamp_ms={got} ledger={ledger}")]
+    Time {
+        /// The block's time.
+        got: u64,
+        /// The ledger's.
+        ledger: u64,
+    },
+    /// The section's signatures were checked for another ledger.
+    #[error("section was checked against another ledger")]
+    Unrelated,
     /// A backed envelope that may not enter.
     #[error("backed envelope index={index}: {fault}")]
     Backed {
@@ -175,7 +186,7 @@ pub enum CountFault {
 /// Why two statements prove nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EvidenceFault {
-    /// Not two candidates for one place, by one validator.
+    /// Not two candidates for one place, by one validator of this epoch.
     #[error("statements do not contradict each other")]
     Harmless,
     /// The offence is noted already.

@@ -43,6 +43,9 @@ pub struct LedgerRules {
     pub availability_ms: u64,
     /// How long an included candidate may wait for its approval, in milliseconds of relay time.
     pub approval_ms: u64,
+    /// Relay blocks that either wait lasts at least, whatever their times say: several leaders have to have had the
+    /// chance to bring the votes.
+    pub deadline_blocks: u64,
     /// How far a candidate's time may lie ahead of the relay block's, in milliseconds.
     pub clock_drift_ms: u64,
     /// Largest collation, in bytes.
@@ -87,6 +90,7 @@ impl LedgerRules {
             vote_window: 64,
             availability_ms: 2_000,
             approval_ms: 20_000,
+            deadline_blocks: 8,
             clock_drift_ms: 1_000,
             collation_bytes_max: 4 * 1024 * 1024,
         }
@@ -136,6 +140,10 @@ impl LedgerRules {
         if self.vote_window == 0 || self.vote_window > WINDOW_MAX {
             return refuse("vote_window", "1 to 1024");
         }
+        // Who signed an envelope that came to nothing is not struck for it again: it is too old by then.
+        if self.deadline_blocks < self.schedule_window || self.deadline_blocks > WINDOW_MAX {
+            return refuse("deadline_blocks", "schedule_window to 1024");
+        }
         if self.collation_bytes_max == 0 || self.collation_bytes_max > COLLATION_BYTES_MAX {
             return refuse("collation_bytes_max", "1 to 8388608");
         }
@@ -160,10 +168,10 @@ impl LedgerRules {
         self.faulty_max().saturating_add(1)
     }
 
-    /// How many of a group have to back a candidate: half of it, so that a validator that is down does not stop
-    /// its group. Safety does not come from groups.
+    /// Whether candidates on so many cores always find a place.
     #[must_use]
-    pub fn backers_min(&self) -> usize {
-        usize::from(self.group_size.min(self.validators)).div_ceil(2)
+    pub fn has_room(&self, cores: usize) -> bool {
+        let pending = cores.saturating_mul(usize::from(self.segment_max));
+        cores <= CORES_MAX && pending <= PENDING_MAX
     }
 }

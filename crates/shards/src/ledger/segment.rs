@@ -1,14 +1,16 @@
 //! One shard in the ledger: its newest final block, and the candidates built on it.
 
-use super::{event::ShardHead, rules::ShardTerms};
+use super::{
+    event::{Named, ShardHead},
+    rules::ShardTerms,
+};
 use alloy_primitives::B256;
 use primitives::shard::{Bits, CandidateId, Descriptor, Envelope, ShardId};
 use std::{
+    cmp::Reverse,
     collections::{BTreeMap, VecDeque},
     sync::Arc,
 };
-
-use super::event::Named;
 
 /// Whether a shard takes candidates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,23 +23,32 @@ pub enum Status {
     Retired,
 }
 
+/// When something happened, by the relay chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// The relay height.
+    pub height: u64,
+    /// That block's time, in milliseconds.
+    pub ms: u64,
+}
+
 /// A candidate that is backed and not final.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pending {
-    /// The number by which votes name it; rises with every candidate of every shard.
+    /// Rises with every candidate of every shard, and is never given again.
     pub sequence: u64,
+    /// The bit by which votes name it: no other pending candidate has it, a later one may.
+    pub place: u8,
     /// As it was put forward.
     pub envelope: Envelope,
     /// The hash of its descriptor.
     pub candidate: CandidateId,
     /// Who backed it.
     pub backers: Bits,
-    /// The relay height at which it was backed.
-    pub backed_height: u64,
-    /// The relay time at which it was backed, in milliseconds.
-    pub backed_ms: u64,
-    /// The relay time at which it was included, in milliseconds.
-    pub included_ms: Option<u64>,
+    /// When it was backed.
+    pub backed: Moment,
+    /// When it was included, or the validators changed after that: their time to approve it begins here.
+    pub included: Option<Moment>,
     /// Who holds their chunks.
     pub held: Bits,
     /// Who found it valid.
@@ -50,7 +61,7 @@ impl Pending {
     /// Whether its chunks are held and its predecessor's are.
     #[must_use]
     pub const fn is_included(&self) -> bool {
-        self.included_ms.is_some()
+        self.included.is_some()
     }
 
     /// What readers need of it.
@@ -83,12 +94,13 @@ pub const fn head_of(descriptor: &Descriptor) -> ShardHead {
     }
 }
 
-/// A validator that may not back candidates of a shard for a while.
+/// A validator that is asked last to back candidates of a shard, for a while. What it backed did not become
+/// available; whose fault that was nobody can prove.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Penalty {
     /// How often what it backed was not available.
     pub strikes: u8,
-    /// The first relay height at which it may back again.
+    /// The first relay height at which it is asked like all others.
     pub until: u64,
 }
 
@@ -183,12 +195,29 @@ impl Segment {
         }
     }
 
-    /// Whether a validator may back its candidates at a relay height.
+    /// Who of these is set aside at a relay height: those with strikes, but never more than a third of them, the
+    /// longest struck first. A slow network strikes everybody, and must not stop a shard.
     #[must_use]
-    pub fn may_back(&self, validator: u16, height: u64) -> bool {
+    pub fn set_aside(&self, among: &Bits, height: u64) -> Bits {
+        let mut struck: Vec<(Reverse<u64>, u16)> = self
+            .penalties
+            .iter()
+            .filter(|(validator, penalty)| {
+                among.contains(usize::from(**validator)) && height < penalty.until
+            })
+            .map(|(validator, penalty)| (Reverse(penalty.until), *validator))
+            .collect();
+        struck.sort_unstable();
+        let most = among.count() / 3;
+        let aside = struck.into_iter().take(most);
+        aside.map(|(_, validator)| usize::from(validator)).collect()
+    }
+
+    /// Validators with strikes.
+    pub fn penalties(&self) -> impl ExactSizeIterator<Item = (u16, &Penalty)> {
         self.penalties
-            .get(&validator)
-            .is_none_or(|penalty| height >= penalty.until)
+            .iter()
+            .map(|(validator, one)| (*validator, one))
     }
 
     pub(crate) fn strike(&mut self, validator: u16, height: u64) {
@@ -196,23 +225,26 @@ impl Segment {
             strikes: 0,
             until: height,
         });
-        let blocks = PENALTY_BLOCKS.saturating_mul(1_u64 << penalty.strikes.min(STRIKES_MAX));
+        let blocks = lasts(penalty.strikes);
         penalty.strikes = penalty.strikes.saturating_add(1).min(STRIKES_MAX);
         penalty.until = penalty.until.max(height.saturating_add(blocks));
     }
 
-    pub(crate) fn ban(&mut self, validator: u16) {
-        let penalty = Penalty {
-            strikes: STRIKES_MAX,
-            until: u64::MAX,
-        };
-        self.penalties.insert(validator, penalty);
-    }
-
-    /// A candidate that they backed became final: earlier strikes are forgotten.
+    /// A candidate that they backed became final: strikes that are over are forgotten.
     pub(crate) fn forgive(&mut self, backers: &Bits, height: u64) {
         self.penalties.retain(|validator, penalty| {
             penalty.until > height || !backers.contains(usize::from(*validator))
         });
     }
+
+    /// Strikes are forgotten when the next one's time has passed without it.
+    pub(crate) fn forget(&mut self, height: u64) {
+        self.penalties
+            .retain(|_, penalty| penalty.until.saturating_add(lasts(penalty.strikes)) > height);
+    }
+}
+
+/// Relay blocks that a strike lasts after so many others.
+fn lasts(strikes: u8) -> u64 {
+    PENALTY_BLOCKS.saturating_mul(1_u64 << strikes.min(STRIKES_MAX))
 }

@@ -1,6 +1,8 @@
 //! Messages have one encoding, and bounds.
 
-use super::{CollationLimit, LargeMessage, Offered, SMALL_BYTES_MAX, SmallMessage, message_bytes_max};
+use super::{
+    CollationLimit, LargeMessage, Offered, SMALL_BYTES_MAX, SmallMessage, message_bytes_max,
+};
 use alloy_primitives::B256;
 use bytes::Bytes;
 use commonware_codec::{Decode as _, DecodeExt as _, Encode as _};
@@ -66,7 +68,6 @@ fn small() -> Vec<SmallMessage> {
     };
     let votes = Votes {
         height: 1,
-        first: 2,
         held: Bits::below(256),
         valid: Bits::below(200),
         invalid: Bits::EMPTY,

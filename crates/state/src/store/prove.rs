@@ -1,15 +1,16 @@
-//! Proofs at any height.
+//! Proofs at any height, and witnesses of the newest one.
 //!
 //! The trie is at the newest height. For an older one, the part of it that has changed since is copied, and the
 //! writes are taken back in the copy. What that costs is bounded, and one such proof is made at a time: commits
 //! wait while the part is copied.
 
-use super::error::StoreError;
+use super::error::{StoreError, UnknownHeight};
 use super::{Inner, back};
+use crate::diff::StateDiff;
 use crate::snapshot::{AccountProof, ProofError, StateAt};
 use crate::sparse::witness::{Touched, Witness};
-use crate::sparse::{Changes, Missing, SparseTrie};
-use alloy_primitives::{Address, B256, U256};
+use crate::sparse::{Changes, Lanes, Missing, SparseTrie};
+use alloy_primitives::{Address, B256, Bytes, U256};
 use std::collections::BTreeMap;
 
 /// Times that a proof at an older height begins again because a commit came in between.
@@ -56,6 +57,28 @@ impl Inner {
             return Ok(part.proof(address, slots)?);
         }
         Err(ProofError::Busy)
+    }
+
+    /// A witness of the state at a height, which must be the trie's.
+    pub(super) fn witness(
+        &self,
+        height: u64,
+        touched: &Touched,
+        diff: &StateDiff,
+        codes: &[Bytes],
+    ) -> Result<Bytes, StoreError> {
+        let changes = Changes::of(diff, Lanes::Widest);
+        let witness = |trie: &SparseTrie| trie.witness(touched.clone(), &changes, codes);
+        let newest_only = || {
+            let newest = self.trie_at().height;
+            UnknownHeight {
+                asked: height,
+                oldest: newest,
+                newest,
+            }
+        };
+        let witness = self.read_trie(height, witness)?;
+        Ok(witness.ok_or_else(newest_only)?)
     }
 
     /// Brings back the parts of the trie that these writes need, not too many of them.

@@ -19,6 +19,7 @@ mod crash;
 mod damage;
 mod import;
 mod model;
+mod witness;
 
 /// A history long enough for the short chains of these tests.
 const CONFIG: StoreConfig = StoreConfig {

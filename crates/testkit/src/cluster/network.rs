@@ -61,6 +61,8 @@ pub(crate) async fn wires(
         results: link(&control, network::RESULTS).await,
         transactions: link(&control, network::TRANSACTIONS).await,
         sync: (states.lying(about_states), asked),
+        shard_statements: Some(link(&control, network::SHARD_STATEMENTS).await),
+        shard_collations: Some(link(&control, network::SHARD_COLLATIONS).await),
         blocker: control,
         peers: links.manager(),
     }

@@ -105,6 +105,7 @@ impl Validator {
             },
             has_history: false,
             never_voted: false,
+            collated: Vec::new(),
         }
     }
 

@@ -233,6 +233,7 @@ proptest! {
                     ready.header().clone(),
                     ready.transactions().to_vec(),
                     ready.directives().to_vec(),
+                    primitives::shard::ShardSection::default(),
                     &LIMITS,
                 );
                 prop_assert_eq!(joined.as_ref(), Ok(ready), "node={}", node);

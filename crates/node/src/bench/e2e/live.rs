@@ -152,6 +152,7 @@ fn genesis() -> Result<Genesis, NodeError> {
             .iter()
             .map(|signer| (signer.address(), FUNDS_WEI))
             .collect(),
+        shards: Vec::new(),
     };
     let protocol = Protocol {
         block_bytes_max: BLOCK_BYTES_MAX,
@@ -210,6 +211,7 @@ async fn start(
         serving: ServerConfig::default(),
         has_history: false,
         never_voted: false,
+        collated: Vec::new(),
     };
     let node = Box::pin(run::assemble(runtime, parts, wires)).await?;
     Ok((node, limits))

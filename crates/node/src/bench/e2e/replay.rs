@@ -78,6 +78,8 @@ fn start(
     let foundation = Foundation {
         chain: ordered.genesis.chain.clone(),
         limits: ordered.limits,
+        validators: ordered.genesis.validators.iter().cloned().collect(),
+        ethereum: None,
         genesis: genesis_record(&state, &block),
         store: Store::open(location, &state, config)?,
         first_height: 1,

@@ -10,6 +10,7 @@ use crate::{
     error::NodeError,
     replay::Clock,
 };
+use alloy_eips::eip4895::Withdrawals;
 use alloy_primitives::B256;
 use commonware_codec::Decode as _;
 use consensus::check_body;
@@ -159,6 +160,7 @@ impl Chain<'_> {
             block: block.block().clone(),
             transactions: block.shared_transactions(),
             receipts: executed.receipts,
+            withdrawals: Withdrawals::default(),
         };
         self.parent_hash = record.hash;
         let (stored, store_time) = self.timed(|| {

@@ -46,10 +46,17 @@ fn a_collator_that_builds_poison_is_passed_over() {
         world.builder(0).poisons.store(true, Relaxed);
         let before = world.final_number(A);
         world
-            .until(120, "the others go on", |world| world.final_number(A) >= before + 30)
+            .until(120, "the others go on", |world| {
+                world.final_number(A) >= before + 30
+            })
             .await;
         // Honest groups sign none of it, so none of it enters.
-        assert!(world.discards().iter().all(|(_, reason)| *reason != Discard::Invalid));
+        assert!(
+            world
+                .discards()
+                .iter()
+                .all(|(_, reason)| *reason != Discard::Invalid)
+        );
         world.check_chains();
     });
 }
@@ -121,7 +128,9 @@ fn of_two_blocks_for_one_number_one_becomes_final() {
             assert_eq!(world.bans().await, []);
             world.stop_supply(30);
             world
-                .until(60, "the honest collator goes on", |world| world.final_number(A) >= 5)
+                .until(60, "the honest collator goes on", |world| {
+                    world.final_number(A) >= 5
+                })
                 .await;
             world.check_chains();
         });
@@ -142,7 +151,9 @@ fn an_old_anchor_is_not_backed() {
         let fresh = block(&world, 1, 0, 27);
         offer(&world, &mut large, 1, &fresh, &[0, 1, 2, 3]);
         world
-            .until(10, "the fresh one is final", |world| world.final_number(A) == 1)
+            .until(10, "the fresh one is final", |world| {
+                world.final_number(A) == 1
+            })
             .await;
     });
 }

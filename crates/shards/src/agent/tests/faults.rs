@@ -35,7 +35,9 @@ fn offences(world: &World) -> BTreeSet<(u16, OffenceKindName)> {
             LedgerEvent::Backed(_)
             | LedgerEvent::Included(_)
             | LedgerEvent::Final(..)
-            | LedgerEvent::Discarded(..) => None,
+            | LedgerEvent::Discarded(..)
+            | LedgerEvent::Ordered(..)
+            | LedgerEvent::Refused(..) => None,
         })
         .into_iter()
         .collect()
@@ -86,7 +88,9 @@ fn a_corrupt_group_is_found_out_and_the_other_shard_does_not_notice() {
             // Two of the group may back no more; the groups move on, and so does the shard.
             let stuck = world.final_number(A);
             world
-                .until(200, "the shard goes on", |world| world.final_number(A) > stuck + 5)
+                .until(200, "the shard goes on", |world| {
+                    world.final_number(A) > stuck + 5
+                })
                 .await;
             world.check_chains();
         });
@@ -143,7 +147,10 @@ fn one_third_may_be_dead() {
             world.kill(5);
             let before = world.final_number(A);
             world.blocks(40).await;
-            println!("seed {seed}: {} blocks in 40", world.final_number(A) - before);
+            println!(
+                "seed {seed}: {} blocks in 40",
+                world.final_number(A) - before
+            );
             assert!(world.final_number(A) >= before + 30);
             assert_eq!(world.discards(), []);
             world.check_chains();
@@ -163,7 +170,9 @@ fn a_lagging_validator_catches_up() {
             // Three are 2f+1: the one that lagged is needed.
             let before = world.final_number(A);
             world
-                .until(30, "it votes again", |world| world.final_number(A) >= before + 10)
+                .until(30, "it votes again", |world| {
+                    world.final_number(A) >= before + 10
+                })
                 .await;
             world.check_chains();
         });
@@ -183,7 +192,9 @@ fn a_partition_heals() {
             }
             let before = world.final_number(A);
             world
-                .until(60, "most go on", |world| world.final_number(A) >= before + 10)
+                .until(60, "most go on", |world| {
+                    world.final_number(A) >= before + 10
+                })
                 .await;
             world.connect(|_, _| true).await;
             for index in [0, 1, 7] {
@@ -191,7 +202,9 @@ fn a_partition_heals() {
             }
             let before = world.final_number(A);
             world
-                .until(60, "all go on", |world| world.final_number(A) >= before + 20)
+                .until(60, "all go on", |world| {
+                    world.final_number(A) >= before + 20
+                })
                 .await;
             world.blocks(5).await;
             world.check_chains();
@@ -297,7 +310,9 @@ fn a_backer_of_two_for_one_place_is_convicted() {
                 .await;
             let before = world.final_number(A);
             world
-                .until(40, "the shard goes on", |world| world.final_number(A) >= before + 10)
+                .until(40, "the shard goes on", |world| {
+                    world.final_number(A) >= before + 10
+                })
                 .await;
             world.check_chains();
         });

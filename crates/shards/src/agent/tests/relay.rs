@@ -7,6 +7,7 @@ use crate::{
     ledger::{Authority, CheckedSection, Ledger, LedgerEvent, RelayStep},
 };
 use alloy_primitives::B256;
+use rand::{SeedableRng as _, rngs::StdRng};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// Digest of the relay block at a height.
@@ -22,6 +23,7 @@ pub(super) struct Relay {
     /// Relay height at which each sequence number was backed, and the final ones' distances.
     backed: BTreeMap<u64, u64>,
     pub(super) distances: Vec<u64>,
+    random: StdRng,
 }
 
 impl Relay {
@@ -32,6 +34,7 @@ impl Relay {
             events: Vec::new(),
             backed: BTreeMap::new(),
             distances: Vec::new(),
+            random: StdRng::seed_from_u64(0),
         }
     }
 
@@ -54,15 +57,24 @@ impl Relay {
         };
         let assembled = inclusion.assemble(&self.ledger, place);
         let assembled = assembled.expect("the leader has the parent's ledger");
-        let section = CheckedSection::check(assembled.section, &self.ledger, &self.authority)
-            .expect("agents hand over what is signed");
+        let section = CheckedSection::check(
+            assembled.section,
+            &self.ledger,
+            &self.authority,
+            &mut self.random,
+        )
+        .expect("agents hand over what is signed");
         let step = RelayStep {
             height,
             parent_digest: place.parent_digest,
             timestamp_ms,
+            orders: &[],
             section: &section,
         };
-        let (ledger, events) = self.ledger.apply(&step).expect("a leader tries what it says");
+        let (ledger, events) = self
+            .ledger
+            .apply(&step)
+            .expect("a leader tries what it says");
         assert_eq!(ledger, assembled.ledger, "all come to the same ledger");
         for event in &events {
             self.note(height, *event);
@@ -85,7 +97,9 @@ impl Relay {
             }
             LedgerEvent::Included(_)
             | LedgerEvent::Discarded(..)
-            | LedgerEvent::Offended(_) => {}
+            | LedgerEvent::Offended(_)
+            | LedgerEvent::Ordered(..)
+            | LedgerEvent::Refused(..) => {}
         }
         self.events.push((height, event));
     }

@@ -224,7 +224,10 @@ impl Builder for ToyBuilder {
         if *next != block.first {
             return Finding::Invalid;
         }
-        heads.insert((descriptor.shard, descriptor.head), block.first + block.count);
+        heads.insert(
+            (descriptor.shard, descriptor.head),
+            block.first + block.count,
+        );
         Finding::Valid
     }
 }

@@ -144,7 +144,8 @@ impl World {
         let public: Vec<PublicKey> = keys.iter().map(|key| key.public_key()).collect();
         let (validators, collators) = public.split_at(usize::from(setup.validators));
         let shards = setup.shards.iter();
-        let shards = shards.map(|(shard, cores)| (*shard, terms(*shard, collators.to_vec()), *cores));
+        let shards =
+            shards.map(|(shard, cores)| (*shard, terms(*shard, collators.to_vec()), *cores));
         let start_ms = u64::try_from(START.as_millis()).unwrap();
         let ledger = Ledger::genesis(setup.rules.clone(), start_ms, shards).unwrap();
         let authority = Authority {
@@ -260,7 +261,11 @@ impl World {
                 continue;
             }
             let (sender, receiver) = (self.public(from), self.public(to));
-            drop(self.links.remove_link(sender.clone(), receiver.clone()).await);
+            drop(
+                self.links
+                    .remove_link(sender.clone(), receiver.clone())
+                    .await,
+            );
             if linked(from, to) {
                 let link = Link {
                     latency: LATENCY,
@@ -309,7 +314,11 @@ impl World {
         let height = self.relay.ledger.height() + max;
         while !holds(self) {
             let now = self.relay.ledger.height();
-            assert!(now < height, "not within {max} relay blocks: {what}; {}", self.describe());
+            assert!(
+                now < height,
+                "not within {max} relay blocks: {what}; {}",
+                self.describe()
+            );
             self.step().await;
         }
     }
@@ -369,7 +378,9 @@ impl World {
             LedgerEvent::Backed(_)
             | LedgerEvent::Included(_)
             | LedgerEvent::Final(..)
-            | LedgerEvent::Offended(_) => None,
+            | LedgerEvent::Offended(_)
+            | LedgerEvent::Ordered(..)
+            | LedgerEvent::Refused(..) => None,
         })
     }
 
@@ -380,7 +391,9 @@ impl World {
             | LedgerEvent::Backed(_)
             | LedgerEvent::Included(_)
             | LedgerEvent::Discarded(..)
-            | LedgerEvent::Offended(_) => None,
+            | LedgerEvent::Offended(_)
+            | LedgerEvent::Ordered(..)
+            | LedgerEvent::Refused(..) => None,
         })
     }
 
@@ -391,7 +404,9 @@ impl World {
             place.unwrap()
         };
         let bans = self.links.blocked().await.unwrap();
-        bans.iter().map(|(by, who)| (place(by), place(who))).collect()
+        bans.iter()
+            .map(|(by, who)| (place(by), place(who)))
+            .collect()
     }
 
     /// Every shard's final blocks follow each other, and their numbers are 0, 1, 2, … each once.
@@ -403,9 +418,15 @@ impl World {
             }
             let ledger = &self.relay.ledger;
             let finalized = ledger.shard(*shard).unwrap().finalized();
-            let next = self.builders.values().filter_map(|one| one.next(*shard, finalized.hash));
+            let next = self
+                .builders
+                .values()
+                .filter_map(|one| one.next(*shard, finalized.hash));
             let next: BTreeSet<u64> = next.collect();
-            assert!(next.len() <= 1, "collators disagree about a block: {next:?}");
+            assert!(
+                next.len() <= 1,
+                "collators disagree about a block: {next:?}"
+            );
         }
     }
 
@@ -415,7 +436,10 @@ impl World {
             let finalized = *self.relay.ledger.shard(*shard).unwrap().finalized();
             for collator in collators {
                 let next = self.builder(*collator).next(*shard, finalized.hash);
-                assert!(next.is_some(), "collator {collator} has not followed {shard}");
+                assert!(
+                    next.is_some(),
+                    "collator {collator} has not followed {shard}"
+                );
             }
         }
     }
@@ -426,10 +450,18 @@ impl World {
                 .pending()
                 .map(|one| {
                     let held = one.held.count();
-                    (one.envelope.descriptor.number, held, one.valid.count(), one.invalid.count())
+                    (
+                        one.envelope.descriptor.number,
+                        held,
+                        one.valid.count(),
+                        one.invalid.count(),
+                    )
                 })
                 .collect();
-            format!("shard {shard}: final {} pending {pending:?}", segment.finalized().number)
+            format!(
+                "shard {shard}: final {} pending {pending:?}",
+                segment.finalized().number
+            )
         });
         let shards: Vec<_> = shards.collect();
         format!("height {} {shards:?}", self.relay.ledger.height())

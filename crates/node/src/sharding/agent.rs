@@ -1,0 +1,147 @@
+//! Starting a node's work for shards.
+
+use super::{
+    builder::Collators,
+    chain::{ShardChain, ShardChainParts, ShardHandle},
+    checker::Rules,
+};
+use crate::error::NodeError;
+use alloy_primitives::Address;
+use commonware_cryptography::Signer as _;
+use commonware_runtime::Handle;
+use consensus::{
+    Runtime, ShardParts,
+    network::{Network, Wires},
+};
+use pipeline::PipelineConfig;
+use primitives::{Genesis, crypto::PrivateKey, shard::ShardId};
+use shards::{
+    agent::{Agent, AgentConfig, ReedSolomonCutter},
+    feed::LedgerFeed,
+};
+use state::{Location, StoreConfig};
+use std::{fmt, sync::Arc, time::UNIX_EPOCH};
+
+/// A shard that this node collates, and where its state lives.
+#[derive(Clone, Debug)]
+pub struct Collated {
+    /// The shard.
+    pub shard: ShardId,
+    /// Where its state lives.
+    pub location: Location,
+    /// Where the index of its blocks lives, if it has one.
+    pub postings: Option<Location>,
+}
+
+/// What a node's work for shards needs of the node.
+pub(crate) struct ShardsParts<'a> {
+    pub(crate) genesis: &'a Genesis,
+    pub(crate) key: &'a PrivateKey,
+    pub(crate) fee_recipient: Address,
+    pub(crate) store: StoreConfig,
+    pub(crate) pipeline: &'a PipelineConfig,
+    pub(crate) collated: Vec<Collated>,
+}
+
+/// A node's work for shards.
+pub struct Shards {
+    /// The ledger after every finalized relay block.
+    pub feed: LedgerFeed,
+    /// The chains that this node collates.
+    pub chains: Vec<ShardChain>,
+    pub(crate) agent: Handle<()>,
+    pub(crate) pipelines: Vec<ShardHandle>,
+}
+
+impl fmt::Debug for Shards {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shards")
+            .field("chains", &self.chains)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Opens the chains that the node collates and starts its agent; nothing on a chain without shards.
+pub(crate) fn start<E: Runtime, N: Network>(
+    runtime: &E,
+    parts: ShardsParts<'_>,
+    shards: Option<&ShardParts>,
+    wires: &mut Wires<N>,
+) -> Result<Option<Shards>, NodeError> {
+    let links = wires
+        .shard_statements
+        .take()
+        .zip(wires.shard_collations.take());
+    let Some((shards, (statements, collations))) = shards.zip(links) else {
+        return Ok(None);
+    };
+    let (chains, pipelines) = open(runtime, &parts)?;
+    let rules = Arc::new(Rules::new(parts.genesis));
+    let builder = Collators::new(&chains, Arc::clone(&rules));
+    let finality = builder
+        .clone()
+        .follow_finality(shards.feed.clone(), now_ms(runtime));
+    let _ends_with_the_feed = runtime.child("finality").spawn(|_| finality);
+    let mut config = AgentConfig::new(parts.key.clone(), (*shards.authority).clone());
+    config.collates = chains.iter().map(|chain| chain.shard).collect();
+    config.workers = parts.pipeline.workers.get();
+    let agent = Agent {
+        runtime: runtime.child("agent"),
+        blocker: wires.blocker.clone(),
+        builder,
+        checker: rules,
+        cutter: Arc::new(ReedSolomonCutter),
+        config,
+        feed: shards.feed.clone(),
+        inclusion: shards.inclusion.clone(),
+    };
+    Ok(Some(Shards {
+        feed: shards.feed.clone(),
+        chains,
+        agent: agent.start(statements, collations),
+        pipelines,
+    }))
+}
+
+fn now_ms<E: Runtime>(runtime: &E) -> impl Fn() -> u64 + Send + use<E> {
+    let clock = runtime.child("clock");
+    move || {
+        let elapsed = clock.current().duration_since(UNIX_EPOCH);
+        u64::try_from(elapsed.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+fn open<E: Runtime>(
+    runtime: &E,
+    parts: &ShardsParts<'_>,
+) -> Result<(Vec<ShardChain>, Vec<ShardHandle>), NodeError> {
+    let mut chains = Vec::new();
+    let mut pipelines = Vec::new();
+    for collated in &parts.collated {
+        let id = collated.shard;
+        let known = parts.genesis.shards.iter().find(|one| one.shard == id);
+        let shard = known.ok_or(NodeError::UnknownShard { shard: id.0 })?;
+        let collator = parts.key.public_key();
+        if !shard.collators.contains(&collator) {
+            return Err(NodeError::NotCollator { shard: id.0 });
+        }
+        let runtime = runtime.child("shard").with_attribute("id", id.0);
+        let (chain, handle) = ShardChain::start(
+            &runtime,
+            ShardChainParts {
+                shard,
+                location: collated.location.clone(),
+                store: parts.store,
+                pipeline: PipelineConfig {
+                    postings: collated.postings.clone(),
+                    ..parts.pipeline.clone()
+                },
+                collator,
+                fee_recipient: parts.fee_recipient,
+            },
+        )?;
+        chains.push(chain);
+        pipelines.push(handle);
+    }
+    Ok((chains, pipelines))
+}

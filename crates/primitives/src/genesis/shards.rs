@@ -1,0 +1,79 @@
+//! The shards of a genesis file.
+
+use super::{Genesis, GenesisError, GenesisShard, ShardEntry, parse_validators};
+use crate::{limits, shard::ShardId};
+use alloy_primitives::{B256, keccak256};
+
+/// Checks the entries, and every shard's own genesis with the errors of any genesis.
+pub(super) fn parse(
+    entries: &[ShardEntry],
+    relay_chain_id: u64,
+) -> Result<Vec<GenesisShard>, GenesisError> {
+    let refuse = |problem: String| {
+        Err(GenesisError::OutOfRange {
+            field: "headway.shards",
+            problem,
+        })
+    };
+    if entries.len() > limits::SHARDS_MAX {
+        return refuse(format!("at most {} shards", limits::SHARDS_MAX));
+    }
+    let mut shards: Vec<GenesisShard> = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let id = entry.id;
+        if id == 0 || shards.last().is_some_and(|last| last.shard.0 >= id) {
+            return refuse(format!("id={id}: ids begin at 1 and rise"));
+        }
+        if entry.cores == 0 || entry.collators.is_empty() {
+            return refuse(format!("id={id}: name at least one core and one collator"));
+        }
+        if entry.collators.len() > limits::COLLATORS_MAX {
+            let max = limits::COLLATORS_MAX;
+            return refuse(format!("id={id}: at most {max} collators"));
+        }
+        let collators = parse_validators(&entry.collators)?;
+        let genesis = Genesis::from_json(&entry.genesis.to_string())?;
+        if !genesis.shards.is_empty() || !genesis.validators.is_empty() {
+            return refuse(format!(
+                "id={id}: a shard has neither shards nor validators of its own"
+            ));
+        }
+        let chain_id = genesis.chain.chain_id;
+        let taken = shards
+            .iter()
+            .any(|other| other.genesis.chain.chain_id == chain_id);
+        if taken || chain_id == relay_chain_id {
+            return refuse(format!("id={id}: chainId {chain_id} is another chain's"));
+        }
+        shards.push(GenesisShard {
+            shard: ShardId(id),
+            cores: entry.cores,
+            collators: collators.into_iter().collect(),
+            genesis,
+        });
+    }
+    let cores: usize = shards.iter().map(|shard| usize::from(shard.cores)).sum();
+    if cores > limits::CORES_MAX {
+        return refuse(format!("at most {} cores together", limits::CORES_MAX));
+    }
+    Ok(shards)
+}
+
+impl GenesisShard {
+    /// Digest of what its blocks are executed under and who may build them; its accounts are in the hash of its
+    /// block at height 0.
+    #[must_use]
+    pub fn rules_digest(&self) -> B256 {
+        let mut bytes = self.genesis.rules_digest().to_vec();
+        bytes.extend_from_slice(&self.shard.0.to_be_bytes());
+        bytes.extend_from_slice(&self.cores.to_be_bytes());
+        for key in &self.collators {
+            bytes.extend_from_slice(key.as_ref());
+        }
+        for (address, account) in &self.genesis.alloc {
+            bytes.extend_from_slice(address.as_slice());
+            bytes.extend(serde_json::to_vec(account).expect("an account came from JSON"));
+        }
+        keccak256(bytes)
+    }
+}

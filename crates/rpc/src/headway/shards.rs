@@ -1,0 +1,181 @@
+//! What the relay chain says of its shards.
+
+use crate::{args::Args, backend::Backend, error::RpcError};
+use alloy_primitives::{B256, U64, hex};
+use serde::Serialize;
+use shards::ledger::{Ledger, Offence, OffenceKind, Pending, Segment, ShardHead, Status};
+
+/// The shard ledger after the newest finalized relay block.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RpcShards {
+    /// The relay block's height.
+    pub(crate) height: U64,
+    /// Digest of the ledger, which the relay block's header names.
+    pub(crate) ledger_digest: B256,
+    /// Validators that make a verdict.
+    pub(crate) quorum: usize,
+    /// Whose the cores are: numbers of shards.
+    pub(crate) cores: Vec<Option<u32>>,
+    /// By their numbers.
+    pub(crate) shards: Vec<RpcShard>,
+    /// What validators have done wrong, newest last.
+    pub(crate) offences: Vec<RpcOffence>,
+}
+
+/// One shard.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RpcShard {
+    /// Its number.
+    pub(crate) id: u32,
+    /// `active`, `paused` or `retired`.
+    pub(crate) status: &'static str,
+    /// Public keys of those who may build its blocks.
+    pub(crate) collators: Vec<String>,
+    /// Its newest final block.
+    pub(crate) finalized: RpcShardHead,
+    /// Its newest block whose collation is available.
+    pub(crate) included: RpcShardHead,
+    /// Candidates that are not final, oldest first.
+    pub(crate) pending: Vec<RpcPending>,
+}
+
+/// A block of a shard.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RpcShardHead {
+    /// Its number.
+    pub(crate) number: U64,
+    /// Hash of its Ethereum header.
+    pub(crate) hash: B256,
+    /// Root of the state after it.
+    pub(crate) state_root: B256,
+}
+
+/// A candidate.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RpcPending {
+    /// The shard's block.
+    #[serde(flatten)]
+    pub(crate) head: RpcShardHead,
+    /// Its identity, whenever and however often it is put forward.
+    pub(crate) candidate: B256,
+    /// `backed` or `included`.
+    pub(crate) stage: &'static str,
+    /// The core that it came by.
+    pub(crate) core: u16,
+    /// The relay block it is built against.
+    pub(crate) anchor_height: U64,
+    /// The relay block that noted it.
+    pub(crate) backed_height: U64,
+    /// Validators that backed it, hold their chunk, found it valid, found it invalid.
+    pub(crate) backers: usize,
+    pub(crate) held: usize,
+    pub(crate) valid: usize,
+    pub(crate) invalid: usize,
+}
+
+/// What a validator has done wrong.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RpcOffence {
+    /// Its index.
+    pub(crate) validator: u16,
+    /// What it did.
+    pub(crate) kind: &'static str,
+    /// About which candidate.
+    pub(crate) candidate: B256,
+    /// The relay height at which it was noted.
+    pub(crate) height: U64,
+}
+
+impl From<&ShardHead> for RpcShardHead {
+    fn from(head: &ShardHead) -> Self {
+        Self {
+            number: U64::from(head.number),
+            hash: head.hash,
+            state_root: head.state_root,
+        }
+    }
+}
+
+impl From<&Pending> for RpcPending {
+    fn from(pending: &Pending) -> Self {
+        Self {
+            head: RpcShardHead::from(&pending.head()),
+            candidate: pending.candidate.0,
+            stage: match pending.is_included() {
+                true => "included",
+                false => "backed",
+            },
+            core: pending.envelope.schedule.core,
+            anchor_height: U64::from(pending.envelope.descriptor.anchor.height),
+            backed_height: U64::from(pending.backed.height),
+            backers: pending.backers.count(),
+            held: pending.held.count(),
+            valid: pending.valid.count(),
+            invalid: pending.invalid.count(),
+        }
+    }
+}
+
+impl RpcShard {
+    fn new(id: u32, segment: &Segment) -> Self {
+        let collators = segment.terms().collators.iter();
+        Self {
+            id,
+            status: match segment.status() {
+                Status::Active => "active",
+                Status::Paused => "paused",
+                Status::Retired => "retired",
+            },
+            collators: collators.map(hex::encode_prefixed).collect(),
+            finalized: segment.finalized().into(),
+            included: (&segment.included()).into(),
+            pending: segment.pending().map(RpcPending::from).collect(),
+        }
+    }
+}
+
+impl From<&Offence> for RpcOffence {
+    fn from(offence: &Offence) -> Self {
+        Self {
+            validator: offence.validator,
+            kind: match offence.kind {
+                OffenceKind::Equivocation => "equivocation",
+                OffenceKind::BackedInvalid => "backedInvalid",
+                OffenceKind::ApprovedInvalid => "approvedInvalid",
+                OffenceKind::Contradiction => "contradiction",
+            },
+            candidate: offence.candidate.0,
+            height: U64::from(offence.height),
+        }
+    }
+}
+
+impl From<&Ledger> for RpcShards {
+    fn from(ledger: &Ledger) -> Self {
+        let cores = ledger.cores().iter();
+        let shards = ledger.shards();
+        Self {
+            height: U64::from(ledger.height()),
+            ledger_digest: ledger.digest(),
+            quorum: ledger.rules().quorum(),
+            cores: cores.map(|core| core.map(|shard| shard.0)).collect(),
+            shards: shards
+                .map(|(shard, segment)| RpcShard::new(shard.0, segment))
+                .collect(),
+            offences: ledger.offences().map(RpcOffence::from).collect(),
+        }
+    }
+}
+
+pub(super) fn shards(backend: &Backend, args: &Args) -> Result<Option<RpcShards>, RpcError> {
+    args.none()?;
+    Ok(backend
+        .shards
+        .as_ref()
+        .map(|feed| RpcShards::from(feed.newest().ledger.as_ref())))
+}

@@ -1,0 +1,28 @@
+//! Few check for all: who is chosen, and how likely it is that a choice goes wrong.
+//!
+//! ```text
+//! seed, candidate ─checkers─▶ tranche 0 ⊂ tranche 1 ⊂ … ⊂ everybody     they decide whether it is final
+//! seed, epoch     ─Groups───▶ a backing group for each core and rotation  they put their names to it
+//! N, F, k, q, c   ─odds─────▶ exact chances ─▶ SamplingReport             the table of docs/shards-sampling.md
+//! ```
+//! A choice is a pure function of its arguments, so all validators make the same one, and every validator is
+//! as likely as any other. The seed must be one that nobody could know or bend when the candidate was backed;
+//! whoever calls sees to that.
+//!
+//! Limits: [`BITS_MAX`](primitives::shard::BITS_MAX) validators can be chosen from, and chances are computed
+//! for at most [`POPULATION_MAX`] validators.
+
+mod choice;
+mod odds;
+mod report;
+#[cfg(test)]
+mod tests;
+
+pub use choice::{Groups, TRANCHES, checkers};
+pub use odds::{
+    Attack, Draw, POPULATION_MAX, corrupt_max, days_to_first, draws_until, fewest_checkers,
+    group_has_corrupt, no_honest_checker, smallest_committee, too_few_online, two_thirds,
+};
+pub use report::{
+    AttackRow, CheckersRow, CommitteeRow, GroupRow, OnlineRow, ReshuffleRow, SamplingReport,
+};
