@@ -24,7 +24,7 @@ use crate::{
         config::{BUILD_RETRY_MS, FOLLOWS_MAX, RECENT_NUMBERS, UNDECIDED_MS},
         duties::{Duties, Effect, Order},
         seams::{BuildOrder, Built, Finding},
-        shelf::Entry,
+        shelf::{Entry, Origin},
     },
     ledger::{Segment, ShardHead, Status, head_of},
     message::{LargeMessage, Offered, SmallMessage},
@@ -391,8 +391,8 @@ impl Duties {
             .insert(descriptor.head, (descriptor.number, true));
         let id = descriptor.id();
         let signature = id.sign(&self.config.authority.namespace, &self.config.key);
-        if let Some(entry) = self.shelf.learn(&descriptor, false, now_ms) {
-            entry.signature = Some(signature);
+        let origin = Origin::Collator(&signature);
+        if let Some(entry) = self.shelf.learn(id, &descriptor, origin, now_ms) {
             entry.collation = Some(built.collation);
             self.metrics.built.inc();
         }

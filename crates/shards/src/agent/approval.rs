@@ -15,7 +15,7 @@
 use super::{
     duties::{Duties, LastVote},
     seams::Finding,
-    shelf::Entry,
+    shelf::{Entry, Origin},
 };
 use crate::{
     ledger::{CountFault, Pending},
@@ -43,7 +43,10 @@ impl Duties {
         let epoch = relay.ledger.epoch();
         for pending in relay.ledger.pending() {
             let descriptor = &pending.envelope.descriptor;
-            let Some(entry) = self.shelf.learn(descriptor, true, self.now_ms) else {
+            let known =
+                self.shelf
+                    .learn(pending.candidate, descriptor, Origin::Ledger, self.now_ms);
+            let Some(entry) = known else {
                 continue;
             };
             entry.backed = true;

@@ -20,7 +20,7 @@ use super::{
     duties::{Duties, WaitingOffer},
     fetch::HeldChunk,
     seams::Finding,
-    shelf::Entry,
+    shelf::{Entry, Origin},
     statements::place_of,
 };
 use crate::{
@@ -121,11 +121,12 @@ impl Duties {
     ) {
         let id = offered.descriptor.id();
         let now_ms = self.now_ms;
-        let Some(entry) = self.shelf.learn(&offered.descriptor, false, now_ms) else {
+        let origin = Origin::Collator(&offered.signature);
+        let entry = self.shelf.learn(id, &offered.descriptor, origin, now_ms);
+        let Some(entry) = entry else {
             self.metrics.refused_offers.inc();
             return;
         };
-        entry.signature = Some(offered.signature.clone());
         if let Some(collation) = collation
             && entry.collation.is_none()
         {
@@ -349,12 +350,10 @@ impl Duties {
     fn is_backed_here(&self, id: &CandidateId, entry: &Entry) -> bool {
         let descriptor = &entry.descriptor;
         let (shard, number) = (descriptor.shard, descriptor.number);
-        let group = usize::from(self.ledger().rules().group_size);
-        let enough = group.div_ceil(2);
         let mut signed = self
             .signed
             .range((shard, number, 0)..=(shard, number, u64::MAX));
-        signed.any(|(_, signed)| signed == id) || self.statements.backers(id).count() >= enough
+        signed.any(|(_, signed)| signed == id) || self.statements.is_backable(id)
     }
 
     fn sign(&mut self, offered: &Offered, id: CandidateId, coding: Coding) {
@@ -456,7 +455,10 @@ impl Duties {
     fn add_statement(&mut self, signed: SignedStatement) {
         let (descriptor, schedule) = (&signed.envelope.descriptor, signed.envelope.schedule);
         let id = descriptor.id();
-        if let Some(entry) = self.shelf.learn(descriptor, false, self.now_ms) {
+        let known = self
+            .shelf
+            .learn(id, descriptor, Origin::Backer, self.now_ms);
+        if let Some(entry) = known {
             entry.signed = true;
             self.hear_schedule(&id, schedule);
         }

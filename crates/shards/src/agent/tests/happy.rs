@@ -85,7 +85,10 @@ fn synchronous_rules_build_on_included_parents_only() {
         }
         println!("synchronous: {}", world.describe());
         assert!(world.final_number(A) >= 15 && world.final_number(B) >= 15);
-        assert!(world.final_number(A) <= 31, "at most every other relay block");
+        assert!(
+            world.final_number(A) <= 31,
+            "at most every other relay block"
+        );
         world.check_chains();
         assert_eq!(world.bans().await, []);
     });
