@@ -136,10 +136,9 @@ impl Duties {
                 (verdict.valid, &mut votes.valid),
                 (verdict.invalid, &mut votes.invalid),
             ];
-            for (said, set) in sets {
-                if said {
-                    set.insert(usize::from(pending.place));
-                }
+            let place = usize::from(pending.place);
+            for (_, set) in sets.into_iter().filter(|(said, _)| *said) {
+                set.insert(place);
             }
         }
         news.then_some(votes)

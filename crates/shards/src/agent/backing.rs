@@ -288,7 +288,7 @@ impl Duties {
         }
         match self.anchor_standing(descriptor) {
             Standing::Sign => None,
-            other => Some(other),
+            other @ (Standing::Refuse(_) | Standing::Wait | Standing::Examine) => Some(other),
         }
     }
 

@@ -2,13 +2,14 @@
 
 use super::{
     toy::Cutting,
-    world::{A, B, Setup, World, simulate},
+    world::{A, B, Ends, Setup, World, simulate},
 };
 use crate::{
     ledger::{Discard, LedgerEvent, OffenceKind},
     message::SmallMessage,
 };
 use alloy_primitives::B256;
+use bytes::Bytes;
 use commonware_codec::Encode as _;
 use commonware_cryptography::Signer as _;
 use commonware_p2p::{Recipients, Sender as _};
@@ -289,6 +290,10 @@ fn a_backer_of_two_for_one_place_is_convicted() {
             world.blocks(6).await;
             let height = world.relay.ledger.height() - 2;
             let envelopes = [envelope(&world, 1, height), envelope(&world, 2, height)];
+            let send = |small: &mut Ends, to: usize, message: &Bytes| {
+                let to = Recipients::One(world.public(to));
+                assert!(!small.0.send(to, message.clone(), true).is_empty());
+            };
             for (envelope, to) in envelopes.into_iter().zip([0, 1]) {
                 let signature = envelope.statement().sign(&world.namespace, &world.keys[3]);
                 let signed = SignedStatement {
@@ -298,10 +303,8 @@ fn a_backer_of_two_for_one_place_is_convicted() {
                 };
                 let message = SmallMessage::Statement(Box::new(signed)).encode();
                 // The first to some, the second to others, and both to one.
-                for index in [to, 2] {
-                    let to = Recipients::One(world.public(index));
-                    assert!(!small.0.send(to, message.clone(), true).is_empty());
-                }
+                send(&mut small, to, &message);
+                send(&mut small, 2, &message);
             }
             world
                 .until(20, "it is convicted", |world| {
