@@ -20,11 +20,11 @@
 
 use crate::{
     agent::{
-        Standing,
         config::{BUILD_RETRY_MS, FOLLOWS_MAX, RECENT_NUMBERS, UNDECIDED_MS},
         duties::{Duties, Effect, Order},
         seams::{BuildOrder, Built, Finding},
         shelf::{Entry, Origin},
+        standing::Standing,
     },
     ledger::{Segment, ShardHead, Status, head_of},
     message::{LargeMessage, Offered, SmallMessage},

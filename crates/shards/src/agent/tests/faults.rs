@@ -140,6 +140,26 @@ fn withheld_chunks_time_out_and_the_same_candidate_becomes_final_by_another() {
 }
 
 #[test]
+fn what_nobody_serves_is_restored_from_chunks() {
+    for seed in SEEDS {
+        let mut setup = groups(seed);
+        setup.shards = vec![(A, 1)];
+        setup.rules.rotation_blocks = 1_000;
+        setup.real_chunks = true;
+        // The group and the collators give no collation to anybody. Three approvals are too few.
+        setup.silent = [0, 1, 2, 7, 8].into();
+        simulate(setup, |mut world| async move {
+            world.blocks(80).await;
+            println!("seed {seed}: {} restored", world.final_number(A));
+            assert!(world.final_number(A) >= 10);
+            assert_eq!(world.discards(), []);
+            assert_eq!(world.bans().await, []);
+            world.check_chains();
+        });
+    }
+}
+
+#[test]
 fn one_third_may_be_dead() {
     for seed in SEEDS {
         simulate(Setup::new(seed, 7), |mut world| async move {
