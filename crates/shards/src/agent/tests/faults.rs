@@ -160,6 +160,24 @@ fn what_nobody_serves_is_restored_from_chunks() {
 }
 
 #[test]
+fn lost_messages_cost_only_time() {
+    for seed in SEEDS {
+        let mut setup = Setup::new(seed, 7);
+        setup.lossy = true;
+        setup.real_chunks = true;
+        simulate(setup, |mut world| async move {
+            world.blocks(100).await;
+            let finals = (world.final_number(A), world.final_number(B));
+            println!("seed {seed}: {finals:?} in 100");
+            assert!(finals.0 >= 50 && finals.1 >= 50);
+            assert_eq!(world.discards(), []);
+            assert_eq!(world.bans().await, []);
+            world.check_chains();
+        });
+    }
+}
+
+#[test]
 fn one_third_may_be_dead() {
     for seed in SEEDS {
         simulate(Setup::new(seed, 7), |mut world| async move {

@@ -53,6 +53,8 @@ pub(super) struct Setup {
     pub(super) cutting: BTreeMap<usize, Cutting>,
     /// Nodes that answer nobody.
     pub(super) silent: BTreeSet<usize>,
+    /// One message of ten is lost.
+    pub(super) lossy: bool,
     /// Cut by the real code.
     pub(super) real_chunks: bool,
     /// Nodes, validators first, whose keys the test itself uses.
@@ -74,6 +76,7 @@ impl Setup {
             liars: BTreeSet::new(),
             cutting: BTreeMap::new(),
             silent: BTreeSet::new(),
+            lossy: false,
             real_chunks: false,
             puppets: BTreeSet::new(),
             supply: u64::MAX,
@@ -280,7 +283,10 @@ impl World {
                 let link = Link {
                     latency: LATENCY,
                     jitter: Duration::from_millis(2),
-                    success_rate: probability!(1.0),
+                    success_rate: match self.setup.lossy {
+                        true => probability!(9, 10),
+                        false => probability!(1.0),
+                    },
                 };
                 self.links.add_link(sender, receiver, link).await.unwrap();
             }
