@@ -35,12 +35,12 @@ mod fetch;
 mod metrics;
 pub(crate) mod seams;
 pub(crate) mod shelf;
+pub(crate) mod standing;
 pub(crate) mod statements;
 #[cfg(test)]
 mod tests;
 
 pub use actor::Agent;
-pub(crate) use backing::Standing;
 pub use config::AgentConfig;
 pub use cutter::ReedSolomonCutter;
 pub use seams::{BuildOrder, Builder, Built, Checker, Cutter, Finding, Restored};

@@ -20,11 +20,11 @@
 
 use crate::{
     agent::{
-        Standing,
         config::{BUILD_RETRY_MS, FOLLOWS_MAX, RECENT_NUMBERS, UNDECIDED_MS},
         duties::{Duties, Effect, Order},
         seams::{BuildOrder, Built, Finding},
-        shelf::Entry,
+        shelf::{Entry, Origin},
+        standing::Standing,
     },
     ledger::{Segment, ShardHead, Status, head_of},
     message::{LargeMessage, Offered, SmallMessage},
@@ -158,7 +158,7 @@ impl Duties {
             let next = self
                 .shelf
                 .at(segment.shard, number)
-                .filter(|(id, entry)| self.continues(&top, id, entry))
+                .filter(|(_, entry)| self.continues(&top, entry))
                 .max_by_key(|(id, _)| (self.statements.backers(id).count(), Reverse(*id)));
             let Some((id, entry)) = next else {
                 break;
@@ -169,7 +169,7 @@ impl Duties {
         line
     }
 
-    fn continues(&self, top: &ShardHead, id: &CandidateId, entry: &Entry) -> bool {
+    fn continues(&self, top: &ShardHead, entry: &Entry) -> bool {
         let descriptor = &entry.descriptor;
         let patience_ms = self.config.patience_ms.saturating_mul(UNSIGNED_PATIENCE);
         let young = self.now_ms.saturating_sub(entry.learned_ms) < patience_ms;
@@ -178,7 +178,7 @@ impl Duties {
             && entry.collation.is_some()
             && !entry.is_invalid()
             && self.anchor_standing(descriptor) == Standing::Sign
-            && (self.is_mine(entry) || young || !self.statements.backers(id).is_empty())
+            && (self.is_mine(entry) || young || entry.signed || entry.backed)
     }
 
     pub(crate) fn is_mine(&self, entry: &Entry) -> bool {
@@ -391,8 +391,8 @@ impl Duties {
             .insert(descriptor.head, (descriptor.number, true));
         let id = descriptor.id();
         let signature = id.sign(&self.config.authority.namespace, &self.config.key);
-        if let Some(entry) = self.shelf.learn(&descriptor, false, now_ms) {
-            entry.signature = Some(signature);
+        let origin = Origin::Collator(&signature);
+        if let Some(entry) = self.shelf.learn(id, &descriptor, origin, now_ms) {
             entry.collation = Some(built.collation);
             self.metrics.built.inc();
         }

@@ -22,6 +22,8 @@ use primitives::{
     shard::{CandidateId, Coding, Descriptor, Schedule, ShardVote, SignedStatement},
 };
 
+/// Candidate, root and index.
+const GET_CHUNK_SIZE: usize = CandidateId::SIZE + B256::len_bytes() + u16::SIZE;
 /// More than any message takes beside a collation or a chunk.
 const FIXED_BYTES: usize = 1024;
 /// More than the proof of a chunk takes, and the framing of its bytes.
@@ -189,7 +191,7 @@ impl EncodeSize for SmallMessage {
             Self::Vote(vote) => vote.encode_size(),
             Self::Renewal(_) => Offered::SIZE,
             Self::GetCollation(_) => CandidateId::SIZE,
-            Self::GetChunk { .. } => CandidateId::SIZE + B256::len_bytes() + u16::SIZE,
+            Self::GetChunk { .. } => GET_CHUNK_SIZE,
         };
         u8::SIZE.saturating_add(rest)
     }

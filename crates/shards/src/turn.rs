@@ -6,8 +6,9 @@
 //!                              └ silent: C builds 16, and goes on to 23
 //! ```
 //! Turns change every [`RUN_BLOCKS`] numbers; within a run, whoever built the parent goes on. What follows is
-//! the same for everybody who sees the same parent, up to their clocks: two collators may build for one
-//! number when a turn passes, and the backers take what comes first.
+//! the same for everybody who sees the same parent, up to when they saw it: the last quarter of a turn is
+//! nobody's, so that two collators build for one number only when one saw the parent much later than the other.
+//! Then the backers take what comes first.
 
 use primitives::crypto::PublicKey;
 
@@ -29,7 +30,7 @@ pub struct Turn<'a> {
     pub patience_ms: u64,
 }
 
-/// The collator whose turn it is; nobody's if there are none.
+/// The collator whose turn it is; nobody's if there are none, or if the turn is about to pass to another.
 #[must_use]
 pub fn turn<'a>(of: &Turn<'a>) -> Option<&'a PublicKey> {
     let count = u64::try_from(of.collators.len()).ok()?;
@@ -41,7 +42,13 @@ pub fn turn<'a>(of: &Turn<'a>) -> Option<&'a PublicKey> {
         Some(place) => u64::try_from(place).ok()?,
         None => rotation.checked_rem(count)?,
     };
-    let passed = of.waited_ms.checked_div(of.patience_ms.max(1))?;
+    let patience_ms = of.patience_ms.max(1);
+    let passed = of.waited_ms.checked_div(patience_ms)?;
+    let into_ms = of.waited_ms.checked_rem(patience_ms)?;
+    let last_quarter_ms = patience_ms.saturating_sub(patience_ms.checked_div(4)?);
+    if count > 1 && into_ms >= last_quarter_ms {
+        return None;
+    }
     let index = first.saturating_add(passed.checked_rem(count)?);
     let index = usize::try_from(index.checked_rem(count)?).ok()?;
     of.collators.get(index)
@@ -95,8 +102,11 @@ mod tests {
         assert_eq!(turn(&of), Some(&keys[1]));
         of.waited_ms = 100;
         assert_eq!(turn(&of), Some(&keys[2]));
-        of.waited_ms = 299;
+        of.waited_ms = 274;
         assert_eq!(turn(&of), Some(&keys[0]));
+        // About to pass: whoever saw the parent later may think that it has not begun.
+        of.waited_ms = 299;
+        assert_eq!(turn(&of), None);
         let next = Turn {
             number: RUN_BLOCKS + 1,
             parent: Some(&keys[2]),

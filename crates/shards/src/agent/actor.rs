@@ -165,7 +165,7 @@ where
             for effect in self.duties.take_effects() {
                 self.act(effect, &mut small_sender, &mut large_sender);
             }
-            let look_at = UNIX_EPOCH + Duration::from_millis(self.duties.next_look_ms());
+            let look_at = at_ms(self.duties.next_look_ms());
             tokio::select! {
                 biased;
                 update = updates.recv() => match update {
@@ -334,6 +334,12 @@ async fn follow(builder: &impl Builder, descriptor: Descriptor, collation: Bytes
         id,
         finding,
     }
+}
+
+/// The time that is so many milliseconds after the Unix epoch.
+fn at_ms(unix_ms: u64) -> SystemTime {
+    let since = Duration::from_millis(unix_ms);
+    UNIX_EPOCH.checked_add(since).unwrap_or(UNIX_EPOCH)
 }
 
 fn unix_ms(time: SystemTime) -> u64 {

@@ -15,7 +15,7 @@
 use super::{
     duties::{Duties, LastVote},
     seams::Finding,
-    shelf::Entry,
+    shelf::{Entry, Origin},
 };
 use crate::{
     ledger::{CountFault, Pending},
@@ -43,7 +43,10 @@ impl Duties {
         let epoch = relay.ledger.epoch();
         for pending in relay.ledger.pending() {
             let descriptor = &pending.envelope.descriptor;
-            let Some(entry) = self.shelf.learn(descriptor, true, self.now_ms) else {
+            let known =
+                self.shelf
+                    .learn(pending.candidate, descriptor, Origin::Ledger, self.now_ms);
+            let Some(entry) = known else {
                 continue;
             };
             entry.backed = true;
@@ -73,8 +76,8 @@ impl Duties {
         let mut missing: Vec<CandidateId> = Vec::new();
         for shard in &self.config.collates {
             let known = self.shelf.of_shard(*shard);
-            let wanted = known.filter(|(id, entry)| {
-                let heard = entry.backed || !self.statements.backers(id).is_empty();
+            let wanted = known.filter(|(_, entry)| {
+                let heard = entry.backed || entry.signed;
                 entry.collation.is_none() && !entry.is_invalid() && heard
             });
             missing.extend(wanted.map(|(id, _)| id));
@@ -133,10 +136,9 @@ impl Duties {
                 (verdict.valid, &mut votes.valid),
                 (verdict.invalid, &mut votes.invalid),
             ];
-            for (said, set) in sets {
-                if said {
-                    set.insert(usize::from(pending.place));
-                }
+            let place = usize::from(pending.place);
+            for (_, set) in sets.into_iter().filter(|(said, _)| *said) {
+                set.insert(place);
             }
         }
         news.then_some(votes)

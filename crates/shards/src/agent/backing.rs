@@ -20,13 +20,11 @@ use super::{
     duties::{Duties, WaitingOffer},
     fetch::HeldChunk,
     seams::Finding,
-    shelf::Entry,
+    shelf::Origin,
+    standing::Standing,
     statements::place_of,
 };
-use crate::{
-    ledger::{Segment, ShardHead, Status, head_of},
-    message::{LargeMessage, Offered, SmallMessage},
-};
+use crate::message::{LargeMessage, Offered, SmallMessage};
 use alloy_primitives::B256;
 use bytes::Bytes;
 use commonware_cryptography::Hasher as _;
@@ -39,19 +37,6 @@ use primitives::{
     },
 };
 use std::mem;
-
-/// What is to be done with an offer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
-    /// It can't enter, or not by this node's signature.
-    Refuse(&'static str),
-    /// Something is not known yet.
-    Wait,
-    /// Its parent is known but not backed: it can be checked, and not signed.
-    Examine,
-    /// Nothing is missing but the check.
-    Sign,
-}
 
 /// The hash by which a descriptor names a collation.
 pub(crate) fn hash_of(collation: &[u8]) -> B256 {
@@ -121,11 +106,12 @@ impl Duties {
     ) {
         let id = offered.descriptor.id();
         let now_ms = self.now_ms;
-        let Some(entry) = self.shelf.learn(&offered.descriptor, false, now_ms) else {
+        let origin = Origin::Collator(&offered.signature);
+        let entry = self.shelf.learn(id, &offered.descriptor, origin, now_ms);
+        let Some(entry) = entry else {
             self.metrics.refused_offers.inc();
             return;
         };
-        entry.signature = Some(offered.signature.clone());
         if let Some(collation) = collation
             && entry.collation.is_none()
         {
@@ -168,7 +154,7 @@ impl Duties {
     }
 
     /// Whether this node is in the group of a schedule.
-    fn is_asked(&self, schedule: &Schedule) -> bool {
+    pub(crate) fn is_asked(&self, schedule: &Schedule) -> bool {
         let group = self.ledger().group(schedule.core, schedule.height);
         self.own.is_some_and(|own| group.contains(usize::from(own)))
     }
@@ -219,142 +205,6 @@ impl Duties {
                 true
             }
         }
-    }
-
-    /// Rule R1, as far as it can be foreseen, and whether this node may sign.
-    pub(crate) fn standing(&self, offered: &Offered, id: CandidateId) -> Standing {
-        let (descriptor, schedule) = (&offered.descriptor, &offered.schedule);
-        let ledger = self.ledger();
-        let Some(segment) = ledger.shard(descriptor.shard) else {
-            return Standing::Refuse("no such shard");
-        };
-        if let Some(standing) = self.standing_of_schedule(segment, schedule) {
-            return standing;
-        }
-        let place = (descriptor.shard, descriptor.number, schedule.height);
-        if let Some(signed) = self.signed.get(&place) {
-            return Standing::Refuse(match *signed == id {
-                true => "signed already",
-                false => "another one is signed for its place",
-            });
-        }
-        if let Some(standing) = self.standing_of_limits(segment, descriptor) {
-            return standing;
-        }
-        self.standing_of_parent(segment, descriptor)
-    }
-
-    fn standing_of_schedule(&self, segment: &Segment, schedule: &Schedule) -> Option<Standing> {
-        let ledger = self.ledger();
-        let next = ledger.height().saturating_add(1);
-        if schedule.height > ledger.height().saturating_add(HEIGHTS_AHEAD) {
-            return Some(Standing::Refuse("a schedule of the future"));
-        }
-        if schedule.height > ledger.height() {
-            return Some(Standing::Wait);
-        }
-        if schedule.height < next.saturating_sub(ledger.rules().schedule_window) {
-            return Some(Standing::Refuse("an old schedule"));
-        }
-        let owner = ledger.cores().get(usize::from(schedule.core)).copied();
-        if owner.flatten() != Some(segment.shard) {
-            return Some(Standing::Refuse("another shard's core"));
-        }
-        let quota = ledger.quota(segment.shard, schedule, next);
-        let may = self
-            .own
-            .zip(quota)
-            .is_some_and(|(own, quota)| quota.allowed.contains(usize::from(own)));
-        (!self.is_asked(schedule) || !may).then_some(Standing::Refuse("not to be backed here"))
-    }
-
-    fn standing_of_limits(&self, segment: &Segment, descriptor: &Descriptor) -> Option<Standing> {
-        let rules = self.ledger().rules();
-        if segment.status() != Status::Active {
-            return Some(Standing::Refuse("its shard takes none"));
-        }
-        if descriptor.rules != segment.rules_at(descriptor.anchor.height) {
-            return Some(Standing::Refuse("other rules"));
-        }
-        if descriptor.gas_used > segment.terms().gas_limit
-            || descriptor.collation_bytes > rules.collation_bytes_max
-        {
-            return Some(Standing::Refuse("over a limit"));
-        }
-        let latest = self.now_ms.saturating_add(rules.clock_drift_ms);
-        if descriptor.timestamp_ms > latest {
-            return Some(Standing::Wait);
-        }
-        match self.anchor_standing(descriptor) {
-            Standing::Sign => None,
-            other => Some(other),
-        }
-    }
-
-    /// Whether the anchor of a descriptor is a relay block that the next one may be built against.
-    pub(crate) fn anchor_standing(&self, descriptor: &Descriptor) -> Standing {
-        let ledger = self.ledger();
-        let anchor = &descriptor.anchor;
-        let next = ledger.height().saturating_add(1);
-        if anchor.height > ledger.height() {
-            return Standing::Wait;
-        }
-        let known = if anchor.height == ledger.height() {
-            Some(self.relay.digest)
-        } else {
-            ledger.anchor_at(anchor.height)
-        };
-        let oldest = next.saturating_sub(ledger.rules().anchor_window);
-        if anchor.height < oldest || known != Some(anchor.digest) {
-            return Standing::Refuse("another anchor");
-        }
-        Standing::Sign
-    }
-
-    fn standing_of_parent(&self, segment: &Segment, descriptor: &Descriptor) -> Standing {
-        let newest = segment.newest();
-        let Some(number) = descriptor.number.checked_sub(1) else {
-            return Standing::Refuse("no number");
-        };
-        if number < newest.number {
-            return Standing::Refuse("its place is taken");
-        }
-        let follows = |parent: &ShardHead| {
-            descriptor.parent == parent.hash
-                && descriptor.timestamp_ms > parent.timestamp_ms
-                && descriptor.anchor.height >= parent.anchor_height
-        };
-        if number == newest.number {
-            return match follows(&newest) {
-                true => Standing::Sign,
-                false => Standing::Refuse("another parent"),
-            };
-        }
-        let parent = self
-            .shelf
-            .of_head(segment.shard, number, &descriptor.parent);
-        let Some((id, entry)) = parent else {
-            return Standing::Wait;
-        };
-        if entry.is_invalid() || !follows(&head_of(&entry.descriptor)) {
-            return Standing::Refuse("a parent that it can't follow");
-        }
-        match self.is_backed_here(&id, entry) {
-            true => Standing::Sign,
-            false => Standing::Examine,
-        }
-    }
-
-    /// Whether this node backed it, or enough others did.
-    fn is_backed_here(&self, id: &CandidateId, entry: &Entry) -> bool {
-        let descriptor = &entry.descriptor;
-        let (shard, number) = (descriptor.shard, descriptor.number);
-        let group = usize::from(self.ledger().rules().group_size);
-        let enough = group.div_ceil(2);
-        let mut signed = self
-            .signed
-            .range((shard, number, 0)..=(shard, number, u64::MAX));
-        signed.any(|(_, signed)| signed == id) || self.statements.backers(id).count() >= enough
     }
 
     fn sign(&mut self, offered: &Offered, id: CandidateId, coding: Coding) {
@@ -456,7 +306,11 @@ impl Duties {
     fn add_statement(&mut self, signed: SignedStatement) {
         let (descriptor, schedule) = (&signed.envelope.descriptor, signed.envelope.schedule);
         let id = descriptor.id();
-        if self.shelf.learn(descriptor, false, self.now_ms).is_some() {
+        let known = self
+            .shelf
+            .learn(id, descriptor, Origin::Backer, self.now_ms);
+        if let Some(entry) = known {
+            entry.signed = true;
             self.hear_schedule(&id, schedule);
         }
         if let Some(evidence) = self.statements.add(signed) {

@@ -8,8 +8,9 @@ use std::collections::BTreeSet;
 pub(crate) const OFFERS_MAX: usize = 64;
 /// How long an offer may wait, in milliseconds.
 pub(crate) const OFFER_KEEP_MS: u64 = 10_000;
-/// Candidates remembered for one number of a shard.
-pub(crate) const FORKS_MAX: usize = 8;
+/// Candidates of one collator that are remembered for one number of a shard, and as many that nobody but a
+/// backer has named.
+pub(crate) const FORKS_MAX: usize = 4;
 /// Numbers above a shard's newest that are listened to.
 pub(crate) const NUMBERS_AHEAD: u64 = 64;
 /// Relay heights above the own one that are listened to.

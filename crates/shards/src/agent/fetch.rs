@@ -31,7 +31,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Peers that are asked for a collation before chunks are asked for.
 const SILENT_MAX: usize = 2;
 /// How long an answer may at most take, in units of the least.
-const BACKOFF_MAX: u64 = 8;
+const BACKOFF_MAX: u64 = 4;
 /// How long a chunk is kept for what is not pending, in milliseconds.
 const CHUNK_KEEP_MS: u64 = 10_000;
 /// Bytes that any answer counts for at least.
@@ -71,12 +71,20 @@ pub(crate) struct Allowance {
 impl Duties {
     /// Has a collation asked for until it is there or nobody needs it.
     pub(crate) fn want(&mut self, id: CandidateId, hint: Option<&PublicKey>) {
-        if self.fetches.contains_key(&id) || self.fetches.len() >= FETCHES_MAX {
+        let now_ms = self.now_ms;
+        if let Some(fetch) = self.fetches.get_mut(&id) {
+            // Somebody new says that it has it: ask there at once.
+            if hint.is_some() && fetch.hint.as_ref() != hint {
+                (fetch.hint, fetch.times, fetch.next_ms) = (hint.cloned(), 0, now_ms);
+            }
+            return;
+        }
+        if self.fetches.len() >= FETCHES_MAX {
             return;
         }
         let fetch = Fetch {
             hint: hint.cloned(),
-            next_ms: self.now_ms,
+            next_ms: now_ms,
             ..Fetch::default()
         };
         self.fetches.insert(id, fetch);
@@ -91,12 +99,22 @@ impl Duties {
             .map(|(id, _)| *id)
             .collect();
         for id in due {
-            let known = self.shelf.get(&id);
-            match known.is_some_and(|entry| entry.collation.is_none() && !entry.is_invalid()) {
+            match self.needs(&id) {
                 true => self.ask_for(id),
                 false => drop(self.fetches.remove(&id)),
             }
         }
+    }
+
+    /// Whether a collation is missing here: to approve it, to back it, or to follow it.
+    fn needs(&self, id: &CandidateId) -> bool {
+        let Some(entry) = self.shelf.get(id) else {
+            return false;
+        };
+        let missing = entry.collation.is_none() && !entry.is_invalid();
+        let collated = self.config.collates.contains(&entry.descriptor.shard);
+        let offered = || self.offers.iter().any(|offer| offer.id == *id);
+        missing && (collated || offered() || self.pending_coding(id).is_some())
     }
 
     fn ask_for(&mut self, id: CandidateId) {

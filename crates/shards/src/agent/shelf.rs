@@ -32,6 +32,8 @@ pub(crate) struct Entry {
     pub(crate) chunks: Vec<Bytes>,
     /// Roots under which it was claimed to be cut and that commit to something else.
     pub(crate) wrong_roots: BTreeSet<B256>,
+    /// Somebody of a group has signed it.
+    pub(crate) signed: bool,
     /// It has been in the ledger.
     pub(crate) backed: bool,
     /// f+1 validators found it invalid.
@@ -56,6 +58,7 @@ impl Entry {
             coding: None,
             chunks: Vec::new(),
             wrong_roots: BTreeSet::new(),
+            signed: false,
             backed: false,
             condemned: false,
             schedule: None,
@@ -87,6 +90,17 @@ impl Entry {
     }
 }
 
+/// By whom a candidate comes to be known.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Origin<'a> {
+    /// A relay block names it: there is always room.
+    Ledger,
+    /// Its collator signed it.
+    Collator(&'a Signature),
+    /// A backer signed a statement about it.
+    Backer,
+}
+
 /// All candidates that are known.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Shelf {
@@ -103,24 +117,43 @@ impl Shelf {
         self.entries.get_mut(id)
     }
 
-    /// The entry of a candidate; none if its place is full. What the ledger names always has room.
+    /// The entry of a candidate; none if its place is full.
     pub(crate) fn learn(
         &mut self,
+        id: CandidateId,
         descriptor: &Descriptor,
-        in_ledger: bool,
+        origin: Origin<'_>,
         now_ms: u64,
     ) -> Option<&mut Entry> {
-        let id = descriptor.id();
-        let place = self
-            .places
-            .entry((descriptor.shard, descriptor.number))
-            .or_default();
-        if !place.contains(&id) && place.len() >= FORKS_MAX && !in_ledger {
+        let place = (descriptor.shard, descriptor.number);
+        if !self.entries.contains_key(&id) && !self.has_room(place, descriptor, origin) {
             return None;
         }
-        place.insert(id);
+        self.places.entry(place).or_default().insert(id);
         let entry = self.entries.entry(id);
-        Some(entry.or_insert_with(|| Entry::new(descriptor.clone(), now_ms)))
+        let entry = entry.or_insert_with(|| Entry::new(descriptor.clone(), now_ms));
+        if let Origin::Collator(signature) = origin {
+            entry.signature = Some(signature.clone());
+        }
+        Some(entry)
+    }
+
+    /// Nobody can take all the room: candidates that their collators signed count for each collator, those that
+    /// only a backer has named count together.
+    fn has_room(
+        &self,
+        (shard, number): (ShardId, u64),
+        descriptor: &Descriptor,
+        origin: Origin<'_>,
+    ) -> bool {
+        let known = self.at(shard, number).filter(|(_, entry)| match origin {
+            Origin::Ledger => false,
+            Origin::Collator(_) => {
+                entry.signature.is_some() && entry.descriptor.collator == descriptor.collator
+            }
+            Origin::Backer => entry.signature.is_none() && !entry.backed,
+        });
+        known.count() < FORKS_MAX
     }
 
     /// The candidates for one place.
@@ -206,5 +239,67 @@ impl Shelf {
                 entry.chunks = Vec::new();
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FORKS_MAX, Origin, Shelf};
+    use alloy_primitives::B256;
+    use commonware_cryptography::Signer as _;
+    use primitives::{
+        crypto::PrivateKey,
+        shard::{Descriptor, RelayAnchor, ShardId, ShardNamespace},
+    };
+
+    fn descriptor(collator: u64, salt: u8) -> Descriptor {
+        let word = B256::repeat_byte(salt);
+        Descriptor {
+            shard: ShardId(1),
+            number: 1,
+            parent: B256::ZERO,
+            head: word,
+            state_root: word,
+            anchor: RelayAnchor {
+                height: 1,
+                digest: B256::ZERO,
+            },
+            rules: B256::ZERO,
+            collation_hash: word,
+            collation_bytes: 1,
+            gas_used: 0,
+            timestamp_ms: 1,
+            collator: PrivateKey::from_seed(collator).public_key(),
+        }
+    }
+
+    #[test]
+    fn nobody_takes_the_room_of_others() {
+        let mut shelf = Shelf::default();
+        let namespace = ShardNamespace::new(&B256::ZERO);
+        let mut learn = |collator: u64, salt: u8, origin: &str| {
+            let descriptor = descriptor(collator, salt);
+            let id = descriptor.id();
+            let signature = id.sign(&namespace, &PrivateKey::from_seed(collator));
+            let origin = match origin {
+                "ledger" => Origin::Ledger,
+                "collator" => Origin::Collator(&signature),
+                _ => Origin::Backer,
+            };
+            shelf.learn(id, &descriptor, origin, 0).is_some()
+        };
+        let many = u8::try_from(FORKS_MAX).unwrap();
+        for salt in 0..many {
+            assert!(learn(1, salt, "backer"));
+        }
+        assert!(!learn(1, many, "backer"));
+        for salt in 0..many {
+            assert!(learn(1, 100 + salt, "collator"));
+        }
+        assert!(!learn(1, 99, "collator"));
+        assert!(learn(2, 99, "collator"));
+        assert!(learn(1, 98, "ledger"));
+        // What is known stays known, whoever names it.
+        assert!(learn(1, 0, "backer") && learn(1, 100, "collator"));
     }
 }

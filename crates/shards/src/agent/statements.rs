@@ -40,6 +40,8 @@ struct Gathered {
     signatures: BTreeMap<u16, Signature>,
     /// The backers with which it was last put forward.
     put_forward: Bits,
+    /// More have signed, or others may, since it was looked at.
+    stirred: bool,
 }
 
 /// All statements that matter.
@@ -69,7 +71,9 @@ impl Statements {
                 envelope: signed.envelope.clone(),
                 signatures: BTreeMap::new(),
                 put_forward: Bits::EMPTY,
+                stirred: true,
             });
+        gathered.stirred = true;
         gathered
             .signatures
             .insert(signed.validator, signed.signature.clone());
@@ -96,7 +100,8 @@ impl Statements {
         let next = ledger.height().saturating_add(1);
         let oldest = next.saturating_sub(ledger.rules().schedule_window);
         let mut backed = Vec::new();
-        for gathered in self.gathered.values_mut() {
+        for gathered in self.gathered.values_mut().filter(|one| one.stirred) {
+            gathered.stirred = false;
             let schedule = gathered.envelope.schedule;
             let segment = ledger.shard(gathered.envelope.descriptor.shard);
             let Some(segment) = segment.filter(|_| schedule.height >= oldest) else {
@@ -134,16 +139,25 @@ impl Statements {
 
     /// Those who signed for a candidate, under whichever envelope.
     pub(crate) fn backers(&self, id: &CandidateId) -> Bits {
-        let first = (*id, B256::ZERO, 0, 0);
-        let last = (*id, B256::repeat_byte(u8::MAX), u16::MAX, u64::MAX);
-        self.gathered
-            .range(first..=last)
-            .flat_map(|(_, gathered)| gathered.signatures.keys())
+        self.of(id)
+            .flat_map(|gathered| gathered.signatures.keys())
             .map(|validator| usize::from(*validator))
             .collect()
     }
 
-    /// Forgets what is too old to enter or to prove anything that is worth a relay block.
+    /// Whether enough have signed one envelope of a candidate.
+    pub(crate) fn is_backable(&self, id: &CandidateId) -> bool {
+        let mut envelopes = self.of(id);
+        envelopes.any(|gathered| !gathered.put_forward.is_empty())
+    }
+
+    fn of(&self, id: &CandidateId) -> impl Iterator<Item = &Gathered> {
+        let first = (*id, B256::ZERO, 0, 0);
+        let last = (*id, B256::repeat_byte(u8::MAX), u16::MAX, u64::MAX);
+        self.gathered.range(first..=last).map(|(_, one)| one)
+    }
+
+    /// Looks at all of them again after a relay block, and forgets what is too old to enter or to prove anything that is worth a relay block.
     pub(crate) fn prune(&mut self, ledger: &Ledger) {
         let rules = ledger.rules();
         let kept = rules.schedule_window.saturating_add(STATEMENT_BLOCKS);
@@ -158,6 +172,7 @@ impl Statements {
         self.places.retain(|(_, _, height), _| *height >= oldest);
         self.gathered.retain(|(_, _, _, height), gathered| {
             let descriptor = &gathered.envelope.descriptor;
+            gathered.stirred = true;
             alive(&descriptor.shard, descriptor.number, *height)
         });
     }

@@ -152,7 +152,7 @@ proptest! {
     fn garbage_is_refused_or_means_one_thing(bytes in proptest::collection::vec(any::<u8>(), 0..80), tag in 0_u8..6) {
         let bytes: Bytes = std::iter::once(tag).chain(bytes).collect();
         if let Ok(message) = SmallMessage::decode(bytes.clone()) {
-            prop_assert_eq!(message.encode(), bytes.clone());
+            prop_assert_eq!(&message.encode(), &bytes);
         }
         if let Ok(message) = LargeMessage::decode_cfg(bytes.clone(), &CollationLimit(40)) {
             prop_assert_eq!(message.encode(), bytes);

@@ -77,8 +77,8 @@ fn block(world: &World, collator: usize, salt: u64, anchor_height: u64) -> Built
     let block = ToyBlock {
         number: parent.number + 1,
         parent: parent.hash,
-        first: salt,
-        count: 0,
+        first: 0,
+        count: salt,
         poisoned: false,
     };
     block.describe(&order, &world.public(world.collator(collator)))

@@ -2,13 +2,14 @@
 
 use super::{
     toy::Cutting,
-    world::{A, B, Setup, World, simulate},
+    world::{A, B, Ends, Setup, World, simulate},
 };
 use crate::{
     ledger::{Discard, LedgerEvent, OffenceKind},
     message::SmallMessage,
 };
 use alloy_primitives::B256;
+use bytes::Bytes;
 use commonware_codec::Encode as _;
 use commonware_cryptography::Signer as _;
 use commonware_p2p::{Recipients, Sender as _};
@@ -103,20 +104,22 @@ fn withheld_chunks_time_out_and_the_same_candidate_becomes_final_by_another() {
         let mut setup = groups(seed);
         setup.shards = vec![(A, 1)];
         setup.rules.availability_ms = 600;
+        setup.rules.group_size = 2;
         setup.rules.rotation_blocks = 12;
-        setup.cutting = [0, 1, 2].map(|index| (index, Cutting::Withheld)).into();
+        setup.cutting = [0, 1].map(|index| (index, Cutting::Withheld)).into();
         simulate(setup, |mut world| async move {
-            // The collator is gone before the validators can ask it.
+            // The other validators can't ask the collators.
+            let honest = |index: usize| (2..7).contains(&index);
+            let apart = |from, to| honest(from) && to >= 7;
+            world
+                .connect(|from, to| !apart(from, to) && !apart(to, from))
+                .await;
             world
                 .until(10, "something is backed", |world| {
                     world.relay.ledger.pending().next().is_some()
                 })
                 .await;
-            world.kill(world.collator(0));
             let first = world.relay.ledger.pending().next().unwrap().candidate;
-            world
-                .connect(|from, to| from < 3 || to < 3 || from < 7 && to < 7)
-                .await;
             world
                 .until(20, "it is discarded", |world| {
                     let discards = world.discards();
@@ -124,12 +127,51 @@ fn withheld_chunks_time_out_and_the_same_candidate_becomes_final_by_another() {
                     reason.is_some_and(|(_, reason)| *reason == Discard::Unavailable)
                 })
                 .await;
+            world.kill(world.collator(0));
             world.connect(|_, _| true).await;
             world
-                .until(300, "it is final", |world| {
+                .until(60, "it is final", |world| {
                     world.finals(A).iter().any(|named| named.candidate == first)
                 })
                 .await;
+            world.check_chains();
+        });
+    }
+}
+
+#[test]
+fn what_nobody_serves_is_restored_from_chunks() {
+    for seed in SEEDS {
+        let mut setup = groups(seed);
+        setup.shards = vec![(A, 1)];
+        setup.rules.rotation_blocks = 1_000;
+        setup.real_chunks = true;
+        // The group and the collators give no collation to anybody. Three approvals are too few.
+        setup.silent = [0, 1, 2, 7, 8].into();
+        simulate(setup, |mut world| async move {
+            world.blocks(80).await;
+            println!("seed {seed}: {} restored", world.final_number(A));
+            assert!(world.final_number(A) >= 10);
+            assert_eq!(world.discards(), []);
+            assert_eq!(world.bans().await, []);
+            world.check_chains();
+        });
+    }
+}
+
+#[test]
+fn lost_messages_cost_only_time() {
+    for seed in SEEDS {
+        let mut setup = Setup::new(seed, 7);
+        setup.lossy = true;
+        setup.real_chunks = true;
+        simulate(setup, |mut world| async move {
+            world.blocks(100).await;
+            let finals = (world.final_number(A), world.final_number(B));
+            println!("seed {seed}: {finals:?} in 100");
+            assert!(finals.0 >= 50 && finals.1 >= 50);
+            assert_eq!(world.discards(), []);
+            assert_eq!(world.bans().await, []);
             world.check_chains();
         });
     }
@@ -227,7 +269,7 @@ fn wrong_chunks_cost_the_connection_and_nothing_else() {
 #[test]
 fn a_wrong_coding_is_invalid() {
     let mut setup = groups(3);
-    setup.cutting = [0, 1, 2].map(|index| (index, Cutting::WrongCoding)).into();
+    setup.cutting = [0, 1].map(|index| (index, Cutting::WrongCoding)).into();
     setup.rules.rotation_blocks = 12;
     simulate(setup, |mut world| async move {
         world
@@ -238,7 +280,7 @@ fn a_wrong_coding_is_invalid() {
             .await;
         let offences = offences(&world);
         assert!(offences.contains(&(0, "backed")) && offences.contains(&(1, "backed")));
-        assert!(offences.iter().all(|(validator, _)| *validator < 3));
+        assert!(offences.iter().all(|(validator, _)| *validator < 2));
         assert!(world.discards().iter().all(|(named, _)| named.shard == A));
         world.blocks(20).await;
         assert!(world.final_number(B) >= 20);
@@ -286,6 +328,10 @@ fn a_backer_of_two_for_one_place_is_convicted() {
             world.blocks(6).await;
             let height = world.relay.ledger.height() - 2;
             let envelopes = [envelope(&world, 1, height), envelope(&world, 2, height)];
+            let send = |small: &mut Ends, to: usize, message: &Bytes| {
+                let to = Recipients::One(world.public(to));
+                assert!(!small.0.send(to, message.clone(), true).is_empty());
+            };
             for (envelope, to) in envelopes.into_iter().zip([0, 1]) {
                 let signature = envelope.statement().sign(&world.namespace, &world.keys[3]);
                 let signed = SignedStatement {
@@ -295,10 +341,8 @@ fn a_backer_of_two_for_one_place_is_convicted() {
                 };
                 let message = SmallMessage::Statement(Box::new(signed)).encode();
                 // The first to some, the second to others, and both to one.
-                for index in [to, 2] {
-                    let to = Recipients::One(world.public(index));
-                    assert!(!small.0.send(to, message.clone(), true).is_empty());
-                }
+                send(&mut small, to, &message);
+                send(&mut small, 2, &message);
             }
             world
                 .until(20, "it is convicted", |world| {

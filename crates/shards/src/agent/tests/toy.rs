@@ -164,12 +164,15 @@ impl Cutter for ToyCutter {
     }
 }
 
+/// The number that comes after each block.
+type Heads = BTreeMap<(ShardId, B256), u64>;
+
 /// Builds blocks of numbers.
 #[derive(Clone, Debug)]
 pub(super) struct ToyBuilder {
     key: PublicKey,
     /// The number that comes next after each head that it has.
-    heads: Arc<Mutex<BTreeMap<(ShardId, B256), u64>>>,
+    heads: Arc<Mutex<Heads>>,
     /// Numbers that may be put into blocks: those below.
     pub(super) supply: Arc<AtomicU64>,
     /// It poisons what it builds.

@@ -5,7 +5,7 @@ use super::{
     toy::{Cutting, ToyBuilder, ToyChecker, ToyCutter},
 };
 use crate::{
-    agent::{Agent, AgentConfig},
+    agent::{Agent, AgentConfig, ReedSolomonCutter},
     feed::{LedgerFeed, RelayUpdate},
     inclusion::Inclusion,
     ledger::{Authority, Discard, Ledger, LedgerEvent, LedgerRules, Named, ShardTerms},
@@ -51,6 +51,12 @@ pub(super) struct Setup {
     pub(super) liars: BTreeSet<usize>,
     /// Validators that cut otherwise, and answer nobody.
     pub(super) cutting: BTreeMap<usize, Cutting>,
+    /// Nodes that answer nobody.
+    pub(super) silent: BTreeSet<usize>,
+    /// One message of ten is lost.
+    pub(super) lossy: bool,
+    /// Cut by the real code.
+    pub(super) real_chunks: bool,
     /// Nodes, validators first, whose keys the test itself uses.
     pub(super) puppets: BTreeSet<usize>,
     /// Numbers that there are for each shard.
@@ -69,6 +75,9 @@ impl Setup {
             rules: LedgerRules::asynchronous(validators),
             liars: BTreeSet::new(),
             cutting: BTreeMap::new(),
+            silent: BTreeSet::new(),
+            lossy: false,
+            real_chunks: false,
             puppets: BTreeSet::new(),
             supply: u64::MAX,
             final_ms: 120,
@@ -229,7 +238,8 @@ impl World {
             config.collates = self.setup.shards.iter().map(|(shard, _)| *shard).collect();
         }
         let cutting = self.setup.cutting.get(&index).copied();
-        if cutting.is_some_and(|cutting| cutting != Cutting::WrongCoding) {
+        let withholds = cutting.is_some_and(|cutting| cutting != Cutting::WrongCoding);
+        if withholds || self.setup.silent.contains(&index) {
             config.served_bytes_max = 0;
         }
         let genesis = self.setup.shards.iter();
@@ -244,7 +254,10 @@ impl World {
             checker: Arc::new(ToyChecker {
                 lies: self.setup.liars.contains(&index),
             }),
-            cutter: Arc::new(ToyCutter(cutting.unwrap_or(Cutting::Honest))),
+            cutter: match self.setup.real_chunks {
+                true => Arc::new(ReedSolomonCutter),
+                false => Arc::new(ToyCutter(cutting.unwrap_or(Cutting::Honest))),
+            },
             config,
             feed,
             inclusion,
@@ -270,7 +283,10 @@ impl World {
                 let link = Link {
                     latency: LATENCY,
                     jitter: Duration::from_millis(2),
-                    success_rate: probability!(1.0),
+                    success_rate: match self.setup.lossy {
+                        true => probability!(9, 10),
+                        false => probability!(1.0),
+                    },
                 };
                 self.links.add_link(sender, receiver, link).await.unwrap();
             }
