@@ -59,10 +59,13 @@ struct Known {
     events: Arc<[LedgerEvent]>,
 }
 
+/// By height and digest of the relay block.
+type ByBlock = BTreeMap<(u64, BlockDigest), Known>;
+
 #[derive(Debug)]
 struct Shared {
     parts: ShardParts,
-    known: Mutex<BTreeMap<(u64, BlockDigest), Known>>,
+    known: Mutex<ByBlock>,
     ready: watch::Sender<bool>,
 }
 
@@ -87,7 +90,7 @@ impl Ledgers {
         &self.shared.parts.inclusion
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<(u64, BlockDigest), Known>> {
+    fn lock(&self) -> MutexGuard<'_, ByBlock> {
         self.shared
             .known
             .lock()

@@ -14,8 +14,8 @@ use commonware_cryptography::Signer as _;
 use commonware_runtime::Handle;
 use commonware_utils::ordered::Set;
 use consensus::{
-    ConsensusConfig, Engine, EngineParts, Order, Ordering, OrderingParts, Runtime, join,
-    mempool_observer,
+    ConsensusConfig, Engine, EngineParts, Order, Ordering, OrderingParts, Runtime, ShardParts,
+    join, mempool_observer,
     network::{Network, Wires},
     sync::ServerConfig,
 };
@@ -25,7 +25,7 @@ use pipeline::{
     genesis_record,
 };
 use primitives::{
-    Anchor, BlockLimits, Genesis,
+    Anchor, Block, BlockLimits, Genesis,
     anchor::Trust,
     base_fee::next_base_fee,
     certificate::{consensus_namespace, result_scheme},
@@ -154,14 +154,15 @@ pub async fn assemble<E: Runtime, N: Network>(
     let consensus_config = consensus_config(&parts);
     let consensus = (&consensus_config, &identity);
     let anchor = begin_at(runtime, &mut parts, consensus, &mut wires).await?;
+    let pipeline_config = pipeline_config(&parts);
+    let (ledger, shards) = start_shards(runtime, &parts, (&block, &pipeline_config), &mut wires)?;
+    if ledger.is_some() && anchor.is_some() {
+        return Err(NodeError::ShardsFromState);
+    }
     let store = Store::open(parts.location, &state, parts.store)?;
     let base_fee = next_base_fee(block.header(), &chain_config);
     let mempool = Mempool::new(mempool::Config::new(chain_config.clone()), base_fee);
     let observer = mempool_observer(mempool.clone(), store.clone(), chain_config.clone());
-    let pipeline_config = PipelineConfig {
-        queue_blocks_max: PENDING_ACKS_MAX.get().saturating_add(1),
-        ..parts.pipeline
-    };
     let foundation = Foundation {
         chain: chain_config,
         limits: identity.limits,
@@ -174,42 +175,21 @@ pub async fn assemble<E: Runtime, N: Network>(
     let (actor, pipeline) = Actor::new(
         runtime.child("pipeline"),
         foundation,
-        pipeline_config.clone(),
+        pipeline_config,
         vec![observer],
     )?;
     let chain = pipeline.chain().clone();
-    let block_digest = B256::from_slice(block.digest().as_ref());
-    let shard_parts = shard_parts(&parts.genesis, &genesis_digest(&block), block_digest)?;
-    if shard_parts.is_some() && anchor.is_some() {
-        return Err(NodeError::ShardsFromState);
-    }
-    let shards = sharding::start(
-        runtime,
-        ShardsParts {
-            genesis: &parts.genesis,
-            key: &parts.key,
-            fee_recipient: parts.fee_recipient,
-            store: parts.store,
-            pipeline: &pipeline_config,
-            collated: parts.collated,
-        },
-        shard_parts.as_ref(),
-        &mut wires,
-    )?;
     let executor = ExecutorHandle(actor.start());
     let senders = SenderCache::default();
+    let digest = genesis_digest(&block);
     let ordering = Ordering::new(OrderingParts {
         pipeline,
         mempool: mempool.clone(),
         senders: senders.clone(),
         proposer: parts.fee_recipient,
-        results: result_scheme(
-            &genesis_digest(&block),
-            parts.genesis.validators,
-            Some(parts.key),
-        ),
+        results: result_scheme(&digest, parts.genesis.validators, Some(parts.key)),
         control: parts.control,
-        shards: shard_parts,
+        shards: ledger,
     });
     let engine = Engine::start(
         runtime.child("consensus"),
@@ -233,6 +213,36 @@ pub async fn assemble<E: Runtime, N: Network>(
         executor,
         engine,
     })
+}
+
+/// What consensus needs of shards, and the node's own work for them; nothing on a chain without.
+type StartedShards = (Option<ShardParts>, Option<Shards>);
+
+fn start_shards<E: Runtime, N: Network>(
+    runtime: &E,
+    parts: &NodeParts,
+    (block, pipeline): (&Block, &PipelineConfig),
+    wires: &mut Wires<N>,
+) -> Result<StartedShards, NodeError> {
+    let block_digest = B256::from_slice(block.digest().as_ref());
+    let ledger = shard_parts(&parts.genesis, &genesis_digest(block), block_digest)?;
+    let work = ShardsParts {
+        genesis: &parts.genesis,
+        key: &parts.key,
+        fee_recipient: parts.fee_recipient,
+        store: parts.store,
+        pipeline,
+        collated: &parts.collated,
+    };
+    let shards = sharding::start(runtime, work, ledger.as_ref(), wires)?;
+    Ok((ledger, shards))
+}
+
+fn pipeline_config(parts: &NodeParts) -> PipelineConfig {
+    PipelineConfig {
+        queue_blocks_max: PENDING_ACKS_MAX.get().saturating_add(1),
+        ..parts.pipeline.clone()
+    }
 }
 
 fn consensus_config(parts: &NodeParts) -> ConsensusConfig {

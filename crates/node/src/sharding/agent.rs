@@ -40,7 +40,7 @@ pub(crate) struct ShardsParts<'a> {
     pub(crate) fee_recipient: Address,
     pub(crate) store: StoreConfig,
     pub(crate) pipeline: &'a PipelineConfig,
-    pub(crate) collated: Vec<Collated>,
+    pub(crate) collated: &'a [Collated],
 }
 
 /// A node's work for shards.
@@ -139,13 +139,13 @@ fn now_ms<E: Runtime>(runtime: &E) -> impl Fn() -> u64 + Send + use<E> {
     }
 }
 
-fn open<E: Runtime>(
-    runtime: &E,
-    parts: &ShardsParts<'_>,
-) -> Result<(Vec<ShardChain>, Vec<ShardHandle>), NodeError> {
+/// Chains, and what tells that one of them ended.
+type Opened = (Vec<ShardChain>, Vec<ShardHandle>);
+
+fn open<E: Runtime>(runtime: &E, parts: &ShardsParts<'_>) -> Result<Opened, NodeError> {
     let mut chains = Vec::new();
     let mut pipelines = Vec::new();
-    for collated in &parts.collated {
+    for collated in parts.collated {
         let id = collated.shard;
         let known = parts.genesis.shards.iter().find(|one| one.shard == id);
         let shard = known.ok_or(NodeError::UnknownShard { shard: id.0 })?;

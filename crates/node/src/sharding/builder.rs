@@ -16,6 +16,7 @@ use shards::{
     Collation, Placement,
     agent::{BuildOrder, Builder, Built, Checker as _, Finding},
     feed::LedgerFeed,
+    ledger::Ledger,
 };
 use std::{collections::BTreeMap, sync::Arc};
 use tokio::sync::broadcast::error::RecvError;
@@ -40,22 +41,26 @@ impl Collators {
         self.chains.values()
     }
 
+    /// Tells the chains what is final on the relay chain.
+    fn settle(&self, ledger: &Ledger, now_ms: u64) {
+        for chain in self.chains() {
+            let Some(segment) = ledger.shard(chain.shard) else {
+                continue;
+            };
+            let finalized = segment.finalized();
+            let result = ExecutionResult {
+                height: finalized.number,
+                block_hash: finalized.hash,
+            };
+            chain.settled(result, now_ms);
+        }
+    }
+
     /// Tells the chains what became final on the relay chain, for ever.
     pub(crate) async fn follow_finality(self, feed: LedgerFeed, now_ms: impl Fn() -> u64) {
         let mut updates = feed.subscribe();
         loop {
-            let update = feed.newest();
-            for chain in self.chains() {
-                let Some(segment) = update.ledger.shard(chain.shard) else {
-                    continue;
-                };
-                let finalized = segment.finalized();
-                let result = ExecutionResult {
-                    height: finalized.number,
-                    block_hash: finalized.hash,
-                };
-                chain.settled(result, now_ms());
-            }
+            self.settle(&feed.newest().ledger, now_ms());
             match updates.recv().await {
                 Ok(_) | Err(RecvError::Lagged(_)) => {}
                 Err(RecvError::Closed) => return,
