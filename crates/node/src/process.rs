@@ -236,7 +236,7 @@ fn shard_chain(chain: &ShardChain, feed: LedgerFeed) -> Readable {
         mempool: chain.mempool.clone(),
         senders: chain.senders.clone(),
         shards: None,
-        included: Some(Arc::new(included)),
+        included: Some(rpc::Included::new(included)),
     }
 }
 

@@ -280,6 +280,19 @@ async fn begin_at<E: Runtime, N: Network>(
     }
 }
 
+/// Why a pipeline ended.
+pub(crate) async fn executed(
+    handle: Handle<Result<(), PipelineFault>>,
+    part: &'static str,
+) -> NodeError {
+    let error = match handle.await {
+        Ok(Err(fault)) => return fault.into(),
+        Ok(Ok(())) => "it ended".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    NodeError::Part { part, error }
+}
+
 impl Node {
     /// Reads what is finalized.
     #[must_use]
@@ -289,19 +302,14 @@ impl Node {
 
     /// Resolves when the node cannot go on, with the reason.
     pub async fn failed(self) -> NodeError {
-        let executor = Box::pin(self.executor.0);
-        let engine = Box::pin(self.engine.failed());
-        match futures::future::select(executor, engine).await {
-            futures::future::Either::Left((Ok(Err(fault)), _)) => fault.into(),
-            futures::future::Either::Left((Ok(Ok(())), _)) => NodeError::Part {
-                part: "executor",
-                error: "it ended".to_owned(),
-            },
-            futures::future::Either::Left((Err(error), _)) => NodeError::Part {
-                part: "executor",
-                error: error.to_string(),
-            },
-            futures::future::Either::Right((fault, _)) => fault.into(),
+        let engine = self.engine.failed();
+        let executor = executed(self.executor.0, "executor");
+        let shards = sharding::failed(self.shards);
+        tokio::select! {
+            biased;
+            fault = engine => fault.into(),
+            error = executor => error,
+            error = shards => error,
         }
     }
 }

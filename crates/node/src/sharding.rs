@@ -15,8 +15,8 @@ mod builder;
 mod chain;
 mod checker;
 
-pub use agent::Shards;
-pub(crate) use agent::{Collated, ShardsParts, start};
+pub use agent::{Collated, Shards};
+pub(crate) use agent::{ShardsParts, failed, start};
 pub use chain::ShardChain;
 
 use alloy_primitives::B256;
@@ -61,7 +61,7 @@ fn terms(shard: &GenesisShard) -> ShardTerms {
         genesis_hash: record.hash,
         genesis_root: record.header.state_root,
         genesis_ms: block.header().timestamp_ms,
-        rules: shard.rules_digest(),
+        rules: shard.genesis.rules_digest(),
         gas_limit: shard.genesis.chain.gas_limit,
         collators: shard.collators.clone(),
     }

@@ -75,8 +75,23 @@ pub struct BackendParts {
     pub included: Option<Included>,
 }
 
-/// The newest included number of a shard.
-pub type Included = Arc<dyn Fn() -> u64 + Send + Sync>;
+/// Tells the newest included number of a shard.
+#[derive(Clone)]
+pub struct Included(Arc<dyn Fn() -> u64 + Send + Sync>);
+
+impl Included {
+    /// Asks this.
+    #[must_use]
+    pub fn new(newest: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
+        Self(Arc::new(newest))
+    }
+}
+
+impl Debug for Included {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Included").field(&(self.0)()).finish()
+    }
+}
 
 /// What of a development chain is new when it has gone back.
 #[derive(Debug)]
@@ -194,7 +209,7 @@ impl Backend {
     pub(crate) fn safe_height(&self) -> Result<u64, RpcError> {
         let latest = self.latest_height()?;
         let included = self.included.as_ref();
-        Ok(included.map_or(latest, |included| included().min(latest)))
+        Ok(included.map_or(latest, |included| (included.0)().min(latest)))
     }
 
     pub(crate) fn subscribe_pending(&self) -> broadcast::Receiver<RecoveredTransaction> {

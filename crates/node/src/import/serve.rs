@@ -83,6 +83,7 @@ pub(super) fn readable(
         limits: BlockLimits {
             body_bytes_max: BODY_BYTES_MAX,
             validators: 0,
+            section: primitives::shard::SectionLimits::NONE,
         },
         validators: Vec::new(),
         ethereum: Some(genesis.fork),

@@ -5,7 +5,7 @@ use super::{
     chain::{ShardChain, ShardChainParts, ShardHandle},
     checker::Rules,
 };
-use crate::error::NodeError;
+use crate::{error::NodeError, run::executed};
 use alloy_primitives::Address;
 use commonware_cryptography::Signer as _;
 use commonware_runtime::Handle;
@@ -58,6 +58,34 @@ impl fmt::Debug for Shards {
         f.debug_struct("Shards")
             .field("chains", &self.chains)
             .finish_non_exhaustive()
+    }
+}
+
+/// Resolves when a node's work for shards can't go on, with the reason; never if it has none.
+pub(crate) async fn failed(shards: Option<Shards>) -> NodeError {
+    let Some(shards) = shards else {
+        return std::future::pending().await;
+    };
+    let agent = async {
+        let ended = shards.agent.await;
+        NodeError::Part {
+            part: "agent of shards",
+            error: match ended {
+                Ok(()) => "it ended".to_owned(),
+                Err(error) => error.to_string(),
+            },
+        }
+    };
+    let pipelines = shards.pipelines.into_iter();
+    let pipelines = pipelines.map(|handle| Box::pin(executed(handle, "executor of a shard")));
+    let pipelines: Vec<_> = pipelines.collect();
+    if pipelines.is_empty() {
+        return agent.await;
+    }
+    tokio::select! {
+        biased;
+        error = agent => error,
+        (error, _, _) = futures::future::select_all(pipelines) => error,
     }
 }
 

@@ -4,7 +4,7 @@
 
 use crate::error::NodeError;
 use alloy_primitives::Address;
-use commonware_runtime::{Handle, Supervisor as _};
+use commonware_runtime::Handle;
 use consensus::{Runtime, mempool_observer};
 use mempool::Mempool;
 use pipeline::{
@@ -90,6 +90,8 @@ impl ShardChain {
             chain: config,
             genesis: genesis_record(&state, &block),
             first_height: 1,
+            ethereum: None,
+            validators: parts.shard.collators.clone(),
             store,
         };
         let captured = Captured::default();
@@ -108,7 +110,7 @@ impl ShardChain {
             mempool,
             senders: SenderCache::default(),
             pipeline,
-            rules: parts.shard.rules_digest(),
+            rules: parts.shard.genesis.rules_digest(),
             collator: parts.collator,
             fee_recipient: parts.fee_recipient,
             captured,

@@ -20,7 +20,7 @@ impl Rules {
     pub(crate) fn new(genesis: &Genesis) -> Self {
         let rules = genesis.shards.iter().map(|shard| {
             let chain = shard.genesis.chain.clone();
-            (shard.shard, (chain, shard.rules_digest()))
+            (shard.shard, (chain, shard.genesis.rules_digest()))
         });
         Self(rules.collect())
     }
