@@ -62,14 +62,13 @@ impl Duties {
             return;
         };
         let collators = &segment.terms().collators;
-        if !collators.is_empty() && !collators.contains(&descriptor.collator) {
-            self.ban(peer, "an offer by nobody who may build");
-            return;
-        }
         let known = collators.is_empty()
             || collators.contains(peer)
             || self.config.authority.validators.contains(peer);
-        if !known {
+        // A relay block that is not final here yet may have named another collator.
+        let may_build = collators.is_empty() || collators.contains(&descriptor.collator);
+        if !known || !may_build {
+            self.metrics.refused_offers.inc();
             return;
         }
         let number = descriptor.number;
@@ -273,6 +272,9 @@ impl Duties {
             return;
         };
         let group = ledger.group(schedule.core, schedule.height);
+        if signed.envelope.coding.epoch != ledger.epoch() {
+            return;
+        }
         if !group.contains(usize::from(signed.validator)) {
             self.ban(peer, "a statement by nobody of the group");
             return;
@@ -286,7 +288,6 @@ impl Duties {
         let possible = near
             && (lowest..=highest).contains(&descriptor.number)
             && ledger.cores().get(usize::from(schedule.core)) == Some(&Some(descriptor.shard))
-            && coded.epoch == ledger.epoch()
             && coded.total == rules.validators
             && usize::from(coded.minimum) == rules.witnesses();
         if !possible || self.statements.is_known(&signed) {

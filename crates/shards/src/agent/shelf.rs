@@ -222,14 +222,15 @@ impl Shelf {
         if bytes <= bytes_max {
             return;
         }
-        let mut oldest: Vec<(u64, CandidateId)> = self
+        // What no backer vouches for goes first: one collator can make any number of candidates.
+        let mut oldest: Vec<(bool, u64, CandidateId)> = self
             .entries
             .iter()
             .filter(|(id, entry)| !pending.contains(id) && entry.bytes() > 0)
-            .map(|(id, entry)| (entry.heard_ms, *id))
+            .map(|(id, entry)| (entry.signed || entry.backed, entry.heard_ms, *id))
             .collect();
         oldest.sort_unstable();
-        for (_, id) in oldest {
+        for (_, _, id) in oldest {
             if bytes <= bytes_max {
                 return;
             }
@@ -246,11 +247,13 @@ impl Shelf {
 mod tests {
     use super::{FORKS_MAX, Origin, Shelf};
     use alloy_primitives::B256;
+    use bytes::Bytes;
     use commonware_cryptography::Signer as _;
     use primitives::{
         crypto::PrivateKey,
         shard::{Descriptor, RelayAnchor, ShardId, ShardNamespace},
     };
+    use std::collections::BTreeSet;
 
     fn descriptor(collator: u64, salt: u8) -> Descriptor {
         let word = B256::repeat_byte(salt);
@@ -271,6 +274,35 @@ mod tests {
             timestamp_ms: 1,
             collator: PrivateKey::from_seed(collator).public_key(),
         }
+    }
+
+    #[test]
+    fn what_nobody_vouches_for_goes_first() {
+        let mut shelf = Shelf::default();
+        let ids: Vec<_> = (0..3)
+            .map(|salt| {
+                let descriptor = descriptor(1, salt);
+                let id = descriptor.id();
+                let now_ms = u64::from(salt);
+                let entry = shelf.learn(id, &descriptor, Origin::Ledger, now_ms);
+                let entry = entry.expect("the ledger's always have room");
+                entry.collation = Some(Bytes::from(vec![0; 100]));
+                entry.signed = salt == 0;
+                id
+            })
+            .collect();
+        let held = |shelf: &Shelf| {
+            let held = |id| shelf.get(id).is_some_and(|one| one.collation.is_some());
+            ids.iter().map(held).collect::<Vec<_>>()
+        };
+        shelf.shed(&BTreeSet::new(), 300);
+        assert_eq!(held(&shelf), [true, true, true]);
+        shelf.shed(&BTreeSet::new(), 200);
+        assert_eq!(held(&shelf), [true, false, true]);
+        shelf.shed(&BTreeSet::new(), 199);
+        assert_eq!(held(&shelf), [true, false, false]);
+        shelf.shed(&BTreeSet::from([ids[0]]), 0);
+        assert_eq!(held(&shelf), [true, false, false]);
     }
 
     #[test]

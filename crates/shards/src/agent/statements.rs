@@ -157,7 +157,8 @@ impl Statements {
         self.gathered.range(first..=last).map(|(_, one)| one)
     }
 
-    /// Looks at all of them again after a relay block, and forgets what is too old to enter or to prove anything that is worth a relay block.
+    /// Looks at all of them again after a relay block, and forgets what is too old to enter, or to be worth a relay
+    /// block as evidence.
     pub(crate) fn prune(&mut self, ledger: &Ledger) {
         let rules = ledger.rules();
         let kept = rules.schedule_window.saturating_add(STATEMENT_BLOCKS);
