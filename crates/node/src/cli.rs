@@ -125,7 +125,7 @@ struct DevArgs {
     /// Validators to run in this process
     #[arg(long, default_value_t = 1)]
     validators: u16,
-    /// Shards: further chains secured by the same validators, each at /shard/<number> with an id of its own
+    /// Shards: further chains secured by the same validators, each at /shard/N with an id of its own
     #[arg(long, default_value_t = 0)]
     shards: u16,
     /// Seconds between blocks, decimals allowed; without it a block follows each transaction

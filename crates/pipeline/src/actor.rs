@@ -20,6 +20,7 @@ use crate::{
     chain::{ChainError, ChainParts},
     divergence::TransactionOutcome,
     environment,
+    fault::PipelineFault,
     flush::{Flusher, WRITES_FLUSHED_MIN, WRITES_WAITING_MAX},
     indexer,
     mailbox::{Job, announce},
@@ -29,7 +30,7 @@ use alloy_eips::eip4895::Withdrawals;
 use alloy_primitives::{B256, Bytes};
 use commonware_runtime::{Clock, Handle, Metrics as RuntimeMetrics, Spawner};
 use commonware_utils::Acknowledgement as _;
-use executor::{Engine, ExecutedBlock, ExecutionFault, ExecutionInput, Fork, NoWorkers, Roots};
+use executor::{Engine, ExecutedBlock, ExecutionInput, Fork, Roots};
 use primitives::{
     BlockLimits, ChainConfig, ExecutionResult, FinalizedBlock, RecoveredBlock, crypto::PublicKey,
 };
@@ -47,36 +48,6 @@ pub type Observer = Box<dyn FnMut(&Arc<ExecutedRecord>) + Send>;
 /// Called with every block that was executed and is not in the state yet: the state is its parent's. The number
 /// is the lowest height whose hash the block asked for.
 pub type Collating = Box<dyn FnMut(&RecoveredBlock, &ExecutedBlock, Option<u64>, &Store) + Send>;
-
-/// Why the pipeline stopped the node.
-#[derive(Debug, thiserror::Error)]
-pub enum PipelineFault {
-    /// A write failed; what was acknowledged is safe.
-    #[error("the state could not be written, so the node stops; nothing acknowledged is lost: {0}")]
-    Store(#[from] StoreError),
-    /// A stored block does not read back.
-    #[error(transparent)]
-    Chain(#[from] ChainError),
-    /// There are no threads to execute on.
-    #[error(transparent)]
-    Workers(#[from] NoWorkers),
-    /// The state could not be read.
-    #[error("height={height} could not be executed: {fault}")]
-    Execution {
-        /// The block.
-        height: u64,
-        /// What failed.
-        fault: ExecutionFault,
-    },
-    /// Consensus delivered a block out of order.
-    #[error("finalized block out of order: height={height} expected={expected}")]
-    OutOfOrder {
-        /// What came.
-        height: u64,
-        /// What should have come.
-        expected: u64,
-    },
-}
 
 /// What a pipeline runs on.
 #[derive(Debug)]

@@ -8,6 +8,7 @@ mod control;
 mod divergence;
 mod environment;
 mod execution;
+mod fault;
 mod flush;
 mod genesis;
 mod indexer;
@@ -19,7 +20,7 @@ mod record;
 mod search;
 pub mod tally;
 
-pub use actor::{Actor, Collating, Foundation, Observer, PipelineFault};
+pub use actor::{Actor, Collating, Foundation, Observer};
 pub use blocks::BlockLogs;
 pub use chain::{Chain, ChainError, ChainEvent, Located, StateProgress, SyncProgress};
 pub use config::PipelineConfig;
@@ -29,6 +30,7 @@ pub use environment::{environment, environment_under};
 pub use execution::{
     BlockConflict, BlockExecution, CONFLICT_TRANSACTIONS_MAX, CONFLICTS_MAX, SPANS_MAX, StageTimes,
 };
+pub use fault::PipelineFault;
 pub use genesis::{genesis, genesis_digest, genesis_record};
 pub use ledger::{Effect, Ledger};
 pub use mailbox::Pipeline;
