@@ -15,6 +15,7 @@
 #[path = "../src/tests/world.rs"]
 mod world;
 
+use alloy_consensus::TxEip1559;
 use alloy_primitives::{B256, Bytes};
 use executor::{BlockEnvironment, ExecutionInput, execute_sequential};
 use primitives::{
@@ -31,7 +32,8 @@ use world::{
 };
 
 const STRANGERS: u64 = 200_000;
-const TRANSACTIONS: u64 = 4_000;
+const TRANSFERS: u64 = 4_000;
+const CALLS: u64 = 1_000;
 const ROUNDS: usize = 9;
 
 fn main() {
@@ -39,7 +41,7 @@ fn main() {
     let transfers = |world: &mut World| {
         let before = world.block(Vec::new());
         step(world, &before);
-        each(0, |from, nonce, to| {
+        each(TRANSFERS, 0, |from, nonce, to| {
             sign(from, transfer(nonce, stranger(to), 1))
         })
     };
@@ -53,24 +55,32 @@ fn main() {
         }
         let first = world.block(first);
         step(world, &first);
-        let holders = world.block(each(1, |from, nonce, to| {
+        let holders = world.block(each(CALLS, 1, |from, nonce, to| {
             let input = method("mint(address,uint256)", stranger(to / 2), 1 << 20);
-            sign(from, call(nonce, token, 0, input))
+            sign(from, lean(call(nonce, token, 0, input)))
         }));
         step(world, &holders);
-        let nonce = 1 + TRANSACTIONS / u64::from(ACCOUNTS);
-        each(nonce, |from, nonce, to| {
+        let nonce = 1 + CALLS / u64::from(ACCOUNTS);
+        each(CALLS, nonce, |from, nonce, to| {
             let input = method("transfer(address,uint256)", stranger(to), 1);
-            sign(from, call(nonce, token, 0, input))
+            sign(from, lean(call(nonce, token, 0, input)))
         })
     };
     checks("tokens", tokens);
 }
 
+/// With so low a gas limit that a block has room for [`CALLS`].
+fn lean(call: TxEip1559) -> TxEip1559 {
+    TxEip1559 {
+        gas_limit: 90_000,
+        ..call
+    }
+}
+
 /// A block of as many transactions from each account.
-fn each(first: u64, make: impl Fn(u8, u64, u64) -> Transaction) -> Vec<Transaction> {
+fn each(count: u64, first: u64, make: impl Fn(u8, u64, u64) -> Transaction) -> Vec<Transaction> {
     let accounts = u64::from(ACCOUNTS);
-    let transactions = (0..TRANSACTIONS).map(|index| {
+    let transactions = (0..count).map(|index| {
         let from = u8::try_from(index % accounts).expect("an account");
         make(from, first + index / accounts, index * 7 % STRANGERS)
     });
@@ -147,7 +157,8 @@ fn checks(name: &str, prepare: impl FnOnce(&mut World) -> Vec<Transaction>) {
         digest: placement.rules,
     };
     let per_transaction = |name: &str, cost: f64| {
-        print(&format!("{name} us_per_transaction"), cost * 1e3 / count());
+        let count = f64::from(u32::try_from(block.transactions().len()).expect("few"));
+        print(&format!("{name} us_per_transaction"), cost * 1e3 / count);
     };
     let environment = BlockEnvironment::of(block.header(), head.parent_hash, &world.chain);
     let input = ExecutionInput::new(&world.chain, environment, taken.block.transactions(), &[]);
@@ -183,10 +194,6 @@ fn witness(collation: &Collation) -> Witness {
     Witness::decode(&collation.witness, root, BTreeMap::new()).expect("of the parent's root")
 }
 
-fn count() -> f64 {
-    f64::from(u32::try_from(TRANSACTIONS).expect("few"))
-}
-
 #[expect(clippy::disallowed_methods, reason = "a bench asks the clock")]
 fn median_ms<T>(mut work: impl FnMut() -> T) -> f64 {
     let mut costs: Vec<_> = (0..ROUNDS)
@@ -208,5 +215,6 @@ fn print(name: &str, cost: f64) {
 #[expect(clippy::print_stdout, reason = "a bench prints what it measured")]
 fn print_bytes(name: &str, collation: &Collation, encoded: &Bytes) {
     let (witness, all) = (collation.witness.len(), encoded.len());
-    println!("collation::bytes/{name} transactions={TRANSACTIONS} witness={witness} all={all}");
+    let count = collation.block.transactions().len();
+    println!("collation::bytes/{name} transactions={count} witness={witness} all={all}");
 }
