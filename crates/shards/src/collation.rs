@@ -8,7 +8,7 @@
 //!       └─ describe ─▶ Descriptor { hash, length, head, root, gas … }
 //! ```
 //! The collator alone makes one, from a block that it has executed and not committed yet; it is judged by
-//! [`check`](crate::check). Nothing in it is believed: the parent is named by the descriptor, the rest hangs
+//! [`check`](crate::check()). Nothing in it is believed: the parent is named by the descriptor, the rest hangs
 //! on the parent's hash and root.
 //!
 //! Limits: [`COLLATION_BYTES_MAX`] in all, [`ANCESTORS_MAX`] headers of at most [`HEADER_BYTES_MAX`] each, a
