@@ -14,7 +14,7 @@
 //! `f` of n validators is `(n − 1) / 3`, so up to three validators need one chunk, which is the whole collation.
 //! The code always has a chunk more than it needs: with one validator that is one nobody holds.
 //!
-//! Limits: [`VALIDATORS_MAX`](primitives::limits::VALIDATORS_MAX) chunks of a collation of at most
+//! Limits: [`VALIDATORS_MAX`] chunks of a collation of at most
 //! [`COLLATION_BYTES_MAX`]; a chunk is bounded by its share of that before it is read.
 
 #[cfg(test)]
