@@ -55,7 +55,7 @@ pub struct ShardRules<'a> {
     pub digest: B256,
 }
 
-/// A candidate whose collation is right: the only way to get one is [`check`].
+/// A candidate whose collation is right: the only way to get one is [`check()`].
 #[derive(Clone, Debug)]
 pub struct Checked {
     /// The block's Ethereum header.
