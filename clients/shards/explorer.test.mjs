@@ -45,15 +45,16 @@ test('it lists the shards, what is on its way, and their final heads rise', opti
   for (const id of [1, 2]) assert.ok(names.some((name) => name.includes(`Shard ${id}`)), `${names}`)
   const first = await finalShown(page)
   assert.equal(first.length, 2)
-  // Drawn every second; each look may find a candidate at any stage, or none.
+  // Drawn every second; each look may find a candidate on its way, or none. On a quiet machine votes on chunks and on
+  // validity come in one relay block, so that what is included is final at once.
   const seen = new Set()
   const rose = () => finalShown(page).then((now) => now.every((number, i) => number > first[i] + 2))
   const deadline = Date.now() + 60_000
-  while (Date.now() < deadline && !(seen.has('backed') && seen.has('included') && (await rose()))) {
+  while (Date.now() < deadline && !(seen.size > 0 && (await rose()))) {
     for (const stage of await page.locator('tr.backed th, tr.included th').allInnerTexts()) seen.add(stage.trim())
     await page.waitForTimeout(100)
   }
-  assert.ok(seen.has('backed') && seen.has('included'), `seen: ${[...seen]}`)
+  assert.ok(seen.has('backed') || seen.has('included'), `seen: ${[...seen]}`)
   assert.ok(await rose(), `${first} rose to ${await finalShown(page)}`)
   for (const [i, id] of [1, 2].entries()) {
     assert.ok((await finalShown(page))[i] <= Number((await segmentOf(id)).finalized.number), 'no more than is final')
@@ -74,17 +75,27 @@ test('on a phone only the tables scroll', options, async () => {
   }
 })
 
-test('a redraw keeps where the reader is', options, async () => {
+test('a redraw keeps where the reader is, and what is selected', options, async () => {
   const { page, check, close: done } = await open('/shards', phone)
+  const redrawn = async () => {
+    await page.evaluate(() => {
+      window.redraws = 0
+      document.addEventListener('htmx:afterRequest', () => { window.redraws += 1 })
+    })
+    await page.waitForFunction(() => window.redraws >= 3)
+  }
   const region = page.getByRole('region', { name: 'Candidates of shard 2' })
   await region.evaluate((element) => { element.scrollLeft = 60; element.focus({ preventScroll: true }) })
-  await page.evaluate(() => {
-    window.redraws = 0
-    document.addEventListener('htmx:afterSettle', () => { window.redraws += 1 })
-  })
-  await page.waitForFunction(() => window.redraws >= 2)
+  await redrawn()
   assert.equal(await region.evaluate((element) => document.activeElement === element), true, 'focus')
   assert.ok((await region.evaluate((element) => element.scrollLeft)) > 0, 'scroll')
+  const select = () => {
+    getSelection().selectAllChildren(document.querySelector('tr.final .x'))
+    return String(getSelection())
+  }
+  const selected = await page.evaluate(select)
+  await redrawn()
+  assert.equal(await page.evaluate(() => String(getSelection())), selected, 'a hash can be copied')
   check()
   await done()
 })
