@@ -28,13 +28,17 @@
     says('')
   })
   document.addEventListener('htmx:sseError', () => says('Not connected; trying again …'))
-  document.addEventListener('htmx:sseBeforeMessage', (event) => {
-    // A part with the focus in it, or under a selection, stays as it is until that is over.
-    const part = event.target
+  // A part with the focus in it, or under a selection, stays as it is until that is over.
+  function isHeld(part) {
     const selected = getSelection()
-    const isHeld = part.contains(document.activeElement) || (!selected.isCollapsed && part.contains(selected.anchorNode))
-    if (isHeld) event.preventDefault()
-    else if (part.id === 'pipeline') since = performance.now()
+    return part.contains(document.activeElement) || (!selected.isCollapsed && part.contains(selected.anchorNode))
+  }
+  document.addEventListener('htmx:sseBeforeMessage', (event) => {
+    if (isHeld(event.target)) event.preventDefault()
+    else if (event.target.id === 'pipeline') since = performance.now()
+  })
+  document.addEventListener('htmx:oobBeforeSwap', (event) => {
+    if (isHeld(event.target)) event.preventDefault()
   })
 
   // A browser opens few connections to one host, and a hidden page needs none.
