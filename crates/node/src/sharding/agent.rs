@@ -105,10 +105,8 @@ pub(crate) fn start<E: Runtime, N: Network>(
     };
     let (chains, pipelines) = open(runtime, &parts)?;
     let rules = Arc::new(Rules::new(parts.genesis));
-    let builder = Collators::new(&chains, Arc::clone(&rules));
-    let finality = builder
-        .clone()
-        .follow_finality(shards.feed.clone(), now_ms(runtime));
+    let builder = Collators::new(&chains, Arc::clone(&rules), shards.feed.clone());
+    let finality = builder.clone().follow_finality(now_ms(runtime));
     let _ends_with_the_feed = runtime.child("finality").spawn(|_| finality);
     let mut config = AgentConfig::new(parts.key.clone(), (*shards.authority).clone());
     config.collates = chains.iter().map(|chain| chain.shard).collect();

@@ -18,6 +18,7 @@ use super::{
     shelf::Entry,
 };
 use crate::{
+    collator::Line,
     ledger::{CountFault, Pending},
     message::SmallMessage,
 };
@@ -73,9 +74,11 @@ impl Duties {
         let mut missing: Vec<CandidateId> = Vec::new();
         for shard in &self.config.collates {
             let known = self.shelf.of_shard(*shard);
+            let had = self.lines.get(shard).map_or(0, Line::begins_at);
             let wanted = known.filter(|(id, entry)| {
                 let heard = entry.backed || !self.statements.backers(id).is_empty();
-                entry.collation.is_none() && !entry.is_invalid() && heard
+                let new = entry.descriptor.number > had;
+                entry.collation.is_none() && !entry.is_invalid() && heard && new
             });
             missing.extend(wanted.map(|(id, _)| id));
         }

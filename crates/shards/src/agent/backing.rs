@@ -349,12 +349,16 @@ impl Duties {
     fn is_backed_here(&self, id: &CandidateId, entry: &Entry) -> bool {
         let descriptor = &entry.descriptor;
         let (shard, number) = (descriptor.shard, descriptor.number);
-        let group = usize::from(self.ledger().rules().group_size);
-        let enough = group.div_ceil(2);
+        let enough = self.backers_enough();
         let mut signed = self
             .signed
             .range((shard, number, 0)..=(shard, number, u64::MAX));
         signed.any(|(_, signed)| signed == id) || self.statements.backers(id).count() >= enough
+    }
+
+    /// Backers of whom so many are most of any group.
+    pub(crate) fn backers_enough(&self) -> usize {
+        usize::from(self.ledger().rules().group_size).div_ceil(2)
     }
 
     fn sign(&mut self, offered: &Offered, id: CandidateId, coding: Coding) {

@@ -34,6 +34,8 @@ pub(crate) struct Entry {
     pub(crate) wrong_roots: BTreeSet<B256>,
     /// It has been in the ledger.
     pub(crate) backed: bool,
+    /// It is final.
+    pub(crate) is_final: bool,
     /// f+1 validators found it invalid.
     pub(crate) condemned: bool,
     /// The newest schedule by which it was put forward.
@@ -57,6 +59,7 @@ impl Entry {
             chunks: Vec::new(),
             wrong_roots: BTreeSet::new(),
             backed: false,
+            is_final: false,
             condemned: false,
             schedule: None,
             learned_ms: now_ms,

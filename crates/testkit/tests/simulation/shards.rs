@@ -3,6 +3,7 @@
 //! Every scenario sends transfers to two shards while it disturbs the network, and ends when all of them are final
 //! everywhere.
 
+mod collators;
 mod faults;
 mod quiet;
 mod restarts;
