@@ -32,7 +32,8 @@ use std::{
 };
 use tokio::sync::watch;
 
-/// Finalized relay blocks after which the ledger is stored again: what a restart applies again at most.
+/// Finalized relay blocks after which the ledger of so many blocks before is stored: a restart applies at most twice
+/// as many again. Not the newest one, so that a collator sees again what its shard's files may lack.
 const REMEMBERED_EVERY: u64 = 64;
 /// Longest stored ledger, in bytes.
 const STORED_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -218,6 +219,8 @@ pub(crate) struct Follower<E: Runtime> {
     /// None once it could not be written.
     stored: Option<Remembered<E>>,
     newest: Arc<Ledger>,
+    /// The ledger to be stored next.
+    earlier: Arc<Ledger>,
 }
 
 impl<E: Runtime> Follower<E> {
@@ -246,6 +249,7 @@ impl<E: Runtime> Follower<E> {
             ledgers,
             random,
             stored: Some(stored),
+            earlier: Arc::clone(&newest),
             newest,
         })
     }
@@ -308,7 +312,8 @@ impl<E: Runtime> Follower<E> {
         let Some(mut stored) = self.stored.take() else {
             return;
         };
-        stored.put(KEY, self.newest.to_bytes());
+        let earlier = std::mem::replace(&mut self.earlier, Arc::clone(&self.newest));
+        stored.put(KEY, earlier.to_bytes());
         match stored.sync().await {
             Ok(stored) => self.stored = Some(stored),
             // Nothing is lost: a restart applies more blocks again.

@@ -193,6 +193,10 @@ impl<E: Clock + Spawner + RuntimeMetrics> Actor<E> {
                 self.report(report);
                 reported = true;
             }
+            if self.collating.is_some() {
+                // A shard's block becomes final some time after it was executed, and may be the last for long.
+                self.flush_if_due().await?;
+            }
             let job = tokio::select! {
                 biased;
                 _ = &mut stopped => return self.flush(),

@@ -215,6 +215,17 @@ impl Ledger {
         self.settle(now_ms)
     }
 
+    /// What was executed above a height was taken back; the height is not below the verified one.
+    pub fn taken_back(&mut self, newest: ExecutionResult) {
+        self.heads.executed_height = newest.height;
+        self.heads.finalized_height = newest.height;
+        let above = newest.height.saturating_add(1);
+        drop(self.own.split_off(&above));
+        self.own.insert(newest.height, newest.block_hash);
+        drop(self.ordered.split_off(&above));
+        drop(self.stages.split_off(&above));
+    }
+
     /// 2f+1 validators signed a result; its signatures have been checked.
     pub fn certified(&mut self, certificate: ExecutionCertificate) -> Vec<Effect> {
         let result = certificate.result;

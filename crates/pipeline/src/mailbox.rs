@@ -4,13 +4,14 @@
 //! for [`Pipeline::room`] before each, so the queue cannot overflow.
 
 use crate::{
-    Chain, ChainEvent, ExecutedRecord,
+    Chain, ChainError, ChainEvent, ExecutedRecord,
     chain::{StateProgress, lock},
 };
 use commonware_utils::{Acknowledgement as _, acknowledgement::Exact};
 use primitives::{
     ExecutionCertificate, ExecutionResult, FinalizedBlock, RecoveredBlock, crypto::BlockDigest,
 };
+use state::UnknownHeight;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
@@ -90,6 +91,41 @@ impl Pipeline {
     /// makes of it is told by [`Self::settled`].
     pub fn collated(&self, block: RecoveredBlock, now_ms: u64) {
         self.queue(FinalizedBlock::delivered(block), None, now_ms);
+    }
+
+    /// Takes back every block above a height, in a shard's chain, for whoever gives it its blocks and while none is
+    /// being executed; the blocks, lowest first. What is verified can't be taken back, nor what is durable.
+    ///
+    /// # Errors
+    /// When the height is out of that range, or the store fails.
+    pub fn take_back(&self, height: u64) -> Result<Vec<Arc<ExecutedRecord>>, ChainError> {
+        let chain = &self.chain;
+        let heads = chain.heads();
+        let lowest = chain.durable_height().max(heads.verified_height);
+        let unknown = UnknownHeight {
+            asked: height,
+            oldest: lowest,
+            newest: heads.executed_height,
+        };
+        let result = chain.own_record(height)?.map(|record| ExecutionResult {
+            height,
+            block_hash: record.hash,
+        });
+        let Some(result) = result.filter(|_| height >= lowest) else {
+            return Err(ChainError::State(unknown));
+        };
+        let mut taken = Vec::new();
+        for above in height.saturating_add(1)..=heads.executed_height {
+            taken.extend(chain.own_record(above)?);
+        }
+        // Readers look at the heads first, so these fall first.
+        chain.apply(|ledger| {
+            ledger.taken_back(result);
+            Vec::new()
+        });
+        drop(lock(&chain.shared.recent).split_off(&height.saturating_add(1)));
+        chain.shared.store.take_back(height)?;
+        Ok(taken)
     }
 
     /// The relay chain made a shard's block final: what is executed up to it is verified.

@@ -15,15 +15,25 @@
 //! entered, with as many more as relay blocks may pass before a schedule is over. Under synchronous rules that
 //! is none more, and an anchor is good for one relay block: the same code then builds on included parents only.
 //!
-//! A builder is asked for one thing at a time in each shard. It is taken to have the shard's newest final block
-//! when the agent starts; what it was away for longer than candidates are kept must come to it otherwise.
+//! A builder is asked for one thing at a time in each shard, and says after each what its newest block is. It is
+//! given what is final, what the ledger names, and of what follows the line, what most of a group has backed:
+//! never one of two blocks for one number that may both come to nothing. When the ledger names another block than
+//! the one that it has, it takes its own back.
+//!
+//! ```text
+//!   builder, after a restart   … F            the ledger, brought to the present    F+1 … L final, pending
+//!                                └──────── follows, as their collations come from others ────────▶
+//! ```
+//! A node that restarts goes through the relay blocks since it stored its ledger again, so it knows the candidates
+//! since then, and their collations come from whoever keeps them. What became final longer ago than candidates are
+//! kept has to come to it otherwise: it says so, and builds nothing.
 
 use crate::{
     agent::{
         config::{BUILD_RETRY_MS, FOLLOWS_MAX, RECENT_NUMBERS, UNDECIDED_MS},
         duties::{Duties, Effect, Order},
         seams::{BuildOrder, Built, Finding},
-        shelf::{Entry, Origin},
+        shelf::{Entry, Fate, Origin},
         standing::Standing,
     },
     ledger::{Segment, ShardHead, Status, head_of},
@@ -60,12 +70,38 @@ pub(crate) struct Line {
     top_since_ms: u64,
     /// Heads that the builder was given, and whether it has them, with their numbers.
     heads: BTreeMap<B256, (u64, bool)>,
+    /// Number of the newest block that the builder has.
+    newest: u64,
+    /// The number that it had first.
+    begins_at: Option<u64>,
+    /// It has been said that what comes next is kept by nobody any more.
+    is_lost: bool,
     following: usize,
 }
 
 impl Line {
     fn has(&self, head: &B256) -> bool {
         self.heads.get(head).is_some_and(|(_, done)| *done)
+    }
+
+    /// The number of the newest block that the builder had at first.
+    pub(crate) fn begins_at(&self) -> u64 {
+        self.begins_at.unwrap_or_default()
+    }
+
+    /// Forgets what is long final, except for what comes next to what the builder has.
+    fn forget(&mut self, shard: ShardId, finalized: u64) {
+        let newest = self.newest;
+        let is_recent = |number: u64| number.saturating_add(RECENT_NUMBERS) >= finalized;
+        self.heads
+            .retain(|_, (number, _)| *number >= newest || is_recent(*number));
+        if !is_recent(newest) && !self.is_lost {
+            self.is_lost = true;
+            tracing::error!(
+                %shard, newest, finalized,
+                "this collator lacks blocks that nobody keeps any more; it can't go on with the shard"
+            );
+        }
     }
 }
 
@@ -78,29 +114,40 @@ impl Duties {
             let Some(segment) = relay.ledger.shard(shard) else {
                 continue;
             };
-            self.follow(segment);
             let line = self.line(segment);
+            self.follow(segment, &line);
             self.renew(segment, &line);
             self.build_next(segment, &line);
         }
     }
 
+    /// The newest block that the builder of a shard has; what is beside the chain to it, it has no more.
+    pub(crate) fn has(&mut self, shard: ShardId, newest: Option<(u64, B256)>) {
+        let (Some(line), Some((number, head))) = (self.lines.get_mut(&shard), newest) else {
+            return;
+        };
+        line.newest = number;
+        line.begins_at.get_or_insert(number);
+        line.heads
+            .retain(|_, (other, done)| !*done || *other < number);
+        line.heads.insert(head, (number, true));
+    }
+
     /// Hands what others built to the builder, parents first.
-    fn follow(&mut self, segment: &Segment) {
+    fn follow(&mut self, segment: &Segment, ahead: &[CandidateId]) {
         let shard = segment.shard;
-        let finalized = *segment.finalized();
+        let backed = |id: &&CandidateId| self.statements.is_backable(id);
+        let mut named: BTreeSet<CandidateId> = ahead.iter().filter(backed).copied().collect();
+        named.extend(segment.pending().map(|one| one.candidate));
         let Some(line) = self.lines.get_mut(&shard) else {
             return;
         };
-        if line.heads.is_empty() {
-            line.heads.insert(finalized.hash, (finalized.number, true));
-        }
-        line.heads
-            .retain(|_, (number, _)| number.saturating_add(RECENT_NUMBERS) >= finalized.number);
+        line.forget(shard, segment.finalized().number);
         let mut orders = Vec::new();
-        for (_, entry) in self.shelf.of_shard(shard) {
+        for (id, entry) in self.shelf.of_shard(shard) {
             let descriptor = &entry.descriptor;
             let ready = line.following < FOLLOWS_MAX
+                && (entry.fate == Fate::Final || named.contains(&id))
                 && entry.retry_ms <= self.now_ms
                 && !entry.is_invalid()
                 && !line.heads.contains_key(&descriptor.head)
@@ -224,10 +271,10 @@ impl Duties {
         let ledger = self.ledger();
         let next = ledger.height().saturating_add(1);
         let window = ledger.rules().schedule_window;
-        let oldest = next.saturating_sub(window);
         // The relay block that is being proposed is higher than the next that this node knows of.
         let margin = RENEWED_AHEAD.min(window.saturating_sub(1));
-        schedule.is_some_and(|schedule| schedule.height >= oldest.saturating_add(margin))
+        let oldest = next.saturating_add(margin).saturating_sub(window);
+        schedule.is_some_and(|schedule| schedule.height >= oldest)
     }
 
     /// One's own at once; another's after a while, and then one collator after the other.

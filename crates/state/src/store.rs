@@ -13,6 +13,7 @@
 //! - [`Store::commit`] makes the state of the next height, in memory.
 //! - [`Store::seal`] attaches the block that the state belongs to, once its hash is known (the hash
 //!   covers the root). Only then the next height can be committed.
+//! - [`Store::take_back`] undoes heights that are in memory only, for a chain that goes on from an earlier one.
 //! - [`Store::flush`] writes all up to a height in one batch: after a crash the files are at one
 //!   flushed height, and executing the same blocks again gives the same roots.
 //!
@@ -143,6 +144,36 @@ impl Store {
         drop(at);
         self.forget();
         Ok(root)
+    }
+
+    /// Takes back every height above this one: the state is again what it was after it, and the next height can be
+    /// another one than before. Whoever still reads a height that was taken back reads nothing in particular.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownHeight`] for a height above the newest or below the flushed one, which is not left.
+    pub fn take_back(&self, height: u64) -> Result<(), StoreError> {
+        let _flushing = exclusive(&self.inner.flushing);
+        let _committing = exclusive(&self.inner.committing);
+        let (flushed, newest) = (self.flushed_height(), self.newest_height());
+        if !(flushed..=newest).contains(&height) {
+            return Err(StoreError::from(UnknownHeight {
+                asked: height,
+                oldest: flushed,
+                newest,
+            }));
+        }
+        let since = self.inner.chain().since(height);
+        let back = back::in_memory(&since, &self.inner.versions);
+        let mut at = self.inner.trie_mut();
+        let pool = self.inner.pool.as_ref();
+        let root = at.apply(height, &back, &since.view, pool)?;
+        assert_eq!(root, since.from.root, "a state has one root");
+        // While the trie is held, as in a commit.
+        let taken = self.inner.chain_mut().take_back(height);
+        for (newest, diff) in taken {
+            self.inner.versions.take_back(newest, &diff);
+        }
+        Ok(())
     }
 
     /// Forgets the heights that are not kept in memory.

@@ -184,6 +184,52 @@ impl Versions {
         }
     }
 
+    /// Forgets what the newest height wrote; `diff` is that. For one caller at a time; nobody asks for the height
+    /// any more.
+    pub(crate) fn take_back(&self, newest: u64, diff: &StateDiff) {
+        for (address, change) in &diff.accounts {
+            let mut gone = 0;
+            for slot in change.storage.keys() {
+                gone += u64::from(self.take_slot_back(newest, (*address, *slot)));
+            }
+            if change.drops_storage() && self.has_wiped.load(Ordering::Acquire) {
+                self.take_wipe_back(newest, address);
+            }
+            let mut accounts = self.accounts.write(address);
+            let is_new = accounts.get_mut(address).is_some_and(|owner| {
+                owner.slots -= gone;
+                !owner.values.take_back(newest)
+            });
+            if is_new {
+                accounts.remove(address);
+            }
+        }
+    }
+
+    /// Whether nothing is left of it.
+    fn take_slot_back(&self, newest: u64, key: (Address, U256)) -> bool {
+        let mut slots = self.slots.write(&key);
+        let history = slots.get_mut(&key);
+        let is_new = history.is_some_and(|history| !history.take_back(newest));
+        if is_new {
+            slots.remove(&key);
+        }
+        is_new
+    }
+
+    fn take_wipe_back(&self, newest: u64, address: &Address) {
+        let wiped = self.wiped.write();
+        let mut wiped = wiped.unwrap_or_else(PoisonError::into_inner);
+        let Some(heights) = wiped.get_mut(address) else {
+            return;
+        };
+        heights.retain(|height| *height < newest);
+        if heights.is_empty() {
+            wiped.remove(address);
+        }
+        self.has_wiped.store(!wiped.is_empty(), Ordering::Release);
+    }
+
     fn forget_account(&self, oldest: u64, address: &Address, gone: u64) {
         let mut accounts = self.accounts.write(address);
         let Some(owner) = accounts.get_mut(address) else {
@@ -355,6 +401,19 @@ impl<T: Copy + PartialEq> History<T> {
             let count = values.partition_point(|(written, _)| *written <= oldest);
             values.drain(..count.saturating_sub(1));
             self.shrink();
+        }
+    }
+
+    /// Drops the value that a height wrote, which is the newest; says whether any is left.
+    fn take_back(&mut self, newest: u64) -> bool {
+        match self {
+            Self::One(written, _) => *written < newest,
+            Self::Many(values) => {
+                values.retain(|(written, _)| *written < newest);
+                let is_left = !values.is_empty();
+                self.shrink();
+                is_left
+            }
         }
     }
 

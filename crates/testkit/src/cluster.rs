@@ -18,6 +18,7 @@ mod join;
 mod liar;
 mod lying;
 mod network;
+mod shards;
 mod state_liar;
 mod sync;
 mod validator;
@@ -88,6 +89,8 @@ pub struct ClusterConfig {
     pub served_blocks: u64,
     /// Validators that execute slowly: added to each of their non-empty blocks.
     pub execution_delays: BTreeMap<usize, Duration>,
+    /// Shards, from number 1 on, each by the nodes that collate it.
+    pub shards: Vec<Vec<usize>>,
 }
 
 impl ClusterConfig {
@@ -104,6 +107,7 @@ impl ClusterConfig {
             accounts: BTreeMap::new(),
             served_blocks: 0,
             execution_delays: BTreeMap::new(),
+            shards: Vec::new(),
         }
     }
 }
@@ -159,6 +163,7 @@ pub struct Cluster {
     genesis: Genesis,
     validators: Vec<Validator>,
     violations: Violations,
+    seen: shards::Seen,
     told: liar::Told,
     /// For what the runtime does not decide: which unsynced writes survive a crash.
     rng: StdRng,
@@ -176,7 +181,7 @@ impl Cluster {
         let keys: Vec<PrivateKey> = (0..nodes)
             .map(|index| PrivateKey::from_seed(u64::from(index)))
             .collect();
-        let genesis = genesis(&config, &keys[..usize::from(config.validators)]);
+        let genesis = genesis(&config, &keys);
         let peers: Vec<PublicKey> = keys.iter().map(PrivateKey::public_key).collect();
         let limits = keys
             .first()
@@ -194,6 +199,7 @@ impl Cluster {
             genesis,
             validators: validators.collect(),
             violations: Violations::default(),
+            seen: shards::Seen::default(),
             told: liar::Told::default(),
             rng: StdRng::seed_from_u64(config.seed),
         };
@@ -310,8 +316,8 @@ impl Cluster {
         let wires = network::wires(&self.links, &validator.key.public_key(), lie).await;
         let mut parts = validator.parts(&self.genesis);
         change(&mut parts);
-        let violations = Arc::clone(&self.violations);
-        validator.begin(&self.runtime, parts, wires, violations);
+        let watched = (Arc::clone(&self.violations), Arc::clone(&self.seen));
+        validator.begin(&self.runtime, parts, wires, watched);
     }
 
     /// Cuts a validator's power.
@@ -421,12 +427,16 @@ fn genesis(config: &ClusterConfig, keys: &[PrivateKey]) -> Genesis {
         gas_limit: config.gas_limit,
         timestamp: START_SECONDS,
         funded: BTreeMap::<Address, U256>::new(),
-        shards: Vec::new(),
+        shards: shards::options(config, keys),
     };
-    let file = genesis_file(&options, keys, config.protocol.clone());
+    let validators = &keys[..usize::from(config.validators)];
+    let file = genesis_file(&options, validators, config.protocol.clone());
     let parsed = file.and_then(|text| Genesis::from_json(&text));
     let mut genesis = parsed.expect("a scenario's protocol is in range");
     genesis.alloc.extend(config.accounts.clone());
+    for shard in &mut genesis.shards {
+        shard.genesis.alloc.extend(config.accounts.clone());
+    }
     genesis
 }
 

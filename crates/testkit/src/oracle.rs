@@ -2,6 +2,12 @@
 //!
 //! They read only what every user of a node may read, so they hold of real networks too.
 
+mod shards;
+
+pub use shards::{
+    collators_follow_the_ledger, finality_kept, ledgers_named, shard_healthy, transfers_final_once,
+};
+
 use crate::cluster::{Cluster, Lie};
 use alloy_primitives::B256;
 use pipeline::{Chain, ExecutedRecord};

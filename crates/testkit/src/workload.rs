@@ -9,6 +9,10 @@
 //! Careful accounts are those whose next nonce and balance depend on what executes, so a wallet
 //! would wait too.
 
+mod transfers;
+
+pub use transfers::Transfers;
+
 use crate::cluster::{CHAIN_ID, Cluster};
 use alloy_consensus::{
     SignableTransaction, TxEip1559, TxEip2930, TxEip7702, TxLegacy,

@@ -15,6 +15,7 @@ mod lag;
 mod late_joiner;
 mod lossy;
 mod partition;
+mod shards;
 mod slow_executor;
 mod state_sync;
 

@@ -22,6 +22,9 @@ use shards::{
 use state::{Location, StoreConfig};
 use std::{fmt, sync::Arc, time::UNIX_EPOCH};
 
+/// Heartbeats of a shard after which its next collator takes the turn.
+const HEARTBEATS_MISSED: u64 = 3;
+
 /// A shard that this node collates, and where its state lives.
 #[derive(Clone, Debug)]
 pub struct Collated {
@@ -105,14 +108,17 @@ pub(crate) fn start<E: Runtime, N: Network>(
     };
     let (chains, pipelines) = open(runtime, &parts)?;
     let rules = Arc::new(Rules::new(parts.genesis));
-    let builder = Collators::new(&chains, Arc::clone(&rules));
-    let finality = builder
-        .clone()
-        .follow_finality(shards.feed.clone(), now_ms(runtime));
+    let builder = Collators::new(&chains, Arc::clone(&rules), shards.feed.clone());
+    let finality = builder.clone().follow_finality(now_ms(runtime));
     let _ends_with_the_feed = runtime.child("finality").spawn(|_| finality);
     let mut config = AgentConfig::new(parts.key.clone(), (*shards.authority).clone());
     config.collates = chains.iter().map(|chain| chain.shard).collect();
     config.workers = parts.pipeline.workers.get();
+    // An idle shard has a block at each heartbeat: a collator is late when several are missed.
+    let shards_of = parts.genesis.shards.iter();
+    let heartbeats = shards_of.map(|shard| shard.genesis.chain.protocol.heartbeat_ms);
+    let heartbeat_ms = heartbeats.max().unwrap_or_default();
+    config.patience_ms = heartbeat_ms.saturating_mul(HEARTBEATS_MISSED);
     let agent = Agent {
         runtime: runtime.child("agent"),
         blocker: wires.blocker.clone(),

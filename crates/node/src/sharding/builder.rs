@@ -26,14 +26,16 @@ use tokio::sync::broadcast::error::RecvError;
 pub(crate) struct Collators {
     chains: Arc<BTreeMap<ShardId, ShardChain>>,
     rules: Arc<Rules>,
+    feed: LedgerFeed,
 }
 
 impl Collators {
-    pub(crate) fn new(chains: &[ShardChain], rules: Arc<Rules>) -> Self {
+    pub(crate) fn new(chains: &[ShardChain], rules: Arc<Rules>, feed: LedgerFeed) -> Self {
         let chains = chains.iter().map(|chain| (chain.shard, chain.clone()));
         Self {
             chains: Arc::new(chains.collect()),
             rules,
+            feed,
         }
     }
 
@@ -41,26 +43,14 @@ impl Collators {
         self.chains.values()
     }
 
-    /// Tells the chains what is final on the relay chain.
-    fn settle(&self, ledger: &Ledger, now_ms: u64) {
-        for chain in self.chains() {
-            let Some(segment) = ledger.shard(chain.shard) else {
-                continue;
-            };
-            let finalized = segment.finalized();
-            let result = ExecutionResult {
-                height: finalized.number,
-                block_hash: finalized.hash,
-            };
-            chain.settled(result, now_ms);
-        }
-    }
-
     /// Tells the chains what became final on the relay chain, for ever.
-    pub(crate) async fn follow_finality(self, feed: LedgerFeed, now_ms: impl Fn() -> u64) {
-        let mut updates = feed.subscribe();
+    pub(crate) async fn follow_finality(self, now_ms: impl Fn() -> u64) {
+        let mut updates = self.feed.subscribe();
         loop {
-            self.settle(&feed.newest().ledger, now_ms());
+            let update = self.feed.newest();
+            for chain in self.chains() {
+                settle(chain, &update.ledger, now_ms());
+            }
             match updates.recv().await {
                 Ok(_) | Err(RecvError::Lagged(_)) => {}
                 Err(RecvError::Closed) => return,
@@ -73,17 +63,19 @@ impl Builder for Collators {
     async fn build(&self, order: BuildOrder) -> Option<Built> {
         let chain = self.chains.get(&order.shard)?;
         let parent = chain.chain.record(order.parent.number).ok().flatten()?;
-        let newest = chain.chain.heads().executed_height;
-        if parent.hash != order.parent.hash || newest != order.parent.number {
-            tracing::debug!(
-                shard = %order.shard, number = order.parent.number, newest,
-                "the parent is not the newest block here"
-            );
+        if parent.hash != order.parent.hash {
+            let number = order.parent.number;
+            tracing::debug!(shard = %order.shard, number, "another block than the parent is here");
             return None;
+        }
+        if chain.chain.heads().executed_height > order.parent.number {
+            // What was executed above it is in no line any more: nobody backs it.
+            take_back(chain, order.parent.number.saturating_add(1))?;
         }
         let block = propose(chain, &parent, &order)?;
         let digest = block.block().digest();
         let record = chain.execute(block, order.now_ms).await?;
+        settle(chain, &self.feed.newest().ledger, order.now_ms);
         let placement = Placement {
             shard: order.shard,
             anchor: order.anchor,
@@ -102,6 +94,12 @@ impl Builder for Collators {
         }
     }
 
+    fn newest(&self, shard: ShardId) -> Option<(u64, B256)> {
+        let chain = &self.chains.get(&shard)?.chain;
+        let record = chain.latest().ok()?;
+        Some((record.height(), record.hash))
+    }
+
     async fn follow(&self, descriptor: Descriptor, collation: Bytes) -> Finding {
         let Some(chain) = self.chains.get(&descriptor.shard) else {
             return Finding::Undecided;
@@ -111,11 +109,30 @@ impl Builder for Collators {
         if found != Finding::Valid {
             return found;
         }
-        match follow(chain, &descriptor, collation).await {
+        let followed = follow(chain, &descriptor, collation).await;
+        settle(chain, &self.feed.newest().ledger, descriptor.timestamp_ms);
+        match followed {
             Some(true) => Finding::Valid,
             Some(false) => Finding::Invalid,
             None => Finding::Undecided,
         }
+    }
+}
+
+/// What is final on the relay chain is verified in a shard's chain, if it is there: not while the chain is behind,
+/// and not while it has another block that is about to be taken back.
+fn settle(chain: &ShardChain, ledger: &Ledger, now_ms: u64) {
+    let Some(segment) = ledger.shard(chain.shard) else {
+        return;
+    };
+    let finalized = segment.finalized();
+    let own = chain.chain.record(finalized.number).ok().flatten();
+    if own.is_some_and(|record| record.hash == finalized.hash) {
+        let result = ExecutionResult {
+            height: finalized.number,
+            block_hash: finalized.hash,
+        };
+        chain.settled(result, now_ms);
     }
 }
 
@@ -168,17 +185,32 @@ fn propose(
         .ok()
 }
 
+/// Takes the block of a number and all above it back: the shard goes on with another one.
+fn take_back(chain: &ShardChain, number: u64) -> Option<()> {
+    let newest = chain.chain.heads().executed_height;
+    match chain.take_back(number.saturating_sub(1)) {
+        Ok(()) => {
+            tracing::warn!(shard = %chain.shard, number, newest, "took blocks back that the shard goes on without");
+            Some(())
+        }
+        Err(error) => {
+            tracing::error!(shard = %chain.shard, number, %error, "another block than the one kept here is backed");
+            None
+        }
+    }
+}
+
 /// Executes a block of another collator; whether it is what its descriptor says, if that can be said.
 async fn follow(chain: &ShardChain, descriptor: &Descriptor, encoded: Bytes) -> Option<bool> {
     let (number, newest) = (descriptor.number, chain.chain.heads().executed_height);
     if number <= newest {
         let own = chain.chain.record(number).ok().flatten()?;
-        if own.hash != descriptor.head {
-            tracing::warn!(shard = %chain.shard, number, "another block than the one executed here is offered");
-            return None;
+        if own.hash == descriptor.head {
+            return Some(true);
         }
-        return Some(true);
+        take_back(chain, number)?;
     }
+    let newest = chain.chain.heads().executed_height;
     if number != newest.saturating_add(1) {
         return None;
     }

@@ -8,8 +8,8 @@ use commonware_runtime::Handle;
 use consensus::{Runtime, mempool_observer};
 use mempool::Mempool;
 use pipeline::{
-    Actor, Chain, Collating, Foundation, Pipeline, PipelineConfig, PipelineFault, genesis,
-    genesis_record,
+    Actor, Chain, ChainError, Collating, Foundation, Pipeline, PipelineConfig, PipelineFault,
+    genesis, genesis_record,
 };
 use primitives::{
     BlockLimits, ExecutionResult, RecoveredBlock,
@@ -98,7 +98,11 @@ impl ShardChain {
         let (actor, pipeline) = Actor::new(
             runtime.child("pipeline"),
             foundation,
-            parts.pipeline,
+            PipelineConfig {
+                // What is final is durable soon: it may be kept by nobody else for long.
+                flush_blocks: 1,
+                ..parts.pipeline
+            },
             vec![observer],
         )?;
         let chain = pipeline.chain().clone();
@@ -147,6 +151,28 @@ impl ShardChain {
                 None
             }
         }
+    }
+
+    /// Takes every block above a number back; what was in them waits again.
+    pub(crate) fn take_back(&self, number: u64) -> Result<(), ChainError> {
+        let taken = self.pipeline.take_back(number)?;
+        let snapshot = self.chain.snapshot(number)?;
+        let parent = self.chain.latest()?;
+        let base_fee = next_base_fee(parent.block.header(), self.chain.config());
+        let transactions = taken.iter().flat_map(|record| record.transactions.iter());
+        let transactions: Vec<_> = transactions.cloned().collect();
+        let senders = transactions.iter().flat_map(|transaction| {
+            let authorities = transaction.authorities().iter().flatten().copied();
+            std::iter::once(transaction.sender()).chain(authorities)
+        });
+        let senders: Vec<_> = senders.collect();
+        self.mempool
+            .on_executed(&[], &senders, base_fee, &snapshot)?;
+        let newest = taken
+            .last()
+            .map_or(0, |one| one.block.header().timestamp_ms);
+        drop(self.mempool.admit_many(transactions, &snapshot, newest)?);
+        Ok(())
     }
 
     /// The relay chain made a block final.

@@ -134,6 +134,30 @@ fn a_diverged_node_learns_it_when_it_executes_what_others_have_certified() {
 }
 
 #[test]
+fn what_is_taken_back_is_executed_again_as_something_else() {
+    let mut ledger = ledger();
+    for height in 1..=4 {
+        ledger.finalized(&finalized(height, result(0)), height);
+        ledger.executed(result(height), height);
+    }
+    ledger.settled(result(2), 5);
+    ledger.taken_back(result(2));
+    let heads = ledger.heads();
+    assert_eq!((heads.verified_height, heads.executed_height), (2, 2));
+    assert_eq!(ledger.own_result(3), None);
+    assert_eq!(ledger.stages(3), None);
+    let other = ExecutionResult {
+        height: 3,
+        block_hash: hash(30),
+    };
+    ledger.finalized(&finalized(3, result(2)), 6);
+    ledger.executed(other, 7);
+    ledger.settled(other, 8);
+    assert_eq!(ledger.diverged(), None);
+    assert_eq!(ledger.heads().verified_height, 3);
+}
+
+#[test]
 fn a_stage_is_reached_once() {
     let mut ledger = ledger();
     let block = finalized(1, result(0));

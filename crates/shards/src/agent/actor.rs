@@ -92,21 +92,23 @@ where
             inclusion,
         } = self;
         let metrics = Metrics::new(&runtime);
+        // Now, so that nothing of what a node that restarts goes through again is missed.
+        let (updates, first) = (feed.subscribe(), feed.newest());
         runtime.spawn(move |runtime| async move {
-            let updates = feed.subscribe();
+            let newest = config.collates.iter();
+            let newest: Vec<_> = newest
+                .map(|shard| (*shard, builder.newest(*shard)))
+                .collect();
             let (finished, done) = mpsc::channel(DONE_MAX);
             let builders = config.collates.iter().map(|shard| {
                 let orders = start_builder(&runtime, *shard, builder.clone(), finished.clone());
                 (*shard, orders)
             });
             let builders = builders.collect();
-            let duties = Duties::new(
-                config,
-                feed.newest(),
-                inclusion,
-                Arc::clone(&cutter),
-                metrics,
-            );
+            let mut duties = Duties::new(config, first, inclusion, Arc::clone(&cutter), metrics);
+            for (shard, newest) in newest {
+                duties.has(shard, newest);
+            }
             let running = Running {
                 runtime,
                 blocker,
@@ -320,7 +322,15 @@ where
 
 async fn carry_out(builder: &impl Builder, shard: ShardId, order: Order) -> Done {
     match order {
-        Order::Build(order) => Done::Built(shard, builder.build(order).await.map(Box::new)),
+        Order::Build(order) => {
+            let built = builder.build(order).await.map(Box::new);
+            let newest = builder.newest(shard);
+            Done::Built {
+                shard,
+                built,
+                newest,
+            }
+        }
         Order::Follow(descriptor, collation) => follow(builder, *descriptor, collation).await,
     }
 }
@@ -333,6 +343,7 @@ async fn follow(builder: &impl Builder, descriptor: Descriptor, collation: Bytes
         head,
         id,
         finding,
+        newest: builder.newest(shard),
     }
 }
 

@@ -18,6 +18,7 @@ use super::{
     shelf::{Entry, Origin},
 };
 use crate::{
+    collator::Line,
     ledger::{CountFault, Pending},
     message::SmallMessage,
 };
@@ -76,9 +77,11 @@ impl Duties {
         let mut missing: Vec<CandidateId> = Vec::new();
         for shard in &self.config.collates {
             let known = self.shelf.of_shard(*shard);
+            let had = self.lines.get(shard).map_or(0, Line::begins_at);
             let wanted = known.filter(|(_, entry)| {
                 let heard = entry.backed || entry.signed;
-                entry.collation.is_none() && !entry.is_invalid() && heard
+                let new = entry.descriptor.number > had;
+                entry.collation.is_none() && !entry.is_invalid() && heard && new
             });
             missing.extend(wanted.map(|(id, _)| id));
         }

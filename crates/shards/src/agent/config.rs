@@ -16,7 +16,7 @@ pub(crate) const NUMBERS_AHEAD: u64 = 64;
 /// Relay heights above the own one that are listened to.
 pub(crate) const HEIGHTS_AHEAD: u64 = 64;
 /// Final candidates of a shard that are kept, and served to collators.
-pub(crate) const RECENT_NUMBERS: u64 = 64;
+pub(crate) const RECENT_NUMBERS: u64 = 256;
 /// Statements of one validator for one place: two candidates prove an offence, and there are two of each at
 /// most, for other cores.
 pub(crate) const STATEMENTS_MAX: usize = 4;

@@ -14,7 +14,7 @@ use super::{
     fetch::{Allowance, Fetch, HeldChunk},
     metrics::Metrics,
     seams::{BuildOrder, Built, Cutter, Finding, Restored},
-    shelf::Shelf,
+    shelf::{Fate, Shelf},
     statements::{Place, Statements},
 };
 use crate::{
@@ -88,12 +88,19 @@ pub(crate) enum Done {
         coding: Coding,
         restored: Restored,
     },
-    Built(ShardId, Option<Box<Built>>),
+    Built {
+        shard: ShardId,
+        built: Option<Box<Built>>,
+        /// The newest block that the builder has then.
+        newest: Option<(u64, B256)>,
+    },
     Followed {
         shard: ShardId,
         head: B256,
         id: CandidateId,
         finding: Finding,
+        /// The newest block that the builder has then.
+        newest: Option<(u64, B256)>,
     },
 }
 
@@ -225,12 +232,16 @@ impl Duties {
         match event {
             LedgerEvent::Discarded(named, Discard::Invalid) => {
                 if let Some(entry) = self.shelf.get_mut(&named.candidate) {
-                    entry.condemned = true;
+                    entry.fate = Fate::Condemned;
+                }
+            }
+            LedgerEvent::Final(named, _) => {
+                if let Some(entry) = self.shelf.get_mut(&named.candidate) {
+                    entry.fate = Fate::Final;
                 }
             }
             LedgerEvent::Backed(_)
             | LedgerEvent::Included(_)
-            | LedgerEvent::Final(..)
             | LedgerEvent::Discarded(..)
             | LedgerEvent::Offended(_)
             | LedgerEvent::Ordered(..)
@@ -279,13 +290,24 @@ impl Duties {
                 coding,
                 restored,
             } => self.restored(id, &coding, restored),
-            Done::Built(shard, built) => self.built(shard, built.map(|built| *built)),
+            Done::Built {
+                shard,
+                built,
+                newest,
+            } => {
+                self.has(shard, newest);
+                self.built(shard, built.map(|built| *built));
+            }
             Done::Followed {
                 shard,
                 head,
                 id,
                 finding,
-            } => self.followed(shard, head, id, finding),
+                newest,
+            } => {
+                self.followed(shard, head, id, finding);
+                self.has(shard, newest);
+            }
         }
         self.stirred = true;
     }

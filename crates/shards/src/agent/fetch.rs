@@ -343,8 +343,14 @@ impl Duties {
             .map(|one| (one.candidate, one.envelope.coding.root))
             .collect();
         let now_ms = self.now_ms;
+        let shelf = &self.shelf;
         self.held.retain(|key, held| {
-            keys.contains(key) || now_ms.saturating_sub(held.since_ms) < CHUNK_KEEP_MS
+            // What was vouched for may be put forward again, and nobody sends its chunks again then.
+            let vouched = shelf
+                .get(&key.0)
+                .is_some_and(|entry| entry.backed || entry.signed);
+            let new = now_ms.saturating_sub(held.since_ms) < CHUNK_KEEP_MS;
+            keys.contains(key) || vouched || new
         });
         for (key, held) in &mut self.held {
             if keys.contains(key) {

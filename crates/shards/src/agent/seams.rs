@@ -1,6 +1,7 @@
 //! What an agent asks of the outside: to check a candidate, to cut and restore collations, to build blocks.
 
 use crate::ledger::ShardHead;
+use alloy_primitives::B256;
 use bytes::Bytes;
 use primitives::shard::{Coding, Descriptor, RelayAnchor, ShardId};
 
@@ -71,7 +72,11 @@ pub trait Builder: Clone + Send + Sync + 'static {
     /// The next block; none while there is nothing to put into it.
     fn build(&self, order: BuildOrder) -> impl Future<Output = Option<Built>> + Send;
 
-    /// Executes a block whose parent it has, so that the next can be built on it.
+    /// The newest block of a shard that it has, by number and hash. It has all blocks before it and no others.
+    fn newest(&self, shard: ShardId) -> Option<(u64, B256)>;
+
+    /// Executes a block whose parent it has, so that the next can be built on it. What it has above the parent and
+    /// is another chain goes, unless that is final.
     fn follow(
         &self,
         descriptor: Descriptor,

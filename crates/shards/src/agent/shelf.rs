@@ -17,6 +17,17 @@ use std::collections::{BTreeMap, BTreeSet};
 /// How long what never entered is kept once its anchor is too old, in milliseconds.
 const KEEP_MS: u64 = 10_000;
 
+/// What became of a candidate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// Nothing yet.
+    Open,
+    /// It is final.
+    Final,
+    /// f+1 validators found it invalid.
+    Condemned,
+}
+
 /// What is known of a candidate.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
@@ -36,8 +47,8 @@ pub(crate) struct Entry {
     pub(crate) signed: bool,
     /// It has been in the ledger.
     pub(crate) backed: bool,
-    /// f+1 validators found it invalid.
-    pub(crate) condemned: bool,
+    /// What became of it.
+    pub(crate) fate: Fate,
     /// The newest schedule by which it was put forward.
     pub(crate) schedule: Option<Schedule>,
     /// When the candidate was heard of, in milliseconds.
@@ -60,7 +71,7 @@ impl Entry {
             wrong_roots: BTreeSet::new(),
             signed: false,
             backed: false,
-            condemned: false,
+            fate: Fate::Open,
             schedule: None,
             learned_ms: now_ms,
             heard_ms: now_ms,
@@ -69,7 +80,7 @@ impl Entry {
     }
 
     pub(crate) fn is_invalid(&self) -> bool {
-        self.condemned || self.finding == Some(Finding::Invalid)
+        self.fate == Fate::Condemned || self.finding == Some(Finding::Invalid)
     }
 
     /// It was put forward by this schedule, whose height is not above that of the newest relay block.

@@ -49,16 +49,21 @@ pub(super) fn changes(
     for diff in &since.diffs {
         take(&mut left, diff.len())?;
     }
-    let mut later = StateDiff::default();
-    since.diffs.iter().for_each(|diff| later.merge(diff));
-    let back = versions.as_it_was(since.from.height, &later);
-    let back = Changes::of(&back, Lanes::Widest);
+    let back = in_memory(since, versions);
     if since.from.height <= height {
         return Ok(back);
     }
     let mut earlier = from_memory(back);
     add_history(&mut earlier, &since.view, height, &mut left)?;
     Ok(to_changes(earlier))
+}
+
+/// The writes that lead from the newest state back to the oldest that `since` knows.
+pub(super) fn in_memory(since: &Since, versions: &Versions) -> Changes {
+    let mut later = StateDiff::default();
+    since.diffs.iter().for_each(|diff| later.merge(diff));
+    let back = versions.as_it_was(since.from.height, &later);
+    Changes::of(&back, Lanes::Widest)
 }
 
 fn take(left: &mut usize, writes: usize) -> Result<(), ProofError> {

@@ -169,6 +169,17 @@ impl Chain {
         });
     }
 
+    /// Drops every height above this one: each with what it wrote, the newest first. None of them is in the files.
+    pub(super) fn take_back(&mut self, height: u64) -> Vec<(u64, Arc<StateDiff>)> {
+        let mut taken = Vec::new();
+        while self.newest_height() > height.max(self.flushed)
+            && let Some(entry) = self.entries.pop_back()
+        {
+            taken.push((entry.state.height, entry.diff));
+        }
+        taken
+    }
+
     pub(super) fn seal(&mut self, sealed: Sealed) -> Result<(), StoreError> {
         self.check_writable()?;
         let (given, expected) = (sealed.record.height, self.newest_height());

@@ -193,6 +193,27 @@ fn takes_heights_in_order() {
 }
 
 #[test]
+fn takes_nothing_back_that_is_in_the_files() {
+    let store = open(&MemoryDisk::new());
+    for seed in 1..=6 {
+        add_block(&store, diff(seed));
+    }
+    store.flush(3).expect("sealed");
+    for height in [2, 7] {
+        let refused = store.take_back(height);
+        assert!(matches!(refused, Err(StoreError::UnknownHeight(_))));
+    }
+    store.take_back(4).expect("in memory");
+    let (gone, other) = (record(5, B256::ZERO), add_block(&store, diff(9)));
+    assert_eq!(other.height, 5);
+    let location = store.transaction_location(&gone.transaction_hashes[0]);
+    assert_eq!(location.expect("readable"), Some((5, 0)));
+    assert_eq!(store.record(6).expect("readable"), None);
+    store.flush(5).expect("sealed");
+    assert!(store.take_back(4).is_err());
+}
+
+#[test]
 fn finds_blocks_and_transactions_before_and_after_flush() {
     let store = open(&MemoryDisk::new());
     let records: Vec<_> = (1..20).map(|seed| add_block(&store, diff(seed))).collect();

@@ -1,7 +1,13 @@
 //! One validator: what outlives a crash, and its life if it has one.
 
-use super::{Violations, lock, lying::Subject, network::Simulated};
+use super::{
+    Violations, lock,
+    lying::Subject,
+    network::Simulated,
+    shards::{self, Seen, Sharded},
+};
 use alloy_primitives::Address;
+use commonware_cryptography::Signer as _;
 use commonware_runtime::{Handle, Spawner as _, Supervisor as _, deterministic::Context};
 use consensus::{Order, network::Wires, sync::ServerConfig};
 use futures::channel::oneshot;
@@ -9,11 +15,12 @@ use mempool::Mempool;
 use node::{
     error::NodeError,
     run::{self, NodeParts},
+    sharding::Collated,
 };
 use pipeline::{Chain, PipelineConfig};
-use primitives::{Genesis, Heads, crypto::PrivateKey};
+use primitives::{Genesis, Heads, crypto::PrivateKey, shard::ShardId};
 use state::{Location, MemoryDisk, StoreConfig};
-use std::{fmt, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 /// Bytes of a chunk of a state: small, so that small states have many.
 const CHUNK_BYTES: usize = 512;
@@ -23,6 +30,8 @@ pub(crate) struct Validator {
     pub(crate) index: usize,
     pub(crate) key: PrivateKey,
     pub(crate) disk: MemoryDisk,
+    /// The disks of the shards that it collates.
+    shard_disks: BTreeMap<ShardId, MemoryDisk>,
     pub(crate) running: Option<Running>,
     /// What it says that is wrong.
     pub(crate) lie: Option<Subject>,
@@ -33,7 +42,7 @@ pub(crate) struct Validator {
 }
 
 /// What a started node lets others read.
-type Started = Result<(Chain, Mempool, Order), NodeError>;
+type Started = Result<(Chain, Mempool, Order, Option<Sharded>), NodeError>;
 
 /// A life that begins.
 struct Starting {
@@ -46,6 +55,8 @@ pub(crate) struct Running {
     pub(crate) chain: Chain,
     pub(crate) mempool: Mempool,
     pub(crate) order: Order,
+    /// Its work for shards, on a chain that has any.
+    pub(crate) shards: Option<Sharded>,
     task: Handle<()>,
 }
 
@@ -71,6 +82,7 @@ impl Validator {
             index,
             key,
             disk: MemoryDisk::new(),
+            shard_disks: BTreeMap::new(),
             running: None,
             lie: None,
             starting: None,
@@ -80,7 +92,8 @@ impl Validator {
         }
     }
 
-    pub(crate) fn parts(&self, genesis: &Genesis) -> NodeParts {
+    pub(crate) fn parts(&mut self, genesis: &Genesis) -> NodeParts {
+        let collated = self.collated(genesis);
         let fee_recipient = 0xfee0_0000_u64 + self.index as u64;
         NodeParts {
             genesis: genesis.clone(),
@@ -105,8 +118,20 @@ impl Validator {
             },
             has_history: false,
             never_voted: false,
-            collated: Vec::new(),
+            collated,
         }
+    }
+
+    /// The shards that it collates, on disks of its own.
+    fn collated(&mut self, genesis: &Genesis) -> Vec<Collated> {
+        let own = shards::collated(genesis, &self.key.public_key());
+        let disks = &mut self.shard_disks;
+        let on_disk = |shard| Collated {
+            shard,
+            location: Location::Memory(disks.entry(shard).or_default().clone()),
+            postings: None,
+        };
+        own.map(on_disk).collect()
     }
 
     /// Begins a life, on what the last one left behind.
@@ -115,7 +140,7 @@ impl Validator {
         runtime: &Context,
         parts: NodeParts,
         wires: Wires<Simulated>,
-        violations: Violations,
+        (violations, seen): (Violations, Seen),
     ) {
         let index = self.index;
         assert!(self.running.is_none(), "validator {index} runs already");
@@ -134,10 +159,21 @@ impl Validator {
             let _ends_with_its_parent = runtime
                 .child("watch")
                 .spawn(move |_| watch_heads(index, chain, watched));
+            let shards = node.shards.as_ref().map(|shards| Sharded {
+                feed: shards.feed.clone(),
+                chains: shards.chains.clone(),
+            });
+            if let Some(shards) = &shards {
+                let (feed, watched) = (shards.feed.clone(), Arc::clone(&violations));
+                let _ends_with_its_parent = runtime
+                    .child("watch_ledger")
+                    .spawn(move |_| shards::watch_ledger(index, feed, seen, watched));
+            }
             let parts = (
                 node.chain.clone(),
                 node.mempool.clone(),
                 node.order().clone(),
+                shards,
             );
             drop(started.send(Ok(parts)));
             let error = node.failed().await;
@@ -156,11 +192,12 @@ impl Validator {
         let started = (&mut starting.started).await;
         let started = started.expect("a starting validator reports");
         let starting = self.starting.take().expect("it was there just now");
-        let (chain, mempool, order) = started?;
+        let (chain, mempool, order, shards) = started?;
         self.running = Some(Running {
             chain,
             mempool,
             order,
+            shards,
             task: starting.task,
         });
         Ok(())
@@ -174,6 +211,9 @@ impl Validator {
         let task = task.expect("a scenario crashes validators that run");
         task.abort();
         self.disk.crash_keeping(|_| keeps());
+        for disk in self.shard_disks.values() {
+            disk.crash_keeping(|_| keeps());
+        }
         async move { drop(task.await) }
     }
 }

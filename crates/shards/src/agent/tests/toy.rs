@@ -167,12 +167,17 @@ impl Cutter for ToyCutter {
 /// The number that comes after each block.
 type Heads = BTreeMap<(ShardId, B256), u64>;
 
+/// Number and hash.
+type Newest = BTreeMap<ShardId, (u64, B256)>;
+
 /// Builds blocks of numbers.
 #[derive(Clone, Debug)]
 pub(super) struct ToyBuilder {
     key: PublicKey,
     /// The number that comes next after each head that it has.
     heads: Arc<Mutex<Heads>>,
+    /// The block that it made or followed last, in each shard.
+    newest: Arc<Mutex<Newest>>,
     /// Numbers that may be put into blocks: those below.
     pub(super) supply: Arc<AtomicU64>,
     /// It poisons what it builds.
@@ -185,9 +190,11 @@ impl ToyBuilder {
         genesis: impl Iterator<Item = (ShardId, B256)>,
         supply: Arc<AtomicU64>,
     ) -> Self {
-        let heads = genesis.map(|place| (place, 0)).collect();
+        let heads: BTreeMap<_, _> = genesis.map(|place| (place, 0)).collect();
+        let newest = heads.keys().map(|(shard, head)| (*shard, (0, *head)));
         Self {
             key,
+            newest: Arc::new(Mutex::new(newest.collect())),
             heads: Arc::new(Mutex::new(heads)),
             supply,
             poisons: Arc::default(),
@@ -212,7 +219,12 @@ impl Builder for ToyBuilder {
         };
         let built = block.describe(&order, &self.key);
         heads.insert((order.shard, built.descriptor.head), first + count);
+        self.made(&built.descriptor);
         Some(built)
+    }
+
+    fn newest(&self, shard: ShardId) -> Option<(u64, B256)> {
+        self.newest.lock().unwrap().get(&shard).copied()
     }
 
     async fn follow(&self, descriptor: Descriptor, collation: Bytes) -> Finding {
@@ -231,11 +243,17 @@ impl Builder for ToyBuilder {
             (descriptor.shard, descriptor.head),
             block.first + block.count,
         );
+        self.made(&descriptor);
         Finding::Valid
     }
 }
 
 impl ToyBuilder {
+    fn made(&self, descriptor: &Descriptor) {
+        let newest = (descriptor.number, descriptor.head);
+        self.newest.lock().unwrap().insert(descriptor.shard, newest);
+    }
+
     /// The number that comes after a block, if the builder has it.
     pub(super) fn next(&self, shard: ShardId, head: B256) -> Option<u64> {
         self.heads.lock().unwrap().get(&(shard, head)).copied()

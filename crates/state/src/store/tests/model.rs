@@ -1,4 +1,4 @@
-//! Random blocks, flushes and reopenings, with any history and any share of the trie in memory: at every height
+//! Random blocks, flushes, blocks taken back and reopenings, with any history and any share of the trie in memory: at every height
 //! kept, the store answers as a map.
 
 use super::*;
@@ -12,6 +12,8 @@ enum Step {
     Block(StateDiff),
     /// So many heights below the newest.
     Flush(u64),
+    /// The same, but nothing that is in the files.
+    TakeBack(u64),
     Reopen,
 }
 
@@ -19,6 +21,7 @@ fn any_step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => any_diff().prop_map(Step::Block),
         2 => (0u64..3).prop_map(Step::Flush),
+        2 => (0u64..4).prop_map(Step::TakeBack),
         1 => Just(Step::Reopen),
     ]
 }
@@ -88,6 +91,13 @@ proptest! {
                 Step::Flush(below) => {
                     let height = store.newest_height().saturating_sub(below);
                     store.flush(height).expect("sealed");
+                }
+                Step::TakeBack(count) => {
+                    let height = store.newest_height().saturating_sub(count);
+                    let height = height.max(store.flushed_height());
+                    store.take_back(height).expect("not in the files");
+                    prop_assert_eq!(store.newest_height(), height);
+                    models.truncate(usize::try_from(height).expect("small") + 1);
                 }
                 Step::Reopen => {
                     let flushed = store.flushed_height();
