@@ -190,13 +190,7 @@ impl Versions {
         for (address, change) in &diff.accounts {
             let mut gone = 0;
             for slot in change.storage.keys() {
-                let key = (*address, *slot);
-                let mut slots = self.slots.write(&key);
-                let is_new = slots.get_mut(&key).is_some_and(|history| !history.take_back(newest));
-                if is_new {
-                    slots.remove(&key);
-                    gone += 1;
-                }
+                gone += u64::from(self.take_slot_back(newest, (*address, *slot)));
             }
             if change.drops_storage() && self.has_wiped.load(Ordering::Acquire) {
                 self.take_wipe_back(newest, address);
@@ -210,6 +204,17 @@ impl Versions {
                 accounts.remove(address);
             }
         }
+    }
+
+    /// Whether the slot is not in the map any more.
+    fn take_slot_back(&self, newest: u64, key: (Address, U256)) -> bool {
+        let mut slots = self.slots.write(&key);
+        let history = slots.get_mut(&key);
+        let is_new = history.is_some_and(|history| !history.take_back(newest));
+        if is_new {
+            slots.remove(&key);
+        }
+        is_new
     }
 
     fn take_wipe_back(&self, newest: u64, address: &Address) {

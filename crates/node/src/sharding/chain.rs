@@ -8,8 +8,8 @@ use commonware_runtime::Handle;
 use consensus::{Runtime, mempool_observer};
 use mempool::Mempool;
 use pipeline::{
-    Actor, Chain, ChainError, Collating, Foundation, Pipeline, PipelineConfig, PipelineFault, genesis,
-    genesis_record,
+    Actor, Chain, ChainError, Collating, Foundation, Pipeline, PipelineConfig, PipelineFault,
+    genesis, genesis_record,
 };
 use primitives::{
     BlockLimits, ExecutionResult, RecoveredBlock,
@@ -168,7 +168,9 @@ impl ShardChain {
         let senders: Vec<_> = senders.collect();
         self.mempool
             .on_executed(&[], &senders, base_fee, &snapshot)?;
-        let newest = taken.last().map_or(0, |one| one.block.header().timestamp_ms);
+        let newest = taken
+            .last()
+            .map_or(0, |one| one.block.header().timestamp_ms);
         drop(self.mempool.admit_many(transactions, &snapshot, newest)?);
         Ok(())
     }

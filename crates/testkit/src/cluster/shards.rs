@@ -78,10 +78,7 @@ pub(super) async fn watch_ledger(
     let mut height = 0;
     loop {
         if update.height < height {
-            let fall = format!(
-                "validator {index}: ledger {height} then {}",
-                update.height
-            );
+            let fall = format!("validator {index}: ledger {height} then {}", update.height);
             lock(&violations).push(fall);
         }
         height = update.height;
@@ -143,7 +140,11 @@ impl Cluster {
     }
 
     fn collating(&self, index: usize, shard: ShardId) -> &ShardChain {
-        let mut chains = self.running(index).shards.iter().flat_map(|one| &one.chains);
+        let mut chains = self
+            .running(index)
+            .shards
+            .iter()
+            .flat_map(|one| &one.chains);
         let chain = chains.find(|chain| chain.shard == shard);
         chain.expect("a scenario asks for shards that the validator collates")
     }

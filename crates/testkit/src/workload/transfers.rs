@@ -99,8 +99,9 @@ fn offer(
     let snapshot = snapshot.expect("the newest state is kept");
     let now = cluster.now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let now_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
-    let admitted = cluster
-        .shard_mempool(collator, shard)
-        .admit_many(transactions, &snapshot, now_ms);
+    let admitted =
+        cluster
+            .shard_mempool(collator, shard)
+            .admit_many(transactions, &snapshot, now_ms);
     drop(admitted.expect("a simulated disk reads"));
 }

@@ -62,9 +62,15 @@ async fn settle(cluster: &Cluster, transfers: &[Transfers]) {
     for one in transfers {
         one.resubmit(cluster);
         let hashes = one.sent();
-        let what = format!("{} transfers of shard {} are final", hashes.len(), one.shard());
+        let what = format!(
+            "{} transfers of shard {} are final",
+            hashes.len(),
+            one.shard()
+        );
         cluster
-            .until(&what, SETTLE_MAX, |cluster| is_final(cluster, one.shard(), &hashes))
+            .until(&what, SETTLE_MAX, |cluster| {
+                is_final(cluster, one.shard(), &hashes)
+            })
             .await;
     }
     for one in transfers {
@@ -91,7 +97,9 @@ async fn same_finality(cluster: &Cluster, shard: ShardId) {
     let numbers = |cluster: &Cluster| -> Vec<u64> {
         let running: Vec<usize> = cluster.chains().map(|(index, _)| index).collect();
         let numbers = running.into_iter();
-        numbers.map(|index| cluster.final_number(index, shard)).collect()
+        numbers
+            .map(|index| cluster.final_number(index, shard))
+            .collect()
     };
     let highest = numbers(cluster).into_iter().max().unwrap_or_default();
     assert!(highest > 0, "shard {shard} has made nothing final");

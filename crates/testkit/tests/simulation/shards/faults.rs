@@ -49,7 +49,11 @@ fn partition(seed: u64) -> String {
         cluster.run_for(Duration::from_secs(1)).await;
         let before = cluster.final_heads();
         load(&cluster, &mut transfers, APART).await;
-        assert_eq!(before, cluster.final_heads(), "half of the votes made a block final");
+        assert_eq!(
+            before,
+            cluster.final_heads(),
+            "half of the votes made a block final"
+        );
         cluster.heal().await;
         load(&cluster, &mut transfers, WHILE).await;
         settle(&cluster, &transfers).await;
