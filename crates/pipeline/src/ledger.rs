@@ -155,11 +155,7 @@ impl Ledger {
         if header.height <= self.heads.finalized_height {
             return Vec::new();
         }
-        self.heads.finalized_height = header.height;
-        self.heights.remove(&block.block().digest());
-        self.ordered
-            .insert(header.height, block.recovered().clone());
-        let mut effects = self.reach(header.height, Stage::Finalized, now_ms);
+        let mut effects = self.ordered_next(block, now_ms);
         if header.executed.height > self.carried.height {
             self.carried = ExecutionResult {
                 height: header.executed.height,
@@ -176,6 +172,24 @@ impl Ledger {
             effects.extend(self.settle(now_ms));
         }
         effects
+    }
+
+    /// A collator made the next block of a shard's chain. What it says of results is a claim that nobody checked:
+    /// see [`Self::settled`].
+    pub fn collated(&mut self, block: &FinalizedBlock, now_ms: u64) -> Vec<Effect> {
+        if block.header().height <= self.heads.finalized_height {
+            return Vec::new();
+        }
+        self.ordered_next(block, now_ms)
+    }
+
+    fn ordered_next(&mut self, block: &FinalizedBlock, now_ms: u64) -> Vec<Effect> {
+        let header = block.header();
+        self.heads.finalized_height = header.height;
+        self.heights.remove(&block.block().digest());
+        self.ordered
+            .insert(header.height, block.recovered().clone());
+        self.reach(header.height, Stage::Finalized, now_ms)
     }
 
     /// This node executed the next block.

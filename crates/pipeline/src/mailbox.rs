@@ -77,6 +77,10 @@ impl Pipeline {
 
     fn queue(&self, block: FinalizedBlock, acknowledgement: Option<Exact>, now_ms: u64) {
         self.chain.apply(|ledger| ledger.finalized(&block, now_ms));
+        self.send(block, acknowledgement);
+    }
+
+    fn send(&self, block: FinalizedBlock, acknowledgement: Option<Exact>) {
         let job = Job {
             block,
             acknowledgement,
@@ -90,7 +94,9 @@ impl Pipeline {
     /// The next block of a shard's chain, whose collator executes it before it is final; what the relay chain
     /// makes of it is told by [`Self::settled`].
     pub fn collated(&self, block: RecoveredBlock, now_ms: u64) {
-        self.queue(FinalizedBlock::delivered(block), None, now_ms);
+        let block = FinalizedBlock::delivered(block);
+        self.chain.apply(|ledger| ledger.collated(&block, now_ms));
+        self.send(block, None);
     }
 
     /// Takes back every block above a height, in a shard's chain, for whoever gives it its blocks and while none is

@@ -134,6 +134,18 @@ fn a_diverged_node_learns_it_when_it_executes_what_others_have_certified() {
 }
 
 #[test]
+fn what_a_collator_claims_of_results_verifies_nothing() {
+    let mut ledger = ledger();
+    ledger.collated(&finalized(1, result(0)), 1);
+    ledger.executed(result(1), 1);
+    ledger.collated(&finalized(2, result(1)), 2);
+    assert_eq!(ledger.heads().verified_height, 0);
+    assert_eq!(ledger.heads().finalized_height, 2);
+    ledger.settled(result(1), 3);
+    assert_eq!(ledger.heads().verified_height, 1);
+}
+
+#[test]
 fn what_is_taken_back_is_executed_again_as_something_else() {
     let mut ledger = ledger();
     for height in 1..=4 {
