@@ -120,6 +120,7 @@ fn said(kind: &str) -> &str {
         "String" => "text",
         "SocketAddr" => "address and port, as in \"127.0.0.1:8545\"",
         "Vec<String>" => "list of texts",
+        "Vec<u32>" => "list of numbers",
         "StateFrom" => "\"genesis\" or \"state\"",
         "Vec<PeerSection>" => "list, see below",
         "StateSection" | "NetworkSection" | "RpcSection" => "section, see below",
