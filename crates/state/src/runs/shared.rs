@@ -97,7 +97,8 @@ impl Shared {
     /// Takes no more writes; an error that nobody knows yet is for the next commit.
     fn poison(&self, health: Health) {
         let mut writer = self.writer();
-        if matches!(writer.health, Health::Sound) {
+        // Whoever poisons it tells its caller why; a merge that failed meanwhile has nothing to add.
+        if matches!(writer.health, Health::Sound) || matches!(health, Health::Poisoned) {
             writer.health = health;
         }
         self.changed.notify_all();

@@ -12,6 +12,7 @@ use primitives::{
     Directive, ExecutionResult, Header,
     certificate::result_scheme,
     crypto::{BlockDigest, PrivateKey},
+    shard::{Bits, ShardNamespace, ShardSection, Votes},
     static_check::StaticError,
     transaction::Envelope,
 };
@@ -163,8 +164,6 @@ fn every_field_of_an_ordering_header_is_compared() {
     );
     let budget = right.gas_budget - 1;
     assert_eq!(wrong(|it| it.gas_budget -= 1), Invalid::GasBudget(budget));
-    let section = |it: &mut Header| it.shard_section_digest.0[0] ^= 1;
-    assert_eq!(wrong(section), Invalid::Digest("shard_section_digest"));
     assert_eq!(
         wrong(|it| it.ledger_digest.0[0] ^= 1),
         Invalid::Digest("ledger_digest")
@@ -227,6 +226,27 @@ fn a_certificate_has_no_place_in_a_header_of_a_shard() {
     let height = scene.1.collation.block.header().executed.height;
     let found = judge_header(&scene, |it| it.executed.certificate = certificate.ok());
     assert_eq!(found, Invalid::Certificate(height));
+}
+
+#[test]
+fn a_block_of_a_shard_says_nothing_about_shards() {
+    let namespace = ShardNamespace::new(&B256::ZERO);
+    let votes = Votes {
+        held: Bits::below(1),
+        ..Votes::default()
+    };
+    let vote = votes.sign(0, &B256::ZERO, &namespace, &PrivateKey::from_seed(0));
+    let section = |it: &mut Collation| {
+        let section = ShardSection {
+            votes: vec![vote.clone()],
+            ..ShardSection::default()
+        };
+        let header = it.block.header().clone();
+        let transactions = it.block.transactions().to_vec();
+        it.block = Block::with_section(header, transactions, Vec::new(), section);
+    };
+    let found = invalid(judge_changed(&scene(), section));
+    assert!(matches!(found, Invalid::Collation(_)), "{found:?}");
 }
 
 #[test]

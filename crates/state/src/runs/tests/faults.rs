@@ -22,7 +22,8 @@ fn a_full_disk_refuses_and_loses_nothing() {
         assert!(matches!(refused, RunsError::Full), "{refused}");
         let (batch, _) = next_batch(&model, &mut chance, 30);
         disk.limit(None);
-        assert!(matches!(runs.commit(&batch), Err(RunsError::Poisoned)));
+        let again = runs.commit(&batch);
+        assert!(matches!(again, Err(RunsError::Poisoned)), "{again:?}");
         check(&runs.view(), &model, &mut chance);
         drop(runs);
         // What a reopening deletes makes room, but it needs none.
