@@ -62,18 +62,14 @@ pub struct RulesError {
     pub must: &'static str,
 }
 
+pub use primitives::limits::{COLLATORS_MAX, CORES_MAX, SHARDS_MAX};
+
 /// Bytes of the largest collation that any rules allow.
 pub const COLLATION_BYTES_MAX: u32 = 8 * 1024 * 1024;
 /// Most relay blocks that any window spans.
 pub const WINDOW_MAX: u64 = 1_024;
-/// Most cores of one relay chain.
-pub const CORES_MAX: usize = 64;
-/// Most shards of one relay chain.
-pub const SHARDS_MAX: usize = 256;
 /// Most candidates that may be pending, over all shards: as many as a vote can name.
 pub const PENDING_MAX: usize = BITS_MAX;
-/// Most collators of one shard.
-pub const COLLATORS_MAX: usize = 64;
 
 impl LedgerRules {
     /// Rules of asynchronous backing for so many validators.
