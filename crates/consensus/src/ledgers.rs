@@ -91,6 +91,11 @@ impl Ledgers {
         &self.shared.parts.inclusion
     }
 
+    /// Says up to which height relay blocks are on disk: no ledger that this node acted on is of a later one.
+    pub(crate) fn resume(&self, height: u64) {
+        self.shared.parts.feed.resume(height);
+    }
+
     fn lock(&self) -> MutexGuard<'_, ByBlock> {
         self.shared
             .known

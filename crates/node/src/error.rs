@@ -26,6 +26,9 @@ pub enum NodeError {
     /// There is no ledger for such shards.
     #[error("headway.shards: {0}")]
     ShardRules(#[from] shards::ledger::RulesError),
+    /// What the node keeps for shards can't be read or written.
+    #[error("{0}")]
+    Kept(#[from] shards::agent::CellarFault),
     /// A file could not be read or written.
     #[error("{action} {path}: {source}")]
     File {
@@ -198,6 +201,7 @@ impl NodeError {
             | Self::Pipeline(_)
             | Self::Consensus(_)
             | Self::Sync(_)
+            | Self::Kept(_)
             | Self::Import(_)
             | Self::Snapshot(_)
             | Self::Rpc(_)

@@ -231,6 +231,7 @@ fn start_shards<E: Runtime, N: Network>(
         key: &parts.key,
         fee_recipient: parts.fee_recipient,
         store: parts.store,
+        partition: &parts.partition,
         pipeline,
         collated: &parts.collated,
     };

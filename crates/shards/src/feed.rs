@@ -5,7 +5,7 @@
 
 use crate::ledger::{Ledger, LedgerEvent};
 use alloy_primitives::B256;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::broadcast;
 
 /// Updates that a reader may fall behind.
@@ -28,6 +28,7 @@ pub struct RelayUpdate {
 #[derive(Clone, Debug)]
 pub struct LedgerFeed {
     newest: Arc<Mutex<Arc<RelayUpdate>>>,
+    resumed: Arc<OnceLock<u64>>,
     updates: broadcast::Sender<Arc<RelayUpdate>>,
 }
 
@@ -37,6 +38,7 @@ impl LedgerFeed {
     pub fn new(first: RelayUpdate) -> Self {
         Self {
             newest: Arc::new(Mutex::new(Arc::new(first))),
+            resumed: Arc::default(),
             updates: broadcast::Sender::new(UPDATES_MAX),
         }
     }
@@ -45,6 +47,19 @@ impl LedgerFeed {
     #[must_use]
     pub fn newest(&self) -> Arc<RelayUpdate> {
         Arc::clone(&self.newest.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The height up to which this node's relay blocks were final on disk when it started: every ledger that an
+    /// earlier life of it was told of is of such a height. None until that is known.
+    #[must_use]
+    pub fn resumed_height(&self) -> Option<u64> {
+        self.resumed.get().copied()
+    }
+
+    /// Says so, once, before the first update.
+    pub fn resume(&self, height: u64) {
+        // What was said first stays.
+        self.resumed.get_or_init(|| height);
     }
 
     /// All updates from now on.

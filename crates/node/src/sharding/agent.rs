@@ -16,7 +16,7 @@ use consensus::{
 use pipeline::PipelineConfig;
 use primitives::{Genesis, crypto::PrivateKey, shard::ShardId};
 use shards::{
-    agent::{Agent, AgentConfig, ReedSolomonCutter},
+    agent::{Agent, AgentConfig, CellarFault, ReedSolomonCutter},
     feed::LedgerFeed,
 };
 use state::{Location, StoreConfig};
@@ -42,6 +42,8 @@ pub(crate) struct ShardsParts<'a> {
     pub(crate) key: &'a PrivateKey,
     pub(crate) fee_recipient: Address,
     pub(crate) store: StoreConfig,
+    /// Prefix of what its agent keeps.
+    pub(crate) partition: &'a str,
     pub(crate) pipeline: &'a PipelineConfig,
     pub(crate) collated: &'a [Collated],
 }
@@ -52,7 +54,7 @@ pub struct Shards {
     pub feed: LedgerFeed,
     /// The chains that this node collates.
     pub chains: Vec<ShardChain>,
-    pub(crate) agent: Handle<()>,
+    pub(crate) agent: Handle<Result<(), CellarFault>>,
     pub(crate) pipelines: Vec<ShardHandle>,
 }
 
@@ -74,7 +76,8 @@ pub(crate) async fn failed(shards: Option<Shards>) -> NodeError {
         NodeError::Part {
             part: "agent of shards",
             error: match ended {
-                Ok(()) => "it ended".to_owned(),
+                Ok(Err(fault)) => return NodeError::from(fault),
+                Ok(Ok(())) => "it ended".to_owned(),
                 Err(error) => error.to_string(),
             },
         }
@@ -111,7 +114,11 @@ pub(crate) fn start<E: Runtime, N: Network>(
     let builder = Collators::new(&chains, Arc::clone(&rules), shards.feed.clone());
     let finality = builder.clone().follow_finality(now_ms(runtime));
     let _ends_with_the_feed = runtime.child("finality").spawn(|_| finality);
-    let mut config = AgentConfig::new(parts.key.clone(), (*shards.authority).clone());
+    let mut config = AgentConfig::new(
+        parts.key.clone(),
+        (*shards.authority).clone(),
+        parts.partition.to_owned(),
+    );
     config.collates = chains.iter().map(|chain| chain.shard).collect();
     config.workers = parts.pipeline.workers.get();
     // An idle shard has a block at each heartbeat: a collator is late when several are missed.

@@ -100,6 +100,11 @@ impl Builder for Collators {
         Some((record.height(), record.hash))
     }
 
+    fn durable(&self, shard: ShardId) -> u64 {
+        let chain = self.chains.get(&shard);
+        chain.map_or(0, |chain| chain.chain.durable_height())
+    }
+
     async fn follow(&self, descriptor: Descriptor, collation: Bytes) -> Finding {
         let Some(chain) = self.chains.get(&descriptor.shard) else {
             return Finding::Undecided;

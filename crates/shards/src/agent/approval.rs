@@ -18,7 +18,6 @@ use super::{
     shelf::{Entry, Origin},
 };
 use crate::{
-    collator::Line,
     ledger::{CountFault, Pending},
     message::SmallMessage,
 };
@@ -76,8 +75,11 @@ impl Duties {
     fn follow_bodies(&mut self) {
         let mut missing: Vec<CandidateId> = Vec::new();
         for shard in &self.config.collates {
-            let known = self.shelf.of_shard(*shard);
-            let had = self.lines.get(shard).map_or(0, Line::begins_at);
+            let Some(line) = self.lines.get(shard) else {
+                continue;
+            };
+            let known = self.shelf.within(*shard, line.window());
+            let had = line.begins_at();
             let wanted = known.filter(|(_, entry)| {
                 let heard = entry.backed || entry.signed;
                 let new = entry.descriptor.number > had;
@@ -149,7 +151,8 @@ impl Duties {
 
     fn verdict(&self, pending: &Pending) -> Verdict {
         let coding = &pending.envelope.coding;
-        let held = self.held.contains_key(&(pending.candidate, coding.root));
+        // Not before it is on disk: whoever says so has to have it after a power failure.
+        let held = self.memory.holds(pending.candidate, coding.root);
         let entry = self.shelf.get(&pending.candidate);
         let valid = entry.and_then(|entry| finding_of(entry, coding));
         Verdict {

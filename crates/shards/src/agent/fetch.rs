@@ -14,6 +14,7 @@
 
 use super::{
     backing::is_collation,
+    cellar::{Reader, record::Label},
     config::{EARLY_CHUNKS_MAX, FETCHES_MAX, PEERS_MAX},
     duties::{Duties, Effect, Job},
     seams::Restored,
@@ -48,13 +49,23 @@ pub(crate) struct Fetch {
     next_ms: u64,
     /// Checked chunks of the pending coding.
     chunks: BTreeMap<u16, Bytes>,
-    root: B256,
+    coding: Option<Coding>,
     restoring: bool,
+    /// The own cellar has been asked.
+    looked: bool,
 }
 
-/// A chunk that is this validator's to hold.
+impl Fetch {
+    /// The next is asked at once.
+    pub(crate) fn hurry(&mut self, now_ms: u64) {
+        self.next_ms = now_ms;
+    }
+}
+
+/// A chunk that is this validator's to hold, and not on disk yet.
 #[derive(Clone, Debug)]
 pub(crate) struct HeldChunk {
+    pub(crate) coding: Coding,
     pub(crate) chunk: Bytes,
     /// Who sent it; none if it was cut here.
     pub(crate) from: Option<PublicKey>,
@@ -114,10 +125,27 @@ impl Duties {
         let missing = entry.collation.is_none() && !entry.is_invalid();
         let collated = self.config.collates.contains(&entry.descriptor.shard);
         let offered = || self.offers.iter().any(|offer| offer.id == *id);
-        missing && (collated || offered() || self.pending_coding(id).is_some())
+        missing && (collated || offered() || self.is_pending(id))
+    }
+
+    /// What a collator keeps it has at once.
+    fn looks_at_home(&mut self, id: CandidateId) -> bool {
+        let answer_ms = self.config.answer_ms;
+        let due_ms = self.now_ms.saturating_add(answer_ms);
+        let collates = !self.config.collates.is_empty();
+        let fetch = self.fetches.get_mut(&id);
+        let Some(fetch) = fetch.filter(|fetch| collates && !fetch.looked) else {
+            return false;
+        };
+        fetch.looked = true;
+        fetch.next_ms = due_ms;
+        self.look_up(Label::collation(id), Reader::Own)
     }
 
     fn ask_for(&mut self, id: CandidateId) {
+        if self.looks_at_home(id) {
+            return;
+        }
         let sources = self.sources(&id);
         let answer_ms = self.config.answer_ms;
         let Some(fetch) = self.fetches.get_mut(&id) else {
@@ -172,31 +200,40 @@ impl Duties {
         sources
     }
 
-    /// The coding under which a candidate is pending.
-    fn pending_coding(&self, id: &CandidateId) -> Option<Coding> {
+    fn is_pending(&self, id: &CandidateId) -> bool {
+        let mut pending = self.ledger().pending();
+        pending.any(|one| one.candidate == *id)
+    }
+
+    /// The coding under which a candidate is pending, or was last.
+    fn coding_of(&self, id: &CandidateId) -> Option<Coding> {
         let mut pending = self.ledger().pending();
         let pending = pending.find(|one| one.candidate == *id);
-        pending.map(|one| one.envelope.coding)
+        match pending {
+            Some(pending) => Some(pending.envelope.coding),
+            None => self.shelf.get(id)?.backed_coding,
+        }
     }
 
     fn ask_for_chunks(&mut self, id: CandidateId) {
-        let Some(coding) = self.pending_coding(&id) else {
+        let Some(coding) = self.coding_of(&id) else {
             return;
         };
-        let own = self
-            .held
-            .get(&(id, coding.root))
-            .map(|one| one.chunk.clone());
+        let key = (id, coding.root);
+        let own = self.held.get(&key).map(|one| one.chunk.clone());
         let index = self.own;
         if let Some(fetch) = self.fetches.get_mut(&id) {
-            if fetch.root != coding.root {
-                fetch.root = coding.root;
+            if fetch.coding != Some(coding) {
+                fetch.coding = Some(coding);
                 fetch.chunks.clear();
                 fetch.restoring = false;
             }
             if let (Some(chunk), Some(index)) = (own, index) {
                 fetch.chunks.insert(index, chunk);
             }
+        }
+        if self.memory.holds(id, coding.root) {
+            self.look_up(Label::chunk(id, coding.root), Reader::Own);
         }
         self.metrics.requests.inc();
         let message = SmallMessage::GetChunk {
@@ -209,12 +246,21 @@ impl Duties {
         self.restore(id, &coding);
     }
 
+    /// A checked chunk of a collation that is being restored.
+    pub(crate) fn gather(&mut self, id: CandidateId, coding: &Coding, index: u16, chunk: Bytes) {
+        let fetch = self.fetches.get_mut(&id);
+        if let Some(fetch) = fetch.filter(|fetch| fetch.coding == Some(*coding)) {
+            fetch.chunks.insert(index, chunk);
+            self.restore(id, coding);
+        }
+    }
+
     fn restore(&mut self, id: CandidateId, coding: &Coding) {
         let Some(fetch) = self.fetches.get_mut(&id) else {
             return;
         };
         let enough = fetch.chunks.len() >= usize::from(coding.minimum);
-        if fetch.restoring || !enough || fetch.root != coding.root {
+        if fetch.restoring || !enough || fetch.coding != Some(*coding) {
             return;
         }
         fetch.restoring = true;
@@ -299,14 +345,11 @@ impl Duties {
         let right = coding.epoch == self.ledger().epoch()
             && coding.total == rules.validators
             && usize::from(coding.minimum) == rules.witnesses();
-        if !right {
-            return;
-        }
-        let mine = self.own == Some(index) && !self.held.contains_key(&(id, coding.root));
-        let asked = self
-            .fetches
-            .get(&id)
-            .is_some_and(|fetch| fetch.root == coding.root && !fetch.chunks.contains_key(&index));
+        let had = self.held.contains_key(&(id, coding.root)) || self.memory.holds(id, coding.root);
+        let mine = right && self.own == Some(index) && !had;
+        let asked = self.fetches.get(&id).is_some_and(|fetch| {
+            fetch.coding == Some(coding) && !fetch.chunks.contains_key(&index)
+        });
         let early = self
             .held
             .values()
@@ -323,6 +366,7 @@ impl Duties {
         self.metrics.received_chunks.inc();
         if mine {
             let held = HeldChunk {
+                coding,
                 chunk: chunk.clone(),
                 from: Some(peer.clone()),
                 since_ms: self.now_ms,
@@ -330,9 +374,8 @@ impl Duties {
             self.held.insert((id, coding.root), held);
             self.stirred = true;
         }
-        if asked && let Some(fetch) = self.fetches.get_mut(&id) {
-            fetch.chunks.insert(index, chunk);
-            self.restore(id, &coding);
+        if asked {
+            self.gather(id, &coding, index, chunk);
         }
     }
 
@@ -360,21 +403,21 @@ impl Duties {
     }
 
     pub(crate) fn serve_collation(&mut self, peer: &PublicKey, id: CandidateId) {
-        let Some(entry) = self.shelf.get(&id) else {
+        let entry = self.shelf.get(&id);
+        let known =
+            entry.and_then(|entry| Some((entry.signature.clone(), entry.collation.clone()?)));
+        let Some((signature, collation)) = known else {
+            if !self.config.collates.is_empty() {
+                self.look_up_for(peer, Label::collation(id));
+            }
             return;
         };
-        let Some(collation) = entry.collation.clone() else {
-            return;
+        let answer = LargeMessage::Collation {
+            candidate: id,
+            signature,
+            collation,
         };
-        let signature = entry.signature.clone();
-        if self.allows(peer, collation.len()) {
-            let answer = LargeMessage::Collation {
-                candidate: id,
-                signature,
-                collation,
-            };
-            self.send_large(Recipients::One(peer.clone()), answer);
-        }
+        self.answer(peer, answer);
     }
 
     pub(crate) fn serve_chunk(
@@ -383,30 +426,46 @@ impl Duties {
         (id, root): (CandidateId, B256),
         index: u16,
     ) {
-        let Some(coding) = self
-            .pending_coding(&id)
-            .filter(|coding| coding.root == root)
-        else {
-            return;
-        };
-        let cut = self.shelf.get(&id);
-        let cut = cut.filter(|entry| entry.coding == Some(coding));
-        let theirs = cut.and_then(|entry| entry.chunks.get(usize::from(index)).cloned());
-        let held = self.held.get(&(id, root)).map(|one| one.chunk.clone());
-        let answers = [(Some(index), theirs), (self.own, held)];
-        for (index, chunk) in answers {
-            let (Some(index), Some(chunk)) = (index, chunk) else {
-                continue;
+        let cut = self.shelf.get(&id).and_then(|entry| {
+            let coding = entry.coding.filter(|coding| coding.root == root)?;
+            let chunk = entry.chunks.get(usize::from(index))?.clone();
+            Some((coding, index, chunk))
+        });
+        let held = self.held.get(&(id, root)).zip(self.own);
+        let held = held.map(|(one, own)| (one.coding, own, one.chunk.clone()));
+        for (coding, index, chunk) in [cut, held].into_iter().flatten() {
+            let answer = LargeMessage::Chunk {
+                candidate: id,
+                coding,
+                index,
+                chunk,
             };
-            if self.allows(peer, chunk.len()) {
-                let answer = LargeMessage::Chunk {
-                    candidate: id,
-                    coding,
-                    index,
-                    chunk,
-                };
-                self.send_large(Recipients::One(peer.clone()), answer);
-            }
+            self.answer(peer, answer);
+        }
+        if self.memory.holds(id, root) {
+            self.look_up_for(peer, Label::chunk(id, root));
+        }
+    }
+
+    /// Has something read for a peer, if it has not had its fill.
+    fn look_up_for(&mut self, peer: &PublicKey, label: Label) {
+        if self.allows(peer, 0) {
+            self.look_up(label, Reader::Peer(peer.clone()));
+        }
+    }
+
+    /// Gives a peer what it asked for, if it has not had its fill.
+    pub(crate) fn answer(&mut self, peer: &PublicKey, answer: LargeMessage) {
+        let bytes = match &answer {
+            LargeMessage::Offer(_, bytes)
+            | LargeMessage::Chunk { chunk: bytes, .. }
+            | LargeMessage::Collation {
+                collation: bytes, ..
+            } => bytes.len(),
+        };
+        if self.allows(peer, bytes) {
+            self.metrics.served.inc();
+            self.send_large(Recipients::One(peer.clone()), answer);
         }
     }
 
@@ -429,7 +488,6 @@ impl Duties {
             return false;
         }
         allowance.bytes = more;
-        self.metrics.served.inc();
         true
     }
 }

@@ -75,6 +75,9 @@ pub trait Builder: Clone + Send + Sync + 'static {
     /// The newest block of a shard that it has, by number and hash. It has all blocks before it and no others.
     fn newest(&self, shard: ShardId) -> Option<(u64, B256)>;
 
+    /// The number of the newest block of a shard that its files have: what it has after a power failure.
+    fn durable(&self, shard: ShardId) -> u64;
+
     /// Executes a block whose parent it has, so that the next can be built on it. What it has above the parent and
     /// is another chain goes, unless that is final.
     fn follow(

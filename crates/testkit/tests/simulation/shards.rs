@@ -5,6 +5,7 @@
 
 mod collators;
 mod faults;
+mod outages;
 mod quiet;
 mod restarts;
 

@@ -5,7 +5,7 @@ use super::{
     toy::{Cutting, ToyBuilder, ToyChecker, ToyCutter},
 };
 use crate::{
-    agent::{Agent, AgentConfig, ReedSolomonCutter},
+    agent::{Agent, AgentConfig, CellarFault, ReedSolomonCutter},
     feed::{LedgerFeed, RelayUpdate},
     inclusion::Inclusion,
     ledger::{Authority, Discard, Ledger, LedgerEvent, LedgerRules, Named, ShardTerms},
@@ -15,7 +15,7 @@ use alloy_primitives::B256;
 use commonware_cryptography::Signer as _;
 use commonware_p2p::simulated::{self, Config, Link, Network, Oracle};
 use commonware_runtime::{
-    Clock as _, Handle, Quota, Runner as _, Supervisor as _,
+    Clock as _, Handle, Quota, Runner as _, Storage as _, Supervisor as _,
     deterministic::{self, Context},
 };
 use commonware_utils::probability;
@@ -93,7 +93,7 @@ pub(super) type Ends = (
 struct Node {
     feed: LedgerFeed,
     inclusion: Inclusion,
-    handle: Option<Handle<()>>,
+    handle: Option<Handle<Result<(), CellarFault>>>,
     /// Updates that wait while the node is cut off from the relay chain.
     paused: Option<Vec<RelayUpdate>>,
 }
@@ -102,6 +102,7 @@ struct Node {
 pub(super) struct World {
     pub(super) runtime: Context,
     pub(super) relay: Relay,
+    genesis: Ledger,
     pub(super) keys: Vec<PrivateKey>,
     pub(super) namespace: ShardNamespace,
     nodes: Vec<Node>,
@@ -109,9 +110,13 @@ pub(super) struct World {
     pub(super) links: Oracle<PublicKey, Context>,
     setup: Setup,
     pub(super) supply: Arc<AtomicU64>,
+    /// All updates so far.
+    history: Vec<RelayUpdate>,
     /// Updates on their way, with the time at which they are final.
     on_the_way: Vec<(u64, RelayUpdate)>,
     next_block_ms: u64,
+    /// Agents that have been started.
+    lives: u64,
 }
 
 /// Runs a scenario, and gives a fingerprint of everything that happened.
@@ -172,6 +177,7 @@ impl World {
         let _runs_until_the_end = network.start();
         let mut world = Self {
             namespace: authority.namespace.clone(),
+            genesis: ledger.clone(),
             relay: Relay::new(ledger, authority),
             keys,
             nodes: Vec::new(),
@@ -179,8 +185,10 @@ impl World {
             links,
             supply: Arc::new(AtomicU64::new(setup.supply)),
             setup,
+            history: Vec::new(),
             on_the_way: Vec::new(),
             next_block_ms: 0,
+            lives: 0,
             runtime,
         };
         world.next_block_ms = world.now_ms() + TAU_MS;
@@ -220,7 +228,8 @@ impl World {
     }
 
     async fn start(&mut self, index: usize) -> Node {
-        let feed = Relay::genesis(&self.relay.ledger);
+        let feed = Relay::genesis(&self.genesis);
+        feed.resume(self.history.last().map_or(0, |update| update.height));
         let inclusion = Inclusion::default();
         let mut node = Node {
             feed: feed.clone(),
@@ -232,7 +241,12 @@ impl World {
             return node;
         }
         let (small, large) = self.ends(index).await;
-        let mut config = AgentConfig::new(self.keys[index].clone(), self.relay.authority.clone());
+        let key = self.keys[index].clone();
+        let mut config = AgentConfig::new(
+            self.keys[index].clone(),
+            self.relay.authority.clone(),
+            format!("agent{index}"),
+        );
         config.patience_ms = 500;
         if index >= usize::from(self.setup.validators) {
             config.collates = self.setup.shards.iter().map(|(shard, _)| *shard).collect();
@@ -244,9 +258,15 @@ impl World {
         }
         let genesis = self.setup.shards.iter();
         let genesis = genesis.map(|(shard, _)| (*shard, genesis_of(*shard)));
-        let builder = ToyBuilder::new(self.public(index), genesis, Arc::clone(&self.supply));
-        self.builders.insert(index, builder.clone());
-        let runtime = self.runtime.child("agent").with_attribute("index", index);
+        let builder = self.builders.entry(index).or_insert_with(|| {
+            ToyBuilder::new(key.public_key(), genesis, Arc::clone(&self.supply))
+        });
+        let builder = builder.clone();
+        self.lives += 1;
+        let runtime = self
+            .runtime
+            .child("agent")
+            .with_attribute("life", self.lives);
         let agent = Agent {
             runtime,
             blocker: self.links.control(self.public(index)),
@@ -298,6 +318,46 @@ impl World {
         if let Some(handle) = self.nodes[index].handle.take() {
             handle.abort();
         }
+    }
+
+    /// Starts killed nodes again, which go through so many of the last relay blocks again.
+    pub(super) async fn restart(&mut self, nodes: &[usize], again: usize) {
+        // What was killed ends in the rounds that follow.
+        self.runtime.sleep(Duration::from_millis(1)).await;
+        for index in nodes {
+            let node = self.start(*index).await;
+            let first = self.history.len().saturating_sub(again);
+            for update in &self.history[first..] {
+                node.inclusion.settle(&update.ledger);
+                node.feed.publish(update.clone());
+            }
+            self.nodes[*index] = node;
+        }
+    }
+
+    /// Takes what a killed node has on disk.
+    pub(super) async fn wipe(&self, index: usize) {
+        for kind in ["slips", "records"] {
+            let partition = format!("agent{index}-shards-{kind}");
+            self.runtime.remove(&partition, None).await.unwrap();
+        }
+    }
+
+    /// The validators that are asked under a schedule of core 0.
+    pub(super) fn backers(&self, height: u64) -> Vec<usize> {
+        self.relay.ledger.group(0, height).iter().collect()
+    }
+
+    /// Number and hash of a shard's final block.
+    pub(super) fn final_head(&self, shard: ShardId, number: usize) -> (u64, B256) {
+        let heads = self.events(|event| match event {
+            LedgerEvent::Final(named, head) if named.shard == shard => {
+                Some((head.number, head.hash))
+            }
+            _ => None,
+        });
+        let last = number.checked_sub(1).and_then(|index| heads.get(index));
+        last.copied().unwrap_or((0, genesis_of(shard)))
     }
 
     /// Cuts a node off from the relay chain, or lets it catch up.
@@ -368,6 +428,7 @@ impl World {
     }
 
     fn publish(&mut self, update: &RelayUpdate) {
+        self.history.push(update.clone());
         for node in &mut self.nodes {
             node.inclusion.settle(&update.ledger);
             match &mut node.paused {
