@@ -448,6 +448,7 @@ async fn start_nodes(
             sync: None,
             serving: ServerConfig::default(),
             has_history: false,
+            bias: None,
             never_voted: false,
             collated: match index {
                 0 => collated(genesis, directory),

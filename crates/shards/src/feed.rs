@@ -3,7 +3,7 @@
 //! Readers never hold the writer up: one that falls behind by more than [`UPDATES_MAX`] is told so, and goes on
 //! from the newest.
 
-use crate::ledger::{Ledger, LedgerEvent};
+use crate::ledger::{Authority, Ledger, LedgerEvent};
 use alloy_primitives::B256;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::broadcast;
@@ -20,6 +20,8 @@ pub struct RelayUpdate {
     pub digest: B256,
     /// The ledger after it.
     pub ledger: Arc<Ledger>,
+    /// The validators of that ledger's epoch.
+    pub authority: Arc<Authority>,
     /// What it did; empty when the ledger was read back after a restart.
     pub events: Vec<LedgerEvent>,
 }

@@ -1,6 +1,7 @@
 //! Starting a node's work for shards.
 
 use super::{
+    bias::{Bias, Biased},
     builder::Collators,
     chain::{ShardChain, ShardChainParts, ShardHandle},
     checker::Rules,
@@ -44,6 +45,7 @@ pub(crate) struct ShardsParts<'a> {
     pub(crate) store: StoreConfig,
     pub(crate) pipeline: &'a PipelineConfig,
     pub(crate) collated: &'a [Collated],
+    pub(crate) bias: Option<Bias>,
 }
 
 /// A node's work for shards.
@@ -111,7 +113,7 @@ pub(crate) fn start<E: Runtime, N: Network>(
     let builder = Collators::new(&chains, Arc::clone(&rules), shards.feed.clone());
     let finality = builder.clone().follow_finality(now_ms(runtime));
     let _ends_with_the_feed = runtime.child("finality").spawn(|_| finality);
-    let mut config = AgentConfig::new(parts.key.clone(), (*shards.authority).clone());
+    let mut config = AgentConfig::new(parts.key.clone());
     config.collates = chains.iter().map(|chain| chain.shard).collect();
     config.workers = parts.pipeline.workers.get();
     // An idle shard has a block at each heartbeat: a collator is late when several are missed.
@@ -123,7 +125,13 @@ pub(crate) fn start<E: Runtime, N: Network>(
         runtime: runtime.child("agent"),
         blocker: wires.blocker.clone(),
         builder,
-        checker: rules,
+        checker: match parts.bias {
+            Some(bias) => Arc::new(Biased {
+                honest: rules,
+                bias,
+            }),
+            None => rules,
+        },
         cutter: Arc::new(ReedSolomonCutter),
         config,
         feed: shards.feed.clone(),
