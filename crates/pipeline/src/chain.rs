@@ -116,7 +116,7 @@ impl From<StoreError> for ChainError {
 
 #[derive(Debug)]
 pub(crate) struct Shared {
-    pub(crate) config: ChainConfig,
+    pub(crate) config: Mutex<Arc<ChainConfig>>,
     pub(crate) limits: BlockLimits,
     pub(crate) validators: Vec<PublicKey>,
     pub(crate) ethereum: Option<Fork>,
@@ -183,7 +183,7 @@ impl Chain {
         };
         Self {
             shared: Arc::new(Shared {
-                config: parts.config,
+                config: Mutex::new(Arc::new(parts.config)),
                 limits: parts.limits,
                 validators: parts.validators,
                 ethereum: parts.ethereum,
@@ -209,8 +209,17 @@ impl Chain {
 
     /// The rules of the chain.
     #[must_use]
-    pub fn config(&self) -> &ChainConfig {
-        &self.shared.config
+    pub fn config(&self) -> Arc<ChainConfig> {
+        Arc::clone(&lock(&self.shared.config))
+    }
+
+    /// The next blocks have these rules: those of a shard change by an order of the relay chain. Whoever orders
+    /// blocks says so between two of them.
+    pub fn adopt(&self, config: ChainConfig) {
+        let mut current = lock(&self.shared.config);
+        if **current != config {
+            *current = Arc::new(config);
+        }
     }
 
     /// Who orders its blocks and signs their results.
