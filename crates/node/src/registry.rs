@@ -4,12 +4,10 @@
 //! genesis of a shard ─▶ terms ─▶ create(…) ─transaction─▶ registry ─event─▶ relay block ─▶ shard ledger
 //!                                                             waits until headway_getShards says so ◀──┘
 //! ```
-//! Encoding is by hand, as in `contracts`: the tests run the contract, and so say when it no longer fits.
+//! Encoding is by hand, as in `contracts`: tests in `testkit` run the contract, and so say when it no longer fits.
 
 mod client;
 mod error;
-#[cfg(test)]
-mod tests;
 
 pub use client::{Owner, read_key, shards};
 pub use error::RegistryError;
@@ -99,9 +97,7 @@ impl Wish {
                 height,
             } => {
                 let gas_limit = charter.chain.gas_limit;
-                let head = [of(shard), word(*height), word(gas_limit), word(128_u8)];
-                let input = call("upgrade(uint32,uint64,uint64,bytes)", &head);
-                [input, bytes(&charter.to_bytes())].concat().into()
+                upgrade(*shard, *height, gas_limit, &charter.to_bytes())
             }
             Self::Collators { shard, collators } => {
                 let input = call("setCollators(uint32,bytes32[])", &[of(shard), word(64_u8)]);
@@ -115,6 +111,14 @@ impl Wish {
 #[must_use]
 pub fn allow(version: u32) -> Bytes {
     call("allow(uint32)", &[word(version)])
+}
+
+/// The call that orders a charter of any version.
+#[must_use]
+pub fn upgrade(shard: ShardId, height: u64, gas_limit: u64, charter: &[u8]) -> Bytes {
+    let head = [word(shard.0), word(height), word(gas_limit), word(128_u8)];
+    let input = call("upgrade(uint32,uint64,uint64,bytes)", &head);
+    [input, bytes(charter)].concat().into()
 }
 
 fn create(terms: &ShardTerms, cores: u16) -> Bytes {

@@ -116,7 +116,9 @@ impl From<StoreError> for ChainError {
 
 #[derive(Debug)]
 pub(crate) struct Shared {
-    pub(crate) config: Mutex<Arc<ChainConfig>>,
+    pub(crate) config: ChainConfig,
+    /// Those that the next blocks have.
+    rules: Mutex<Arc<ChainConfig>>,
     pub(crate) limits: BlockLimits,
     pub(crate) validators: Vec<PublicKey>,
     pub(crate) ethereum: Option<Fork>,
@@ -183,7 +185,8 @@ impl Chain {
         };
         Self {
             shared: Arc::new(Shared {
-                config: Mutex::new(Arc::new(parts.config)),
+                rules: Mutex::new(Arc::new(parts.config.clone())),
+                config: parts.config,
                 limits: parts.limits,
                 validators: parts.validators,
                 ethereum: parts.ethereum,
@@ -207,18 +210,24 @@ impl Chain {
         }
     }
 
-    /// The rules of the chain.
+    /// The rules of the chain; of a shard, those that it began with.
     #[must_use]
-    pub fn config(&self) -> Arc<ChainConfig> {
-        Arc::clone(&lock(&self.shared.config))
+    pub fn config(&self) -> &ChainConfig {
+        &self.shared.config
+    }
+
+    /// The rules of the next block: the chain's, but for a shard that was told others.
+    #[must_use]
+    pub fn rules(&self) -> Arc<ChainConfig> {
+        Arc::clone(&lock(&self.shared.rules))
     }
 
     /// The next blocks have these rules: those of a shard change by an order of the relay chain. Whoever orders
     /// blocks says so between two of them.
-    pub fn adopt(&self, config: ChainConfig) {
-        let mut current = lock(&self.shared.config);
-        if **current != config {
-            *current = Arc::new(config);
+    pub fn adopt(&self, rules: &ChainConfig) {
+        let mut current = lock(&self.shared.rules);
+        if **current != *rules {
+            *current = Arc::new(rules.clone());
         }
     }
 

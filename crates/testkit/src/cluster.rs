@@ -428,7 +428,7 @@ fn genesis(config: &ClusterConfig, keys: &[PrivateKey]) -> Genesis {
         timestamp: START_SECONDS,
         funded: BTreeMap::<Address, U256>::new(),
         shards: (!config.shards.is_empty()).then(|| shards::options(config, keys)),
-        governor: config.accounts.keys().next().copied(),
+        governor: Some(crate::workload::owner()),
     };
     let validators = &keys[..usize::from(config.validators)];
     let file = genesis_file(&options, validators, config.protocol.clone());

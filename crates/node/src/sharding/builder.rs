@@ -44,7 +44,7 @@ impl Collators {
         let newest = self.feed.newest();
         let rules = newest.ledger.shard(chain.shard)?.rules_at(anchor_height);
         let charter = self.rules.charter(chain.shard, &rules)?;
-        chain.chain.adopt(charter.chain.clone());
+        chain.chain.adopt(&charter.chain);
         Some(rules)
     }
 
@@ -120,7 +120,7 @@ impl Builder for Collators {
             return found;
         }
         if let Some(charter) = self.rules.charter(descriptor.shard, &descriptor.rules) {
-            chain.chain.adopt(charter.chain.clone());
+            chain.chain.adopt(&charter.chain);
         }
         let followed = follow(chain, &descriptor, collation).await;
         settle(chain, &self.feed.newest().ledger, descriptor.timestamp_ms);
@@ -155,7 +155,7 @@ fn propose(
     parent: &ExecutedRecord,
     order: &BuildOrder,
 ) -> Option<RecoveredBlock> {
-    let config = chain.chain.config();
+    let config = chain.chain.rules();
     let header = parent.block.header();
     let protocol = &config.protocol;
     let elapsed_ms = order.now_ms.saturating_sub(header.timestamp_ms);
@@ -231,7 +231,7 @@ async fn follow(chain: &ShardChain, descriptor: &Descriptor, encoded: Bytes) -> 
     if parent.hash != descriptor.parent {
         return None;
     }
-    let collation = Collation::decode(&encoded.into(), &chain.chain.config()).ok()?;
+    let collation = Collation::decode(&encoded.into(), &chain.chain.rules()).ok()?;
     let impersonation = Impersonation::from(chain.chain.config().protocol.dev);
     let block = collation
         .block

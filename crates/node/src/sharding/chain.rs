@@ -157,7 +157,7 @@ impl ShardChain {
         let taken = self.pipeline.take_back(number)?;
         let snapshot = self.chain.snapshot(number)?;
         let parent = self.chain.latest()?;
-        let base_fee = next_base_fee(parent.block.header(), &self.chain.config());
+        let base_fee = next_base_fee(parent.block.header(), &self.chain.rules());
         let transactions = taken.iter().flat_map(|record| record.transactions.iter());
         let transactions: Vec<_> = transactions.cloned().collect();
         let senders = transactions.iter().flat_map(|transaction| {

@@ -102,7 +102,7 @@ impl Charter {
         let charter =
             read_fields(bytes).map_err(|_| CharterError::Malformed("not what version 1 has"))?;
         // One charter has one encoding, and so one digest.
-        if charter.to_bytes() != bytes {
+        if *charter.to_bytes() != *bytes {
             return Err(CharterError::Malformed("more than version 1 has"));
         }
         check_rules(&charter.chain)?;

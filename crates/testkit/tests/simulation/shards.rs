@@ -6,6 +6,7 @@
 mod collators;
 mod faults;
 mod quiet;
+mod registry;
 mod restarts;
 
 use super::{SETTLE_MAX, config};
