@@ -175,8 +175,7 @@ impl Ledgers {
             height: header.height,
             parent_digest: B256::from_slice(block.parent().as_ref()),
             timestamp_ms: header.timestamp_ms,
-            // A registry of shards on the relay chain does not exist yet.
-            orders: &[],
+            executed_height: header.executed.height,
             section: &section,
         };
         let (ledger, events) = before.apply(&step).map_err(Rejection::Section)?;

@@ -16,6 +16,7 @@ pub mod member;
 pub mod network;
 pub mod process;
 pub mod profile;
+pub mod registry;
 pub mod replay;
 pub mod run;
 pub mod sharding;

@@ -438,7 +438,8 @@ fn genesis(config: &ClusterConfig, keys: &[PrivateKey]) -> Genesis {
         gas_limit: config.gas_limit,
         timestamp: START_SECONDS,
         funded: BTreeMap::<Address, U256>::new(),
-        shards: shards::options(config, keys),
+        shards: (!config.shards.is_empty()).then(|| shards::options(config, keys)),
+        governor: Some(crate::workload::owner()),
     };
     let validators = &keys[..usize::from(config.validators)];
     let file = genesis_file(&options, validators, config.protocol.clone());

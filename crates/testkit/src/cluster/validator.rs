@@ -136,6 +136,7 @@ impl Validator {
             shard,
             location: Location::Memory(disks.entry(shard).or_default().clone()),
             postings: None,
+            genesis: None,
         };
         own.map(on_disk).collect()
     }

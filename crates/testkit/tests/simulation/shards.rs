@@ -7,6 +7,7 @@ mod collators;
 mod corrupt;
 mod faults;
 mod quiet;
+mod registry;
 mod restarts;
 
 use super::{SETTLE_MAX, config};

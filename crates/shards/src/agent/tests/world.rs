@@ -11,7 +11,7 @@ use crate::{
     ledger::{Authority, Discard, Ledger, LedgerEvent, LedgerRules, Named, ShardTerms},
     message,
 };
-use alloy_primitives::B256;
+use alloy_primitives::{B256, Bytes};
 use commonware_cryptography::Signer as _;
 use commonware_p2p::simulated::{self, Config, Link, Network, Oracle};
 use commonware_runtime::{
@@ -158,6 +158,7 @@ fn terms(shard: ShardId, collators: Vec<PublicKey>) -> ShardTerms {
         rules: B256::repeat_byte(3),
         gas_limit: 30_000_000,
         collators,
+        charter: Bytes::new(),
     }
 }
 
