@@ -14,6 +14,7 @@ mod agent;
 mod builder;
 mod chain;
 mod checker;
+mod observer;
 
 pub use agent::{Collated, Shards};
 pub(crate) use agent::{ShardsParts, failed, start};

@@ -4,6 +4,7 @@ use super::{
     builder::Collators,
     chain::{ShardChain, ShardChainParts, ShardHandle},
     checker::Rules,
+    observer::observer,
 };
 use crate::{error::NodeError, run::executed};
 use alloy_primitives::Address;
@@ -108,6 +109,7 @@ pub(crate) fn start<E: Runtime, N: Network>(
     };
     let (chains, pipelines) = open(runtime, &parts)?;
     let rules = Arc::new(Rules::new(parts.genesis));
+    shards.feed.observe(observer(&chains, now_ms(runtime)));
     let builder = Collators::new(&chains, Arc::clone(&rules), shards.feed.clone());
     let finality = builder.clone().follow_finality(now_ms(runtime));
     let _ends_with_the_feed = runtime.child("finality").spawn(|_| finality);
@@ -137,7 +139,7 @@ pub(crate) fn start<E: Runtime, N: Network>(
     }))
 }
 
-fn now_ms<E: Runtime>(runtime: &E) -> impl Fn() -> u64 + Send + use<E> {
+fn now_ms<E: Runtime>(runtime: &E) -> impl Fn() -> u64 + Send + Sync + use<E> {
     let clock = runtime.child("clock");
     move || {
         let elapsed = clock.current().duration_since(UNIX_EPOCH);

@@ -35,6 +35,8 @@ pub(crate) struct RpcShard {
     pub(crate) collators: Vec<String>,
     /// Its newest final block.
     pub(crate) finalized: RpcShardHead,
+    /// When that block was collated, in Unix milliseconds.
+    pub(crate) finalized_ms: u64,
     /// Its newest block whose collation is available.
     pub(crate) included: RpcShardHead,
     /// Candidates that are not final, oldest first.
@@ -133,6 +135,7 @@ impl RpcShard {
             },
             collators: collators.map(hex::encode_prefixed).collect(),
             finalized: segment.finalized().into(),
+            finalized_ms: segment.finalized().timestamp_ms,
             included: (&segment.included()).into(),
             pending: segment.pending().map(RpcPending::from).collect(),
         }
