@@ -24,7 +24,9 @@ use crate::{
     init::{self, InitOptions},
     keys,
     member::{self, MemberOptions},
-    process, workers,
+    process,
+    run::Node,
+    workers,
 };
 use alloy_primitives::{Address, hex};
 use alloy_signer_local::PrivateKeySigner;
@@ -426,4 +428,18 @@ pub(crate) fn announce_dev(
         println!("  ({index}) {}  {key}", signer.address());
     }
     println!("\nMnemonic: {mnemonic}\n");
+}
+
+/// Says where the shards are that a node collates; nothing if it has none.
+pub(crate) fn announce_shards(node: &Node, address: SocketAddr) {
+    let Some(shards) = &node.shards else {
+        return;
+    };
+    println!("Shards, all of them at http://{address}/shards\n");
+    for one in &shards.chains {
+        let (shard, chain_id) = (one.shard.0, one.chain.config().chain_id);
+        println!("  Shard {shard:<5} http://{address}/shard/{shard}  ws://{address}/shard/{shard}");
+        println!("              chain id {chain_id}, explorer http://{address}/shard/{shard}/");
+    }
+    println!();
 }

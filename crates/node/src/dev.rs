@@ -498,6 +498,7 @@ async fn serve(
         server.address(),
         mnemonic,
     );
+    crate::cli::announce_shards(&first, server.address());
     nodes.push(first);
     process::until_signal(runtime.child("stop"), nodes).await
 }

@@ -16,6 +16,7 @@ mod builder;
 mod chain;
 mod checker;
 mod versions;
+mod observer;
 
 pub use agent::{Collated, Shards};
 pub(crate) use agent::{ShardsParts, failed, start};

@@ -5,6 +5,7 @@ use super::{
     builder::Collators,
     chain::{ShardChain, ShardChainParts, ShardHandle},
     checker::Rules,
+    observer::observer,
     versions,
 };
 use crate::{error::NodeError, run::executed};
@@ -125,6 +126,7 @@ pub(crate) fn start<E: Runtime, N: Network>(
     };
     let (chains, pipelines) = open(runtime, &parts)?;
     let rules = Arc::new(Rules::new(shards.feed.clone()));
+    shards.feed.observe(observer(&chains, now_ms(runtime)));
     let builder = Collators::new(&chains, Arc::clone(&rules), shards.feed.clone());
     let finality = builder.clone().follow_finality(now_ms(runtime));
     let _ends_with_the_feed = runtime.child("finality").spawn(|_| finality);
@@ -165,7 +167,7 @@ pub(crate) fn start<E: Runtime, N: Network>(
     }))
 }
 
-fn now_ms<E: Runtime>(runtime: &E) -> impl Fn() -> u64 + Send + use<E> {
+fn now_ms<E: Runtime>(runtime: &E) -> impl Fn() -> u64 + Send + Sync + use<E> {
     let clock = runtime.child("clock");
     move || {
         let elapsed = clock.current().duration_since(UNIX_EPOCH);
