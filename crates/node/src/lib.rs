@@ -19,6 +19,7 @@ pub mod profile;
 pub mod replay;
 pub mod run;
 pub mod sharding;
+pub mod sim;
 pub mod snapshot;
 pub mod sync;
 mod timeline;
