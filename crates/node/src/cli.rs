@@ -13,6 +13,7 @@ mod load;
 mod profile;
 mod replay;
 mod shard;
+mod sim;
 mod snapshot;
 pub(crate) mod sync;
 mod top;
@@ -91,6 +92,8 @@ enum Command {
     Load(load::LoadArgs),
     /// Measure a part of the node on this machine
     Bench(bench::BenchArgs),
+    /// Run whole networks in virtual time: shards, their backing and how they scale, faults
+    Sim(sim::SimArgs),
     /// What kept a block's transactions from running at once, and what to do about it
     Profile(profile::ProfileArgs),
     /// What would keep a node from running well, and what to do about it
@@ -313,6 +316,7 @@ fn run(command: Command) -> Result<(), NodeError> {
         Command::Shard(args) => shard::run(args),
         Command::Load(args) => load::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Sim(args) => sim::run(args),
         Command::Profile(args) => profile::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::Top(args) => top::run(args),

@@ -15,8 +15,8 @@ mod bias;
 mod builder;
 mod chain;
 mod checker;
-mod versions;
 mod observer;
+mod versions;
 
 pub use agent::{Collated, Shards};
 pub(crate) use agent::{ShardsParts, failed, start};
