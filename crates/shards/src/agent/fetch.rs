@@ -1,4 +1,4 @@
-//! Getting collations and chunks from others, and giving them.
+//! Getting collations and chunks from others; `serve` gives them.
 //!
 //! ```text
 //! want ─▶ ask a backer ─no answer─▶ the next, the collators, everybody, in turn
@@ -15,11 +15,11 @@
 use super::{
     backing::is_collation,
     cellar::{Reader, record::Label},
-    config::{EARLY_CHUNKS_MAX, FETCHES_MAX, PEERS_MAX},
+    config::{EARLY_CHUNKS_MAX, FETCHES_MAX},
     duties::{Duties, Effect, Job},
     seams::Restored,
 };
-use crate::message::{LargeMessage, SmallMessage};
+use crate::message::SmallMessage;
 use alloy_primitives::B256;
 use bytes::Bytes;
 use commonware_p2p::Recipients;
@@ -35,9 +35,6 @@ const SILENT_MAX: usize = 2;
 const BACKOFF_MAX: u64 = 4;
 /// How long a chunk is kept for what is not pending, in milliseconds.
 const CHUNK_KEEP_MS: u64 = 10_000;
-/// Bytes that any answer counts for at least.
-const ANSWER_BYTES_MIN: usize = 1024;
-const SECOND_MS: u64 = 1_000;
 
 /// A collation that is being asked for.
 #[derive(Clone, Debug, Default)]
@@ -70,13 +67,6 @@ pub(crate) struct HeldChunk {
     /// Who sent it; none if it was cut here.
     pub(crate) from: Option<PublicKey>,
     pub(crate) since_ms: u64,
-}
-
-/// What a peer has been given in the second that began then.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Allowance {
-    since_ms: u64,
-    bytes: usize,
 }
 
 impl Duties {
@@ -125,7 +115,7 @@ impl Duties {
         let missing = entry.collation.is_none() && !entry.is_invalid();
         let collated = self.config.collates.contains(&entry.descriptor.shard);
         let offered = || self.offers.iter().any(|offer| offer.id == *id);
-        missing && (collated || offered() || self.is_pending(id))
+        missing && (collated || offered() || self.pending_coding(id).is_some())
     }
 
     /// What a collator keeps it has at once.
@@ -175,14 +165,17 @@ impl Duties {
             return Vec::new();
         };
         let shard = entry.descriptor.shard;
-        let mut backers = self.statements.backers(id);
+        let mut backers = self.audience_keys(self.statements.backers(id).iter());
         let pending = self.ledger().shard(shard).into_iter();
+        let mut holders: &[PublicKey] = &[];
         for one in pending.flat_map(|segment| segment.pending()) {
             if one.candidate == *id {
-                backers = backers.or(&one.backers);
+                holders = self.epochs.coded_for(&one.envelope.coding);
+                let named = one.backers.iter().filter_map(|index| holders.get(index));
+                backers.extend(named.cloned());
             }
         }
-        let mut first: Vec<PublicKey> = self.audience_keys(backers.iter()).into_iter().collect();
+        let mut first: Vec<PublicKey> = backers.into_iter().collect();
         let shift = self.own.map_or(0, usize::from);
         let shift = shift.checked_rem(first.len()).unwrap_or(0);
         first.rotate_left(shift);
@@ -191,7 +184,8 @@ impl Duties {
         let mut sources: Vec<PublicKey> = hint.into_iter().collect();
         let rest = std::iter::once(&entry.descriptor.collator)
             .chain(collators.into_iter().flatten())
-            .chain(&self.config.authority.validators);
+            .chain(&self.relay.authority.validators)
+            .chain(holders);
         for key in first.iter().chain(rest) {
             if *key != self.public_key && !sources.contains(key) {
                 sources.push(key.clone());
@@ -200,19 +194,17 @@ impl Duties {
         sources
     }
 
-    fn is_pending(&self, id: &CandidateId) -> bool {
+    /// The coding under which a candidate is pending.
+    pub(crate) fn pending_coding(&self, id: &CandidateId) -> Option<Coding> {
         let mut pending = self.ledger().pending();
-        pending.any(|one| one.candidate == *id)
+        let pending = pending.find(|one| one.candidate == *id);
+        pending.map(|one| one.envelope.coding)
     }
 
     /// The coding under which a candidate is pending, or was last.
     fn coding_of(&self, id: &CandidateId) -> Option<Coding> {
-        let mut pending = self.ledger().pending();
-        let pending = pending.find(|one| one.candidate == *id);
-        match pending {
-            Some(pending) => Some(pending.envelope.coding),
-            None => self.shelf.get(id)?.backed_coding,
-        }
+        let last = || self.shelf.get(id)?.backed_coding;
+        self.pending_coding(id).or_else(last)
     }
 
     fn ask_for_chunks(&mut self, id: CandidateId) {
@@ -221,7 +213,7 @@ impl Duties {
         };
         let key = (id, coding.root);
         let own = self.held.get(&key).map(|one| one.chunk.clone());
-        let index = self.own;
+        let index = self.epochs.own(coding.epoch);
         if let Some(fetch) = self.fetches.get_mut(&id) {
             if fetch.coding != Some(coding) {
                 fetch.coding = Some(coding);
@@ -241,7 +233,13 @@ impl Duties {
             root: coding.root,
             index: index.unwrap_or(u16::MAX),
         };
-        let to = Recipients::Some(self.validators());
+        let holders = match self.epochs.coded_for(&coding) {
+            // Of what has long been final it is not known any more.
+            [] => self.relay.authority.validators.as_slice(),
+            known => known,
+        };
+        let others = holders.iter().filter(|key| **key != self.public_key);
+        let to = Recipients::Some(others.cloned().collect());
         self.send_small(to, message);
         self.restore(id, &coding);
     }
@@ -313,7 +311,7 @@ impl Duties {
         if !asked.is_some_and(|fetch| fetch.asked.contains(peer)) {
             return;
         }
-        let namespace = &self.config.authority.namespace;
+        let namespace = &self.relay.authority.namespace;
         let Some(entry) = self.shelf.get_mut(&id) else {
             return;
         };
@@ -345,17 +343,20 @@ impl Duties {
         let right = coding.epoch == self.ledger().epoch()
             && coding.total == rules.validators
             && usize::from(coding.minimum) == rules.witnesses();
-        let had = self.held.contains_key(&(id, coding.root)) || self.memory.holds(id, coding.root);
-        let mine = right && self.own == Some(index) && !had;
         let asked = self.fetches.get(&id).is_some_and(|fetch| {
             fetch.coding == Some(coding) && !fetch.chunks.contains_key(&index)
         });
+        if !right && !asked && self.coding_of(&id) != Some(coding) {
+            return;
+        }
+        let had = self.held.contains_key(&(id, coding.root)) || self.memory.holds(id, coding.root);
+        let mine = self.epochs.own(coding.epoch) == Some(index) && !had;
         let early = self
             .held
             .values()
             .filter(|one| one.from.as_ref() == Some(peer));
         let room = asked || early.count() < EARLY_CHUNKS_MAX;
-        let sender = self.config.authority.validators.contains(peer);
+        let sender = self.epochs.coded_for(&coding).contains(peer);
         if !(mine || asked) || !room || !sender {
             return;
         }
@@ -400,94 +401,5 @@ impl Duties {
                 held.from = None;
             }
         }
-    }
-
-    pub(crate) fn serve_collation(&mut self, peer: &PublicKey, id: CandidateId) {
-        let entry = self.shelf.get(&id);
-        let known =
-            entry.and_then(|entry| Some((entry.signature.clone(), entry.collation.clone()?)));
-        let Some((signature, collation)) = known else {
-            if !self.config.collates.is_empty() {
-                self.look_up_for(peer, Label::collation(id));
-            }
-            return;
-        };
-        let answer = LargeMessage::Collation {
-            candidate: id,
-            signature,
-            collation,
-        };
-        self.answer(peer, answer);
-    }
-
-    pub(crate) fn serve_chunk(
-        &mut self,
-        peer: &PublicKey,
-        (id, root): (CandidateId, B256),
-        index: u16,
-    ) {
-        let cut = self.shelf.get(&id).and_then(|entry| {
-            let coding = entry.coding.filter(|coding| coding.root == root)?;
-            let chunk = entry.chunks.get(usize::from(index))?.clone();
-            Some((coding, index, chunk))
-        });
-        let held = self.held.get(&(id, root)).zip(self.own);
-        let held = held.map(|(one, own)| (one.coding, own, one.chunk.clone()));
-        for (coding, index, chunk) in [cut, held].into_iter().flatten() {
-            let answer = LargeMessage::Chunk {
-                candidate: id,
-                coding,
-                index,
-                chunk,
-            };
-            self.answer(peer, answer);
-        }
-        if self.memory.holds(id, root) {
-            self.look_up_for(peer, Label::chunk(id, root));
-        }
-    }
-
-    /// Has something read for a peer, if it has not had its fill.
-    fn look_up_for(&mut self, peer: &PublicKey, label: Label) {
-        if self.allows(peer, 0) {
-            self.look_up(label, Reader::Peer(peer.clone()));
-        }
-    }
-
-    /// Gives a peer what it asked for, if it has not had its fill.
-    pub(crate) fn answer(&mut self, peer: &PublicKey, answer: LargeMessage) {
-        let bytes = match &answer {
-            LargeMessage::Offer(_, bytes)
-            | LargeMessage::Chunk { chunk: bytes, .. }
-            | LargeMessage::Collation {
-                collation: bytes, ..
-            } => bytes.len(),
-        };
-        if self.allows(peer, bytes) {
-            self.metrics.served.inc();
-            self.send_large(Recipients::One(peer.clone()), answer);
-        }
-    }
-
-    /// Whether a peer may be given so many bytes more in this second.
-    fn allows(&mut self, peer: &PublicKey, bytes: usize) -> bool {
-        if self.allowances.len() >= PEERS_MAX && !self.allowances.contains_key(peer) {
-            self.allowances.clear();
-        }
-        let (now_ms, max) = (self.now_ms, self.config.served_bytes_max);
-        let allowance = self.allowances.entry(peer.clone()).or_default();
-        if now_ms.saturating_sub(allowance.since_ms) >= SECOND_MS {
-            *allowance = Allowance {
-                since_ms: now_ms,
-                bytes: 0,
-            };
-        }
-        let more = allowance.bytes.saturating_add(bytes.max(ANSWER_BYTES_MIN));
-        if more > max {
-            self.metrics.refused_requests.inc();
-            return false;
-        }
-        allowance.bytes = more;
-        true
     }
 }

@@ -49,6 +49,7 @@ impl Duties {
     pub(crate) fn recall(&mut self, recalled: Recalled) {
         let now_ms = self.now_ms;
         self.memory.chunks = recalled.chunks;
+        self.learn_pending();
         for (descriptor, coding) in recalled.finals {
             let id = descriptor.id();
             let known = self.shelf.learn(id, &descriptor, Origin::Ledger, now_ms);
@@ -83,9 +84,9 @@ impl Duties {
     }
 
     fn keep_chunks(&mut self) {
-        let Some(index) = self.own else {
+        if self.held.is_empty() {
             return;
-        };
+        }
         let relay = Arc::clone(&self.relay);
         let pending = relay.ledger.pending();
         let pending: BTreeSet<(CandidateId, B256)> = pending
@@ -94,7 +95,9 @@ impl Duties {
         let mut records = Vec::new();
         for (key @ (candidate, _), held) in &self.held {
             let vouched = pending.contains(key) || self.statements.is_backable(candidate);
-            let Some(entry) = self.shelf.get(candidate).filter(|_| vouched) else {
+            let entry = self.shelf.get(candidate).filter(|_| vouched);
+            let own = self.epochs.own(held.coding.epoch);
+            let Some((entry, index)) = entry.zip(own) else {
                 continue;
             };
             records.push(Record::Chunk(KeptChunk {
