@@ -44,9 +44,7 @@ pub(crate) fn due(
         let record = chain.record(height)?;
         let record = record.ok_or(OrdersFault::Missing(height))?;
         let logs = record.receipts.iter();
-        Ok(orders_of(
-            logs.flat_map(|receipt| receipt.envelope.logs()),
-        ))
+        Ok(orders_of(logs.flat_map(|receipt| receipt.envelope.logs())))
     })
 }
 

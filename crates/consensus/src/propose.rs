@@ -7,8 +7,12 @@ use commonware_codec::EncodeSize;
 use mempool::{Best, TransactionSource};
 use primitives::{
     Block, ChainConfig, Directive, ExecutedRef, Header, RecoveredBlock, RecoveredTransaction,
-    affordability::InFlight, base_fee::next_base_fee, crypto::ProposalContext, limits,
-    shard::{CarriedOrders, ShardSection}, static_check::check_static,
+    affordability::InFlight,
+    base_fee::next_base_fee,
+    crypto::ProposalContext,
+    limits,
+    shard::{CarriedOrders, ShardSection},
+    static_check::check_static,
 };
 use shards::{
     inclusion::{Inclusion, RelayPlace},

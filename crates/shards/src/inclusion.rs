@@ -7,7 +7,9 @@
 
 use crate::ledger::{Draft, Ledger, LedgerEvent};
 use alloy_primitives::B256;
-use primitives::shard::{BackedEnvelope, CarriedOrders, Equivocation, ShardId, ShardSection, ShardVote};
+use primitives::shard::{
+    BackedEnvelope, CarriedOrders, Equivocation, ShardId, ShardSection, ShardVote,
+};
 use std::{
     collections::{BTreeMap, VecDeque},
     fmt,

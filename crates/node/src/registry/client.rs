@@ -187,7 +187,11 @@ impl Owner {
         let mut waited = Duration::ZERO;
         while waited < RECEIPT_WAIT {
             let params = json!([hash]);
-            if let Some(receipt) = self.client.call("eth_getTransactionReceipt", params).await? {
+            if let Some(receipt) = self
+                .client
+                .call("eth_getTransactionReceipt", params)
+                .await?
+            {
                 return Ok(receipt);
             }
             tokio::time::sleep(LOOK_EVERY).await;

@@ -11,7 +11,9 @@ pub enum RegistryError {
     #[error(transparent)]
     Node(#[from] LoadError),
     /// The key file gives no key.
-    #[error("key {path}: {problem}; it has to hold the 32 bytes of an account's private key in hex")]
+    #[error(
+        "key {path}: {problem}; it has to hold the 32 bytes of an account's private key in hex"
+    )]
     Key {
         /// The file.
         path: PathBuf,

@@ -137,7 +137,10 @@ pub(crate) fn start<E: Runtime, N: Network>(
     let heartbeat_ms = heartbeats.chain(own).max().unwrap_or_default();
     config.patience_ms = heartbeat_ms.saturating_mul(HEARTBEATS_MISSED);
     let collated = config.collates.iter().copied().collect();
-    let is_validator = shards.authority.validators.contains(&parts.key.public_key());
+    let is_validator = shards
+        .authority
+        .validators
+        .contains(&parts.key.public_key());
     let agent = Agent {
         runtime: runtime.child("agent"),
         blocker: wires.blocker.clone(),

@@ -21,9 +21,7 @@ const WORD: usize = 32;
 /// The orders among the logs of one block: the first ones, if there are more than a relay block can carry, which
 /// the contract does not give.
 pub fn orders_of<'a>(logs: impl Iterator<Item = &'a Log>) -> Vec<Bytes> {
-    logs.filter_map(order_of)
-        .take(ORDERS_CARRIED_MAX)
-        .collect()
+    logs.filter_map(order_of).take(ORDERS_CARRIED_MAX).collect()
 }
 
 /// The order that a log is of.
@@ -84,7 +82,12 @@ mod tests {
             good(&order),
             log(REGISTRY, B256::ZERO, &order, 40),
             log(REGISTRY, ORDERED, &order, 65),
-            log(REGISTRY, ORDERED, &order, usize::try_from(u32::MAX).unwrap()),
+            log(
+                REGISTRY,
+                ORDERED,
+                &order,
+                usize::try_from(u32::MAX).unwrap(),
+            ),
             good(&longest),
             good(&[longest.as_slice(), &[1]].concat()),
             good(&[]),

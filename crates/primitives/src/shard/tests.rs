@@ -1,8 +1,8 @@
 //! Encodings are one to one and bounded; signatures bind what they should.
 
 use super::{
-    BackedEnvelope, Bits, CarriedOrders, Coding, Descriptor, Envelope, RelayAnchor, Schedule, SectionLimits,
-    ShardId, ShardNamespace, ShardSection, Votes,
+    BackedEnvelope, Bits, CarriedOrders, Coding, Descriptor, Envelope, RelayAnchor, Schedule,
+    SectionLimits, ShardId, ShardNamespace, ShardSection, Votes,
 };
 use crate::crypto::PrivateKey;
 use alloy_primitives::B256;

@@ -112,9 +112,7 @@ impl ShardOrder {
 }
 
 fn write_keys(keys: &[PublicKey], bytes: &mut Vec<u8>) {
-    u16::try_from(keys.len())
-        .unwrap_or(u16::MAX)
-        .write(bytes);
+    u16::try_from(keys.len()).unwrap_or(u16::MAX).write(bytes);
     for key in keys {
         key.write(bytes);
     }

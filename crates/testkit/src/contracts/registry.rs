@@ -102,7 +102,9 @@ fn terms(charter: Bytes) -> ShardTerms {
         genesis_ms: 3_000,
         rules: charter::digest(&charter),
         gas_limit: 30_000_000,
-        collators: (1..4).map(|seed| PrivateKey::from_seed(seed).public_key()).collect(),
+        collators: (1..4)
+            .map(|seed| PrivateKey::from_seed(seed).public_key())
+            .collect(),
         charter,
     }
 }

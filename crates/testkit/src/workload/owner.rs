@@ -34,7 +34,13 @@ impl Default for Owner {
 
 impl Owner {
     /// Sends a wish to a validator, with a deposit; the transaction.
-    pub fn order(&mut self, cluster: &Cluster, validator: usize, wish: &Wish, deposit: U256) -> B256 {
+    pub fn order(
+        &mut self,
+        cluster: &Cluster,
+        validator: usize,
+        wish: &Wish,
+        deposit: U256,
+    ) -> B256 {
         self.call(cluster, validator, wish.input(), deposit)
     }
 

@@ -326,7 +326,10 @@ fn the_gas_limit_follows_from_the_anchor() {
     assert_eq!(segment.gas_limit_at(height - 1), GAS_LIMIT);
     assert_eq!(segment.gas_limit_at(height), 7);
     assert_eq!(segment.charter(&RULES), Some(&charter_of(3)));
-    assert_eq!(segment.charter(&digest(&newer)), Some(&newer.clone().into()));
+    assert_eq!(
+        segment.charter(&digest(&newer)),
+        Some(&newer.clone().into())
+    );
     assert_eq!(segment.charter(&B256::ZERO), None);
 }
 
@@ -371,7 +374,11 @@ fn every_height_is_carried_once() {
     assert_eq!(try_at(&none, now - 1), Ok(now - 1));
     assert_eq!(try_at(&none, now), Ok(now));
     assert_eq!(try_at(&some(now), now), Ok(now));
-    assert_eq!(try_at(&some(now), now + 5), Ok(now), "the rest is for later");
+    assert_eq!(
+        try_at(&some(now), now + 5),
+        Ok(now),
+        "the rest is for later"
+    );
     for (height, executed) in [(now - 1, now), (now + 1, now)] {
         let (from, to) = (now, executed);
         let fault = SectionFault::Orders { height, from, to };

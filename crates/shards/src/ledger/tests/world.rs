@@ -11,8 +11,9 @@ use primitives::{
     chain::Protocol,
     crypto::{PrivateKey, Signature},
     shard::{
-        BackedEnvelope, Bits, CarriedOrders, Charter, Coding, Descriptor, Envelope, Equivocation, RelayAnchor, Schedule,
-        ShardId, ShardNamespace, ShardSection, ShardVote, SignedStatement, Votes, charter,
+        BackedEnvelope, Bits, CarriedOrders, Charter, Coding, Descriptor, Envelope, Equivocation,
+        RelayAnchor, Schedule, ShardId, ShardNamespace, ShardSection, ShardVote, SignedStatement,
+        Votes, charter,
     },
 };
 use std::sync::LazyLock;

@@ -95,7 +95,10 @@ async fn goes_on(cluster: &Cluster, transfers: &mut Transfers, blocks: u64) {
     let target = cluster.final_number(1, C) + blocks;
     let deadline = cluster.now() + SETTLE_MAX;
     while cluster.final_number(1, C) < target {
-        assert!(cluster.now() < deadline, "the shard does not go on: {cluster:?}");
+        assert!(
+            cluster.now() < deadline,
+            "the shard does not go on: {cluster:?}"
+        );
         transfers.submit_to(cluster, COLLATOR, 1);
         cluster.run_for(super::ROUND).await;
     }
@@ -192,7 +195,10 @@ fn unknown_version(seed: u64) -> String {
         for (_, chain) in cluster.chains() {
             let finalized_height = chain.heads().finalized_height;
             assert!(finalized_height < height, "{finalized_height} {height}");
-            assert!(finalized_height + 20 > height, "{finalized_height} {height}");
+            assert!(
+                finalized_height + 20 > height,
+                "{finalized_height} {height}"
+            );
         }
     })
 }
