@@ -41,7 +41,9 @@ pub(crate) struct ShardChainParts<'a> {
     pub(crate) store: StoreConfig,
     /// How it executes.
     pub(crate) pipeline: PipelineConfig,
-    /// Who builds its blocks on this node.
+    /// Who builds its blocks, as far as its genesis says.
+    pub(crate) collators: Vec<PublicKey>,
+    /// Who does so on this node.
     pub(crate) collator: PublicKey,
     /// Who receives the fees of its blocks.
     pub(crate) fee_recipient: Address,
@@ -91,7 +93,7 @@ impl ShardChain {
             genesis: genesis_record(&state, &block),
             first_height: 1,
             ethereum: None,
-            validators: vec![parts.collator.clone()],
+            validators: parts.collators,
             store,
         };
         let captured = Captured::default();
