@@ -281,6 +281,7 @@ impl<E: Runtime> Follower<E> {
             height: block.header().height,
             digest: B256::from_slice(block.digest().as_ref()),
             ledger: Arc::clone(&self.newest),
+            authority: Arc::clone(&parts.authority),
             events: known.events.to_vec(),
         });
         if self.height().is_multiple_of(REMEMBERED_EVERY) {

@@ -13,6 +13,7 @@ mod load;
 mod profile;
 mod replay;
 mod shard;
+mod sim;
 mod snapshot;
 pub(crate) mod sync;
 mod top;
@@ -24,7 +25,9 @@ use crate::{
     init::{self, InitOptions},
     keys,
     member::{self, MemberOptions},
-    process, workers,
+    process,
+    run::Node,
+    workers,
 };
 use alloy_primitives::{Address, hex};
 use alloy_signer_local::PrivateKeySigner;
@@ -89,6 +92,8 @@ enum Command {
     Load(load::LoadArgs),
     /// Measure a part of the node on this machine
     Bench(bench::BenchArgs),
+    /// Run whole networks in virtual time: shards, their backing and how they scale, faults
+    Sim(sim::SimArgs),
     /// What kept a block's transactions from running at once, and what to do about it
     Profile(profile::ProfileArgs),
     /// What would keep a node from running well, and what to do about it
@@ -311,6 +316,7 @@ fn run(command: Command) -> Result<(), NodeError> {
         Command::Shard(args) => shard::run(args),
         Command::Load(args) => load::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Sim(args) => sim::run(args),
         Command::Profile(args) => profile::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::Top(args) => top::run(args),
@@ -426,4 +432,18 @@ pub(crate) fn announce_dev(
         println!("  ({index}) {}  {key}", signer.address());
     }
     println!("\nMnemonic: {mnemonic}\n");
+}
+
+/// Says where the shards are that a node collates; nothing if it has none.
+pub(crate) fn announce_shards(node: &Node, address: SocketAddr) {
+    let Some(shards) = &node.shards else {
+        return;
+    };
+    println!("Shards, all of them at http://{address}/shards\n");
+    for one in &shards.chains {
+        let (shard, chain_id) = (one.shard.0, one.chain.config().chain_id);
+        println!("  Shard {shard:<5} http://{address}/shard/{shard}  ws://{address}/shard/{shard}");
+        println!("              chain id {chain_id}, explorer http://{address}/shard/{shard}/");
+    }
+    println!();
 }

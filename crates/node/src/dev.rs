@@ -446,6 +446,7 @@ async fn start_nodes(
             sync: None,
             serving: ServerConfig::default(),
             has_history: false,
+            bias: None,
             never_voted: false,
             collated: match index {
                 0 => collated(genesis, directory),
@@ -492,6 +493,7 @@ async fn serve(
         server.address(),
         mnemonic,
     );
+    crate::cli::announce_shards(&first, server.address());
     nodes.push(first);
     process::until_signal(runtime.child("stop"), nodes).await
 }

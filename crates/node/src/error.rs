@@ -175,6 +175,9 @@ pub enum NodeError {
     /// A figure could not be measured.
     #[error("cannot measure: {0}")]
     Bench(String),
+    /// A simulated network did what none may.
+    #[error("the simulation failed: {0}")]
+    Simulation(String),
     /// A part of the node ended by panicking.
     #[error("a part of the node failed: part={part} error={error}")]
     Part {
@@ -226,6 +229,7 @@ impl NodeError {
             | Self::Snapshot(_)
             | Self::Rpc(_)
             | Self::Bench(_)
+            | Self::Simulation(_)
             | Self::Doctor(_)
             | Self::Unfit { .. }
             | Self::Outdated { .. }

@@ -20,6 +20,7 @@ pub mod registry;
 pub mod replay;
 pub mod run;
 pub mod sharding;
+pub mod sim;
 pub mod snapshot;
 pub mod sync;
 mod timeline;

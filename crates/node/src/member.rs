@@ -224,6 +224,7 @@ pub(crate) async fn assemble(
         sync,
         serving: ServerConfig::default(),
         has_history: false,
+        bias: None,
         never_voted,
         collated: collated(&config, &directory, shards),
     };

@@ -11,13 +11,16 @@
 //! chain as a node keeps any chain: the same pipeline, whose blocks the collator makes itself or takes from others.
 
 mod agent;
+mod bias;
 mod builder;
 mod chain;
 mod checker;
+mod observer;
 mod versions;
 
 pub use agent::{Collated, Shards};
 pub(crate) use agent::{ShardsParts, failed, start};
+pub use bias::Bias;
 pub use chain::ShardChain;
 
 use alloy_primitives::B256;
@@ -102,18 +105,19 @@ pub fn shard_parts(
         return Ok(None);
     };
     let ledger = Arc::new(ledger);
-    let authority = Authority {
+    let authority = Arc::new(Authority {
         namespace: ShardNamespace::new(genesis_digest),
         validators: genesis.validators.iter().cloned().collect(),
-    };
+    });
     Ok(Some(ShardParts {
         genesis: Arc::clone(&ledger),
-        authority: Arc::new(authority),
+        authority: Arc::clone(&authority),
         inclusion: Inclusion::default(),
         feed: LedgerFeed::new(RelayUpdate {
             height: 0,
             digest: block_digest,
             ledger,
+            authority,
             events: Vec::new(),
         }),
     }))

@@ -194,6 +194,8 @@ impl Ledger {
         next.epoch = next.epoch.saturating_add(1);
         next.offences.clear();
         next.banned = Bits::EMPTY;
+        // Votes name validators by their indices, which may be others' now: none may name a ledger of before.
+        next.past.clear();
         let now = next.now();
         let mut events = Vec::new();
         for segment in next.shards.values_mut() {

@@ -1,9 +1,11 @@
 //! Starting a node's work for shards.
 
 use super::{
+    bias::{Bias, Biased},
     builder::Collators,
     chain::{ShardChain, ShardChainParts, ShardHandle},
     checker::Rules,
+    observer::observer,
     versions,
 };
 use crate::{error::NodeError, run::executed};
@@ -51,6 +53,7 @@ pub(crate) struct ShardsParts<'a> {
     pub(crate) store: StoreConfig,
     pub(crate) pipeline: &'a PipelineConfig,
     pub(crate) collated: &'a [Collated],
+    pub(crate) bias: Option<Bias>,
 }
 
 /// A node's work for shards.
@@ -123,10 +126,11 @@ pub(crate) fn start<E: Runtime, N: Network>(
     };
     let (chains, pipelines) = open(runtime, &parts)?;
     let rules = Arc::new(Rules::new(shards.feed.clone()));
+    shards.feed.observe(observer(&chains, now_ms(runtime)));
     let builder = Collators::new(&chains, Arc::clone(&rules), shards.feed.clone());
     let finality = builder.clone().follow_finality(now_ms(runtime));
     let _ends_with_the_feed = runtime.child("finality").spawn(|_| finality);
-    let mut config = AgentConfig::new(parts.key.clone(), (*shards.authority).clone());
+    let mut config = AgentConfig::new(parts.key.clone());
     config.collates = chains.iter().map(|chain| chain.shard).collect();
     config.workers = parts.pipeline.workers.get();
     // An idle shard has a block at each heartbeat: a collator is late when several are missed.
@@ -145,7 +149,13 @@ pub(crate) fn start<E: Runtime, N: Network>(
         runtime: runtime.child("agent"),
         blocker: wires.blocker.clone(),
         builder,
-        checker: rules,
+        checker: match parts.bias {
+            Some(bias) => Arc::new(Biased {
+                honest: rules,
+                bias,
+            }),
+            None => rules,
+        },
         cutter: Arc::new(ReedSolomonCutter),
         config,
         feed: shards.feed.clone(),
@@ -160,7 +170,7 @@ pub(crate) fn start<E: Runtime, N: Network>(
     }))
 }
 
-fn now_ms<E: Runtime>(runtime: &E) -> impl Fn() -> u64 + Send + use<E> {
+fn now_ms<E: Runtime>(runtime: &E) -> impl Fn() -> u64 + Send + Sync + use<E> {
     let clock = runtime.child("clock");
     move || {
         let elapsed = clock.current().duration_since(UNIX_EPOCH);

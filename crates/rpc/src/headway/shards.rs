@@ -44,6 +44,8 @@ pub(crate) struct RpcShard {
     pub(crate) upgrade: Option<RpcUpgrade>,
     /// Its newest final block.
     pub(crate) finalized: RpcShardHead,
+    /// When that block was collated, in Unix milliseconds.
+    pub(crate) finalized_ms: u64,
     /// Its newest block whose collation is available.
     pub(crate) included: RpcShardHead,
     /// Candidates that are not final, oldest first.
@@ -164,6 +166,7 @@ impl RpcShard {
                 gas_limit: U64::from(upgrade.gas_limit),
             }),
             finalized: segment.finalized().into(),
+            finalized_ms: segment.finalized().timestamp_ms,
             included: (&segment.included()).into(),
             pending: segment.pending().map(RpcPending::from).collect(),
         }

@@ -211,6 +211,7 @@ async fn start(
         sync: None,
         serving: ServerConfig::default(),
         has_history: false,
+        bias: None,
         never_voted: false,
         collated: Vec::new(),
     };

@@ -7,7 +7,7 @@ use crate::{
     ledger::{Authority, CheckedSection, Ledger, LedgerEvent, RelayStep},
 };
 use alloy_primitives::B256;
-use primitives::shard::CarriedOrders;
+use primitives::{crypto::PublicKey, shard::CarriedOrders};
 use rand::{SeedableRng as _, rngs::StdRng};
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -18,7 +18,9 @@ pub(super) fn digest_of(height: u64) -> B256 {
 
 /// The chain.
 pub(super) struct Relay {
-    pub(super) authority: Authority,
+    pub(super) authority: Arc<Authority>,
+    /// Who the validators are after the next block, if they are others.
+    next: Option<Arc<Authority>>,
     pub(super) ledger: Ledger,
     pub(super) events: Vec<(u64, LedgerEvent)>,
     /// Relay height at which each sequence number was backed, and the final ones' distances.
@@ -30,7 +32,8 @@ pub(super) struct Relay {
 impl Relay {
     pub(super) fn new(ledger: Ledger, authority: Authority) -> Self {
         Self {
-            authority,
+            authority: Arc::new(authority),
+            next: None,
             ledger,
             events: Vec::new(),
             backed: BTreeMap::new(),
@@ -39,13 +42,24 @@ impl Relay {
         }
     }
 
-    pub(super) fn genesis(ledger: &Ledger) -> LedgerFeed {
+    /// The feed of a node that starts now.
+    pub(super) fn feed(&self) -> LedgerFeed {
+        let height = self.ledger.height();
         LedgerFeed::new(RelayUpdate {
-            height: 0,
-            digest: digest_of(0),
-            ledger: Arc::new(ledger.clone()),
+            height,
+            digest: digest_of(height),
+            ledger: Arc::new(self.ledger.clone()),
+            authority: Arc::clone(&self.authority),
             events: Vec::new(),
         })
+    }
+
+    /// The next block is the last of its epoch.
+    pub(super) fn end_epoch(&mut self, validators: Vec<PublicKey>) {
+        self.next = Some(Arc::new(Authority {
+            namespace: self.authority.namespace.clone(),
+            validators,
+        }));
     }
 
     /// The next block, by this leader.
@@ -74,11 +88,18 @@ impl Relay {
             executed_height: place.executed_height,
             section: &section,
         };
-        let (ledger, events) = self
+        let (mut ledger, mut events) = self
             .ledger
             .apply(&step)
             .expect("a leader tries what it says");
         assert_eq!(ledger, assembled.ledger, "all come to the same ledger");
+        if let Some(authority) = self.next.take() {
+            let validators = u16::try_from(authority.validators.len()).unwrap();
+            let (next, dropped) = ledger.begin_epoch(validators).unwrap();
+            ledger = next;
+            events.extend(dropped);
+            self.authority = authority;
+        }
         for event in &events {
             self.note(height, *event);
         }
@@ -87,6 +108,7 @@ impl Relay {
             height,
             digest: digest_of(height),
             ledger: Arc::new(ledger),
+            authority: Arc::clone(&self.authority),
             events,
         }
     }

@@ -154,9 +154,8 @@ impl Model {
         }
         self.watch.epoch(&before, &after, &events);
         self.world.ledger = after;
-        // Who signed what the old epoch's last ledger says signed another digest.
-        let height = self.world.ledger.height();
-        self.queue.retain(|(_, vote)| vote.votes.height != height);
+        // Votes about the old epoch's ledgers come too late.
+        self.queue.clear();
     }
 
     /// Everybody says something now, which leaders hear some blocks later, or never.
