@@ -10,7 +10,7 @@
 use crate::{
     batch::Dispatch,
     explorer::Site,
-    flow::{Flow, Unread},
+    flow::{Flow, Traffic},
     front::FrontLayer,
     socket::{Places, Socket},
     switch::Switch,
@@ -89,7 +89,7 @@ pub(crate) struct Door {
     pub(crate) shards: Rooms,
     pub(crate) site: Site,
     pub(crate) places: Places,
-    pub(crate) unread: Arc<Unread>,
+    pub(crate) traffic: Arc<Traffic>,
 }
 
 impl Door {
@@ -118,7 +118,7 @@ impl Door {
         };
         // Answers are written whole; a socket that refuses this is about to fail anyway.
         stream.set_nodelay(true).ok();
-        let flow = Flow::new(Arc::clone(&self.unread));
+        let flow = Flow::new(Arc::clone(&self.traffic));
         let socket = Socket::new(stream, Arc::clone(&flow), self.places.clone(), place);
         let front = FrontLayer {
             site: self.site.clone(),
