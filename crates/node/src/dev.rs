@@ -9,6 +9,7 @@ mod tests;
 
 use crate::{
     error::NodeError,
+    file::{GENESIS_BYTES_MAX, read_text},
     init::{GenesisOptions, ShardOptions, genesis_file, now_seconds},
     network::{self, NetworkParts},
     process::{self, DataDirectory, RpcParts, TemporaryDirectory},
@@ -155,7 +156,7 @@ fn genesis(
         source,
     };
     if let Some(file) = file.as_ref().filter(|file| file.exists()) {
-        let text = std::fs::read_to_string(file).map_err(NodeError::file("cannot read", file))?;
+        let text = read_text(file, GENESIS_BYTES_MAX)?;
         let genesis = Genesis::from_json(&text).map_err(refuse)?;
         require_same(&genesis, options)?;
         return require_funded(&genesis, options, signers).map(|()| genesis);

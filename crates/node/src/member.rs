@@ -7,7 +7,7 @@ use crate::{
     cli,
     config::{NodeConfig, Peers, RpcSection, StateFrom},
     error::NodeError,
-    init, keys,
+    file, init, keys,
     network::{self, NetworkParts},
     process::{self, DataDirectory, RpcParts},
     run::{self, Node, NodeParts},
@@ -63,8 +63,7 @@ pub fn run(path: &Path, options: MemberOptions) -> Result<(), NodeError> {
 pub(crate) fn prepare(path: &Path) -> Result<Prepared, NodeError> {
     let config = NodeConfig::read(path)?;
     let peers = config.peers(path)?;
-    let text = std::fs::read_to_string(&config.genesis)
-        .map_err(NodeError::file("cannot read", &config.genesis))?;
+    let text = file::read_text(&config.genesis, file::GENESIS_BYTES_MAX)?;
     let genesis = parse_genesis(&text).map_err(|source| NodeError::Genesis {
         path: config.genesis.clone(),
         source,
