@@ -145,7 +145,7 @@ fn genesis(
         source,
     };
     if let Some(file) = file.as_ref().filter(|file| file.exists()) {
-        let text = std::fs::read_to_string(file).map_err(NodeError::file("cannot read", file))?;
+        let text = crate::file::read_text(file, crate::file::GENESIS_BYTES_MAX)?;
         let genesis = Genesis::from_json(&text).map_err(refuse)?;
         require_same(&genesis, options)?;
         return require_funded(&genesis, options, signers).map(|()| genesis);
