@@ -48,7 +48,7 @@ pub(super) struct Seen {
 /// The chain.
 #[derive(Debug)]
 pub(super) struct Relay {
-    authority: Authority,
+    authority: Arc<Authority>,
     pub(super) ledger: Ledger,
     pub(super) seen: Vec<Seen>,
     random: StdRng,
@@ -61,7 +61,7 @@ fn digest_of(height: u64) -> B256 {
 impl Relay {
     pub(super) fn new(ledger: Ledger, authority: Authority, seed: u64) -> Self {
         Self {
-            authority,
+            authority: Arc::new(authority),
             ledger,
             seen: Vec::new(),
             random: StdRng::seed_from_u64(seed),
@@ -70,12 +70,15 @@ impl Relay {
 
     /// What every node begins with.
     pub(super) fn feed(&self) -> LedgerFeed {
-        LedgerFeed::new(RelayUpdate {
+        let feed = LedgerFeed::new(RelayUpdate {
             height: 0,
             digest: digest_of(0),
             ledger: Arc::new(self.ledger.clone()),
+            authority: Arc::clone(&self.authority),
             events: Vec::new(),
-        })
+        });
+        feed.resume(0);
+        feed
     }
 
     /// The next block, by whoever has this to say.
@@ -120,6 +123,7 @@ impl Relay {
             height,
             digest: digest_of(height),
             ledger: Arc::new(ledger),
+            authority: Arc::clone(&self.authority),
             events,
         })
     }

@@ -329,6 +329,10 @@ impl Builder for SimBuilder {
         self.lock().newest.get(&shard).copied()
     }
 
+    fn durable(&self, shard: ShardId) -> u64 {
+        self.newest(shard).map_or(0, |(number, _)| number)
+    }
+
     async fn follow(&self, descriptor: Descriptor, collation: Bytes) -> Finding {
         let Some(block) = SimBlock::decode(&collation) else {
             return Finding::Invalid;

@@ -26,7 +26,7 @@ use primitives::{
     shard::{ShardId, ShardNamespace},
 };
 use shards::{
-    agent::{Agent, AgentConfig},
+    agent::{Agent, AgentConfig, CellarFault},
     feed::{LedgerFeed, RelayUpdate},
     inclusion::Inclusion,
     ledger::{Authority, Ledger, RulesError, ShardTerms},
@@ -79,7 +79,7 @@ pub(super) struct Node {
     feed: LedgerFeed,
     inclusion: Inclusion,
     pub(super) cpu: Arc<Cpu>,
-    handle: Option<Handle<()>>,
+    handle: Option<Handle<Result<(), CellarFault>>>,
     /// Updates that wait while the node is cut off.
     waiting: Option<Vec<RelayUpdate>>,
 }
@@ -145,7 +145,7 @@ impl World {
         };
         let (net, inboxes) = Net::new(model, public, setup.seed);
         let mut world = Self {
-            relay: Relay::new(ledger, authority.clone(), setup.seed),
+            relay: Relay::new(ledger, authority, setup.seed),
             net,
             nodes: Vec::new(),
             journal: Journal::default(),
@@ -164,7 +164,7 @@ impl World {
                 time: world.time.clone(),
                 cpu: Arc::clone(&cpu),
             };
-            let config = world.config(index, key, &authority);
+            let config = world.config(index, key);
             let agent = world.agent(runtime, &seat, config);
             let (feed, inclusion) = (agent.feed.clone(), agent.inclusion.clone());
             let [statements, collations] = seat.ends(inboxes);
@@ -179,9 +179,9 @@ impl World {
         Ok(world)
     }
 
-    fn config(&self, index: usize, key: &PrivateKey, authority: &Authority) -> AgentConfig {
+    fn config(&self, index: usize, key: &PrivateKey) -> AgentConfig {
         let model = &self.setup.model;
-        let mut config = AgentConfig::new(key.clone(), authority.clone());
+        let mut config = AgentConfig::new(key.clone(), format!("node{index}"));
         config.patience_ms = config
             .patience_ms
             .max(model.block_ms.saturating_mul(PATIENCE_BLOCKS));
