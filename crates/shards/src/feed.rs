@@ -6,7 +6,7 @@
 //! from the newest.
 
 use crate::{
-    ledger::{Ledger, LedgerEvent},
+    ledger::{Authority, Ledger, LedgerEvent},
     passage::{Observer, Passages},
 };
 use alloy_primitives::B256;
@@ -25,6 +25,8 @@ pub struct RelayUpdate {
     pub digest: B256,
     /// The ledger after it.
     pub ledger: Arc<Ledger>,
+    /// The validators of that ledger's epoch.
+    pub authority: Arc<Authority>,
     /// What it did; empty when the ledger was read back after a restart.
     pub events: Vec<LedgerEvent>,
 }

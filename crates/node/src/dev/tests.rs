@@ -52,7 +52,7 @@ fn beside_a_node(test: impl FnOnce(String) + Send + 'static) {
         port: 0,
         chain_id: super::CHAIN_ID,
         validators: 1,
-        shards: 1,
+        shards: Some(1),
         block_time: None,
         gas_limit: GAS_LIMIT,
         data_dir: None,

@@ -5,12 +5,13 @@ use super::{
     Ledger, LedgerRules, Moment, OFFENCES_MAX, Offence, OffenceKind, Penalty, Pending, Segment,
     ShardHead, ShardTerms, Status, Upgrade, rules,
 };
-use alloy_primitives::B256;
+use alloy_primitives::{B256, Bytes};
 use bytes::BufMut;
 use commonware_codec::{Buf, EncodeSize, Error, FixedSize as _, Read, ReadExt, Write};
 use primitives::{
     codec,
     crypto::PublicKey,
+    limits::CHARTER_BYTES_MAX,
     shard::{Bits, CandidateId, Envelope, ShardId},
 };
 use std::{
@@ -18,7 +19,7 @@ use std::{
     sync::Arc,
 };
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// A list with its length in front.
 fn write_list<'a, T: Write + 'a>(
@@ -51,6 +52,19 @@ fn read_list<T: Read<Cfg = ()>, C: FromIterator<T>>(
 ) -> Result<C, Error> {
     let length = read_length(buf, max)?;
     (0..length).map(|_| T::read(buf)).collect()
+}
+
+fn write_charter(charter: &Bytes, buf: &mut impl BufMut) {
+    write_length(charter.len(), buf);
+    buf.put_slice(charter);
+}
+
+fn read_charter(buf: &mut impl Buf) -> Result<Bytes, Error> {
+    let length = read_length(buf, CHARTER_BYTES_MAX)?;
+    if buf.remaining() < length {
+        return Err(Error::EndOfBuffer);
+    }
+    Ok(buf.copy_to_bytes(length).into())
 }
 
 /// A hash, as an item of a list.
@@ -133,6 +147,7 @@ impl Write for ShardTerms {
         codec::write_b256(&self.rules, buf);
         self.gas_limit.write(buf);
         write_list(self.collators.iter(), buf);
+        write_charter(&self.charter, buf);
     }
 }
 
@@ -146,6 +161,7 @@ impl Read for ShardTerms {
             rules: codec::read_b256(buf)?,
             gas_limit: u64::read(buf)?,
             collators: read_list::<PublicKey, _>(buf, rules::COLLATORS_MAX)?,
+            charter: read_charter(buf)?,
         })
     }
 }
@@ -241,8 +257,10 @@ impl Write for Segment {
         };
         status.write(buf);
         self.upgrade.is_some().write(buf);
-        if let Some(upgrade) = self.upgrade {
+        if let Some(upgrade) = &self.upgrade {
             codec::write_b256(&upgrade.rules, buf);
+            write_charter(&upgrade.charter, buf);
+            upgrade.gas_limit.write(buf);
             upgrade.height.write(buf);
         }
         self.finalized.write(buf);
@@ -270,6 +288,8 @@ impl Read for Segment {
         let upgrade = if bool::read(buf)? {
             Some(Upgrade {
                 rules: codec::read_b256(buf)?,
+                charter: read_charter(buf)?,
+                gas_limit: u64::read(buf)?,
                 height: u64::read(buf)?,
             })
         } else {
@@ -348,6 +368,7 @@ impl Write for Ledger {
         self.height.write(buf);
         self.timestamp_ms.write(buf);
         self.next_sequence.write(buf);
+        self.orders_height.write(buf);
         write_ring(&self.anchors, buf);
         write_ring(&self.past, buf);
         write_length(self.cores.len(), buf);
@@ -372,6 +393,7 @@ impl Read for Ledger {
         let rules = Arc::new(LedgerRules::read(buf)?);
         let (epoch, height) = (u64::read(buf)?, u64::read(buf)?);
         let (timestamp_ms, next_sequence) = (u64::read(buf)?, u64::read(buf)?);
+        let orders_height = u64::read(buf)?;
         let (anchors, past) = (read_ring(buf)?, read_ring(buf)?);
         let cores = read_list(buf, rules::CORES_MAX)?;
         let segments: Vec<Segment> = read_list(buf, rules::SHARDS_MAX)?;
@@ -390,6 +412,7 @@ impl Read for Ledger {
             height,
             timestamp_ms,
             next_sequence,
+            orders_height,
             anchors,
             past,
             cores,
