@@ -4,16 +4,16 @@
 //! With `--validators N` it runs N real validators, each with its own store, over authenticated
 //! connections on the loopback interface; RPC is served by the first.
 
+mod shards;
 #[cfg(test)]
 mod tests;
 
 use crate::{
     error::NodeError,
-    init::{GenesisOptions, ShardOptions, genesis_file, now_seconds},
+    init::{GenesisOptions, genesis_file, now_seconds},
     network::{self, NetworkParts},
     process::{self, DataDirectory, RpcParts, TemporaryDirectory},
     run::{self, Node, NodeParts},
-    sharding::Collated,
     timeline::{First, Origin},
 };
 use alloy_primitives::{Address, U256};
@@ -128,15 +128,6 @@ fn protocol(options: &DevOptions) -> Protocol {
     }
 }
 
-fn shard_options(options: &DevOptions, keys: &[PrivateKey]) -> Option<Vec<ShardOptions>> {
-    let collators: Vec<_> = keys.iter().take(1).map(PrivateKey::public_key).collect();
-    let shards = (1..=options.shards?).map(|id| ShardOptions {
-        id,
-        collators: collators.clone(),
-    });
-    Some(shards.collect())
-}
-
 fn genesis(
     options: &DevOptions,
     signers: &[PrivateKeySigner],
@@ -170,7 +161,7 @@ fn genesis(
             .iter()
             .map(|signer| (signer.address(), funds_wei))
             .collect(),
-        shards: shard_options(options, keys),
+        shards: shards::options(options, keys),
         governor: signers.first().map(PrivateKeySigner::address),
     };
     let text = genesis_file(&genesis_options, keys, protocol(options)).map_err(refuse)?;
@@ -454,27 +445,13 @@ async fn start_nodes(
             bias: None,
             never_voted: false,
             collated: match index {
-                0 => collated(genesis, directory),
+                0 => shards::collated(genesis, directory),
                 _ => Vec::new(),
             },
         };
         nodes.push(Box::pin(run::assemble(&runtime, parts, wires)).await?);
     }
     Ok((nodes, control))
-}
-
-/// Every shard, on the node that serves RPC.
-fn collated(genesis: &Genesis, directory: &DataDirectory) -> Vec<Collated> {
-    let collated = genesis.shards.iter().map(|shard| {
-        let location = Location::Directory(directory.state(&format!("shard-{}", shard.shard)));
-        Collated {
-            shard: shard.shard,
-            postings: Some(location.clone()),
-            location,
-            genesis: None,
-        }
-    });
-    collated.collect()
 }
 
 /// An address of nobody, different for each validator: fees stay out of the accounts people watch.
