@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod activity;
+mod allowance;
 mod ancestry;
 mod application;
 mod archive;

@@ -8,7 +8,7 @@ mod reference;
 
 use crate::{
     error::NodeError,
-    keys,
+    file, keys,
     network::Peer,
     workers::{self, default_workers},
 };
@@ -184,7 +184,7 @@ impl NodeConfig {
     /// # Errors
     /// When it cannot be read or a field is wrong.
     pub fn read(path: &Path) -> Result<Self, NodeError> {
-        let text = std::fs::read_to_string(path).map_err(NodeError::file("cannot read", path))?;
+        let text = file::read_text(path, file::CONFIG_BYTES_MAX)?;
         let refuse = |problem| NodeError::Config {
             path: path.to_owned(),
             problem,

@@ -4,16 +4,16 @@
 //! With `--validators N` it runs N real validators, each with its own store, over authenticated
 //! connections on the loopback interface; RPC is served by the first.
 
-mod shards;
 #[cfg(test)]
 mod tests;
 
 use crate::{
     error::NodeError,
-    init::{GenesisOptions, genesis_file, now_seconds},
+    init::{GenesisOptions, ShardOptions, genesis_file, now_seconds},
     network::{self, NetworkParts},
     process::{self, DataDirectory, RpcParts, TemporaryDirectory},
     run::{self, Node, NodeParts},
+    sharding::Collated,
     timeline::{First, Origin},
 };
 use alloy_primitives::{Address, U256};
@@ -60,7 +60,7 @@ pub struct DevOptions {
     pub chain_id: u64,
     /// How many validators.
     pub validators: u16,
-    /// How many shards; the first validator collates them. With none at all there can't be any later either.
+    /// How many shards, which the first validator collates; with none there can't be any later.
     pub shards: Option<u16>,
     /// Time between blocks, whether or not a transaction waits; none = a block when one does.
     pub block_time: Option<Duration>,
@@ -145,23 +145,25 @@ fn genesis(
         source,
     };
     if let Some(file) = file.as_ref().filter(|file| file.exists()) {
-        let text = std::fs::read_to_string(file).map_err(NodeError::file("cannot read", file))?;
+        let text = crate::file::read_text(file, crate::file::GENESIS_BYTES_MAX)?;
         let genesis = Genesis::from_json(&text).map_err(refuse)?;
         require_same(&genesis, options)?;
         return require_funded(&genesis, options, signers).map(|()| genesis);
     }
     let funds_wei = funds_wei(options);
+    let collators: Vec<_> = keys.iter().take(1).map(PrivateKey::public_key).collect();
+    let shards = options.shards;
     let genesis_options = GenesisOptions {
         chain_id: options.chain_id,
         gas_limit: options.gas_limit,
-        // The first heartbeat is due a second after genesis; validators need that long to connect,
-        // and a proposal made before costs a leader's whole timeout.
+        // The first heartbeat is due a second after genesis, which validators take to connect: a proposal
+        // made before costs a leader's whole timeout.
         timestamp: now_seconds().saturating_add(u64::from(options.validators > 1)),
         funded: signers
             .iter()
             .map(|signer| (signer.address(), funds_wei))
             .collect(),
-        shards: shards::options(options, keys),
+        shards: shards.map(|shards| ShardOptions::all_by(&collators, shards)),
         governor: signers.first().map(PrivateKeySigner::address),
     };
     let text = genesis_file(&genesis_options, keys, protocol(options)).map_err(refuse)?;
@@ -246,8 +248,10 @@ fn require_same(genesis: &Genesis, options: &DevOptions) -> Result<(), NodeError
     }
     let shards = genesis.has_ledger.then_some(genesis.shards.len());
     if shards != options.shards.map(usize::from) {
-        let shards = shards.map_or_else(|| "none".to_owned(), |shards| shards.to_string());
-        return refuse("--shards", shards);
+        return refuse(
+            "--shards",
+            shards.map_or_else(|| "none".into(), |one| one.to_string()),
+        );
     }
     if chain.protocol != protocol(options) {
         return refuse(
@@ -445,13 +449,27 @@ async fn start_nodes(
             bias: None,
             never_voted: false,
             collated: match index {
-                0 => shards::collated(genesis, directory),
+                0 => collated(genesis, directory),
                 _ => Vec::new(),
             },
         };
         nodes.push(Box::pin(run::assemble(&runtime, parts, wires)).await?);
     }
     Ok((nodes, control))
+}
+
+/// Every shard, on the node that serves RPC.
+fn collated(genesis: &Genesis, directory: &DataDirectory) -> Vec<Collated> {
+    let collated = |shard: &primitives::genesis::GenesisShard| {
+        let location = Location::Directory(directory.state(&format!("shard-{}", shard.shard)));
+        Collated {
+            shard: shard.shard,
+            postings: Some(location.clone()),
+            location,
+            genesis: None,
+        }
+    };
+    genesis.shards.iter().map(collated).collect()
 }
 
 /// An address of nobody, different for each validator: fees stay out of the accounts people watch.

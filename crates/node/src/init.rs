@@ -94,6 +94,17 @@ pub struct ShardOptions {
     pub collators: Vec<PublicKey>,
 }
 
+impl ShardOptions {
+    /// So many shards that the same nodes collate.
+    pub(crate) fn all_by(collators: &[PublicKey], shards: u16) -> Vec<Self> {
+        let shard = |id| Self {
+            id,
+            collators: collators.to_vec(),
+        };
+        (1..=shards).map(shard).collect()
+    }
+}
+
 /// A genesis file for these validators.
 ///
 /// # Errors

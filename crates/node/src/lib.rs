@@ -8,6 +8,7 @@ pub mod contracts;
 pub mod dev;
 pub mod doctor;
 pub mod error;
+mod file;
 pub mod import;
 pub mod init;
 pub mod keys;

@@ -7,7 +7,7 @@ use crate::{
     cli,
     config::{NodeConfig, Peers, RpcSection, StateFrom},
     error::NodeError,
-    init, keys,
+    file, init, keys,
     network::{self, NetworkParts},
     process::{self, DataDirectory, RpcParts},
     run::{self, Node, NodeParts},
@@ -91,7 +91,7 @@ pub(crate) fn read_genesis(
     path: &Path,
     parse: impl FnOnce(&str) -> Result<Genesis, GenesisError>,
 ) -> Result<Genesis, NodeError> {
-    let text = std::fs::read_to_string(path).map_err(NodeError::file("cannot read", path))?;
+    let text = file::read_text(path, file::GENESIS_BYTES_MAX)?;
     parse(&text).map_err(|source| NodeError::Genesis {
         path: path.to_owned(),
         source,

@@ -11,7 +11,7 @@ use crate::{
     backend::Backend,
     batch::Dispatch,
     explorer::Site,
-    flow::{Flow, Unread},
+    flow::{Flow, Traffic},
     front::FrontLayer,
     socket::{Places, Socket},
     switch::Switch,
@@ -104,7 +104,7 @@ pub(crate) struct Door {
     pub(crate) room: Room,
     pub(crate) shards: Rooms,
     pub(crate) places: Places,
-    pub(crate) unread: Arc<Unread>,
+    pub(crate) traffic: Arc<Traffic>,
 }
 
 impl Door {
@@ -133,7 +133,7 @@ impl Door {
         };
         // Answers are written whole; a socket that refuses this is about to fail anyway.
         stream.set_nodelay(true).ok();
-        let flow = Flow::new(Arc::clone(&self.unread));
+        let flow = Flow::new(Arc::clone(&self.traffic));
         let socket = Socket::new(stream, Arc::clone(&flow), self.places.clone(), place);
         let front = FrontLayer {
             site: self.room.site.clone(),

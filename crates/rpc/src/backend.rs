@@ -13,7 +13,7 @@ use crate::{
     error::RpcError,
     eth::filter::Filters,
     explorer::Explorer,
-    flow::Unread,
+    flow::Traffic,
     metrics::Calls,
     shard::{ShardPlace, Standing},
 };
@@ -110,7 +110,7 @@ pub struct Backend {
     pub(crate) bundles: Arc<Bundles>,
     pub(crate) calls: Arc<Calls>,
     waiting: Arc<AtomicUsize>,
-    pub(crate) unread: Arc<Unread>,
+    pub(crate) traffic: Arc<Traffic>,
     pub(crate) brief: Brief,
     /// Whether another one has taken its place.
     ended: watch::Sender<bool>,
@@ -131,7 +131,7 @@ impl Backend {
             bundles: Arc::default(),
             calls: Arc::default(),
             waiting: Arc::default(),
-            unread: Arc::default(),
+            traffic: Arc::default(),
             brief: Brief::default(),
             ended: watch::Sender::default(),
             chain: parts.chain,
@@ -165,7 +165,7 @@ impl Backend {
             bundles: Arc::clone(&self.bundles),
             calls: Arc::clone(&self.calls),
             waiting: Arc::clone(&self.waiting),
-            unread: Arc::clone(&self.unread),
+            traffic: Arc::clone(&self.traffic),
             brief: Brief::default(),
             ended: watch::Sender::default(),
             chain: successor.chain,
@@ -352,7 +352,7 @@ fn shutting_down(_: AcquireError) -> RpcError {
 async fn queue(backend: &Backend) -> Result<OwnedSemaphorePermit, RpcError> {
     let permit = wait_for_place(backend, &backend.computing).await?;
     // Looked at last: those that waited before may have been answered meanwhile.
-    match backend.unread.bytes() {
+    match backend.traffic.unread_bytes() {
         ..=UNREAD_BYTES_MAX => Ok(permit),
         bytes => Err(RpcError::Unread(bytes)),
     }

@@ -17,14 +17,14 @@ use crate::{
     accept::{Room, Rooms},
     backend::Backend,
     batch::Transport,
+    body::{InTime, Metered},
     bulk,
     explorer::{self, Site},
     flow::Flow,
     health::{self, Health},
     metrics::{self, Outcome},
 };
-use futures::future::BoxFuture;
-use http_body::{Body, Frame, SizeHint};
+use http_body::Body;
 use jsonrpsee::{
     core::BoxError,
     server::{HttpBody, HttpRequest, HttpResponse, StopHandle},
@@ -36,7 +36,6 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
 };
 use tokio::time::Instant;
 use tower::{Layer, Service};
@@ -46,6 +45,12 @@ const TEXT: &str = "text/plain; charset=utf-8";
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// What somebody is told who asks for a shard that is not here.
 const NO_SHARD: &str = "no such shard on this node: it serves the shards that it collates\n";
+/// What a request too many is told.
+const TOO_MANY: &str = "too many requests at the same time\n";
+/// What a request is told whose body is one too many.
+const CROWDED: &str = "too much is being sent to this node: try again, or send less at a time\n";
+/// What a WebSocket too many is told.
+const NO_WEBSOCKET: &str = "too many WebSockets: try again, or post requests\n";
 /// How long a browser may remember the answer to a preflight, in seconds.
 const PREFLIGHT_SECONDS: &str = "600";
 
@@ -102,14 +107,29 @@ where
     }
 
     fn call(&mut self, request: HttpRequest<B>) -> Self::Future {
-        let request = request.map(HttpBody::new);
+        let mut request = request.map(HttpBody::new);
         let flow = Arc::clone(&self.layer.flow);
-        let open = flow.request();
+        let Some(open) = flow.request() else {
+            return Box::pin(async { Ok(respond(429, TEXT, TOO_MANY.to_owned())) });
+        };
+        let arriving = flow.arriving();
+        // A bundle has a limit of its own, and an upgrade no body.
+        let (_, rest) = self.layer.placed(request.uri().path());
+        if rest != bulk::PATH && !is_upgrade(&request) {
+            let bytes_max = self.layer.site.switch.current().config.bodies_bytes_max;
+            request = Metered::request(request, Arc::clone(&arriving), bytes_max);
+        }
         // What it is asked for is how long an answer would be.
         let has_body = request.method() != "HEAD";
         let answer = self.answer(request);
         Box::pin(async move {
-            let response = answer.await?;
+            let mut response = answer.await?;
+            if arriving.is_refused() {
+                let refusal = respond(503, TEXT, CROWDED.to_owned());
+                *response.status_mut() = refusal.status();
+                *response.body_mut() = refusal.into_body();
+                set(&mut response, "content-type", TEXT);
+            }
             match response.body().size_hint().exact() {
                 Some(bytes) if has_body => {
                     flow.answered(usize::try_from(bytes).unwrap_or(usize::MAX));
@@ -117,7 +137,7 @@ where
                 Some(_) => {}
                 None => flow.keep(),
             }
-            drop(open);
+            drop((open, arriving));
             Ok(response)
         })
     }
@@ -158,10 +178,16 @@ where
                 Ok(response)
             });
         }
-        prepare(&mut request, &self.layer.flow);
-        if !is_upgrade(&request) {
+        if is_upgrade(&request) {
+            let backend = self.layer.site.switch.current();
+            if !self.layer.flow.upgrade(backend.config.websockets_max()) {
+                let refusal = respond(503, TEXT, NO_WEBSOCKET.to_owned());
+                return Box::pin(async { Ok(refusal) });
+            }
+        } else {
             request = self.layer.in_time(request);
         }
+        prepare(&mut request, &self.layer.flow);
         let answer: Answer = match shard_of(request.uri().path()) {
             None => Box::pin(self.inner.call(request)),
             Some(shard) => match shard.and_then(|shard| self.layer.shards.get(&shard)) {
@@ -203,15 +229,7 @@ impl FrontLayer {
     /// The same request; its body fails when it takes too long to arrive.
     fn in_time(&self, request: HttpRequest) -> HttpRequest {
         let backend = self.site.switch.current();
-        let sleep = Arc::clone(&backend.clock.sleep);
-        let wait = Duration::from_millis(backend.config.body_wait_ms);
-        request.map(|body| {
-            HttpBody::new(InTime {
-                body,
-                begin: Some(Box::new(move || sleep(wait))),
-                deadline: None,
-            })
-        })
+        InTime::request(request, &backend.clock, backend.config.body_wait_ms)
     }
 
     fn is_known(&self, host: &str) -> bool {
@@ -309,7 +327,6 @@ async fn bulk(backend: Arc<Backend>, request: HttpRequest) -> HttpResponse {
 /// Marks how the request came in, and makes its content type one that jsonrpsee knows.
 fn prepare(request: &mut HttpRequest, flow: &Arc<Flow>) {
     let transport = if is_upgrade(request) {
-        flow.keep();
         request.extensions_mut().insert(Arc::clone(flow));
         Transport::WebSocket
     } else {
@@ -322,49 +339,6 @@ fn prepare(request: &mut HttpRequest, flow: &Arc<Flow>) {
         && let Ok(json) = JSON.parse()
     {
         request.headers_mut().insert("content-type", json);
-    }
-}
-
-/// Starts a timer.
-type Begin = Box<dyn FnOnce() -> BoxFuture<'static, ()> + Send>;
-
-/// A body that has to arrive within some time of being waited for.
-struct InTime {
-    body: HttpBody,
-    begin: Option<Begin>,
-    deadline: Option<BoxFuture<'static, ()>>,
-}
-
-impl Body for InTime {
-    type Data = bytes::Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<bytes::Bytes>, BoxError>>> {
-        let this = self.get_mut();
-        let frame = Pin::new(&mut this.body).poll_frame(cx);
-        if frame.is_ready() {
-            return frame;
-        }
-        // Most bodies are there at once and need no timer.
-        if let Some(begin) = this.begin.take() {
-            this.deadline = Some(begin());
-        }
-        let deadline = this.deadline.as_mut();
-        if deadline.is_some_and(|deadline| deadline.as_mut().poll(cx).is_ready()) {
-            return Poll::Ready(Some(Err("the body did not arrive in time".into())));
-        }
-        Poll::Pending
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }
 

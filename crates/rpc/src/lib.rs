@@ -5,6 +5,7 @@ mod admin;
 mod args;
 mod backend;
 mod batch;
+mod body;
 mod brief;
 mod bulk;
 pub mod config;

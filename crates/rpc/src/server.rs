@@ -7,7 +7,7 @@ use crate::{
     admin,
     backend::Backend,
     bulk,
-    config::{BATCH_PARSE_MAX, UNREAD_MESSAGES_MAX},
+    config::{BATCH_PARSE_MAX, REQUESTS_MAX, UNREAD_MESSAGES_MAX},
     console, debug, dev, eth,
     explorer::{Live, Site},
     headway, net, refused,
@@ -172,7 +172,7 @@ pub async fn serve_with_shards(
         shards: Arc::new(rooms.collect()),
         room: room(site),
         places: Places::new(&backend.config),
-        unread: Arc::clone(&backend.unread),
+        traffic: Arc::clone(&backend.traffic),
     };
     let (stop, handle) = stop_channel();
     Handle::current().spawn(door.accept(listener, stop));
@@ -205,7 +205,8 @@ fn server_config(backend: &Backend) -> ServerConfig {
     ServerConfig::builder()
         .max_request_body_size(config.body_bytes_max)
         .max_response_body_size(config.response_bytes_max)
-        .max_connections(config.connections_max)
+        // What it counts is requests.
+        .max_connections(u32::try_from(REQUESTS_MAX).unwrap_or(u32::MAX))
         .max_subscriptions_per_connection(config.subscriptions_per_connection_max)
         .set_batch_request_config(BatchRequestConfig::Limit(BATCH_PARSE_MAX))
         .set_message_buffer_capacity(UNREAD_MESSAGES_MAX)

@@ -3,6 +3,7 @@
 mod blocks;
 mod bulk;
 mod calls;
+mod crowd;
 mod dev;
 mod errors;
 mod execution;

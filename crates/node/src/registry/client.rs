@@ -114,7 +114,9 @@ impl Owner {
         let (hash, receipt) = self.send(wish.input(), deposit).await?;
         let topics = receipt.logs.iter().map(|log| log.topics.as_slice());
         let shard = topics.filter_map(|topics| match topics {
-            [ORDERED, shard, ..] => u32::try_from(U256::from_be_bytes(shard.0)).ok(),
+            [topic, shard, ..] if *topic == ORDERED => {
+                u32::try_from(U256::from_be_bytes(shard.0)).ok()
+            }
             _ => None,
         });
         let shard = shard.last().ok_or(RegistryError::NoEvent(hash))?;

@@ -208,6 +208,8 @@ fn open<E: Runtime>(runtime: &E, parts: &ShardsParts<'_>) -> Result<Opened, Node
         let id = collated.shard;
         let collator = parts.key.public_key();
         let genesis = genesis_of(parts, collated, &collator)?;
+        let known = parts.genesis.shards.iter().find(|one| one.shard == id);
+        let collators = known.map_or_else(|| vec![collator.clone()], |one| one.collators.clone());
         let runtime = runtime.child("shard").with_attribute("id", id.0);
         let (chain, handle) = ShardChain::start(
             &runtime,
@@ -220,6 +222,7 @@ fn open<E: Runtime>(runtime: &E, parts: &ShardsParts<'_>) -> Result<Opened, Node
                     postings: collated.postings.clone(),
                     ..parts.pipeline.clone()
                 },
+                collators,
                 collator,
                 fee_recipient: parts.fee_recipient,
             },

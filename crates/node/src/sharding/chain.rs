@@ -2,7 +2,7 @@
 //!
 //! `latest` is what is executed here; `safe` is included; `finalized` is final on the relay chain.
 
-use crate::error::NodeError;
+use crate::{error::NodeError, run::new_mempool};
 use alloy_primitives::Address;
 use commonware_runtime::Handle;
 use consensus::{Runtime, mempool_observer};
@@ -41,7 +41,9 @@ pub(crate) struct ShardChainParts<'a> {
     pub(crate) store: StoreConfig,
     /// How it executes.
     pub(crate) pipeline: PipelineConfig,
-    /// Who builds its blocks on this node.
+    /// Who builds its blocks, as far as its genesis says.
+    pub(crate) collators: Vec<PublicKey>,
+    /// Who does so on this node.
     pub(crate) collator: PublicKey,
     /// Who receives the fees of its blocks.
     pub(crate) fee_recipient: Address,
@@ -79,7 +81,7 @@ impl ShardChain {
         let config = parts.genesis.chain.clone();
         let store = Store::open(parts.location, &state, parts.store)?;
         let base_fee = next_base_fee(block.header(), &config);
-        let mempool = Mempool::new(mempool::Config::new(config.clone()), base_fee);
+        let mempool = new_mempool(runtime, config.clone(), base_fee);
         let observer = mempool_observer(mempool.clone(), store.clone(), config.clone());
         let foundation = Foundation {
             limits: BlockLimits {
@@ -91,7 +93,7 @@ impl ShardChain {
             genesis: genesis_record(&state, &block),
             first_height: 1,
             ethereum: None,
-            validators: vec![parts.collator.clone()],
+            validators: parts.collators,
             store,
         };
         let captured = Captured::default();

@@ -281,6 +281,7 @@ impl Chain {
             shard: placement.shard,
             chain: &self.config,
             digest: placement.rules,
+            genesis: placement.rules,
         };
         let never = AtomicBool::new(false);
         check(&descriptor, &encoded, &rules, &never).map_err(fault)?;

@@ -7,6 +7,7 @@
 
 use super::shard::hash_of;
 use alloy_primitives::B256;
+use primitives::shard::CarriedOrders;
 use rand::{SeedableRng as _, rngs::StdRng};
 use shards::{
     feed::{LedgerFeed, RelayUpdate},
@@ -85,8 +86,9 @@ impl Relay {
             height,
             parent_digest: digest_of(before),
             timestamp_ms: at_ms,
+            executed_height: before,
         };
-        let assembled = from.assemble(&self.ledger, place);
+        let assembled = from.assemble(&self.ledger, place, &CarriedOrders::default());
         let assembled = assembled.ok_or(RelayFault::Parent(height))?;
         let refuse = |fault| RelayFault::Section { height, fault };
         let section = CheckedSection::check(
@@ -100,7 +102,7 @@ impl Relay {
             height,
             parent_digest: place.parent_digest,
             timestamp_ms: at_ms,
-            orders: &[],
+            executed_height: before,
             section: &section,
         };
         let (ledger, events) = self.ledger.apply(&step).map_err(refuse)?;

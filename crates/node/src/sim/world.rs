@@ -15,7 +15,7 @@ use super::{
     relay::{Relay, RelayFault},
     shard::{Journal, RULES, SimBuilder, Trade, Workshop, hash_of},
 };
-use alloy_primitives::B256;
+use alloy_primitives::{B256, Bytes};
 use commonware_cryptography::Signer as _;
 use commonware_runtime::{
     Handle, Runner as _, Supervisor as _,
@@ -360,5 +360,6 @@ fn terms(shard: ShardId, collators: &[PublicKey], genesis_ms: u64) -> ShardTerms
         rules: RULES,
         gas_limit: u64::MAX,
         collators: collators.to_vec(),
+        charter: Bytes::new(),
     }
 }

@@ -49,6 +49,7 @@ impl Relay {
             rules: RULES,
             gas_limit: 30_000_000,
             collators: Vec::new(),
+            charter: Bytes::new(),
         };
         let rules = LedgerRules::asynchronous(1);
         let ledger = Ledger::genesis(rules, GENESIS_TIME * 1_000, [(SHARD, terms, 1)]).unwrap();
@@ -79,7 +80,7 @@ impl Relay {
             height,
             parent_digest: digest(height - 1),
             timestamp_ms: self.ledger.timestamp_ms() + 1_000,
-            orders: &[],
+            executed_height: height - 1,
             section: &section,
         };
         let (ledger, events) = self.ledger.apply(&step).unwrap();

@@ -13,8 +13,8 @@
 
 use super::{Draft, Refusal, SectionFault, ShardOrder, ShardTerms, rules::COLLATORS_MAX};
 use alloy_primitives::Bytes;
-use bytes::BufMut as _;
-use commonware_codec::{Buf, Copying, Error, ReadExt as _, Write as _};
+use bytes::{Buf as _, BufMut as _};
+use commonware_codec::{Copying, Error, ReadExt as _, Write as _};
 use primitives::{
     codec,
     crypto::PublicKey,

@@ -13,7 +13,6 @@ use super::{
     world::{BAD, BLOCK_MS, GAS_LIMIT, GONE, GOOD, RULES, World, carried, charter_of, terms},
 };
 use crate::ledger::{Draft, Ledger, LedgerEvent, LedgerRules, ShardOrder};
-use alloy_primitives::B256;
 use primitives::shard::{Bits, Envelope, ShardId, ShardSection, ShardVote, Votes};
 use proptest::{
     collection::vec,

@@ -184,10 +184,12 @@ fn unknown_version(seed: u64) -> String {
         let height = ledger.height() + ledger.rules().anchor_window + MARGIN;
         owner.upgrade_to(&cluster, 1, C, (height, newer()));
         cluster
-            .until("all nodes have stopped", 4 * SETTLE_MAX, |cluster| {
-                cluster.violations().len() >= 4
+            .until("nodes have stopped", 4 * SETTLE_MAX, |cluster| {
+                cluster.violations().len() > 1
             })
             .await;
+        // Without a quorum those that were a block behind stay where they are.
+        cluster.run_for(Duration::from_secs(5)).await;
         for violation in cluster.violations() {
             let said = format!("shard 3 has rules of version 2 from relay height {height} on");
             assert!(violation.contains(&said), "{violation}");
