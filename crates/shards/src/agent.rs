@@ -33,6 +33,7 @@ mod cutter;
 pub(crate) mod duties;
 mod fetch;
 mod metrics;
+mod own_chunk;
 pub(crate) mod seams;
 pub(crate) mod shelf;
 pub(crate) mod standing;

@@ -13,6 +13,7 @@ use super::{
     config::{AgentConfig, TICK_MS},
     fetch::{Allowance, Fetch, HeldChunk},
     metrics::Metrics,
+    own_chunk::MissingChunk,
     seams::{BuildOrder, Built, Cutter, Finding, Restored},
     shelf::{Fate, Shelf},
     statements::{Place, Statements},
@@ -137,6 +138,7 @@ pub(crate) struct Duties {
     pub(crate) working: BTreeSet<CandidateId>,
     pub(crate) fetches: BTreeMap<CandidateId, Fetch>,
     pub(crate) held: BTreeMap<(CandidateId, B256), HeldChunk>,
+    pub(crate) missing: BTreeMap<(CandidateId, B256), MissingChunk>,
     pub(crate) allowances: BTreeMap<PublicKey, Allowance>,
     pub(crate) last_vote: LastVote,
     /// Votes about ledgers that this node does not know yet, one of each validator.
@@ -181,6 +183,7 @@ impl Duties {
             working: BTreeSet::new(),
             fetches: BTreeMap::new(),
             held: BTreeMap::new(),
+            missing: BTreeMap::new(),
             allowances: BTreeMap::new(),
             last_vote: LastVote::default(),
             early_votes: BTreeMap::new(),
@@ -242,6 +245,7 @@ impl Duties {
             }
             LedgerEvent::Backed(_)
             | LedgerEvent::Included(_)
+            | LedgerEvent::Escalated(..)
             | LedgerEvent::Discarded(..)
             | LedgerEvent::Offended(_)
             | LedgerEvent::Ordered(..)

@@ -4,5 +4,6 @@ mod collators;
 mod faults;
 mod happy;
 mod relay;
+mod sampled;
 mod toy;
 mod world;

@@ -7,5 +7,6 @@ mod garbage;
 mod lives;
 mod model;
 mod orders;
+mod sampled;
 mod watch;
 mod world;

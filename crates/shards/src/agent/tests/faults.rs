@@ -37,6 +37,7 @@ fn offences(world: &World) -> BTreeSet<(u16, OffenceKindName)> {
             | LedgerEvent::Included(_)
             | LedgerEvent::Final(..)
             | LedgerEvent::Discarded(..)
+            | LedgerEvent::Escalated(..)
             | LedgerEvent::Ordered(..)
             | LedgerEvent::Refused(..) => None,
         })
@@ -52,6 +53,7 @@ const fn name(kind: OffenceKind) -> OffenceKindName {
         OffenceKind::BackedInvalid => "backed",
         OffenceKind::ApprovedInvalid => "approved",
         OffenceKind::Contradiction => "contradiction",
+        OffenceKind::FalseObjection => "objection",
     }
 }
 

@@ -98,6 +98,7 @@ impl Relay {
             LedgerEvent::Included(_)
             | LedgerEvent::Discarded(..)
             | LedgerEvent::Offended(_)
+            | LedgerEvent::Escalated(..)
             | LedgerEvent::Ordered(..)
             | LedgerEvent::Refused(..) => {}
         }

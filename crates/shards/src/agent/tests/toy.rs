@@ -84,14 +84,16 @@ impl ToyBlock {
     }
 }
 
-/// Tells the truth, or finds everything valid.
-#[derive(Debug)]
+/// Tells the truth, or finds everything valid; and counts.
+#[derive(Debug, Default)]
 pub(super) struct ToyChecker {
     pub(super) lies: bool,
+    pub(super) checks: Arc<AtomicU64>,
 }
 
 impl Checker for ToyChecker {
     fn check(&self, descriptor: &Descriptor, collation: &Bytes) -> Finding {
+        self.checks.fetch_add(1, Relaxed);
         if self.lies {
             return Finding::Valid;
         }
@@ -228,7 +230,7 @@ impl Builder for ToyBuilder {
     }
 
     async fn follow(&self, descriptor: Descriptor, collation: Bytes) -> Finding {
-        let finding = ToyChecker { lies: false }.check(&descriptor, &collation);
+        let finding = ToyChecker::default().check(&descriptor, &collation);
         let Some(block) = ToyBlock::decode(&collation).filter(|_| finding == Finding::Valid) else {
             return Finding::Invalid;
         };

@@ -106,6 +106,8 @@ pub(super) struct World {
     pub(super) namespace: ShardNamespace,
     nodes: Vec<Node>,
     builders: BTreeMap<usize, ToyBuilder>,
+    /// How many candidates each node has checked.
+    pub(super) checks: BTreeMap<usize, Arc<AtomicU64>>,
     pub(super) links: Oracle<PublicKey, Context>,
     setup: Setup,
     pub(super) supply: Arc<AtomicU64>,
@@ -176,6 +178,7 @@ impl World {
             keys,
             nodes: Vec::new(),
             builders: BTreeMap::new(),
+            checks: BTreeMap::new(),
             links,
             supply: Arc::new(AtomicU64::new(setup.supply)),
             setup,
@@ -246,6 +249,7 @@ impl World {
         let genesis = genesis.map(|(shard, _)| (*shard, genesis_of(*shard)));
         let builder = ToyBuilder::new(self.public(index), genesis, Arc::clone(&self.supply));
         self.builders.insert(index, builder.clone());
+        let checks = Arc::clone(self.checks.entry(index).or_default());
         let runtime = self.runtime.child("agent").with_attribute("index", index);
         let agent = Agent {
             runtime,
@@ -253,6 +257,7 @@ impl World {
             builder,
             checker: Arc::new(ToyChecker {
                 lies: self.setup.liars.contains(&index),
+                checks,
             }),
             cutter: match self.setup.real_chunks {
                 true => Arc::new(ReedSolomonCutter),
@@ -395,6 +400,7 @@ impl World {
             | LedgerEvent::Included(_)
             | LedgerEvent::Final(..)
             | LedgerEvent::Offended(_)
+            | LedgerEvent::Escalated(..)
             | LedgerEvent::Ordered(..)
             | LedgerEvent::Refused(..) => None,
         })
@@ -408,6 +414,7 @@ impl World {
             | LedgerEvent::Included(_)
             | LedgerEvent::Discarded(..)
             | LedgerEvent::Offended(_)
+            | LedgerEvent::Escalated(..)
             | LedgerEvent::Ordered(..)
             | LedgerEvent::Refused(..) => None,
         })
