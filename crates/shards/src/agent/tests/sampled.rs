@@ -16,8 +16,9 @@ fn setup(seed: u64) -> Setup {
 
 /// Lets relay blocks pass until the shard is under way.
 async fn begin(world: &mut World) {
+    world.skip_beginning();
     world
-        .until(200, "the shard is under way", |world| {
+        .until(60, "the shard is under way", |world| {
             world.final_number(A) >= 3
         })
         .await;
