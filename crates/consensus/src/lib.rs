@@ -11,6 +11,7 @@ pub mod join;
 mod ledgers;
 pub mod network;
 mod offer;
+mod orders;
 pub mod propose;
 pub mod relay;
 mod results;

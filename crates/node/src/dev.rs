@@ -60,8 +60,8 @@ pub struct DevOptions {
     pub chain_id: u64,
     /// How many validators.
     pub validators: u16,
-    /// How many shards; the first validator collates them.
-    pub shards: u16,
+    /// How many shards; the first validator collates them. With none at all there can't be any later either.
+    pub shards: Option<u16>,
     /// Time between blocks, whether or not a transaction waits; none = a block when one does.
     pub block_time: Option<Duration>,
     /// Block gas limit.
@@ -128,14 +128,13 @@ fn protocol(options: &DevOptions) -> Protocol {
     }
 }
 
-fn shard_options(options: &DevOptions, keys: &[PrivateKey]) -> Vec<ShardOptions> {
+fn shard_options(options: &DevOptions, keys: &[PrivateKey]) -> Option<Vec<ShardOptions>> {
     let collators: Vec<_> = keys.iter().take(1).map(PrivateKey::public_key).collect();
-    (1..=options.shards)
-        .map(|id| ShardOptions {
-            id,
-            collators: collators.clone(),
-        })
-        .collect()
+    let shards = (1..=options.shards?).map(|id| ShardOptions {
+        id,
+        collators: collators.clone(),
+    });
+    Some(shards.collect())
 }
 
 fn genesis(
@@ -172,6 +171,7 @@ fn genesis(
             .map(|signer| (signer.address(), funds_wei))
             .collect(),
         shards: shard_options(options, keys),
+        governor: signers.first().map(PrivateKeySigner::address),
     };
     let text = genesis_file(&genesis_options, keys, protocol(options)).map_err(refuse)?;
     let parsed = Genesis::from_json(&text).map_err(refuse)?;
@@ -195,7 +195,8 @@ pub fn default_genesis() -> Result<Genesis, primitives::genesis::GenesisError> {
             .iter()
             .map(|signer| (signer.address(), balance_wei))
             .collect(),
-        shards: Vec::new(),
+        shards: None,
+        governor: None,
     };
     let protocol = Protocol {
         gas_charge_floor_permille: 0,
@@ -252,8 +253,10 @@ fn require_same(genesis: &Genesis, options: &DevOptions) -> Result<(), NodeError
     if genesis.validators.len() != usize::from(options.validators) {
         return refuse("--validators", genesis.validators.len().to_string());
     }
-    if genesis.shards.len() != usize::from(options.shards) {
-        return refuse("--shards", genesis.shards.len().to_string());
+    let shards = genesis.has_ledger.then_some(genesis.shards.len());
+    if shards != options.shards.map(usize::from) {
+        let shards = shards.map_or_else(|| "none".to_owned(), |shards| shards.to_string());
+        return refuse("--shards", shards);
     }
     if chain.protocol != protocol(options) {
         return refuse(
@@ -305,7 +308,7 @@ pub fn run(options: &DevOptions) -> Result<(), NodeError> {
     let travel = temporary.is_some();
     let outcome = tokio::Runner::new(runtime).start(|runtime| async move {
         // A chain with shards can't go back: what its shards have seen of it stays.
-        if let ([key], 0) = (&keys[..], options.shards) {
+        if let ([key], None) = (&keys[..], options.shards) {
             let origin = origin(&runtime, options, genesis, (key.clone(), &directory));
             return Box::pin(serve_one(
                 &runtime,
@@ -448,6 +451,7 @@ async fn start_nodes(
             sync: None,
             serving: ServerConfig::default(),
             has_history: false,
+            bias: None,
             never_voted: false,
             collated: match index {
                 0 => collated(genesis, directory),
@@ -467,6 +471,7 @@ fn collated(genesis: &Genesis, directory: &DataDirectory) -> Vec<Collated> {
             shard: shard.shard,
             postings: Some(location.clone()),
             location,
+            genesis: None,
         }
     });
     collated.collect()
@@ -493,6 +498,7 @@ async fn serve(
         server.address(),
         mnemonic,
     );
+    crate::cli::announce_shards(&first, server.address());
     nodes.push(first);
     process::until_signal(runtime.child("stop"), nodes).await
 }

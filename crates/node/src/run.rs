@@ -6,7 +6,7 @@
 
 use crate::{
     error::NodeError,
-    sharding::{self, Collated, Shards, ShardsParts, shard_parts},
+    sharding::{self, Bias, Collated, Shards, ShardsParts, shard_parts},
     sync::{self, StateSync},
 };
 use alloy_primitives::{Address, B256};
@@ -69,6 +69,8 @@ pub struct NodeParts {
     pub never_voted: bool,
     /// The shards whose blocks it builds.
     pub collated: Vec<Collated>,
+    /// What it says of shards' candidates other than it finds; nothing on a real network.
+    pub bias: Option<Bias>,
 }
 
 /// What signs and identifies on one chain.
@@ -233,6 +235,7 @@ fn start_shards<E: Runtime, N: Network>(
         store: parts.store,
         pipeline,
         collated: &parts.collated,
+        bias: parts.bias.clone(),
     };
     let shards = sharding::start(runtime, work, ledger.as_ref(), wires)?;
     Ok((ledger, shards))

@@ -11,20 +11,26 @@
 //! chain as a node keeps any chain: the same pipeline, whose blocks the collator makes itself or takes from others.
 
 mod agent;
+mod bias;
 mod builder;
 mod chain;
 mod checker;
+mod observer;
+mod versions;
 
 pub use agent::{Collated, Shards};
 pub(crate) use agent::{ShardsParts, failed, start};
+pub use bias::Bias;
 pub use chain::ShardChain;
 
 use alloy_primitives::B256;
 use consensus::ShardParts;
 use primitives::{
     Genesis,
-    genesis::{Approval, Backing, GenesisShard},
-    shard::{SectionLimits, ShardNamespace},
+    crypto::PublicKey,
+    genesis::{Approval, Backing},
+    limits::CORES_MAX,
+    shard::{Charter, SectionLimits, ShardNamespace, charter},
 };
 use shards::{
     feed::{LedgerFeed, RelayUpdate},
@@ -50,24 +56,27 @@ pub fn ledger_rules(genesis: &Genesis) -> LedgerRules {
 /// Bounds of what relay blocks say about shards.
 #[must_use]
 pub fn limits(genesis: &Genesis) -> SectionLimits {
-    if genesis.shards.is_empty() {
+    if !genesis.has_ledger {
         return SectionLimits::NONE;
     }
-    let cores = genesis.shards.iter().map(|shard| usize::from(shard.cores));
-    section_limits(&ledger_rules(genesis), cores.sum())
+    // Shards that are created later get cores too.
+    section_limits(&ledger_rules(genesis), CORES_MAX)
 }
 
-/// What a shard agrees to at its creation.
-fn terms(shard: &GenesisShard) -> ShardTerms {
-    let (state, block) = pipeline::genesis(&shard.genesis);
+/// What a shard with this genesis agrees to at its creation.
+#[must_use]
+pub fn terms(genesis: &Genesis, collators: Vec<PublicKey>) -> ShardTerms {
+    let (state, block) = pipeline::genesis(genesis);
+    let charter = Charter::of(genesis).to_bytes();
     let record = pipeline::genesis_record(&state, &block);
     ShardTerms {
         genesis_hash: record.hash,
         genesis_root: record.header.state_root,
         genesis_ms: block.header().timestamp_ms,
-        rules: shard.genesis.rules_digest(),
-        gas_limit: shard.genesis.chain.gas_limit,
-        collators: shard.collators.clone(),
+        rules: charter::digest(&charter),
+        gas_limit: genesis.chain.gas_limit,
+        collators,
+        charter,
     }
 }
 
@@ -76,14 +85,14 @@ fn terms(shard: &GenesisShard) -> ShardTerms {
 /// # Errors
 /// When there can't be such a ledger.
 pub fn genesis_ledger(genesis: &Genesis) -> Result<Option<Ledger>, RulesError> {
-    if genesis.shards.is_empty() {
+    if !genesis.has_ledger {
         return Ok(None);
     }
     warn_of_few_checkers(genesis);
-    let shards = genesis
-        .shards
-        .iter()
-        .map(|shard| (shard.shard, terms(shard), shard.cores));
+    let shards = genesis.shards.iter().map(|shard| {
+        let terms = terms(&shard.genesis, shard.collators.clone());
+        (shard.shard, terms, shard.cores)
+    });
     let genesis_ms = genesis.timestamp().saturating_mul(1_000);
     Ledger::genesis(ledger_rules(genesis), genesis_ms, shards).map(Some)
 }
@@ -115,18 +124,19 @@ pub fn shard_parts(
         return Ok(None);
     };
     let ledger = Arc::new(ledger);
-    let authority = Authority {
+    let authority = Arc::new(Authority {
         namespace: ShardNamespace::new(genesis_digest),
         validators: genesis.validators.iter().cloned().collect(),
-    };
+    });
     Ok(Some(ShardParts {
         genesis: Arc::clone(&ledger),
-        authority: Arc::new(authority),
+        authority: Arc::clone(&authority),
         inclusion: Inclusion::default(),
         feed: LedgerFeed::new(RelayUpdate {
             height: 0,
             digest: block_digest,
             ledger,
+            authority,
             events: Vec::new(),
         }),
     }))

@@ -94,9 +94,10 @@ pub struct HeadwaySection {
     /// Protocol parameters; absent ones take their defaults.
     #[serde(default)]
     pub protocol: Protocol,
-    /// Shards of the chain from its beginning.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub shards: Vec<ShardEntry>,
+    /// Shards of the chain from its beginning. An empty list is a chain that can get some; without the list it
+    /// never can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shards: Option<Vec<ShardEntry>>,
     /// How their candidates are backed.
     #[serde(default, skip_serializing_if = "Backing::is_default")]
     pub backing: Backing,
@@ -163,7 +164,9 @@ pub struct Genesis {
     pub validators: Set<PublicKey>,
     /// Accounts at height 0.
     pub alloc: BTreeMap<Address, GenesisAccount>,
-    /// Its shards, by rising numbers.
+    /// Whether it can have shards: a ledger of them goes with its blocks.
+    pub has_ledger: bool,
+    /// Those that it begins with, by rising numbers.
     pub shards: Vec<GenesisShard>,
     /// How their candidates are backed.
     pub backing: Backing,
@@ -202,7 +205,8 @@ impl Genesis {
             chain,
             validators,
             alloc,
-            shards: shards::parse(&section.shards, chain_id)?,
+            has_ledger: section.shards.is_some(),
+            shards: shards::parse(section.shards.as_deref().unwrap_or_default(), chain_id)?,
             backing: section.backing,
             approval: section.approval,
             file,
@@ -278,7 +282,7 @@ impl Genesis {
         for key in &self.validators {
             bytes.extend_from_slice(key.as_ref());
         }
-        if !self.shards.is_empty() {
+        if self.has_ledger {
             let backing = serde_json::to_vec(&self.backing);
             bytes.extend(backing.expect("a name is JSON"));
             let approval = serde_json::to_vec(&self.approval);
@@ -323,13 +327,15 @@ fn refuse_unknown(
     }
 }
 
-fn check_chain(chain: &ChainConfig, file: &alloy_genesis::Genesis) -> Result<(), GenesisError> {
-    let out_of_range = |field, problem: &str| {
-        Err(GenesisError::OutOfRange {
-            field,
-            problem: problem.to_owned(),
-        })
-    };
+fn out_of_range(field: &'static str, problem: &str) -> Result<(), GenesisError> {
+    Err(GenesisError::OutOfRange {
+        field,
+        problem: problem.to_owned(),
+    })
+}
+
+/// Checks what the rules of a chain say, wherever they stand.
+pub(crate) fn check_rules(chain: &ChainConfig) -> Result<(), GenesisError> {
     if chain.chain_id == 0 {
         return out_of_range("config.chainId", "write a chain id of at least 1");
     }
@@ -356,6 +362,11 @@ fn check_chain(chain: &ChainConfig, file: &alloy_genesis::Genesis) -> Result<(),
     if protocol.block_time_ms > INTERVAL_MS_MAX {
         return out_of_range("headway.protocol.blockTimeMs", "write 0 to 3600000");
     }
+    Ok(())
+}
+
+fn check_chain(chain: &ChainConfig, file: &alloy_genesis::Genesis) -> Result<(), GenesisError> {
+    check_rules(chain)?;
     if file
         .base_fee_per_gas
         .is_some_and(|fee| fee > u128::from(u64::MAX))

@@ -6,23 +6,23 @@
 //!                                                GET /health    JSON; 503 while syncing or stopped
 //!                                                /bulk          signed transactions, many at once
 //!                                                GET, forms     explorer (no WebSocket upgrade)
-//!                                                /shard/<n>     JSON-RPC of a shard that this node collates
+//!                                                /shard/<n>/…   pages and health of a shard that this node collates
+//!                                                /shard/<n>     its JSON-RPC
 //!                                                else           JSON-RPC: POST, WebSocket
 //! ```
 //! A browser is the only caller that sends `Origin`; tools do not, and are not asked. A WebSocket has no
 //! preflight, so its `Origin` is checked here or nowhere.
 
 use crate::{
-    accept::Rooms,
+    accept::{Room, Rooms},
     backend::Backend,
     batch::Transport,
     bulk,
     explorer::{self, Site},
     flow::Flow,
-    headway::RpcHeads,
+    health::{self, Health},
     metrics::{self, Outcome},
 };
-use alloy_primitives::U64;
 use futures::future::BoxFuture;
 use http_body::{Body, Frame, SizeHint};
 use jsonrpsee::{
@@ -142,16 +142,16 @@ where
             allow(&mut response, origin);
             return Box::pin(async { Ok(response) });
         }
-        if is_page(&request) {
-            let site = self.layer.site.clone();
+        if let Some(site) = self.layer.site_of(&request) {
             return Box::pin(async move {
                 let mut response = explorer::answer(site, request).await;
                 allow(&mut response, origin);
                 Ok(response)
             });
         }
-        if request.uri().path() == bulk::PATH {
-            let switch = self.layer.site.switch.clone();
+        let (site, rest) = self.layer.placed(request.uri().path());
+        if rest == bulk::PATH {
+            let switch = site.switch.clone();
             return Box::pin(async move {
                 let mut response = bulk(switch.settled().await, request).await;
                 allow(&mut response, origin);
@@ -230,28 +230,61 @@ impl FrontLayer {
         match (request.method().as_str(), request.uri().path()) {
             ("OPTIONS", _) => Some(respond(204, TEXT, String::new())),
             ("GET", _) if is_upgrade(request) => None,
-            (_, bulk::PATH) => None,
-            ("GET" | "HEAD", "/metrics") => Some(respond(200, PROMETHEUS, metrics::page(backend))),
-            ("GET" | "HEAD", "/health") => Some(health(backend)),
+            ("GET" | "HEAD", "/metrics") => {
+                let page = metrics::page(backend, &self.shards);
+                Some(respond(200, PROMETHEUS, page))
+            }
+            ("GET" | "HEAD", "/health") => Some(told(health::of_node(backend, &self.shards))),
+            ("GET" | "HEAD", path) => {
+                let (room, rest) = self.room(path)?;
+                (rest == "/health").then(|| told(health::of_shard(&room.backend())))
+            }
             _ => None,
         }
     }
-}
 
-/// The shard whose chain is addressed; none inside if it is no number.
-fn shard_of(path: &str) -> Option<Option<u32>> {
-    let shard = path.strip_prefix("/shard/")?;
-    Some(shard.trim_end_matches('/').parse().ok())
-}
-
-/// Whether the explorer answers.
-fn is_page(request: &HttpRequest) -> bool {
-    let path = request.uri().path();
-    match request.method().as_str() {
-        "GET" | "HEAD" => path != bulk::PATH && !is_upgrade(request),
-        "POST" => explorer::is_form(path),
-        _ => false,
+    /// The shard that a path leads to, if it is here, and what follows it in the path.
+    fn room<'a>(&self, path: &'a str) -> Option<(&Room, &'a str)> {
+        let (shard, rest) = below_shard(path)?;
+        Some((self.shards.get(&shard?)?, rest))
     }
+
+    /// Which chain a path is about, and what it means there.
+    fn placed<'a>(&self, path: &'a str) -> (&Site, &'a str) {
+        match self.room(path) {
+            Some((room, rest)) => (room.site(), rest),
+            None => (&self.site, path),
+        }
+    }
+
+    /// Whose pages are asked for, if the explorer answers.
+    fn site_of(&self, request: &HttpRequest) -> Option<Site> {
+        let (site, rest) = self.placed(request.uri().path());
+        let is_page = match request.method().as_str() {
+            "GET" | "HEAD" => rest != bulk::PATH && !is_upgrade(request),
+            "POST" => explorer::is_form(rest),
+            _ => false,
+        };
+        is_page.then(|| site.clone())
+    }
+}
+
+fn told((status, body): Health) -> HttpResponse {
+    respond(status, JSON, body)
+}
+
+/// The shard whose JSON-RPC is addressed; none inside if it is no number, or if something follows it.
+fn shard_of(path: &str) -> Option<Option<u32>> {
+    let (shard, rest) = below_shard(path)?;
+    Some(shard.filter(|_| rest.trim_end_matches('/').is_empty()))
+}
+
+/// The shard whose chain is addressed, and what follows its number.
+fn below_shard(path: &str) -> Option<(Option<u32>, &str)> {
+    let addressed = path.strip_prefix("/shard/")?;
+    let end = addressed.find('/').unwrap_or(addressed.len());
+    let (number, rest) = addressed.split_at(end);
+    Some((number.parse().ok(), rest))
 }
 
 /// Posted bundles; refused ones are said in the form of JSON-RPC's errors.
@@ -271,29 +304,6 @@ async fn bulk(backend: Arc<Backend>, request: HttpRequest) -> HttpResponse {
         }
     };
     respond(status, JSON, body)
-}
-
-fn health(backend: &Backend) -> HttpResponse {
-    let syncing = backend.chain.syncing();
-    let stopped = backend.chain.stopped();
-    let status = if syncing.is_some() || stopped.is_some() {
-        503
-    } else {
-        200
-    };
-    let syncing = syncing.map(|progress| {
-        json!({
-            "current": U64::from(progress.current_height),
-            "target": U64::from(progress.target_height),
-        })
-    });
-    let body = json!({
-        "heads": RpcHeads::from(backend.chain.heads()),
-        "syncing": syncing,
-        "diverged": backend.chain.diverged(),
-        "stopped": stopped,
-    });
-    respond(status, JSON, body.to_string())
 }
 
 /// Marks how the request came in, and makes its content type one that jsonrpsee knows.
@@ -435,6 +445,8 @@ mod tests {
         assert_eq!(shard_of("/shard/7/"), Some(Some(7)));
         assert_eq!(shard_of("/shard/x"), Some(None));
         assert_eq!(shard_of("/shard/-1"), Some(None));
+        assert_eq!(shard_of("/shard/7/eth"), Some(None));
+        assert_eq!(below_shard("/shard/7/block/1"), Some((Some(7), "/block/1")));
         assert_eq!(shard_of("/shards"), None);
         assert_eq!(shard_of("/"), None);
     }

@@ -154,11 +154,11 @@ pub async fn serve_with_shards(
     let switch = switch.into();
     let backend = switch.current();
     let live = Arc::new(Live::default());
-    let site = Site {
-        switch: switch.clone(),
-        live: Arc::clone(&live),
-        is_local: address.ip().is_loopback(),
-    };
+    let site = Site::new(
+        switch.clone(),
+        Arc::clone(&live),
+        address.ip().is_loopback(),
+    );
     let listener = TcpListener::bind(address)
         .await
         .map_err(|source| explain(address, source))?;
@@ -167,11 +167,10 @@ pub async fn serve_with_shards(
         .map_err(|source| explain(address, source))?;
     let rooms = shards
         .into_iter()
-        .map(|(shard, backend)| (shard, room(backend.into())));
+        .map(|(shard, backend)| (shard, room(site.of_shard(shard, backend))));
     let door = Door {
-        room: room(switch.clone()),
         shards: Arc::new(rooms.collect()),
-        site,
+        room: room(site),
         places: Places::new(&backend.config),
         unread: Arc::clone(&backend.unread),
     };
@@ -191,13 +190,14 @@ pub async fn serve_with_shards(
 }
 
 /// The methods of one chain.
-fn room(switch: Switch) -> Room {
+fn room(site: Site) -> Room {
+    let switch = site.switch.clone();
     let dispatch = RpcServiceBuilder::new().layer(DispatchLayer(switch.clone()));
     let builder = Server::builder()
         .set_config(server_config(&switch.current()))
         .set_rpc_middleware(dispatch)
         .to_service_builder();
-    Room::new(builder, module(switch).into())
+    Room::new(builder, module(switch).into(), site)
 }
 
 fn server_config(backend: &Backend) -> ServerConfig {

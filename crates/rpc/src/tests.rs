@@ -12,6 +12,7 @@ mod methods;
 mod pool;
 mod push;
 mod rig;
+mod shards;
 mod simulate;
 mod simulation;
 mod sockets;

@@ -18,7 +18,8 @@
 //! once, so a candidate that is backed at `h` can be final with the first block that carries votes about `h`.
 //!
 //! One actor (`actor`) carries; the duties are state machines without clocks: `backing`, `approval`, `fetch`, and
-//! [`collator`](crate::collator) for whoever builds blocks. Checks, cuts and builds run elsewhere.
+//! [`collator`](crate::collator) for whoever builds blocks. Checks, cuts and builds run elsewhere. Who the validators
+//! are comes with every relay update; `epochs` remembers those whose chunks may still be needed.
 //!
 //! A peer is banned for what nobody honest sends: bytes that do not read, false signatures, chunks that their
 //! root does not commit to, answers that are another collation. Silence and late messages cost nothing.
@@ -31,6 +32,7 @@ mod backing;
 pub(crate) mod config;
 mod cutter;
 pub(crate) mod duties;
+pub(crate) mod epochs;
 mod fetch;
 mod metrics;
 mod own_chunk;

@@ -55,7 +55,7 @@ use std::{
 const LINE_MAX: usize = 64;
 /// Relay blocks before its schedule is over that a candidate is put forward again.
 const RENEWED_AHEAD: u64 = 1;
-/// Patience after which a candidate that nobody signs is no longer built on.
+/// Patience after which a candidate that too few sign is no longer built on.
 const UNSIGNED_PATIENCE: u64 = 2;
 
 /// What a collator does in one shard.
@@ -205,7 +205,7 @@ impl Duties {
             let next = self
                 .shelf
                 .at(segment.shard, number)
-                .filter(|(_, entry)| self.continues(&top, entry))
+                .filter(|(id, entry)| self.continues(&top, id, entry))
                 .max_by_key(|(id, _)| (self.statements.backers(id).count(), Reverse(*id)));
             let Some((id, entry)) = next else {
                 break;
@@ -216,7 +216,9 @@ impl Duties {
         line
     }
 
-    fn continues(&self, top: &ShardHead, entry: &Entry) -> bool {
+    /// Whether a candidate is worth building on. One backer's signature says nothing: it may be a liar's, for what no
+    /// other will ever sign.
+    fn continues(&self, top: &ShardHead, id: &CandidateId, entry: &Entry) -> bool {
         let descriptor = &entry.descriptor;
         let patience_ms = self.config.patience_ms.saturating_mul(UNSIGNED_PATIENCE);
         let young = self.now_ms.saturating_sub(entry.learned_ms) < patience_ms;
@@ -225,7 +227,7 @@ impl Duties {
             && entry.collation.is_some()
             && !entry.is_invalid()
             && self.anchor_standing(descriptor) == Standing::Sign
-            && (self.is_mine(entry) || young || entry.signed || entry.backed)
+            && (self.is_mine(entry) || young || entry.backed || self.statements.is_backable(id))
     }
 
     pub(crate) fn is_mine(&self, entry: &Entry) -> bool {
@@ -408,9 +410,10 @@ impl Duties {
         let pending = segment.pending().last();
         let builder = pending.map(|one| one.envelope.descriptor.collator.clone());
         builder.or_else(|| {
-            let known = self
+            let mut known = self
                 .shelf
                 .of_head(segment.shard, newest.number, &newest.hash);
+            let known = known.find(|(_, entry)| entry.backed && !entry.is_invalid());
             known.map(|(_, entry)| entry.descriptor.collator.clone())
         })
     }
@@ -437,7 +440,7 @@ impl Duties {
         line.heads
             .insert(descriptor.head, (descriptor.number, true));
         let id = descriptor.id();
-        let signature = id.sign(&self.config.authority.namespace, &self.config.key);
+        let signature = id.sign(&self.relay.authority.namespace, &self.config.key);
         let origin = Origin::Collator(&signature);
         if let Some(entry) = self.shelf.learn(id, &descriptor, origin, now_ms) {
             entry.collation = Some(built.collation);

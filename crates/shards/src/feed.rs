@@ -1,11 +1,16 @@
 //! What the ledger says at every finalized relay block, for whoever acts on it.
 //!
+//! Beside the newest ledger it keeps [`Passages`]: what became of the newest candidates, and when.
+//!
 //! Readers never hold the writer up: one that falls behind by more than [`UPDATES_MAX`] is told so, and goes on
 //! from the newest.
 
-use crate::ledger::{Ledger, LedgerEvent};
+use crate::{
+    ledger::{Authority, Ledger, LedgerEvent},
+    passage::{Observer, Passages},
+};
 use alloy_primitives::B256;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::broadcast;
 
 /// Updates that a reader may fall behind.
@@ -20,6 +25,8 @@ pub struct RelayUpdate {
     pub digest: B256,
     /// The ledger after it.
     pub ledger: Arc<Ledger>,
+    /// The validators of that ledger's epoch.
+    pub authority: Arc<Authority>,
     /// What it did; empty when the ledger was read back after a restart.
     pub events: Vec<LedgerEvent>,
 }
@@ -29,6 +36,14 @@ pub struct RelayUpdate {
 pub struct LedgerFeed {
     newest: Arc<Mutex<Arc<RelayUpdate>>>,
     updates: broadcast::Sender<Arc<RelayUpdate>>,
+    followed: Arc<Mutex<Followed>>,
+}
+
+/// What was made of all updates, and with whose help.
+#[derive(Debug, Default)]
+struct Followed {
+    passages: Passages,
+    observer: Option<Observer>,
 }
 
 impl LedgerFeed {
@@ -38,6 +53,7 @@ impl LedgerFeed {
         Self {
             newest: Arc::new(Mutex::new(Arc::new(first))),
             updates: broadcast::Sender::new(UPDATES_MAX),
+            followed: Arc::default(),
         }
     }
 
@@ -53,9 +69,28 @@ impl LedgerFeed {
         self.updates.subscribe()
     }
 
+    /// Asks this from now on what the ledger doesn't know.
+    pub fn observe(&self, observer: Observer) {
+        self.followed().observer = Some(observer);
+    }
+
+    /// Reads what candidates and chances there were.
+    pub fn passages<T>(&self, read: impl FnOnce(&Passages) -> T) -> T {
+        read(&self.followed().passages)
+    }
+
+    fn followed(&self) -> MutexGuard<'_, Followed> {
+        self.followed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The next relay block is final.
     pub fn publish(&self, update: RelayUpdate) {
         let update = Arc::new(update);
+        {
+            let mut followed = self.followed();
+            let Followed { passages, observer } = &mut *followed;
+            passages.note(&update, observer.as_ref());
+        }
         *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&update);
         // An error means that nobody listens.
         drop(self.updates.send(update));

@@ -26,6 +26,7 @@
 
 mod asked;
 mod backing;
+mod carried;
 mod draft;
 mod encoding;
 mod event;
@@ -76,6 +77,8 @@ pub struct Ledger {
     height: u64,
     timestamp_ms: u64,
     next_sequence: u64,
+    /// The relay height up to which the registry's orders are carried.
+    orders_height: u64,
     /// Digests of relay blocks, the one before `height` last.
     anchors: VecDeque<B256>,
     /// Digests of this ledger after earlier relay blocks, the one before `height` last.
@@ -99,8 +102,8 @@ pub struct RelayStep<'a> {
     pub parent_digest: B256,
     /// Its time, in milliseconds since the Unix epoch.
     pub timestamp_ms: u64,
-    /// What the relay chain's state orders about shards at this height.
-    pub orders: &'a [ShardOrder],
+    /// The height whose certified result its header names: orders come from there and below.
+    pub executed_height: u64,
     /// What it says about shards.
     pub section: &'a CheckedSection,
 }
@@ -122,6 +125,7 @@ impl Ledger {
             height: 0,
             timestamp_ms,
             next_sequence: 0,
+            orders_height: 0,
             anchors: VecDeque::new(),
             past: VecDeque::new(),
             cores: Vec::new(),
@@ -161,9 +165,7 @@ impl Ledger {
             return Err(SectionFault::Unrelated);
         }
         let mut draft = Draft::new(self, step.height, step.parent_digest, step.timestamp_ms)?;
-        for order in step.orders {
-            draft.order(order);
-        }
+        draft.carry(&section.orders, step.executed_height)?;
         for (index, equivocation) in section.equivocations.iter().enumerate() {
             draft
                 .convict(equivocation)
@@ -201,6 +203,8 @@ impl Ledger {
         next.offences.clear();
         next.banned = Bits::EMPTY;
         next.no_shows.clear();
+        // Votes name validators by their indices, which may be others' now: none may name a ledger of before.
+        next.past.clear();
         let (now, asked) = (next.now(), next.asked_first());
         let mut events = Vec::new();
         for segment in next.shards.values_mut() {
@@ -250,6 +254,12 @@ impl Ledger {
     #[must_use]
     pub const fn timestamp_ms(&self) -> u64 {
         self.timestamp_ms
+    }
+
+    /// The relay height up to which the registry's orders are carried.
+    #[must_use]
+    pub const fn orders_height(&self) -> u64 {
+        self.orders_height
     }
 
     /// What the header of that relay block names.
@@ -345,6 +355,7 @@ pub fn section_limits(rules: &LedgerRules, cores: usize) -> SectionLimits {
         backed: u16::try_from(cores).unwrap_or(u16::MAX),
         votes: rules.validators,
         equivocations: rules.validators,
+        orders: u16::try_from(ORDERS_MAX).unwrap_or(u16::MAX),
     }
 }
 

@@ -18,6 +18,7 @@ mod join;
 mod liar;
 mod lying;
 mod network;
+mod shard_liar;
 mod shards;
 mod state_liar;
 mod sync;
@@ -25,6 +26,7 @@ mod validator;
 
 pub use block_liar::{BLOCK_LIES, BlockLie};
 pub use liar::Lie;
+pub use shard_liar::ShardLie;
 pub use state_liar::{STATE_LIES, StateLie};
 pub use sync::Seen;
 
@@ -188,16 +190,19 @@ impl Cluster {
             .map(|key| run::identity(&genesis, key).limits)
             .expect("a network has a validator");
         let links = network::start(&runtime, &peers, &limits).await;
-        let validators = keys.into_iter().enumerate().map(|(index, key)| {
+        let validators = keys.into_iter().enumerate();
+        let validators = validators.map(|(index, key)| {
             let delay = config.execution_delays.get(&index).copied();
-            Validator::new(index, key, delay.unwrap_or_default(), config.served_blocks)
+            let delay = delay.unwrap_or_default();
+            Validator::new(index, key, &genesis, delay, config.served_blocks)
         });
+        let validators = validators.collect();
         let cluster = Self {
             runtime,
             links,
             link: config.link,
             genesis,
-            validators: validators.collect(),
+            validators,
             violations: Violations::default(),
             seen: shards::Seen::default(),
             told: liar::Told::default(),
@@ -313,7 +318,13 @@ impl Cluster {
         let validator = &mut self.validators[index];
         let limits = run::identity(&self.genesis, &validator.key).limits;
         let lie = validator.lie.map(|lie| (lie, limits));
-        let wires = network::wires(&self.links, &validator.key.public_key(), lie).await;
+        let wires = network::wires(
+            &self.links,
+            &validator.key.public_key(),
+            lie,
+            &validator.liar,
+        )
+        .await;
         let mut parts = validator.parts(&self.genesis);
         change(&mut parts);
         let watched = (Arc::clone(&self.violations), Arc::clone(&self.seen));
@@ -427,7 +438,8 @@ fn genesis(config: &ClusterConfig, keys: &[PrivateKey]) -> Genesis {
         gas_limit: config.gas_limit,
         timestamp: START_SECONDS,
         funded: BTreeMap::<Address, U256>::new(),
-        shards: shards::options(config, keys),
+        shards: (!config.shards.is_empty()).then(|| shards::options(config, keys)),
+        governor: Some(crate::workload::owner()),
     };
     let validators = &keys[..usize::from(config.validators)];
     let file = genesis_file(&options, validators, config.protocol.clone());

@@ -12,10 +12,9 @@ use pipeline::{
     genesis, genesis_record,
 };
 use primitives::{
-    BlockLimits, ExecutionResult, RecoveredBlock,
+    BlockLimits, ExecutionResult, Genesis, RecoveredBlock,
     base_fee::next_base_fee,
     crypto::{BlockDigest, PublicKey},
-    genesis::GenesisShard,
     recovery::SenderCache,
     shard::{SectionLimits, ShardId},
 };
@@ -33,7 +32,9 @@ const CAPTURED_MAX: usize = 64;
 #[derive(Debug)]
 pub(crate) struct ShardChainParts<'a> {
     /// The shard.
-    pub(crate) shard: &'a GenesisShard,
+    pub(crate) shard: ShardId,
+    /// Its genesis.
+    pub(crate) genesis: &'a Genesis,
     /// Where its state lives.
     pub(crate) location: Location,
     /// How much of its state is kept, and where.
@@ -60,7 +61,6 @@ pub struct ShardChain {
     /// Senders recovered so far.
     pub senders: SenderCache,
     pub(crate) pipeline: Pipeline,
-    pub(crate) rules: alloy_primitives::B256,
     pub(crate) collator: PublicKey,
     pub(crate) fee_recipient: Address,
     captured: Captured,
@@ -75,8 +75,8 @@ impl ShardChain {
         runtime: &E,
         parts: ShardChainParts<'_>,
     ) -> Result<(Self, ShardHandle), NodeError> {
-        let (state, block) = genesis(&parts.shard.genesis);
-        let config = parts.shard.genesis.chain.clone();
+        let (state, block) = genesis(parts.genesis);
+        let config = parts.genesis.chain.clone();
         let store = Store::open(parts.location, &state, parts.store)?;
         let base_fee = next_base_fee(block.header(), &config);
         let mempool = Mempool::new(mempool::Config::new(config.clone()), base_fee);
@@ -91,7 +91,7 @@ impl ShardChain {
             genesis: genesis_record(&state, &block),
             first_height: 1,
             ethereum: None,
-            validators: parts.shard.collators.clone(),
+            validators: vec![parts.collator.clone()],
             store,
         };
         let captured = Captured::default();
@@ -109,12 +109,11 @@ impl ShardChain {
         let collating = capture(chain.clone(), Arc::clone(&captured));
         let handle = actor.with_collating(collating).start();
         let shard_chain = Self {
-            shard: parts.shard.shard,
+            shard: parts.shard,
             chain,
             mempool,
             senders: SenderCache::default(),
             pipeline,
-            rules: parts.shard.genesis.rules_digest(),
             collator: parts.collator,
             fee_recipient: parts.fee_recipient,
             captured,
@@ -158,7 +157,7 @@ impl ShardChain {
         let taken = self.pipeline.take_back(number)?;
         let snapshot = self.chain.snapshot(number)?;
         let parent = self.chain.latest()?;
-        let base_fee = next_base_fee(parent.block.header(), self.chain.config());
+        let base_fee = next_base_fee(parent.block.header(), &self.chain.rules());
         let transactions = taken.iter().flat_map(|record| record.transactions.iter());
         let transactions: Vec<_> = transactions.cloned().collect();
         let senders = transactions.iter().flat_map(|transaction| {

@@ -99,12 +99,12 @@ fn what_is_written_reads_back() {
     let section = HeadwaySection {
         validators: vec![key.clone()],
         protocol: Protocol::default(),
-        shards: vec![ShardEntry {
+        shards: Some(vec![ShardEntry {
             id: 3,
             cores: 2,
             collators: vec![key],
             genesis: serde_json::from_str(&with("config", r#"{"chainId": 33}"#)).unwrap(),
-        }],
+        }]),
         backing: Backing::Synchronous,
         approval: Approval::All,
     };
@@ -166,6 +166,7 @@ fn shards_have_numbers_cores_and_chain_ids_of_their_own() {
 fn shards_are_part_of_the_rules() {
     let texts = [
         MINIMAL.to_owned(),
+        with_shards(&[]),
         with_shards(&[(1, 1, 100)]),
         with_shards(&[(1, 2, 100)]),
         with_shards(&[(1, 1, 101)]),

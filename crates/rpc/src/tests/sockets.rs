@@ -10,7 +10,7 @@ use tokio::{
     net::TcpStream,
 };
 
-const LOOPBACK: SocketAddr =
+pub(super) const LOOPBACK: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
 pub(super) async fn start(rig: &Rig) -> RpcServer {

@@ -249,8 +249,12 @@ where
         let checker = Arc::clone(&self.workshop.checker);
         let cutter = Arc::clone(&self.workshop.cutter);
         let worker = self.runtime.child("worker").shared(true);
-        let _ends_with_its_job = worker.spawn(move |_| async move {
+        let _ends_with_its_job = worker.spawn(move |runtime| async move {
             let done = job.run(checker.as_ref(), cutter.as_ref());
+            let remaining = checker.remaining();
+            if remaining > Duration::ZERO {
+                runtime.sleep(remaining).await;
+            }
             // An error means that the agent has ended.
             drop(finished.send(done).await);
         });

@@ -57,7 +57,7 @@ impl Duties {
                 entry.chunks = Vec::new();
             }
             let wrong = entry.wrong_roots.contains(&pending.envelope.coding.root);
-            let decided = wrong || is_decided(entry, relay.ledger.epoch());
+            let decided = wrong || is_decided(entry, pending.envelope.coding.epoch);
             let Some(own) = self.own.filter(|_| !decided) else {
                 continue;
             };
@@ -115,7 +115,7 @@ impl Duties {
             sent_ms: self.now_ms,
         };
         let digest = self.ledger().digest();
-        let namespace = &self.config.authority.namespace;
+        let namespace = &self.relay.authority.namespace;
         let vote = votes.sign(own, &digest, namespace, &self.config.key);
         self.metrics.votes.inc();
         let to = Recipients::Some(self.validators());
@@ -155,7 +155,9 @@ impl Duties {
 
     fn verdict(&self, pending: &Pending) -> Verdict {
         let coding = &pending.envelope.coding;
-        let held = self.held.contains_key(&(pending.candidate, coding.root));
+        // Chunks of an epoch before are held by that epoch's indices, and were counted then.
+        let held = coding.epoch == self.ledger().epoch()
+            && self.held.contains_key(&(pending.candidate, coding.root));
         let entry = self.shelf.get(&pending.candidate);
         let valid = entry.and_then(|entry| finding_of(entry, coding));
         Verdict {
@@ -169,16 +171,17 @@ impl Duties {
     pub(crate) fn hear_vote(&mut self, peer: &PublicKey, vote: ShardVote) {
         if vote.votes.height > self.ledger().height() {
             let early = self.early_votes.get(&vote.validator);
-            let newer = early.is_none_or(|known| known.votes.height <= vote.votes.height);
-            if newer && self.config.authority.key(vote.validator) == Some(peer) {
-                self.early_votes.insert(vote.validator, vote);
+            let newer = early.is_none_or(|(_, known)| known.votes.height <= vote.votes.height);
+            if newer && self.relay.authority.key(vote.validator) == Some(peer) {
+                self.early_votes
+                    .insert(vote.validator, (peer.clone(), vote));
             }
             return;
         }
         if !self.brings_news(&vote) {
             return;
         }
-        match self.config.authority.check_vote(&vote, self.ledger()) {
+        match self.relay.authority.check_vote(&vote, self.ledger()) {
             Ok(()) => {
                 self.metrics.received_votes.inc();
                 self.inclusion.add_vote(vote);
@@ -204,9 +207,10 @@ impl Duties {
     /// Votes that named a ledger of the future may name one that is known now.
     pub(crate) fn count_early_votes(&mut self) {
         let early = mem::take(&mut self.early_votes);
-        for vote in early.into_values() {
-            if let Some(key) = self.config.authority.key(vote.validator).cloned() {
-                self.hear_vote(&key, vote);
+        for (peer, vote) in early.into_values() {
+            // Whose index it was may be another's now.
+            if self.relay.authority.key(vote.validator) == Some(&peer) {
+                self.hear_vote(&peer, vote);
             }
         }
     }

@@ -64,7 +64,7 @@ impl Duties {
         let collators = &segment.terms().collators;
         let known = collators.is_empty()
             || collators.contains(peer)
-            || self.config.authority.validators.contains(peer);
+            || self.relay.authority.validators.contains(peer);
         // A relay block that is not final here yet may have named another collator.
         let may_build = collators.is_empty() || collators.contains(&descriptor.collator);
         if !known || !may_build {
@@ -80,7 +80,7 @@ impl Duties {
         let id = descriptor.id();
         let known = self.shelf.get(&id);
         let known = known.is_some_and(|entry| entry.signature.as_ref() == Some(&offered.signature));
-        let namespace = &self.config.authority.namespace;
+        let namespace = &self.relay.authority.namespace;
         let signed = known || id.is_signed(namespace, &descriptor.collator, &offered.signature);
         if !signed {
             self.ban(peer, "an offer that its collator did not sign");
@@ -217,7 +217,7 @@ impl Duties {
         };
         self.signed.insert(place_of(&envelope), id);
         let statement = envelope.statement();
-        let signature = statement.sign(&self.config.authority.namespace, &self.config.key);
+        let signature = statement.sign(&self.relay.authority.namespace, &self.config.key);
         let signed = SignedStatement {
             envelope,
             validator: own,
@@ -244,7 +244,7 @@ impl Duties {
             (0..CHUNK_SENDERS)
                 .any(|turn| index.saturating_add(turn).checked_rem(count) == Some(place))
         };
-        let validators = self.config.authority.validators.iter().enumerate();
+        let validators = self.relay.authority.validators.iter().enumerate();
         let sent: Vec<(PublicKey, u16, Bytes)> = validators
             .filter(|(index, _)| !group.contains(*index) && mine(*index))
             .filter_map(|(index, key)| {
@@ -293,9 +293,9 @@ impl Duties {
         if !possible || self.statements.is_known(&signed) {
             return;
         }
-        let namespace = &self.config.authority.namespace;
+        let namespace = &self.relay.authority.namespace;
         let statement = signed.envelope.statement();
-        let key = self.config.authority.key(signed.validator);
+        let key = self.relay.authority.key(signed.validator);
         if !key.is_some_and(|key| statement.is_signed(namespace, key, &signed.signature)) {
             self.ban(peer, "a statement with a wrong signature");
             return;
@@ -349,7 +349,7 @@ impl Duties {
             Finding::Undecided => self.metrics.undecided_candidates.inc(),
         };
         let retry_ms = self.now_ms.saturating_add(super::config::UNDECIDED_MS);
-        let (own, now_ms) = (self.own, self.now_ms);
+        let now_ms = self.now_ms;
         let Some(entry) = self.shelf.get_mut(&id) else {
             return;
         };
@@ -361,6 +361,7 @@ impl Duties {
             return;
         };
         entry.coding = Some(coding);
+        let own = self.epochs.own(coding.epoch);
         let chunk = own.and_then(|own| chunks.get(usize::from(own)).cloned());
         entry.chunks = chunks;
         if let Some(chunk) = chunk {

@@ -1,6 +1,5 @@
 //! Who an agent is, and the numbers it works with.
 
-use crate::ledger::Authority;
 use primitives::{crypto::PrivateKey, shard::ShardId};
 use std::collections::BTreeSet;
 
@@ -44,8 +43,6 @@ pub(crate) const TICK_MS: u64 = 20;
 pub struct AgentConfig {
     /// Its key. Whoever is not among the validators backs, holds and approves nothing.
     pub key: PrivateKey,
-    /// Whose signatures count.
-    pub authority: Authority,
     /// The shards whose blocks it builds and follows.
     pub collates: BTreeSet<ShardId>,
     /// After how long the turn to build passes to the next collator, in milliseconds.
@@ -65,10 +62,9 @@ pub struct AgentConfig {
 impl AgentConfig {
     /// A validator of shards, or only a follower of their ledger if the key is not among the validators'.
     #[must_use]
-    pub const fn new(key: PrivateKey, authority: Authority) -> Self {
+    pub const fn new(key: PrivateKey) -> Self {
         Self {
             key,
-            authority,
             collates: BTreeSet::new(),
             patience_ms: 1_000,
             vote_ms: 50,

@@ -11,6 +11,7 @@
 
 use super::{
     config::{AgentConfig, TICK_MS},
+    epochs::Epochs,
     fetch::{Allowance, Fetch, HeldChunk},
     metrics::Metrics,
     own_chunk::MissingChunk,
@@ -125,8 +126,9 @@ pub(crate) struct LastVote {
 pub(crate) struct Duties {
     pub(crate) config: AgentConfig,
     pub(crate) public_key: PublicKey,
-    /// Its index, if it is a validator.
+    /// Its index, if it is a validator now.
     pub(crate) own: Option<u16>,
+    pub(crate) epochs: Epochs,
     pub(crate) relay: Arc<RelayUpdate>,
     pub(crate) shelf: Shelf,
     pub(crate) statements: Statements,
@@ -142,7 +144,7 @@ pub(crate) struct Duties {
     pub(crate) allowances: BTreeMap<PublicKey, Allowance>,
     pub(crate) last_vote: LastVote,
     /// Votes about ledgers that this node does not know yet, one of each validator.
-    pub(crate) early_votes: BTreeMap<u16, ShardVote>,
+    pub(crate) early_votes: BTreeMap<u16, (PublicKey, ShardVote)>,
     pub(crate) lines: BTreeMap<ShardId, Line>,
     pub(crate) inclusion: Inclusion,
     pub(crate) cutter: Arc<dyn Cutter>,
@@ -163,14 +165,15 @@ impl Duties {
         metrics: Metrics,
     ) -> Self {
         let public_key = config.key.public_key();
-        let mut validators = config.authority.validators.iter();
-        let own = validators.position(|key| *key == public_key);
+        let mut epochs = Epochs::new(public_key.clone());
+        epochs.follow(&relay.ledger, &relay.authority);
         let lines = config
             .collates
             .iter()
             .map(|shard| (*shard, Line::default()));
         Self {
-            own: own.and_then(|index| u16::try_from(index).ok()),
+            own: epochs.own(relay.ledger.epoch()),
+            epochs,
             lines: lines.collect(),
             public_key,
             config,
@@ -218,7 +221,9 @@ impl Duties {
         for event in &update.events {
             self.note(event);
         }
+        let begins = update.ledger.epoch() != self.ledger().epoch();
         self.relay = update;
+        self.follow_epoch(begins);
         let relay = Arc::clone(&self.relay);
         let (ledger, now_ms) = (&relay.ledger, self.now_ms);
         self.shelf.prune(ledger, now_ms, self.config.held_bytes_max);
@@ -229,6 +234,16 @@ impl Duties {
         self.prune_chunks();
         self.count_early_votes();
         self.stirred = true;
+    }
+
+    /// The validators may be others now. What was said to those before does not count any more.
+    fn follow_epoch(&mut self, begins: bool) {
+        let (ledger, authority) = (&self.relay.ledger, &self.relay.authority);
+        self.epochs.follow(ledger, authority);
+        if begins {
+            self.own = self.epochs.own(ledger.epoch());
+            self.statements = Statements::default();
+        }
     }
 
     fn note(&mut self, event: &LedgerEvent) {
@@ -351,8 +366,6 @@ impl Duties {
     }
 
     fn examine(&mut self) {
-        let epoch = self.ledger().epoch();
-        let validators = self.ledger().rules().validators;
         while self.working.len() < self.config.workers {
             let Some(id) = self.queue.pop_front() else {
                 return;
@@ -363,17 +376,27 @@ impl Duties {
             let Some(collation) = entry.collation.clone() else {
                 continue;
             };
+            let (descriptor, known) = (Box::new(entry.descriptor.clone()), entry.finding);
+            let (validators, epoch) = self.is_cut_for(&id);
             let job = Job::Examine {
                 id,
-                descriptor: Box::new(entry.descriptor.clone()),
+                descriptor,
                 collation,
-                known: entry.finding,
+                known,
                 validators,
                 epoch,
             };
             self.working.insert(id);
             self.effects.push(Effect::Work(job));
         }
+    }
+
+    /// How many validators a candidate is cut for, and of which epoch: those of its envelope while it is pending.
+    fn is_cut_for(&self, id: &CandidateId) -> (u16, u64) {
+        let ledger = self.ledger();
+        let pending = self.pending_coding(id);
+        let now = (ledger.rules().validators, ledger.epoch());
+        pending.map_or(now, |coding| (coding.total, coding.epoch))
     }
 
     pub(crate) fn send_small(&mut self, to: Recipients<PublicKey>, message: SmallMessage) {
@@ -391,7 +414,7 @@ impl Duties {
 
     /// All validators but this node.
     pub(crate) fn validators(&self) -> Vec<PublicKey> {
-        let all = self.config.authority.validators.iter();
+        let all = self.relay.authority.validators.iter();
         all.filter(|key| **key != self.public_key)
             .cloned()
             .collect()
@@ -416,7 +439,7 @@ impl Duties {
         &self,
         indices: impl Iterator<Item = usize>,
     ) -> BTreeSet<PublicKey> {
-        let validators = &self.config.authority.validators;
+        let validators = &self.relay.authority.validators;
         indices
             .filter_map(|index| validators.get(index))
             .filter(|key| **key != self.public_key)

@@ -147,14 +147,17 @@ impl Duties {
             return Vec::new();
         };
         let shard = entry.descriptor.shard;
-        let mut backers = self.statements.backers(id);
+        let mut backers = self.audience_keys(self.statements.backers(id).iter());
         let pending = self.ledger().shard(shard).into_iter();
+        let mut holders: &[PublicKey] = &[];
         for one in pending.flat_map(|segment| segment.pending()) {
             if one.candidate == *id {
-                backers = backers.or(&one.backers);
+                holders = self.epochs.coded_for(&one.envelope.coding);
+                let named = one.backers.iter().filter_map(|index| holders.get(index));
+                backers.extend(named.cloned());
             }
         }
-        let mut first: Vec<PublicKey> = self.audience_keys(backers.iter()).into_iter().collect();
+        let mut first: Vec<PublicKey> = backers.into_iter().collect();
         let shift = self.own.map_or(0, usize::from);
         let shift = shift.checked_rem(first.len()).unwrap_or(0);
         first.rotate_left(shift);
@@ -163,7 +166,8 @@ impl Duties {
         let mut sources: Vec<PublicKey> = hint.into_iter().collect();
         let rest = std::iter::once(&entry.descriptor.collator)
             .chain(collators.into_iter().flatten())
-            .chain(&self.config.authority.validators);
+            .chain(&self.relay.authority.validators)
+            .chain(holders);
         for key in first.iter().chain(rest) {
             if *key != self.public_key && !sources.contains(key) {
                 sources.push(key.clone());
@@ -173,7 +177,7 @@ impl Duties {
     }
 
     /// The coding under which a candidate is pending.
-    fn pending_coding(&self, id: &CandidateId) -> Option<Coding> {
+    pub(crate) fn pending_coding(&self, id: &CandidateId) -> Option<Coding> {
         let mut pending = self.ledger().pending();
         let pending = pending.find(|one| one.candidate == *id);
         pending.map(|one| one.envelope.coding)
@@ -187,7 +191,7 @@ impl Duties {
             .held
             .get(&(id, coding.root))
             .map(|one| one.chunk.clone());
-        let index = self.own;
+        let index = self.epochs.own(coding.epoch);
         if let Some(fetch) = self.fetches.get_mut(&id) {
             if fetch.root != coding.root {
                 fetch.root = coding.root;
@@ -204,7 +208,9 @@ impl Duties {
             root: coding.root,
             index: index.unwrap_or(u16::MAX),
         };
-        let to = Recipients::Some(self.validators());
+        let holders = self.epochs.coded_for(&coding).iter();
+        let others = holders.filter(|key| **key != self.public_key);
+        let to = Recipients::Some(others.cloned().collect());
         self.send_small(to, message);
         self.restore(id, &coding);
     }
@@ -267,7 +273,7 @@ impl Duties {
         if !asked.is_some_and(|fetch| fetch.asked.contains(peer)) {
             return;
         }
-        let namespace = &self.config.authority.namespace;
+        let namespace = &self.relay.authority.namespace;
         let Some(entry) = self.shelf.get_mut(&id) else {
             return;
         };
@@ -299,10 +305,11 @@ impl Duties {
         let right = coding.epoch == self.ledger().epoch()
             && coding.total == rules.validators
             && usize::from(coding.minimum) == rules.witnesses();
-        if !right {
+        if !right && self.pending_coding(&id) != Some(coding) {
             return;
         }
-        let mine = self.own == Some(index) && !self.held.contains_key(&(id, coding.root));
+        let mine = self.epochs.own(coding.epoch) == Some(index)
+            && !self.held.contains_key(&(id, coding.root));
         let asked = self
             .fetches
             .get(&id)
@@ -312,7 +319,7 @@ impl Duties {
             .values()
             .filter(|one| one.from.as_ref() == Some(peer));
         let room = asked || early.count() < EARLY_CHUNKS_MAX;
-        let sender = self.config.authority.validators.contains(peer);
+        let sender = self.epochs.coded_for(&coding).contains(peer);
         if !(mine || asked) || !room || !sender {
             return;
         }
@@ -394,7 +401,8 @@ impl Duties {
         let cut = cut.filter(|entry| entry.coding == Some(coding));
         let theirs = cut.and_then(|entry| entry.chunks.get(usize::from(index)).cloned());
         let held = self.held.get(&(id, root)).map(|one| one.chunk.clone());
-        let answers = [(Some(index), theirs), (self.own, held)];
+        let own = self.epochs.own(coding.epoch);
+        let answers = [(Some(index), theirs), (own, held)];
         for (index, chunk) in answers {
             let (Some(index), Some(chunk)) = (index, chunk) else {
                 continue;

@@ -177,15 +177,16 @@ impl Shelf {
         place.filter_map(|id| Some((*id, self.entries.get(id)?)))
     }
 
-    /// The candidate of a shard that leads to a head.
+    /// The candidates of a shard that claim to lead to a head: anybody may claim it of anything.
     pub(crate) fn of_head(
         &self,
         shard: ShardId,
         number: u64,
         head: &B256,
-    ) -> Option<(CandidateId, &Entry)> {
+    ) -> impl Iterator<Item = (CandidateId, &Entry)> {
+        let head = *head;
         self.at(shard, number)
-            .find(|(_, entry)| entry.descriptor.head == *head)
+            .filter(move |(_, entry)| entry.descriptor.head == head)
     }
 
     /// All candidates of a shard, by number.

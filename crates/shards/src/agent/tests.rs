@@ -1,6 +1,8 @@
 //! Agents on simulated links, above a toy relay chain with the real ledger and a toy shard with ground truth.
 
 mod collators;
+mod corrupt;
+mod epochs;
 mod faults;
 mod happy;
 mod relay;

@@ -127,7 +127,11 @@ impl Draft {
             return Err(BackedFault::Collator);
         }
         let limits = [
-            ("gas_used", descriptor.gas_used, segment.terms.gas_limit),
+            (
+                "gas_used",
+                descriptor.gas_used,
+                segment.gas_limit_at(descriptor.anchor.height),
+            ),
             (
                 "collation_bytes",
                 u64::from(descriptor.collation_bytes),

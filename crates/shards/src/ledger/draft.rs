@@ -96,8 +96,9 @@ impl Draft {
         }
     }
 
+    /// How far back a vote may name its ledger: as far as this epoch's are remembered.
     fn window(&self) -> u64 {
-        self.ledger.rules.vote_window
+        u64::try_from(self.ledger.past.len()).unwrap_or(u64::MAX)
     }
 
     /// Counts a vote, whose signature has been checked.

@@ -5,17 +5,18 @@ use super::{
     Approval, Asked, Ledger, LedgerRules, Moment, OFFENCES_MAX, Offence, OffenceKind, Penalties,
     Pending, Segment, ShardHead, ShardTerms, Status, Upgrade, rules,
 };
-use alloy_primitives::B256;
+use alloy_primitives::{B256, Bytes};
 use bytes::BufMut;
 use commonware_codec::{Buf, EncodeSize, Error, FixedSize as _, Read, ReadExt, Write};
 use primitives::{
     codec,
     crypto::PublicKey,
+    limits::CHARTER_BYTES_MAX,
     shard::{Bits, CandidateId, Envelope, ShardId},
 };
 use std::{collections::VecDeque, sync::Arc};
 
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 /// A list with its length in front.
 fn write_list<'a, T: Write + 'a>(
@@ -48,6 +49,19 @@ fn read_list<T: Read<Cfg = ()>, C: FromIterator<T>>(
 ) -> Result<C, Error> {
     let length = read_length(buf, max)?;
     (0..length).map(|_| T::read(buf)).collect()
+}
+
+fn write_charter(charter: &Bytes, buf: &mut impl BufMut) {
+    write_length(charter.len(), buf);
+    buf.put_slice(charter);
+}
+
+fn read_charter(buf: &mut impl Buf) -> Result<Bytes, Error> {
+    let length = read_length(buf, CHARTER_BYTES_MAX)?;
+    if buf.remaining() < length {
+        return Err(Error::EndOfBuffer);
+    }
+    Ok(buf.copy_to_bytes(length).into())
 }
 
 /// A hash, as an item of a list.
@@ -165,6 +179,7 @@ impl Write for ShardTerms {
         codec::write_b256(&self.rules, buf);
         self.gas_limit.write(buf);
         write_list(self.collators.iter(), buf);
+        write_charter(&self.charter, buf);
     }
 }
 
@@ -178,6 +193,7 @@ impl Read for ShardTerms {
             rules: codec::read_b256(buf)?,
             gas_limit: u64::read(buf)?,
             collators: read_list::<PublicKey, _>(buf, rules::COLLATORS_MAX)?,
+            charter: read_charter(buf)?,
         })
     }
 }
@@ -275,8 +291,10 @@ impl Write for Segment {
         };
         status.write(buf);
         self.upgrade.is_some().write(buf);
-        if let Some(upgrade) = self.upgrade {
+        if let Some(upgrade) = &self.upgrade {
             codec::write_b256(&upgrade.rules, buf);
+            write_charter(&upgrade.charter, buf);
+            upgrade.gas_limit.write(buf);
             upgrade.height.write(buf);
         }
         self.finalized.write(buf);
@@ -299,6 +317,8 @@ impl Read for Segment {
         let upgrade = if bool::read(buf)? {
             Some(Upgrade {
                 rules: codec::read_b256(buf)?,
+                charter: read_charter(buf)?,
+                gas_limit: u64::read(buf)?,
                 height: u64::read(buf)?,
             })
         } else {
@@ -364,6 +384,7 @@ impl Write for Ledger {
         self.height.write(buf);
         self.timestamp_ms.write(buf);
         self.next_sequence.write(buf);
+        self.orders_height.write(buf);
         write_ring(&self.anchors, buf);
         write_ring(&self.past, buf);
         write_length(self.cores.len(), buf);
@@ -389,6 +410,7 @@ impl Read for Ledger {
         let rules = Arc::new(LedgerRules::read(buf)?);
         let (epoch, height) = (u64::read(buf)?, u64::read(buf)?);
         let (timestamp_ms, next_sequence) = (u64::read(buf)?, u64::read(buf)?);
+        let orders_height = u64::read(buf)?;
         let (anchors, past) = (read_ring(buf)?, read_ring(buf)?);
         let cores = read_list(buf, rules::CORES_MAX)?;
         let segments: Vec<Segment> = read_list(buf, rules::SHARDS_MAX)?;
@@ -407,6 +429,7 @@ impl Read for Ledger {
             height,
             timestamp_ms,
             next_sequence,
+            orders_height,
             anchors,
             past,
             cores,

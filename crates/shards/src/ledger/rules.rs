@@ -1,6 +1,6 @@
 //! The parameters of the ledger: part of the relay chain's genesis, the same for all validators.
 
-use alloy_primitives::B256;
+use alloy_primitives::{B256, Bytes};
 use primitives::{crypto::PublicKey, shard::BITS_MAX};
 
 /// What one shard's candidates are held to.
@@ -18,6 +18,8 @@ pub struct ShardTerms {
     pub gas_limit: u64,
     /// Who may build its blocks; anybody if empty.
     pub collators: Vec<PublicKey>,
+    /// What `rules` is the digest of, for whoever checks.
+    pub charter: Bytes,
 }
 
 /// Whose word makes an included candidate final.

@@ -6,7 +6,7 @@ use super::{
     penalty::{Penalties, Penalty},
     rules::ShardTerms,
 };
-use alloy_primitives::B256;
+use alloy_primitives::{B256, Bytes};
 use primitives::shard::{Bits, CandidateId, Descriptor, Envelope, ShardId};
 use std::{collections::VecDeque, sync::Arc};
 
@@ -95,10 +95,14 @@ pub const fn head_of(descriptor: &Descriptor) -> ShardHead {
 }
 
 /// Other rules that a shard has from some relay height on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upgrade {
     /// Their digest.
     pub rules: B256,
+    /// The charter that it is of.
+    pub charter: Bytes,
+    /// Block gas limit.
+    pub gas_limit: u64,
     /// The first anchor height at which they hold.
     pub height: u64,
 }
@@ -174,10 +178,36 @@ impl Segment {
     /// The rules under which a candidate with this anchor is executed.
     #[must_use]
     pub fn rules_at(&self, anchor_height: u64) -> B256 {
-        match self.upgrade {
-            Some(upgrade) if anchor_height >= upgrade.height => upgrade.rules,
-            Some(_) | None => self.terms.rules,
-        }
+        self.upgrade_at(anchor_height)
+            .map_or(self.terms.rules, |upgrade| upgrade.rules)
+    }
+
+    /// The block gas limit of a candidate with this anchor.
+    #[must_use]
+    pub fn gas_limit_at(&self, anchor_height: u64) -> u64 {
+        self.upgrade_at(anchor_height)
+            .map_or(self.terms.gas_limit, |upgrade| upgrade.gas_limit)
+    }
+
+    fn upgrade_at(&self, anchor_height: u64) -> Option<&Upgrade> {
+        let upgrade = self.upgrade.as_ref();
+        upgrade.filter(|upgrade| anchor_height >= upgrade.height)
+    }
+
+    /// The rules that follow, if any are ordered; those that hold by now until others are ordered.
+    #[must_use]
+    pub const fn upgrade(&self) -> Option<&Upgrade> {
+        self.upgrade.as_ref()
+    }
+
+    /// The charter of a digest, if candidates may name it.
+    #[must_use]
+    pub fn charter(&self, rules: &B256) -> Option<&Bytes> {
+        let terms = (self.terms.rules, &self.terms.charter);
+        let upgrade = self.upgrade.iter().map(|one| (one.rules, &one.charter));
+        let mut all = std::iter::once(terms).chain(upgrade);
+        all.find(|(digest, _)| digest == rules)
+            .map(|(_, charter)| charter)
     }
 
     /// Who of these backs nothing at a relay height: those with strikes, but never more than a third.

@@ -11,7 +11,7 @@ use crate::{
     ledger::{Authority, Discard, Ledger, LedgerEvent, LedgerRules, Named, ShardTerms},
     message,
 };
-use alloy_primitives::B256;
+use alloy_primitives::{B256, Bytes};
 use commonware_cryptography::Signer as _;
 use commonware_p2p::simulated::{self, Config, Link, Network, Oracle};
 use commonware_runtime::{
@@ -25,16 +25,23 @@ use primitives::{
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
+    mem,
     num::{NonZeroU32, NonZeroUsize},
-    sync::{Arc, atomic::AtomicU64, atomic::Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
     time::{Duration, UNIX_EPOCH},
 };
 
 /// Time between two relay blocks.
 pub(super) const TAU_MS: u64 = 100;
+/// Less than a toy collation, and less than two answers count for.
+const ONE_CHUNK_BYTES: usize = 1_056;
 const LATENCY: Duration = Duration::from_millis(10);
 const START: Duration = Duration::from_secs(1_700_000_000);
 const COLLATORS_FROM: u64 = 100;
+const SPARES_FROM: u64 = 200;
 pub(super) const A: ShardId = ShardId(1);
 pub(super) const B: ShardId = ShardId(2);
 
@@ -44,6 +51,12 @@ pub(super) struct Setup {
     pub(super) seed: u64,
     pub(super) validators: u16,
     pub(super) collators: u64,
+    /// Nodes that only follow, until they are made validators; after the collators.
+    pub(super) spares: u64,
+    /// Validators that can't say what they find of a candidate while the world doubts.
+    pub(super) doubters: BTreeSet<usize>,
+    /// Nodes that give one chunk to each peer in a second, and never a whole collation.
+    pub(super) frugal: BTreeSet<usize>,
     /// Shards and their cores.
     pub(super) shards: Vec<(ShardId, u16)>,
     pub(super) rules: LedgerRules,
@@ -71,6 +84,9 @@ impl Setup {
             seed,
             validators,
             collators: 2,
+            spares: 0,
+            doubters: BTreeSet::new(),
+            frugal: BTreeSet::new(),
             shards: vec![(A, 1), (B, 1)],
             rules: LedgerRules::asynchronous(validators),
             liars: BTreeSet::new(),
@@ -105,6 +121,10 @@ pub(super) struct World {
     pub(super) keys: Vec<PrivateKey>,
     pub(super) namespace: ShardNamespace,
     nodes: Vec<Node>,
+    /// The nodes that are validators now, in their order, and those that are next.
+    validators: Vec<usize>,
+    next_validators: Vec<usize>,
+    pub(super) doubts: Arc<AtomicBool>,
     builders: BTreeMap<usize, ToyBuilder>,
     /// How many candidates each node has checked.
     pub(super) checks: BTreeMap<usize, Arc<AtomicU64>>,
@@ -140,6 +160,7 @@ fn terms(shard: ShardId, collators: Vec<PublicKey>) -> ShardTerms {
         rules: B256::repeat_byte(3),
         gas_limit: 30_000_000,
         collators,
+        charter: Bytes::new(),
     }
 }
 
@@ -150,10 +171,12 @@ fn genesis_of(shard: ShardId) -> B256 {
 impl World {
     async fn new(runtime: Context, setup: Setup) -> Self {
         let seeds = (0..u64::from(setup.validators))
-            .chain((0..setup.collators).map(|one| COLLATORS_FROM + one));
+            .chain((0..setup.collators).map(|one| COLLATORS_FROM + one))
+            .chain((0..setup.spares).map(|one| SPARES_FROM + one));
         let keys: Vec<PrivateKey> = seeds.map(PrivateKey::from_seed).collect();
         let public: Vec<PublicKey> = keys.iter().map(|key| key.public_key()).collect();
-        let (validators, collators) = public.split_at(usize::from(setup.validators));
+        let (validators, others) = public.split_at(usize::from(setup.validators));
+        let collators = &others[..others.len() - usize::try_from(setup.spares).unwrap()];
         let shards = setup.shards.iter();
         let shards =
             shards.map(|(shard, cores)| (*shard, terms(*shard, collators.to_vec()), *cores));
@@ -177,6 +200,9 @@ impl World {
             relay: Relay::new(ledger, authority),
             keys,
             nodes: Vec::new(),
+            validators: (0..usize::from(setup.validators)).collect(),
+            next_validators: Vec::new(),
+            doubts: Arc::default(),
             builders: BTreeMap::new(),
             checks: BTreeMap::new(),
             links,
@@ -209,6 +235,19 @@ impl World {
         usize::from(self.setup.validators) + index
     }
 
+    /// The index of a spare node among all nodes.
+    pub(super) fn spare(&self, index: usize) -> usize {
+        self.collator(usize::try_from(self.setup.collators).unwrap()) + index
+    }
+
+    /// With the next relay block, these nodes become the validators, in this order.
+    pub(super) async fn end_epoch(&mut self, validators: Vec<usize>) {
+        let keys = validators.iter().map(|index| self.public(*index));
+        self.relay.end_epoch(keys.collect());
+        self.next_validators = validators;
+        self.blocks(1).await;
+    }
+
     pub(super) fn builder(&self, collator: usize) -> &ToyBuilder {
         &self.builders[&self.collator(collator)]
     }
@@ -223,7 +262,7 @@ impl World {
     }
 
     async fn start(&mut self, index: usize) -> Node {
-        let feed = Relay::genesis(&self.relay.ledger);
+        let feed = self.relay.feed();
         let inclusion = Inclusion::default();
         let mut node = Node {
             feed: feed.clone(),
@@ -235,15 +274,19 @@ impl World {
             return node;
         }
         let (small, large) = self.ends(index).await;
-        let mut config = AgentConfig::new(self.keys[index].clone(), self.relay.authority.clone());
+        let mut config = AgentConfig::new(self.keys[index].clone());
         config.patience_ms = 500;
-        if index >= usize::from(self.setup.validators) {
+        let collators = usize::from(self.setup.validators)..self.spare(0);
+        if collators.contains(&index) {
             config.collates = self.setup.shards.iter().map(|(shard, _)| *shard).collect();
         }
         let cutting = self.setup.cutting.get(&index).copied();
         let withholds = cutting.is_some_and(|cutting| cutting != Cutting::WrongCoding);
         if withholds || self.setup.silent.contains(&index) {
             config.served_bytes_max = 0;
+        }
+        if self.setup.frugal.contains(&index) {
+            config.served_bytes_max = ONE_CHUNK_BYTES;
         }
         let genesis = self.setup.shards.iter();
         let genesis = genesis.map(|(shard, _)| (*shard, genesis_of(*shard)));
@@ -258,6 +301,10 @@ impl World {
             checker: Arc::new(ToyChecker {
                 lies: self.setup.liars.contains(&index),
                 checks,
+                doubts: match self.setup.doubters.contains(&index) {
+                    true => Arc::clone(&self.doubts),
+                    false => Arc::default(),
+                },
             }),
             cutter: match self.setup.real_chunks {
                 true => Arc::new(ReedSolomonCutter),
@@ -362,10 +409,10 @@ impl World {
         }
         self.next_block_ms += TAU_MS;
         let height = usize::try_from(self.relay.ledger.height()).unwrap();
-        let validators = usize::from(self.setup.validators);
+        let count = self.validators.len();
         // A leader that is gone or cut off is skipped in no time.
-        let leader = (0..validators)
-            .map(|turn| (height + turn) % validators)
+        let leader = (0..count)
+            .map(|turn| self.validators[(height + turn) % count])
             .find(|index| {
                 let node = &self.nodes[*index];
                 let runs = node.handle.is_some() || self.setup.puppets.contains(index);
@@ -374,6 +421,9 @@ impl World {
             .expect("somebody leads");
         let now_ms = self.now_ms();
         let update = self.relay.lead(&self.nodes[leader].inclusion, now_ms);
+        if !self.next_validators.is_empty() {
+            self.validators = mem::take(&mut self.next_validators);
+        }
         self.on_the_way.push((now_ms + self.setup.final_ms, update));
     }
 

@@ -10,10 +10,9 @@
 
 use super::{
     watch::Watch,
-    world::{BAD, BLOCK_MS, GONE, GOOD, RULES, World, terms},
+    world::{BAD, BLOCK_MS, GAS_LIMIT, GONE, GOOD, RULES, World, carried, charter_of, terms},
 };
 use crate::ledger::{Approval, Draft, Ledger, LedgerEvent, LedgerRules, ShardOrder};
-use alloy_primitives::B256;
 use primitives::shard::{Bits, Envelope, ShardId, ShardSection, ShardVote, Votes};
 use proptest::{
     collection::vec,
@@ -137,9 +136,8 @@ impl Model {
         self.speak(&mut dice);
         let orders = self.orders(&mut dice);
         let mut draft = self.world.draft_in(ms);
-        for order in &orders {
-            draft.order(order);
-        }
+        let height = draft.ledger().height();
+        draft.carry(&carried(&orders, height), height).unwrap();
         let mut section = ShardSection::default();
         self.accuse(&mut dice, &mut draft, &mut section);
         self.count(&mut draft, &mut section);
@@ -179,9 +177,8 @@ impl Model {
         }
         self.watch.epoch(&before, &after, &events);
         self.world.ledger = after;
-        // Who signed what the old epoch's last ledger says signed another digest.
-        let height = self.world.ledger.height();
-        self.queue.retain(|(_, vote)| vote.votes.height != height);
+        // Votes about the old epoch's ledgers come too late.
+        self.queue.clear();
     }
 
     /// Everybody says something now, which leaders hear some blocks later, or never.
@@ -239,7 +236,8 @@ impl Model {
             9 => ShardOrder::Retire(shard),
             10 => ShardOrder::Upgrade {
                 shard,
-                rules: B256::repeat_byte(dice.random_range(3..5)),
+                charter: charter_of(dice.random_range(3..5)),
+                gas_limit: GAS_LIMIT,
                 height,
             },
             _ => ShardOrder::Collators {
@@ -337,7 +335,7 @@ impl Model {
         let segment = ledger.shard(shard).expect("it has a core");
         envelope.descriptor.rules = segment.rules_at(envelope.descriptor.anchor.height);
         match dice.random_range(0..40) {
-            0 => envelope.descriptor.parent = RULES,
+            0 => envelope.descriptor.parent = *RULES,
             1 => envelope.descriptor.anchor = self.world.anchor(0),
             2 => envelope.schedule.height = envelope.schedule.height.saturating_sub(4),
             3 => envelope.descriptor.number += 1,
