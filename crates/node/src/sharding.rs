@@ -28,7 +28,7 @@ use consensus::ShardParts;
 use primitives::{
     Genesis,
     crypto::PublicKey,
-    genesis::Backing,
+    genesis::{Approval, Backing},
     limits::CORES_MAX,
     shard::{Charter, SectionLimits, ShardNamespace, charter},
 };
@@ -36,6 +36,7 @@ use shards::{
     feed::{LedgerFeed, RelayUpdate},
     inclusion::Inclusion,
     ledger::{Authority, Ledger, LedgerRules, RulesError, ShardTerms, section_limits},
+    sampling::enough_checkers,
 };
 use std::sync::Arc;
 
@@ -43,9 +44,12 @@ use std::sync::Arc;
 #[must_use]
 pub fn ledger_rules(genesis: &Genesis) -> LedgerRules {
     let validators = u16::try_from(genesis.validators.len()).unwrap_or(u16::MAX);
-    match genesis.backing {
-        Backing::Asynchronous => LedgerRules::asynchronous(validators),
-        Backing::Synchronous => LedgerRules::synchronous(validators),
+    match (genesis.backing, genesis.approval) {
+        (Backing::Asynchronous, Approval::All) => LedgerRules::asynchronous(validators),
+        (Backing::Asynchronous, Approval::Sampled { checkers }) => {
+            LedgerRules::sampled(validators, checkers)
+        }
+        (Backing::Synchronous, _) => LedgerRules::synchronous(validators),
     }
 }
 
@@ -84,12 +88,27 @@ pub fn genesis_ledger(genesis: &Genesis) -> Result<Option<Ledger>, RulesError> {
     if !genesis.has_ledger {
         return Ok(None);
     }
+    warn_of_few_checkers(genesis);
     let shards = genesis.shards.iter().map(|shard| {
         let terms = terms(&shard.genesis, shard.collators.clone());
         (shard.shard, terms, shard.cores)
     });
     let genesis_ms = genesis.timestamp().saturating_mul(1_000);
     Ledger::genesis(ledger_rules(genesis), genesis_ms, shards).map(Some)
+}
+
+fn warn_of_few_checkers(genesis: &Genesis) {
+    let rules = ledger_rules(genesis);
+    let enough = enough_checkers(rules.validators);
+    if let Approval::Sampled { checkers } = genesis.approval
+        && let Some(enough) = enough.filter(|enough| checkers < *enough)
+    {
+        tracing::warn!(
+            checkers,
+            enough,
+            "fewer checkers than a leader that tries many seeds is beaten by"
+        );
+    }
 }
 
 /// What consensus needs of shards.

@@ -21,6 +21,8 @@ use commonware_utils::ordered::Set;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+pub use approval::Approval;
+
 /// Base fee at height 0 when the file names none, in wei (EIP-1559's initial value).
 pub const BASE_FEE_INITIAL: u64 = 1_000_000_000;
 
@@ -99,6 +101,9 @@ pub struct HeadwaySection {
     /// How their candidates are backed.
     #[serde(default, skip_serializing_if = "Backing::is_default")]
     pub backing: Backing,
+    /// Who checks them before they are final.
+    #[serde(default, skip_serializing_if = "Approval::is_default")]
+    pub approval: Approval,
 }
 
 /// One shard as it stands in the file.
@@ -165,6 +170,8 @@ pub struct Genesis {
     pub shards: Vec<GenesisShard>,
     /// How their candidates are backed.
     pub backing: Backing,
+    /// Who checks them before they are final.
+    pub approval: Approval,
     file: alloy_genesis::Genesis,
 }
 
@@ -192,13 +199,16 @@ impl Genesis {
         };
         check_chain(&chain, &file)?;
         let chain_id = chain.chain_id;
+        let validators = parse_validators(&section.validators)?;
+        section.approval.check(section.backing, validators.len())?;
         Ok(Self {
             chain,
-            validators: parse_validators(&section.validators)?,
+            validators,
             alloc,
             has_ledger: section.shards.is_some(),
             shards: shards::parse(section.shards.as_deref().unwrap_or_default(), chain_id)?,
             backing: section.backing,
+            approval: section.approval,
             file,
         })
     }
@@ -275,6 +285,8 @@ impl Genesis {
         if self.has_ledger {
             let backing = serde_json::to_vec(&self.backing);
             bytes.extend(backing.expect("a name is JSON"));
+            let approval = serde_json::to_vec(&self.approval);
+            bytes.extend(approval.expect("a name and a number are JSON"));
         }
         for shard in &self.shards {
             bytes.extend_from_slice(shard.rules_digest().as_slice());
@@ -411,6 +423,7 @@ pub fn account_storage(account: &GenesisAccount) -> (Option<Bytes>, BTreeMap<U25
     )
 }
 
+mod approval;
 mod shards;
 #[cfg(test)]
 mod tests;

@@ -46,6 +46,13 @@ pub const SHARDS_MAX: usize = 256;
 /// Most cores of one relay chain.
 pub const CORES_MAX: usize = 64;
 
+/// Fewest validators of a chain on which a few of them may check candidates: with fewer, it takes too many.
+pub const SAMPLED_VALIDATORS_MIN: usize = 40;
+
+/// Fewest checkers of a candidate where not everybody checks: of the fewest validators that allow it, one more than
+/// may be corrupt.
+pub const CHECKERS_MIN: usize = 14;
+
 /// Most collators of one shard.
 pub const COLLATORS_MAX: usize = 64;
 

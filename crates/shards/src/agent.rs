@@ -37,6 +37,7 @@ pub(crate) mod epochs;
 mod fetch;
 mod memory;
 mod metrics;
+mod own_chunk;
 pub(crate) mod seams;
 mod serve;
 pub(crate) mod shelf;

@@ -1,7 +1,7 @@
 //! The shard ledger: what all validators agree on about all shards. A pure state machine.
 //!
 //! ```text
-//!              enough backers, in relay block h       2f+1 hold chunks          2f+1 found it valid
+//!              enough backers, in relay block h       2f+1 hold chunks          its checkers found it valid
 //!  collated ───────────────────────────────▶ BACKED ───────────────▶ INCLUDED ────────────────▶ FINAL
 //!     ▲                                        │  too late             │ f+1 invalid, too late
 //!     └────────────── put forward again ───────┴──── discarded, with all that was built on it
@@ -13,7 +13,8 @@
 //! - R1 backed: [`BackedFault`] lists what is asked of a candidate that enters.
 //! - R2 available: 2f+1 validators say that they hold their chunk.
 //! - R3 included: backed, available, and the predecessor included; it no longer occupies its core.
-//! - R4 final: included, the predecessor final, and 2f+1 found it valid. Only then anything leaves the shard.
+//! - R4 final: included, the predecessor final, and found valid: by 2f+1 where everybody checks; where a few do, by
+//!   each of them, or of those who replaced them, with no objection. Only then anything leaves the shard.
 //! - R5 discarded: f+1 found it invalid, or a deadline passed; with all that was built on it, and nothing else.
 //! - R6 put forward again: a discarded candidate's descriptor may enter again under another envelope.
 //! - R7 one place, one candidate: a shard's pending candidates form one chain; who backs two for one place commits
@@ -23,6 +24,7 @@
 //! Limits: [`PENDING_MAX`](rules::PENDING_MAX) candidates, [`CORES_MAX`](rules::CORES_MAX) cores,
 //! [`SHARDS_MAX`](rules::SHARDS_MAX) shards, [`OFFENCES_MAX`] offences remembered, [`ORDERS_MAX`] orders in a block.
 
+mod asked;
 mod backing;
 mod carried;
 mod draft;
@@ -30,6 +32,7 @@ mod encoding;
 mod event;
 mod fault;
 mod order;
+mod penalty;
 pub mod rules;
 mod segment;
 mod settle;
@@ -37,13 +40,15 @@ mod signed;
 #[cfg(test)]
 mod tests;
 
+pub use asked::{Asked, Few};
 pub use backing::Quota;
 pub use draft::Draft;
-pub use event::{Discard, LedgerEvent, Named, Offence, OffenceKind, ShardHead};
+pub use event::{Discard, Escalation, LedgerEvent, Named, Offence, OffenceKind, ShardHead};
 pub use fault::{BackedFault, CountFault, EvidenceFault, SectionFault};
 pub use order::{ORDERS_MAX, OrderKind, Refusal, ShardOrder};
-pub use rules::{LedgerRules, RulesError, ShardTerms};
-pub use segment::{Moment, Penalty, Pending, Segment, Status, Upgrade, head_of};
+pub use penalty::{Penalties, Penalty};
+pub use rules::{Approval, LedgerRules, RulesError, ShardTerms};
+pub use segment::{Moment, Pending, Segment, Status, Upgrade, head_of};
 pub use signed::{Authority, CheckedSection};
 
 use alloy_primitives::B256;
@@ -59,7 +64,7 @@ use std::{
 };
 
 /// Offences remembered, newest last: one of each kind for each of the most validators.
-pub const OFFENCES_MAX: usize = 4 * BITS_MAX;
+pub const OFFENCES_MAX: usize = 5 * BITS_MAX;
 
 /// What an ordinary ledger takes, in bytes; more is reserved when it takes more.
 const ENCODED_BYTES: usize = 16 * 1024;
@@ -83,6 +88,8 @@ pub struct Ledger {
     /// What was done wrong in this epoch, and who may back nothing until it ends.
     offences: VecDeque<Offence>,
     banned: Bits,
+    /// Who was asked to check a candidate and was not there.
+    no_shows: Penalties,
     digest: B256,
 }
 
@@ -125,6 +132,7 @@ impl Ledger {
             shards: BTreeMap::new(),
             offences: VecDeque::new(),
             banned: Bits::EMPTY,
+            no_shows: Penalties::default(),
             digest: B256::ZERO,
         };
         let refuse = |must| RulesError {
@@ -194,9 +202,10 @@ impl Ledger {
         next.epoch = next.epoch.saturating_add(1);
         next.offences.clear();
         next.banned = Bits::EMPTY;
+        next.no_shows.clear();
         // Votes name validators by their indices, which may be others' now: none may name a ledger of before.
         next.past.clear();
-        let now = next.now();
+        let (now, asked) = (next.now(), next.asked_first());
         let mut events = Vec::new();
         for segment in next.shards.values_mut() {
             let kept = segment.pending.iter().take_while(|one| one.is_included());
@@ -209,6 +218,7 @@ impl Ledger {
             for pending in &mut segment.pending {
                 (pending.valid, pending.invalid) = (Bits::EMPTY, Bits::EMPTY);
                 pending.included = Some(now);
+                pending.asked = asked.clone();
             }
             segment.penalties.clear();
         }
@@ -304,6 +314,12 @@ impl Ledger {
     #[must_use]
     pub const fn banned(&self) -> Bits {
         self.banned
+    }
+
+    /// Who was asked to check a candidate and was not there: they are chosen last for a while.
+    #[must_use]
+    pub const fn no_shows(&self) -> &Penalties {
+        &self.no_shows
     }
 
     /// The validators that back candidates of a core, for a schedule of this height.

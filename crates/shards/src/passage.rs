@@ -135,7 +135,10 @@ impl Passages {
                 LedgerEvent::Discarded(named, why) => {
                     self.change(named, |passage| passage.discarded = Some((now, *why)));
                 }
-                LedgerEvent::Offended(_) | LedgerEvent::Ordered(..) | LedgerEvent::Refused(..) => {}
+                LedgerEvent::Escalated(..)
+                | LedgerEvent::Offended(_)
+                | LedgerEvent::Ordered(..)
+                | LedgerEvent::Refused(..) => {}
             }
         }
         for (shard, segment) in update.ledger.shards() {

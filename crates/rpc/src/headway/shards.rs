@@ -182,6 +182,7 @@ impl From<&Offence> for RpcOffence {
                 OffenceKind::BackedInvalid => "backedInvalid",
                 OffenceKind::ApprovedInvalid => "approvedInvalid",
                 OffenceKind::Contradiction => "contradiction",
+                OffenceKind::FalseObjection => "falseObjection",
             },
             candidate: offence.candidate.0,
             height: U64::from(offence.height),

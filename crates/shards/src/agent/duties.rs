@@ -19,6 +19,7 @@ use super::{
     fetch::{Fetch, HeldChunk},
     memory::Memory,
     metrics::Metrics,
+    own_chunk::MissingChunk,
     seams::{BuildOrder, Built, Cutter, Finding, Restored},
     serve::Allowance,
     shelf::{Fate, Shelf},
@@ -159,6 +160,7 @@ pub(crate) struct Duties {
     pub(crate) fetches: BTreeMap<CandidateId, Fetch>,
     pub(crate) held: BTreeMap<(CandidateId, B256), HeldChunk>,
     pub(crate) memory: Memory,
+    pub(crate) missing: BTreeMap<(CandidateId, B256), MissingChunk>,
     pub(crate) allowances: BTreeMap<PublicKey, Allowance>,
     pub(crate) last_vote: LastVote,
     /// Votes about ledgers that this node does not know yet, one of each validator.
@@ -208,6 +210,7 @@ impl Duties {
             fetches: BTreeMap::new(),
             held: BTreeMap::new(),
             memory: Memory::default(),
+            missing: BTreeMap::new(),
             allowances: BTreeMap::new(),
             last_vote: LastVote::default(),
             early_votes: BTreeMap::new(),
@@ -296,6 +299,7 @@ impl Duties {
             }
             LedgerEvent::Backed(_)
             | LedgerEvent::Included(_)
+            | LedgerEvent::Escalated(..)
             | LedgerEvent::Discarded(..)
             | LedgerEvent::Offended(_)
             | LedgerEvent::Ordered(..)

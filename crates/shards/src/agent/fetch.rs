@@ -396,6 +396,7 @@ impl Duties {
             let new = now_ms.saturating_sub(held.since_ms) < CHUNK_KEEP_MS;
             keys.contains(key) || vouched || new
         });
+        self.prune_missing(&keys);
         for (key, held) in &mut self.held {
             if keys.contains(key) {
                 held.from = None;

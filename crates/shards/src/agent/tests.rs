@@ -7,5 +7,6 @@ mod faults;
 mod happy;
 mod relay;
 mod restarts;
+mod sampled;
 mod toy;
 mod world;

@@ -2,8 +2,8 @@
 //! takes from peers. Reading one proves nothing; its digest does.
 
 use super::{
-    Ledger, LedgerRules, Moment, OFFENCES_MAX, Offence, OffenceKind, Penalty, Pending, Segment,
-    ShardHead, ShardTerms, Status, Upgrade, rules,
+    Approval, Asked, Ledger, LedgerRules, Moment, OFFENCES_MAX, Offence, OffenceKind, Penalties,
+    Pending, Segment, ShardHead, ShardTerms, Status, Upgrade, rules,
 };
 use alloy_primitives::{B256, Bytes};
 use bytes::BufMut;
@@ -14,12 +14,9 @@ use primitives::{
     limits::CHARTER_BYTES_MAX,
     shard::{Bits, CandidateId, Envelope, ShardId},
 };
-use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::Arc,
-};
+use std::{collections::VecDeque, sync::Arc};
 
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 /// A list with its length in front.
 fn write_list<'a, T: Write + 'a>(
@@ -32,13 +29,13 @@ fn write_list<'a, T: Write + 'a>(
     }
 }
 
-fn write_length(length: usize, buf: &mut impl BufMut) {
+pub(super) fn write_length(length: usize, buf: &mut impl BufMut) {
     u32::try_from(length)
         .expect("every list of a ledger has a small limit")
         .write(buf);
 }
 
-fn read_length(buf: &mut impl Buf, max: usize) -> Result<usize, Error> {
+pub(super) fn read_length(buf: &mut impl Buf, max: usize) -> Result<usize, Error> {
     let length = usize::try_from(u32::read(buf)?).map_err(|_| Error::InvalidUsize)?;
     if length > max {
         return Err(Error::InvalidLength(length));
@@ -96,6 +93,39 @@ fn read_ring(buf: &mut impl Buf) -> Result<VecDeque<B256>, Error> {
     Ok(words.into_iter().map(|word| word.0).collect())
 }
 
+impl Write for Approval {
+    fn write(&self, buf: &mut impl BufMut) {
+        match self {
+            Self::All => 0_u8.write(buf),
+            Self::Sampled {
+                checkers,
+                seed_blocks,
+                no_show_ms,
+            } => {
+                1_u8.write(buf);
+                checkers.write(buf);
+                seed_blocks.write(buf);
+                no_show_ms.write(buf);
+            }
+        }
+    }
+}
+
+impl Read for Approval {
+    type Cfg = ();
+    fn read_cfg(buf: &mut impl Buf, (): &()) -> Result<Self, Error> {
+        match u8::read(buf)? {
+            0 => Ok(Self::All),
+            1 => Ok(Self::Sampled {
+                checkers: u16::read(buf)?,
+                seed_blocks: u64::read(buf)?,
+                no_show_ms: u64::read(buf)?,
+            }),
+            other => Err(Error::InvalidEnum(other)),
+        }
+    }
+}
+
 impl Write for LedgerRules {
     fn write(&self, buf: &mut impl BufMut) {
         self.validators.write(buf);
@@ -111,6 +141,7 @@ impl Write for LedgerRules {
         self.deadline_blocks.write(buf);
         self.clock_drift_ms.write(buf);
         self.collation_bytes_max.write(buf);
+        self.approval.write(buf);
     }
 }
 
@@ -131,6 +162,7 @@ impl Read for LedgerRules {
             deadline_blocks: u64::read(buf)?,
             clock_drift_ms: u64::read(buf)?,
             collation_bytes_max: u32::read(buf)?,
+            approval: Approval::read(buf)?,
         };
         match rules.check() {
             Ok(()) => Ok(rules),
@@ -223,6 +255,7 @@ impl Write for Pending {
         self.held.write(buf);
         self.valid.write(buf);
         self.invalid.write(buf);
+        self.asked.write(buf);
     }
 }
 
@@ -242,6 +275,7 @@ impl Read for Pending {
             held: Bits::read(buf)?,
             valid: Bits::read(buf)?,
             invalid: Bits::read(buf)?,
+            asked: Asked::read(buf)?,
         })
     }
 }
@@ -265,12 +299,7 @@ impl Write for Segment {
         }
         self.finalized.write(buf);
         write_list(self.pending.iter(), buf);
-        write_length(self.penalties.len(), buf);
-        for (validator, penalty) in &self.penalties {
-            validator.write(buf);
-            penalty.strikes.write(buf);
-            penalty.until.write(buf);
-        }
+        self.penalties.write(buf);
     }
 }
 
@@ -297,22 +326,7 @@ impl Read for Segment {
         };
         let finalized = ShardHead::read(buf)?;
         let pending = read_list(buf, rules::PENDING_MAX)?;
-        let count = read_length(buf, primitives::shard::BITS_MAX)?;
-        let mut penalties = BTreeMap::new();
-        for _ in 0..count {
-            let validator = u16::read(buf)?;
-            let penalty = Penalty {
-                strikes: u8::read(buf)?,
-                until: u64::read(buf)?,
-            };
-            if penalties
-                .last_key_value()
-                .is_some_and(|(last, _)| *last >= validator)
-            {
-                return Err(Error::Invalid("Segment", "penalties are out of order"));
-            }
-            penalties.insert(validator, penalty);
-        }
+        let penalties = Penalties::read(buf)?;
         Ok(Self {
             shard,
             terms,
@@ -334,6 +348,7 @@ impl Write for Offence {
             OffenceKind::BackedInvalid => 1,
             OffenceKind::ApprovedInvalid => 2,
             OffenceKind::Contradiction => 3,
+            OffenceKind::FalseObjection => 4,
         };
         kind.write(buf);
         self.candidate.write(buf);
@@ -352,6 +367,7 @@ impl Read for Offence {
                 1 => OffenceKind::BackedInvalid,
                 2 => OffenceKind::ApprovedInvalid,
                 3 => OffenceKind::Contradiction,
+                4 => OffenceKind::FalseObjection,
                 other => return Err(Error::InvalidEnum(other)),
             },
             candidate: CandidateId::read(buf)?,
@@ -381,6 +397,7 @@ impl Write for Ledger {
         }
         write_list(self.offences.iter(), buf);
         self.banned.write(buf);
+        self.no_shows.write(buf);
     }
 }
 
@@ -405,7 +422,7 @@ impl Read for Ledger {
             return Err(Error::Invalid("Ledger", "shards are out of order"));
         }
         let offences = read_list(buf, OFFENCES_MAX)?;
-        let banned = Bits::read(buf)?;
+        let (banned, no_shows) = (Bits::read(buf)?, Penalties::read(buf)?);
         let mut ledger = Self {
             rules,
             epoch,
@@ -419,6 +436,7 @@ impl Read for Ledger {
             shards: segments.into_iter().map(|one| (one.shard, one)).collect(),
             offences,
             banned,
+            no_shows,
             digest: B256::ZERO,
         };
         ledger.seal();

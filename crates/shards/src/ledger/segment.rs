@@ -1,16 +1,14 @@
 //! One shard in the ledger: its newest final block, and the candidates built on it.
 
 use super::{
+    asked::Asked,
     event::{Named, ShardHead},
+    penalty::{Penalties, Penalty},
     rules::ShardTerms,
 };
 use alloy_primitives::{B256, Bytes};
 use primitives::shard::{Bits, CandidateId, Descriptor, Envelope, ShardId};
-use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, VecDeque},
-    sync::Arc,
-};
+use std::{collections::VecDeque, sync::Arc};
 
 /// Whether a shard takes candidates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +22,7 @@ pub enum Status {
 }
 
 /// When something happened, by the relay chain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Moment {
     /// The relay height.
     pub height: u64,
@@ -55,6 +53,8 @@ pub struct Pending {
     pub valid: Bits,
     /// Who found it invalid.
     pub invalid: Bits,
+    /// Who has to find it valid or invalid.
+    pub asked: Asked,
 }
 
 impl Pending {
@@ -94,21 +94,6 @@ pub const fn head_of(descriptor: &Descriptor) -> ShardHead {
     }
 }
 
-/// A validator that is asked last to back candidates of a shard, for a while. What it backed did not become
-/// available; whose fault that was nobody can prove.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Penalty {
-    /// How often what it backed was not available.
-    pub strikes: u8,
-    /// The first relay height at which it is asked like all others.
-    pub until: u64,
-}
-
-/// Relay blocks that the first strike lasts; each further one lasts twice as long.
-pub(crate) const PENALTY_BLOCKS: u64 = 16;
-/// Strikes beyond which a penalty grows no more.
-pub(crate) const STRIKES_MAX: u8 = 8;
-
 /// Other rules that a shard has from some relay height on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upgrade {
@@ -131,7 +116,7 @@ pub struct Segment {
     pub(crate) upgrade: Option<Upgrade>,
     pub(crate) finalized: ShardHead,
     pub(crate) pending: VecDeque<Pending>,
-    pub(crate) penalties: BTreeMap<u16, Penalty>,
+    pub(crate) penalties: Penalties,
 }
 
 impl Segment {
@@ -150,7 +135,7 @@ impl Segment {
             upgrade: None,
             finalized,
             pending: VecDeque::new(),
-            penalties: BTreeMap::new(),
+            penalties: Penalties::default(),
         }
     }
 
@@ -225,56 +210,14 @@ impl Segment {
             .map(|(_, charter)| charter)
     }
 
-    /// Who of these is set aside at a relay height: those with strikes, but never more than a third of them, the
-    /// longest struck first. A slow network strikes everybody, and must not stop a shard.
+    /// Who of these backs nothing at a relay height: those with strikes, but never more than a third.
     #[must_use]
     pub fn set_aside(&self, among: &Bits, height: u64) -> Bits {
-        let mut struck: Vec<(Reverse<u64>, u16)> = self
-            .penalties
-            .iter()
-            .filter(|(validator, penalty)| {
-                among.contains(usize::from(**validator)) && height < penalty.until
-            })
-            .map(|(validator, penalty)| (Reverse(penalty.until), *validator))
-            .collect();
-        struck.sort_unstable();
-        let most = among.count() / 3;
-        let aside = struck.into_iter().take(most);
-        aside.map(|(_, validator)| usize::from(validator)).collect()
+        self.penalties.set_aside(among, height)
     }
 
     /// Validators with strikes.
     pub fn penalties(&self) -> impl ExactSizeIterator<Item = (u16, &Penalty)> {
-        self.penalties
-            .iter()
-            .map(|(validator, one)| (*validator, one))
+        self.penalties.iter()
     }
-
-    pub(crate) fn strike(&mut self, validator: u16, height: u64) {
-        let penalty = self.penalties.entry(validator).or_insert(Penalty {
-            strikes: 0,
-            until: height,
-        });
-        let blocks = lasts(penalty.strikes);
-        penalty.strikes = penalty.strikes.saturating_add(1).min(STRIKES_MAX);
-        penalty.until = penalty.until.max(height.saturating_add(blocks));
-    }
-
-    /// A candidate that they backed became final: strikes that are over are forgotten.
-    pub(crate) fn forgive(&mut self, backers: &Bits, height: u64) {
-        self.penalties.retain(|validator, penalty| {
-            penalty.until > height || !backers.contains(usize::from(*validator))
-        });
-    }
-
-    /// Strikes are forgotten when the next one's time has passed without it.
-    pub(crate) fn forget(&mut self, height: u64) {
-        self.penalties
-            .retain(|_, penalty| penalty.until.saturating_add(lasts(penalty.strikes)) > height);
-    }
-}
-
-/// Relay blocks that a strike lasts after so many others.
-fn lasts(strikes: u8) -> u64 {
-    PENALTY_BLOCKS.saturating_mul(1_u64 << strikes.min(STRIKES_MAX))
 }

@@ -8,5 +8,6 @@ mod lives;
 mod model;
 mod orders;
 mod passages;
+mod sampled;
 mod watch;
 mod world;

@@ -123,6 +123,7 @@ impl Relay {
             LedgerEvent::Included(_)
             | LedgerEvent::Discarded(..)
             | LedgerEvent::Offended(_)
+            | LedgerEvent::Escalated(..)
             | LedgerEvent::Ordered(..)
             | LedgerEvent::Refused(..) => {}
         }

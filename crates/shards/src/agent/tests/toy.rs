@@ -84,15 +84,17 @@ impl ToyBlock {
     }
 }
 
-/// Tells the truth, or finds everything valid, or nothing for a while.
+/// Tells the truth, or finds everything valid, or nothing for a while; and counts.
 #[derive(Debug)]
 pub(super) struct ToyChecker {
     pub(super) lies: bool,
     pub(super) doubts: Arc<AtomicBool>,
+    pub(super) checks: Arc<AtomicU64>,
 }
 
 impl Checker for ToyChecker {
     fn check(&self, descriptor: &Descriptor, collation: &Bytes) -> Finding {
+        self.checks.fetch_add(1, Relaxed);
         if self.lies {
             return Finding::Valid;
         }

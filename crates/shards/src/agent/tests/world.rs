@@ -126,6 +126,8 @@ pub(super) struct World {
     next_validators: Vec<usize>,
     pub(super) doubts: Arc<AtomicBool>,
     builders: BTreeMap<usize, ToyBuilder>,
+    /// How many candidates each node has checked.
+    pub(super) checks: BTreeMap<usize, Arc<AtomicU64>>,
     pub(super) links: Oracle<PublicKey, Context>,
     setup: Setup,
     pub(super) supply: Arc<AtomicU64>,
@@ -206,6 +208,7 @@ impl World {
             next_validators: Vec::new(),
             doubts: Arc::default(),
             builders: BTreeMap::new(),
+            checks: BTreeMap::new(),
             links,
             supply: Arc::new(AtomicU64::new(setup.supply)),
             setup,
@@ -299,6 +302,7 @@ impl World {
             ToyBuilder::new(key.public_key(), genesis, Arc::clone(&self.supply))
         });
         let builder = builder.clone();
+        let checks = Arc::clone(self.checks.entry(index).or_default());
         self.lives += 1;
         let runtime = self
             .runtime
@@ -310,6 +314,7 @@ impl World {
             builder,
             checker: Arc::new(ToyChecker {
                 lies: self.setup.liars.contains(&index),
+                checks,
                 doubts: match self.setup.doubters.contains(&index) {
                     true => Arc::clone(&self.doubts),
                     false => Arc::default(),
@@ -419,6 +424,11 @@ impl World {
         self.nodes.iter().map(|node| &node.inclusion)
     }
 
+    /// Leaves out the relay blocks that would have passed while the links were laid: there are many of them.
+    pub(super) fn skip_beginning(&mut self) {
+        self.next_block_ms = self.now_ms() + TAU_MS;
+    }
+
     /// Lets so many relay blocks pass.
     pub(super) async fn blocks(&mut self, count: u64) {
         let height = self.relay.ledger.height() + count;
@@ -501,6 +511,7 @@ impl World {
             | LedgerEvent::Included(_)
             | LedgerEvent::Final(..)
             | LedgerEvent::Offended(_)
+            | LedgerEvent::Escalated(..)
             | LedgerEvent::Ordered(..)
             | LedgerEvent::Refused(..) => None,
         })
@@ -514,6 +525,7 @@ impl World {
             | LedgerEvent::Included(_)
             | LedgerEvent::Discarded(..)
             | LedgerEvent::Offended(_)
+            | LedgerEvent::Escalated(..)
             | LedgerEvent::Ordered(..)
             | LedgerEvent::Refused(..) => None,
         })

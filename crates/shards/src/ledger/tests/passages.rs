@@ -72,6 +72,7 @@ fn update(world: &World, events: Vec<LedgerEvent>) -> RelayUpdate {
         height,
         digest: world.anchor(height).digest,
         ledger: Arc::new(world.ledger.clone()),
+        authority: Arc::new(world.authority.clone()),
         events,
     }
 }

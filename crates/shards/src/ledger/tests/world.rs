@@ -231,7 +231,7 @@ impl World {
         }
     }
 
-    /// What an honest validator says now about all that is pending, unless it has not looked yet.
+    /// What an honest validator says now about all that is pending, unless it has not looked yet or need not.
     pub(super) fn honest(&self, validator: u16, judges: bool) -> ShardVote {
         let mut votes = Votes {
             height: self.ledger.height(),
@@ -242,6 +242,7 @@ impl World {
             if truth.available {
                 votes.held.insert(place);
             }
+            let judges = judges && pending.asked.contains(usize::from(validator));
             if truth.available && judges && truth.valid {
                 votes.valid.insert(place);
             }
