@@ -223,7 +223,7 @@ impl Row {
             } => ("discarded", "bad", "discarded"),
             Passage {
                 finalized: Some(_), ..
-            } => ("final", "s4", "final"),
+            } => ("final", "s3", "final"),
             Passage {
                 included: Some(_), ..
             } => ("included", "s2", "included"),
