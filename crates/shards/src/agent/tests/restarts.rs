@@ -129,6 +129,7 @@ async fn statements(world: &World, small: &mut Ends) -> Vec<CandidateId> {
     let mut candidates = Vec::new();
     loop {
         let received = tokio::select! {
+            biased;
             received = small.1.recv() => received.unwrap(),
             () = world.runtime.sleep_until(end) => return candidates,
         };
