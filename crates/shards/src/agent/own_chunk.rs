@@ -30,7 +30,8 @@ impl Duties {
         let Some(own) = self.own else {
             return;
         };
-        if pending.is_included() || self.held.contains_key(&key) {
+        let has = self.held.contains_key(&key) || self.memory.holds(key.0, key.1);
+        if pending.is_included() || has {
             return;
         }
         let (now_ms, answer_ms) = (self.now_ms, self.config.answer_ms);
