@@ -207,6 +207,14 @@ impl Duties {
         self.pending_coding(id).or_else(last)
     }
 
+    /// Whose chunks they are; today's validators if that is not known any more, as of what has long been final.
+    fn holders(&self, coding: &Coding) -> &[PublicKey] {
+        match self.epochs.coded_for(coding) {
+            [] => &self.relay.authority.validators,
+            known => known,
+        }
+    }
+
     fn ask_for_chunks(&mut self, id: CandidateId) {
         let Some(coding) = self.coding_of(&id) else {
             return;
@@ -233,12 +241,10 @@ impl Duties {
             root: coding.root,
             index: index.unwrap_or(u16::MAX),
         };
-        let holders = match self.epochs.coded_for(&coding) {
-            // Of what has long been final it is not known any more.
-            [] => self.relay.authority.validators.as_slice(),
-            known => known,
-        };
-        let others = holders.iter().filter(|key| **key != self.public_key);
+        let others = self
+            .holders(&coding)
+            .iter()
+            .filter(|key| **key != self.public_key);
         let to = Recipients::Some(others.cloned().collect());
         self.send_small(to, message);
         self.restore(id, &coding);
@@ -356,7 +362,7 @@ impl Duties {
             .values()
             .filter(|one| one.from.as_ref() == Some(peer));
         let room = asked || early.count() < EARLY_CHUNKS_MAX;
-        let sender = self.epochs.coded_for(&coding).contains(peer);
+        let sender = self.holders(&coding).contains(peer);
         if !(mine || asked) || !room || !sender {
             return;
         }

@@ -73,9 +73,16 @@ impl Duties {
 
     /// Has something read for a peer, if it has not had its fill.
     fn look_up_for(&mut self, peer: &PublicKey, label: Label) {
-        if self.allows(peer, 0) {
+        if !self.is_sated(peer) {
             self.look_up(label, Reader::Peer(peer.clone()));
         }
+    }
+
+    fn is_sated(&self, peer: &PublicKey) -> bool {
+        let (now_ms, max) = (self.now_ms, self.config.served_bytes_max);
+        let allowance = self.allowances.get(peer).copied().unwrap_or_default();
+        let begins = now_ms.saturating_sub(allowance.since_ms) >= SECOND_MS;
+        max == 0 || (!begins && allowance.bytes >= max)
     }
 
     /// Gives a peer what it asked for, if it has not had its fill.
