@@ -60,8 +60,8 @@ pub struct DevOptions {
     pub chain_id: u64,
     /// How many validators.
     pub validators: u16,
-    /// How many shards; the first validator collates them.
-    pub shards: u16,
+    /// How many shards, which the first validator collates; with none there can't be any later.
+    pub shards: Option<u16>,
     /// Time between blocks, whether or not a transaction waits; none = a block when one does.
     pub block_time: Option<Duration>,
     /// Block gas limit.
@@ -128,16 +128,6 @@ fn protocol(options: &DevOptions) -> Protocol {
     }
 }
 
-fn shard_options(options: &DevOptions, keys: &[PrivateKey]) -> Vec<ShardOptions> {
-    let collators: Vec<_> = keys.iter().take(1).map(PrivateKey::public_key).collect();
-    (1..=options.shards)
-        .map(|id| ShardOptions {
-            id,
-            collators: collators.clone(),
-        })
-        .collect()
-}
-
 fn genesis(
     options: &DevOptions,
     signers: &[PrivateKeySigner],
@@ -155,23 +145,26 @@ fn genesis(
         source,
     };
     if let Some(file) = file.as_ref().filter(|file| file.exists()) {
-        let text = std::fs::read_to_string(file).map_err(NodeError::file("cannot read", file))?;
+        let text = crate::file::read_text(file, crate::file::GENESIS_BYTES_MAX)?;
         let genesis = Genesis::from_json(&text).map_err(refuse)?;
         require_same(&genesis, options)?;
         return require_funded(&genesis, options, signers).map(|()| genesis);
     }
     let funds_wei = funds_wei(options);
+    let collators: Vec<_> = keys.iter().take(1).map(PrivateKey::public_key).collect();
+    let shards = options.shards;
     let genesis_options = GenesisOptions {
         chain_id: options.chain_id,
         gas_limit: options.gas_limit,
-        // The first heartbeat is due a second after genesis; validators need that long to connect,
-        // and a proposal made before costs a leader's whole timeout.
+        // The first heartbeat is due a second after genesis, which validators take to connect: a proposal
+        // made before costs a leader's whole timeout.
         timestamp: now_seconds().saturating_add(u64::from(options.validators > 1)),
         funded: signers
             .iter()
             .map(|signer| (signer.address(), funds_wei))
             .collect(),
-        shards: shard_options(options, keys),
+        shards: shards.map(|shards| ShardOptions::all_by(&collators, shards)),
+        governor: signers.first().map(PrivateKeySigner::address),
     };
     let text = genesis_file(&genesis_options, keys, protocol(options)).map_err(refuse)?;
     let parsed = Genesis::from_json(&text).map_err(refuse)?;
@@ -195,7 +188,8 @@ pub fn default_genesis() -> Result<Genesis, primitives::genesis::GenesisError> {
             .iter()
             .map(|signer| (signer.address(), balance_wei))
             .collect(),
-        shards: Vec::new(),
+        shards: None,
+        governor: None,
     };
     let protocol = Protocol {
         gas_charge_floor_permille: 0,
@@ -252,8 +246,12 @@ fn require_same(genesis: &Genesis, options: &DevOptions) -> Result<(), NodeError
     if genesis.validators.len() != usize::from(options.validators) {
         return refuse("--validators", genesis.validators.len().to_string());
     }
-    if genesis.shards.len() != usize::from(options.shards) {
-        return refuse("--shards", genesis.shards.len().to_string());
+    let shards = genesis.has_ledger.then_some(genesis.shards.len());
+    if shards != options.shards.map(usize::from) {
+        return refuse(
+            "--shards",
+            shards.map_or_else(|| "none".into(), |one| one.to_string()),
+        );
     }
     if chain.protocol != protocol(options) {
         return refuse(
@@ -305,7 +303,7 @@ pub fn run(options: &DevOptions) -> Result<(), NodeError> {
     let travel = temporary.is_some();
     let outcome = tokio::Runner::new(runtime).start(|runtime| async move {
         // A chain with shards can't go back: what its shards have seen of it stays.
-        if let ([key], 0) = (&keys[..], options.shards) {
+        if let ([key], None) = (&keys[..], options.shards) {
             let origin = origin(&runtime, options, genesis, (key.clone(), &directory));
             return Box::pin(serve_one(
                 &runtime,
@@ -462,15 +460,16 @@ async fn start_nodes(
 
 /// Every shard, on the node that serves RPC.
 fn collated(genesis: &Genesis, directory: &DataDirectory) -> Vec<Collated> {
-    let collated = genesis.shards.iter().map(|shard| {
+    let collated = |shard: &primitives::genesis::GenesisShard| {
         let location = Location::Directory(directory.state(&format!("shard-{}", shard.shard)));
         Collated {
             shard: shard.shard,
             postings: Some(location.clone()),
             location,
+            genesis: None,
         }
-    });
-    collated.collect()
+    };
+    genesis.shards.iter().map(collated).collect()
 }
 
 /// An address of nobody, different for each validator: fees stay out of the accounts people watch.
@@ -494,6 +493,7 @@ async fn serve(
         server.address(),
         mnemonic,
     );
+    crate::cli::announce_shards(&first, server.address());
     nodes.push(first);
     process::until_signal(runtime.child("stop"), nodes).await
 }

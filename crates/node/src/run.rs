@@ -25,7 +25,7 @@ use pipeline::{
     genesis_record,
 };
 use primitives::{
-    Anchor, Block, BlockLimits, Genesis,
+    Anchor, Block, BlockLimits, ChainConfig, Genesis,
     anchor::Trust,
     base_fee::next_base_fee,
     certificate::{consensus_namespace, result_scheme},
@@ -138,6 +138,15 @@ pub fn identity(genesis: &Genesis, key: &PrivateKey) -> Identity {
     }
 }
 
+/// An empty pool; who is in which part of it, nobody else can know.
+pub(crate) fn new_mempool<E: Runtime>(runtime: &E, chain: ChainConfig, base_fee: u64) -> Mempool {
+    let config = mempool::Config {
+        stripe_seed: runtime.child("pool").next_u64(),
+        ..mempool::Config::new(chain)
+    };
+    Mempool::new(config, base_fee)
+}
+
 /// Builds and starts one node.
 ///
 /// # Errors
@@ -163,7 +172,7 @@ pub async fn assemble<E: Runtime, N: Network>(
     }
     let store = Store::open(parts.location, &state, parts.store)?;
     let base_fee = next_base_fee(block.header(), &chain_config);
-    let mempool = Mempool::new(mempool::Config::new(chain_config.clone()), base_fee);
+    let mempool = new_mempool(runtime, chain_config.clone(), base_fee);
     let observer = mempool_observer(mempool.clone(), store.clone(), chain_config.clone());
     let foundation = Foundation {
         chain: chain_config,
@@ -233,6 +242,7 @@ fn start_shards<E: Runtime, N: Network>(
         key: &parts.key,
         fee_recipient: parts.fee_recipient,
         store: parts.store,
+        partition: &parts.partition,
         pipeline,
         collated: &parts.collated,
         bias: parts.bias.clone(),

@@ -30,10 +30,10 @@
 
 use crate::{
     agent::{
-        config::{BUILD_RETRY_MS, FOLLOWS_MAX, RECENT_NUMBERS, UNDECIDED_MS},
+        config::{BODIES_AHEAD, BUILD_RETRY_MS, FOLLOWS_MAX, RECENT_NUMBERS, UNDECIDED_MS},
         duties::{Duties, Effect, Order},
         seams::{BuildOrder, Built, Finding},
-        shelf::{Entry, Fate, Origin},
+        shelf::{Entry, Fate, Kept, Origin},
         standing::Standing,
     },
     ledger::{Segment, ShardHead, Status, head_of},
@@ -49,6 +49,7 @@ use primitives::{
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
+    ops::RangeInclusive,
 };
 
 /// Candidates that a line has at most.
@@ -72,6 +73,8 @@ pub(crate) struct Line {
     heads: BTreeMap<B256, (u64, bool)>,
     /// Number of the newest block that the builder has.
     newest: u64,
+    /// Number of the newest block that its files have.
+    durable: u64,
     /// The number that it had first.
     begins_at: Option<u64>,
     /// It has been said that what comes next is kept by nobody any more.
@@ -80,7 +83,7 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    fn has(&self, head: &B256) -> bool {
+    pub(crate) fn has(&self, head: &B256) -> bool {
         self.heads.get(head).is_some_and(|(_, done)| *done)
     }
 
@@ -89,17 +92,35 @@ impl Line {
         self.begins_at.unwrap_or_default()
     }
 
+    /// The number of the newest block that the builder has.
+    pub(crate) const fn newest(&self) -> u64 {
+        self.newest
+    }
+
+    /// The number of the newest block that the builder's files have.
+    pub(crate) const fn durable(&self) -> u64 {
+        self.durable
+    }
+
+    /// The numbers that it works on: recent ones, and as many ahead as it gets the collations of.
+    pub(crate) const fn window(&self) -> RangeInclusive<u64> {
+        let first = self.newest.saturating_sub(RECENT_NUMBERS);
+        first..=self.newest.saturating_add(BODIES_AHEAD)
+    }
+
     /// Forgets what is long final, except for what comes next to what the builder has.
-    fn forget(&mut self, shard: ShardId, finalized: u64) {
+    fn forget(&mut self, shard: ShardId, finalized: u64, is_known: bool) {
         let newest = self.newest;
         let is_recent = |number: u64| number.saturating_add(RECENT_NUMBERS) >= finalized;
         self.heads
             .retain(|_, (number, _)| *number >= newest || is_recent(*number));
-        if !is_recent(newest) && !self.is_lost {
+        if is_recent(newest) || is_known {
+            self.is_lost = false;
+        } else if !self.is_lost {
             self.is_lost = true;
             tracing::error!(
                 %shard, newest, finalized,
-                "this collator lacks blocks that nobody keeps any more; it can't go on with the shard"
+                "this collator does not know which block comes next; it can't go on with the shard"
             );
         }
     }
@@ -133,6 +154,13 @@ impl Duties {
         line.heads.insert(head, (number, true));
     }
 
+    /// The number of the newest block that the files of a shard's builder have.
+    pub(crate) fn lasts(&mut self, shard: ShardId, durable: u64) {
+        if let Some(line) = self.lines.get_mut(&shard) {
+            line.durable = durable;
+        }
+    }
+
     /// Hands what others built to the builder, parents first.
     fn follow(&mut self, segment: &Segment, ahead: &[CandidateId]) {
         let shard = segment.shard;
@@ -142,9 +170,12 @@ impl Duties {
         let Some(line) = self.lines.get_mut(&shard) else {
             return;
         };
-        line.forget(shard, segment.finalized().number);
+        let next = line.newest.saturating_add(1);
+        let mut next = self.shelf.at(shard, next);
+        let is_known = next.any(|(_, entry)| entry.fate == Fate::Final);
+        line.forget(shard, segment.finalized().number, is_known);
         let mut orders = Vec::new();
-        for (id, entry) in self.shelf.of_shard(shard) {
+        for (id, entry) in self.shelf.within(shard, line.window()) {
             let descriptor = &entry.descriptor;
             let ready = line.following < FOLLOWS_MAX
                 && (entry.fate == Fate::Final || named.contains(&id))
@@ -240,7 +271,9 @@ impl Duties {
             let Some(entry) = self.shelf.get(id) else {
                 continue;
             };
-            if self.is_alive(entry.schedule) || !self.is_mine_to_offer(segment, entry) {
+            // What others have seen of a collator it still has after a power failure.
+            let lasts = !self.is_mine(entry) || entry.body == Kept::Done;
+            if self.is_alive(entry.schedule) || !lasts || !self.is_mine_to_offer(segment, entry) {
                 continue;
             }
             let (Some(core), Some(signature)) =

@@ -337,9 +337,23 @@ impl Cluster {
     /// If it does not run.
     pub async fn crash(&mut self, index: usize) {
         let rng = &mut self.rng;
-        let power_cut = self.validators[index].crash(|| rng.random());
+        let power_cut = self.validators[index].crash(&mut || rng.random());
         power_cut.await;
         // The tasks are dropped, and their files closed, in the rounds that follow.
+        self.runtime.sleep(LOOK_EVERY).await;
+    }
+
+    /// Cuts everybody's power in the same moment.
+    pub async fn crash_all(&mut self) {
+        let rng = &mut self.rng;
+        let running = self.validators.iter_mut();
+        let running = running.filter(|validator| validator.running.is_some());
+        let power_cuts: Vec<_> = running
+            .map(|validator| validator.crash(&mut || rng.random()))
+            .collect();
+        for power_cut in power_cuts {
+            power_cut.await;
+        }
         self.runtime.sleep(LOOK_EVERY).await;
     }
 
@@ -438,7 +452,8 @@ fn genesis(config: &ClusterConfig, keys: &[PrivateKey]) -> Genesis {
         gas_limit: config.gas_limit,
         timestamp: START_SECONDS,
         funded: BTreeMap::<Address, U256>::new(),
-        shards: shards::options(config, keys),
+        shards: (!config.shards.is_empty()).then(|| shards::options(config, keys)),
+        governor: Some(crate::workload::owner()),
     };
     let validators = &keys[..usize::from(config.validators)];
     let file = genesis_file(&options, validators, config.protocol.clone());

@@ -10,8 +10,8 @@
 //! ```
 //! A candidate may be built on one that is not in the ledger yet: one that this node backed, or that enough of
 //! its group did. For one place (rule R7) a node signs one candidate, whatever is offered; that is remembered as
-//! long as it could be held against it, but not across restarts: a validator that restarts should stay silent
-//! for the window of schedules.
+//! long as it could be held against it. After a restart it signs nothing under a schedule of a height that was
+//! final on its disk when it started: nothing that it signed before is of a later one.
 //!
 //! Limits: [`OFFERS_MAX`] offers wait in each shard, each for [`OFFER_KEEP_MS`].
 
@@ -364,8 +364,9 @@ impl Duties {
         let own = self.epochs.own(coding.epoch);
         let chunk = own.and_then(|own| chunks.get(usize::from(own)).cloned());
         entry.chunks = chunks;
-        if let Some(chunk) = chunk {
+        if let Some(chunk) = chunk.filter(|_| !self.memory.holds(id, coding.root)) {
             let held = HeldChunk {
+                coding,
                 chunk,
                 from: None,
                 since_ms: now_ms,

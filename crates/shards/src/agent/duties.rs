@@ -10,11 +10,18 @@
 //! a lost message or a restart mends itself at the next look.
 
 use super::{
+    cellar::{
+        Progress, Reader, Request,
+        record::{Label, Record},
+    },
     config::{AgentConfig, TICK_MS},
     epochs::Epochs,
-    fetch::{Allowance, Fetch, HeldChunk},
+    fetch::{Fetch, HeldChunk},
+    memory::Memory,
     metrics::Metrics,
+    own_chunk::MissingChunk,
     seams::{BuildOrder, Built, Cutter, Finding, Restored},
+    serve::Allowance,
     shelf::{Fate, Shelf},
     statements::{Place, Statements},
 };
@@ -48,6 +55,9 @@ pub(crate) enum Effect {
     Ban(PublicKey, &'static str),
     Work(Job),
     Order(Order),
+    Cellar(Request),
+    /// What the cellar may forget follows from it.
+    Progress(BTreeMap<ShardId, Progress>),
 }
 
 /// Work that takes long and needs nothing but its arguments.
@@ -103,6 +113,14 @@ pub(crate) enum Done {
         /// The newest block that the builder has then.
         newest: Option<(u64, B256)>,
     },
+    /// These records are on disk.
+    Kept(Vec<Label>),
+    /// A record was read, or there is none.
+    Found {
+        label: Label,
+        reader: Reader,
+        record: Option<Box<Record>>,
+    },
 }
 
 /// An offer that has not come to its statement.
@@ -132,13 +150,17 @@ pub(crate) struct Duties {
     pub(crate) shelf: Shelf,
     pub(crate) statements: Statements,
     pub(crate) offers: Vec<WaitingOffer>,
-    /// What it has backed. Not remembered across restarts.
+    /// The relay height that was final on disk when this node started: it backs nothing under older schedules.
+    pub(crate) resumed_height: Option<u64>,
+    /// What it has backed since.
     pub(crate) signed: BTreeMap<Place, CandidateId>,
     /// Candidates to be examined, and those that are being.
     pub(crate) queue: VecDeque<CandidateId>,
     pub(crate) working: BTreeSet<CandidateId>,
     pub(crate) fetches: BTreeMap<CandidateId, Fetch>,
     pub(crate) held: BTreeMap<(CandidateId, B256), HeldChunk>,
+    pub(crate) memory: Memory,
+    pub(crate) missing: BTreeMap<(CandidateId, B256), MissingChunk>,
     pub(crate) allowances: BTreeMap<PublicKey, Allowance>,
     pub(crate) last_vote: LastVote,
     /// Votes about ledgers that this node does not know yet, one of each validator.
@@ -150,6 +172,8 @@ pub(crate) struct Duties {
     pub(crate) now_ms: u64,
     /// Something has changed since the last look.
     pub(crate) stirred: bool,
+    /// A relay block has become final since.
+    moved: bool,
     pub(crate) ticked_ms: u64,
     pub(crate) effects: Vec<Effect>,
 }
@@ -179,11 +203,14 @@ impl Duties {
             shelf: Shelf::default(),
             statements: Statements::default(),
             offers: Vec::new(),
+            resumed_height: None,
             signed: BTreeMap::new(),
             queue: VecDeque::new(),
             working: BTreeSet::new(),
             fetches: BTreeMap::new(),
             held: BTreeMap::new(),
+            memory: Memory::default(),
+            missing: BTreeMap::new(),
             allowances: BTreeMap::new(),
             last_vote: LastVote::default(),
             early_votes: BTreeMap::new(),
@@ -192,6 +219,7 @@ impl Duties {
             metrics,
             now_ms: 0,
             stirred: true,
+            moved: false,
             ticked_ms: 0,
             effects: Vec::new(),
         }
@@ -216,21 +244,34 @@ impl Duties {
             return;
         }
         for event in &update.events {
-            self.note(event);
+            self.note(event, update.height);
         }
         let begins = update.ledger.epoch() != self.ledger().epoch();
         self.relay = update;
+        self.learn_pending();
         self.follow_epoch(begins);
+        self.moved = true;
+        self.stirred = true;
+    }
+
+    /// Forgets what the newest relay block leaves behind.
+    fn settle(&mut self) {
         let relay = Arc::clone(&self.relay);
-        let (ledger, now_ms) = (&relay.ledger, self.now_ms);
-        self.shelf.prune(ledger, now_ms, self.config.held_bytes_max);
+        let ledger = &relay.ledger;
+        let newest = self.lines.iter();
+        let newest = newest
+            .map(|(shard, line)| (*shard, line.newest()))
+            .collect();
+        let limits = (self.now_ms, self.config.held_bytes_max);
+        self.shelf.prune(ledger, &newest, limits);
         self.statements.prune(ledger);
         let window = ledger.rules().vote_window;
         let oldest = ledger.height().saturating_sub(window);
         self.signed.retain(|(_, _, height), _| *height >= oldest);
         self.prune_chunks();
         self.count_early_votes();
-        self.stirred = true;
+        self.keep_finality();
+        self.forget_kept();
     }
 
     /// The validators may be others now. What was said to those before does not count any more.
@@ -243,7 +284,7 @@ impl Duties {
         }
     }
 
-    fn note(&mut self, event: &LedgerEvent) {
+    fn note(&mut self, event: &LedgerEvent, height: u64) {
         match event {
             LedgerEvent::Discarded(named, Discard::Invalid) => {
                 if let Some(entry) = self.shelf.get_mut(&named.candidate) {
@@ -253,10 +294,12 @@ impl Duties {
             LedgerEvent::Final(named, _) => {
                 if let Some(entry) = self.shelf.get_mut(&named.candidate) {
                     entry.fate = Fate::Final;
+                    entry.final_height.get_or_insert(height);
                 }
             }
             LedgerEvent::Backed(_)
             | LedgerEvent::Included(_)
+            | LedgerEvent::Escalated(..)
             | LedgerEvent::Discarded(..)
             | LedgerEvent::Offended(_)
             | LedgerEvent::Ordered(..)
@@ -323,6 +366,12 @@ impl Duties {
                 self.followed(shard, head, id, finding);
                 self.has(shard, newest);
             }
+            Done::Kept(labels) => self.kept(labels),
+            Done::Found {
+                label,
+                reader,
+                record,
+            } => self.found(&label, &reader, record.map(|record| *record)),
         }
         self.stirred = true;
     }
@@ -337,11 +386,15 @@ impl Duties {
             return;
         }
         self.stirred = false;
+        if mem::take(&mut self.moved) {
+            self.settle();
+        }
         self.back();
         self.approve();
         self.collate();
         self.ask();
         self.examine();
+        self.keep();
         self.vote();
     }
 

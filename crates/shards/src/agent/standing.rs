@@ -60,6 +60,13 @@ impl Duties {
         if schedule.height > ledger.height() {
             return Some(Standing::Wait);
         }
+        // What an earlier life may have signed is of a height that was final on disk when this one began.
+        let Some(resumed) = self.resumed_height else {
+            return Some(Standing::Wait);
+        };
+        if schedule.height <= resumed {
+            return Some(Standing::Refuse("a schedule of an earlier life"));
+        }
         if schedule.height < next.saturating_sub(ledger.rules().schedule_window) {
             return Some(Standing::Refuse("an old schedule"));
         }

@@ -6,5 +6,7 @@ mod epochs;
 mod faults;
 mod happy;
 mod relay;
+mod restarts;
+mod sampled;
 mod toy;
 mod world;

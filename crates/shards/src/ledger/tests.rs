@@ -7,5 +7,7 @@ mod garbage;
 mod lives;
 mod model;
 mod orders;
+mod passages;
+mod sampled;
 mod watch;
 mod world;

@@ -136,6 +136,7 @@ impl Validator {
             shard,
             location: Location::Memory(disks.entry(shard).or_default().clone()),
             postings: None,
+            genesis: None,
         };
         own.map(on_disk).collect()
     }
@@ -210,7 +211,10 @@ impl Validator {
     }
 
     /// Ends a life where it is. Resolves when its main task is gone.
-    pub(crate) fn crash(&mut self, mut keeps: impl FnMut() -> bool) -> impl Future<Output = ()> {
+    pub(crate) fn crash(
+        &mut self,
+        keeps: &mut dyn FnMut() -> bool,
+    ) -> impl Future<Output = ()> + use<> {
         let running = self.running.take().map(|running| running.task);
         let starting = || self.starting.take().map(|starting| starting.task);
         let task = running.or_else(starting);

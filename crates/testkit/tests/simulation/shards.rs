@@ -6,7 +6,9 @@
 mod collators;
 mod corrupt;
 mod faults;
+mod outages;
 mod quiet;
+mod registry;
 mod restarts;
 
 use super::{SETTLE_MAX, config};

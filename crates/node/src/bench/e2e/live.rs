@@ -152,7 +152,8 @@ fn genesis() -> Result<Genesis, NodeError> {
             .iter()
             .map(|signer| (signer.address(), FUNDS_WEI))
             .collect(),
-        shards: Vec::new(),
+        shards: None,
+        governor: None,
     };
     let protocol = Protocol {
         block_bytes_max: BLOCK_BYTES_MAX,

@@ -38,6 +38,7 @@ fn offences(world: &World) -> BTreeSet<(u16, OffenceKindName)> {
             | LedgerEvent::Included(_)
             | LedgerEvent::Final(..)
             | LedgerEvent::Discarded(..)
+            | LedgerEvent::Escalated(..)
             | LedgerEvent::Ordered(..)
             | LedgerEvent::Refused(..) => None,
         })
@@ -53,6 +54,7 @@ const fn name(kind: OffenceKind) -> OffenceKindName {
         OffenceKind::BackedInvalid => "backed",
         OffenceKind::ApprovedInvalid => "approved",
         OffenceKind::Contradiction => "contradiction",
+        OffenceKind::FalseObjection => "objection",
     }
 }
 

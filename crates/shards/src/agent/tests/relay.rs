@@ -7,7 +7,7 @@ use crate::{
     ledger::{Authority, CheckedSection, Ledger, LedgerEvent, RelayStep},
 };
 use alloy_primitives::B256;
-use primitives::crypto::PublicKey;
+use primitives::{crypto::PublicKey, shard::CarriedOrders};
 use rand::{SeedableRng as _, rngs::StdRng};
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -69,8 +69,10 @@ impl Relay {
             height,
             parent_digest: digest_of(height - 1),
             timestamp_ms,
+            executed_height: height - 1,
         };
-        let assembled = inclusion.assemble(&self.ledger, place);
+        let orders = CarriedOrders::default();
+        let assembled = inclusion.assemble(&self.ledger, place, &orders);
         let assembled = assembled.expect("the leader has the parent's ledger");
         let section = CheckedSection::check(
             assembled.section,
@@ -83,7 +85,7 @@ impl Relay {
             height,
             parent_digest: place.parent_digest,
             timestamp_ms,
-            orders: &[],
+            executed_height: place.executed_height,
             section: &section,
         };
         let (mut ledger, mut events) = self
@@ -121,6 +123,7 @@ impl Relay {
             LedgerEvent::Included(_)
             | LedgerEvent::Discarded(..)
             | LedgerEvent::Offended(_)
+            | LedgerEvent::Escalated(..)
             | LedgerEvent::Ordered(..)
             | LedgerEvent::Refused(..) => {}
         }

@@ -84,15 +84,17 @@ impl ToyBlock {
     }
 }
 
-/// Tells the truth, or finds everything valid, or nothing for a while.
+/// Tells the truth, or finds everything valid, or nothing for a while; and counts.
 #[derive(Debug)]
 pub(super) struct ToyChecker {
     pub(super) lies: bool,
     pub(super) doubts: Arc<AtomicBool>,
+    pub(super) checks: Arc<AtomicU64>,
 }
 
 impl Checker for ToyChecker {
     fn check(&self, descriptor: &Descriptor, collation: &Bytes) -> Finding {
+        self.checks.fetch_add(1, Relaxed);
         if self.lies {
             return Finding::Valid;
         }
@@ -186,6 +188,8 @@ pub(super) struct ToyBuilder {
     heads: Arc<Mutex<Heads>>,
     /// The block that it made or followed last, in each shard.
     newest: Arc<Mutex<Newest>>,
+    /// The number of each block that it made or followed.
+    numbers: Arc<Mutex<BTreeMap<B256, u64>>>,
     /// Numbers that may be put into blocks: those below.
     pub(super) supply: Arc<AtomicU64>,
     /// It poisons what it builds.
@@ -203,6 +207,7 @@ impl ToyBuilder {
         Self {
             key,
             newest: Arc::new(Mutex::new(newest.collect())),
+            numbers: Arc::default(),
             heads: Arc::new(Mutex::new(heads)),
             supply,
             poisons: Arc::default(),
@@ -235,6 +240,10 @@ impl Builder for ToyBuilder {
         self.newest.lock().unwrap().get(&shard).copied()
     }
 
+    fn durable(&self, shard: ShardId) -> u64 {
+        self.newest(shard).map_or(0, |(number, _)| number)
+    }
+
     async fn follow(&self, descriptor: Descriptor, collation: Bytes) -> Finding {
         let finding = truth(&descriptor, &collation);
         let Some(block) = ToyBlock::decode(&collation).filter(|_| finding == Finding::Valid) else {
@@ -259,7 +268,23 @@ impl Builder for ToyBuilder {
 impl ToyBuilder {
     fn made(&self, descriptor: &Descriptor) {
         let newest = (descriptor.number, descriptor.head);
+        let mut numbers = self.numbers.lock().unwrap();
+        numbers.insert(descriptor.head, descriptor.number);
+        drop(numbers);
         self.newest.lock().unwrap().insert(descriptor.shard, newest);
+    }
+
+    /// Loses every block above a number, as a power failure does with what is not on disk.
+    pub(super) fn lose(&self, shard: ShardId, number: u64, head: B256) {
+        let keeps = |lost: u64| lost <= number;
+        let mut numbers = self.numbers.lock().unwrap();
+        let mut heads = self.heads.lock().unwrap();
+        heads.retain(|(of, head), _| {
+            *of != shard || numbers.get(head).is_none_or(|number| keeps(*number))
+        });
+        numbers.retain(|_, number| keeps(*number));
+        drop((heads, numbers));
+        self.newest.lock().unwrap().insert(shard, (number, head));
     }
 
     /// The number that comes after a block, if the builder has it.

@@ -5,17 +5,17 @@ use super::{
     toy::{Cutting, ToyBuilder, ToyChecker, ToyCutter},
 };
 use crate::{
-    agent::{Agent, AgentConfig, ReedSolomonCutter},
+    agent::{Agent, AgentConfig, CellarFault, ReedSolomonCutter},
     feed::{LedgerFeed, RelayUpdate},
     inclusion::Inclusion,
     ledger::{Authority, Discard, Ledger, LedgerEvent, LedgerRules, Named, ShardTerms},
     message,
 };
-use alloy_primitives::B256;
+use alloy_primitives::{B256, Bytes};
 use commonware_cryptography::Signer as _;
 use commonware_p2p::simulated::{self, Config, Link, Network, Oracle};
 use commonware_runtime::{
-    Clock as _, Handle, Quota, Runner as _, Supervisor as _,
+    Clock as _, Handle, Quota, Runner as _, Storage as _, Supervisor as _,
     deterministic::{self, Context},
 };
 use commonware_utils::probability;
@@ -109,7 +109,7 @@ pub(super) type Ends = (
 struct Node {
     feed: LedgerFeed,
     inclusion: Inclusion,
-    handle: Option<Handle<()>>,
+    handle: Option<Handle<Result<(), CellarFault>>>,
     /// Updates that wait while the node is cut off from the relay chain.
     paused: Option<Vec<RelayUpdate>>,
 }
@@ -126,12 +126,18 @@ pub(super) struct World {
     next_validators: Vec<usize>,
     pub(super) doubts: Arc<AtomicBool>,
     builders: BTreeMap<usize, ToyBuilder>,
+    /// How many candidates each node has checked.
+    pub(super) checks: BTreeMap<usize, Arc<AtomicU64>>,
     pub(super) links: Oracle<PublicKey, Context>,
     setup: Setup,
     pub(super) supply: Arc<AtomicU64>,
+    /// All updates so far.
+    history: Vec<RelayUpdate>,
     /// Updates on their way, with the time at which they are final.
     on_the_way: Vec<(u64, RelayUpdate)>,
     next_block_ms: u64,
+    /// Agents that have been started.
+    lives: u64,
 }
 
 /// Runs a scenario, and gives a fingerprint of everything that happened.
@@ -158,6 +164,7 @@ fn terms(shard: ShardId, collators: Vec<PublicKey>) -> ShardTerms {
         rules: B256::repeat_byte(3),
         gas_limit: 30_000_000,
         collators,
+        charter: Bytes::new(),
     }
 }
 
@@ -201,17 +208,21 @@ impl World {
             next_validators: Vec::new(),
             doubts: Arc::default(),
             builders: BTreeMap::new(),
+            checks: BTreeMap::new(),
             links,
             supply: Arc::new(AtomicU64::new(setup.supply)),
             setup,
+            history: Vec::new(),
             on_the_way: Vec::new(),
             next_block_ms: 0,
+            lives: 0,
             runtime,
         };
         world.next_block_ms = world.now_ms() + TAU_MS;
         world.connect(|_, _| true).await;
         for index in 0..world.keys.len() {
-            let node = world.start(index).await;
+            let feed = world.relay.feed();
+            let node = world.start(index, feed).await;
             world.nodes.push(node);
         }
         world
@@ -257,8 +268,8 @@ impl World {
         (small, large)
     }
 
-    async fn start(&mut self, index: usize) -> Node {
-        let feed = self.relay.feed();
+    async fn start(&mut self, index: usize, feed: LedgerFeed) -> Node {
+        feed.resume(self.history.last().map_or(0, |update| update.height));
         let inclusion = Inclusion::default();
         let mut node = Node {
             feed: feed.clone(),
@@ -270,7 +281,8 @@ impl World {
             return node;
         }
         let (small, large) = self.ends(index).await;
-        let mut config = AgentConfig::new(self.keys[index].clone());
+        let key = self.keys[index].clone();
+        let mut config = AgentConfig::new(key.clone(), format!("agent{index}"));
         config.patience_ms = 500;
         let collators = usize::from(self.setup.validators)..self.spare(0);
         if collators.contains(&index) {
@@ -286,15 +298,23 @@ impl World {
         }
         let genesis = self.setup.shards.iter();
         let genesis = genesis.map(|(shard, _)| (*shard, genesis_of(*shard)));
-        let builder = ToyBuilder::new(self.public(index), genesis, Arc::clone(&self.supply));
-        self.builders.insert(index, builder.clone());
-        let runtime = self.runtime.child("agent").with_attribute("index", index);
+        let builder = self.builders.entry(index).or_insert_with(|| {
+            ToyBuilder::new(key.public_key(), genesis, Arc::clone(&self.supply))
+        });
+        let builder = builder.clone();
+        let checks = Arc::clone(self.checks.entry(index).or_default());
+        self.lives += 1;
+        let runtime = self
+            .runtime
+            .child("agent")
+            .with_attribute("life", self.lives);
         let agent = Agent {
             runtime,
             blocker: self.links.control(self.public(index)),
             builder,
             checker: Arc::new(ToyChecker {
                 lies: self.setup.liars.contains(&index),
+                checks,
                 doubts: match self.setup.doubters.contains(&index) {
                     true => Arc::clone(&self.doubts),
                     false => Arc::default(),
@@ -346,6 +366,47 @@ impl World {
         }
     }
 
+    /// Starts killed nodes again, which go through so many of the last relay blocks again.
+    pub(super) async fn restart(&mut self, nodes: &[usize], again: usize) {
+        // What was killed ends in the rounds that follow.
+        self.runtime.sleep(Duration::from_millis(1)).await;
+        for index in nodes {
+            let first = self.history.len().saturating_sub(again);
+            let feed = LedgerFeed::new(self.history[first].clone());
+            let node = self.start(*index, feed).await;
+            for update in &self.history[first + 1..] {
+                node.inclusion.settle(&update.ledger);
+                node.feed.publish(update.clone());
+            }
+            self.nodes[*index] = node;
+        }
+    }
+
+    /// Takes what a killed node has on disk.
+    pub(super) async fn wipe(&self, index: usize) {
+        for kind in ["slips", "records"] {
+            let partition = format!("agent{index}-shards-{kind}");
+            self.runtime.remove(&partition, None).await.unwrap();
+        }
+    }
+
+    /// The validators that are asked under a schedule of core 0.
+    pub(super) fn backers(&self, height: u64) -> Vec<usize> {
+        self.relay.ledger.group(0, height).iter().collect()
+    }
+
+    /// Number and hash of a shard's final block.
+    pub(super) fn final_head(&self, shard: ShardId, number: usize) -> (u64, B256) {
+        let heads = self.events(|event| match event {
+            LedgerEvent::Final(named, head) if named.shard == shard => {
+                Some((head.number, head.hash))
+            }
+            _ => None,
+        });
+        let last = number.checked_sub(1).and_then(|index| heads.get(index));
+        last.copied().unwrap_or((0, genesis_of(shard)))
+    }
+
     /// Cuts a node off from the relay chain, or lets it catch up.
     pub(super) fn pause(&mut self, index: usize, paused: bool) {
         let node = &mut self.nodes[index];
@@ -361,6 +422,11 @@ impl World {
 
     pub(super) fn inclusions(&self) -> impl Iterator<Item = &Inclusion> {
         self.nodes.iter().map(|node| &node.inclusion)
+    }
+
+    /// Leaves out the relay blocks that would have passed while the links were laid: there are many of them.
+    pub(super) fn skip_beginning(&mut self) {
+        self.next_block_ms = self.now_ms() + TAU_MS;
     }
 
     /// Lets so many relay blocks pass.
@@ -417,6 +483,7 @@ impl World {
     }
 
     fn publish(&mut self, update: &RelayUpdate) {
+        self.history.push(update.clone());
         for node in &mut self.nodes {
             node.inclusion.settle(&update.ledger);
             match &mut node.paused {
@@ -444,6 +511,7 @@ impl World {
             | LedgerEvent::Included(_)
             | LedgerEvent::Final(..)
             | LedgerEvent::Offended(_)
+            | LedgerEvent::Escalated(..)
             | LedgerEvent::Ordered(..)
             | LedgerEvent::Refused(..) => None,
         })
@@ -457,6 +525,7 @@ impl World {
             | LedgerEvent::Included(_)
             | LedgerEvent::Discarded(..)
             | LedgerEvent::Offended(_)
+            | LedgerEvent::Escalated(..)
             | LedgerEvent::Ordered(..)
             | LedgerEvent::Refused(..) => None,
         })
