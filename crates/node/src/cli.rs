@@ -128,6 +128,9 @@ struct DevArgs {
     /// Shards: further chains secured by the same validators, each at /shard/N with an id of its own
     #[arg(long, default_value_t = 0)]
     shards: u16,
+    /// Cores of all shards together, which go where the load is; without it each shard keeps one
+    #[arg(long, requires = "shards")]
+    cores: Option<u16>,
     /// Seconds between blocks, decimals allowed; without it a block follows each transaction
     #[arg(long, value_parser = parse_seconds)]
     block_time: Option<Duration>,
@@ -183,6 +186,9 @@ struct InitArgs {
     /// Shards: further chains secured by the same validators; two of the nodes collate each
     #[arg(long, default_value_t = 0)]
     shards: u16,
+    /// Cores of all shards together, which go where the load is; without it each shard keeps one
+    #[arg(long, requires = "shards")]
+    cores: Option<u16>,
     /// Chain id
     #[arg(long, default_value_t = 4_242)]
     chain_id: u64,
@@ -336,6 +342,7 @@ impl From<DevArgs> for DevOptions {
             chain_id: args.chain_id,
             validators: args.validators,
             shards: args.shards,
+            cores: args.cores,
             block_time: args.block_time,
             gas_limit: args.gas_limit,
             data_dir: args.data_dir,
@@ -371,6 +378,7 @@ fn init(args: InitArgs) -> Result<(), NodeError> {
         funded: args.funded,
         protocol,
         shards: args.shards,
+        cores: args.cores,
     })?;
     println!(
         "Network of {} validators written to {}.",

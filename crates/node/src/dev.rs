@@ -62,6 +62,8 @@ pub struct DevOptions {
     pub validators: u16,
     /// How many shards; the first validator collates them.
     pub shards: u16,
+    /// Cores of all shards together, which go where the load is; without it each shard keeps one.
+    pub cores: Option<u16>,
     /// Time between blocks, whether or not a transaction waits; none = a block when one does.
     pub block_time: Option<Duration>,
     /// Block gas limit.
@@ -172,6 +174,7 @@ fn genesis(
             .map(|signer| (signer.address(), funds_wei))
             .collect(),
         shards: shard_options(options, keys),
+        cores: options.cores,
     };
     let text = genesis_file(&genesis_options, keys, protocol(options)).map_err(refuse)?;
     let parsed = Genesis::from_json(&text).map_err(refuse)?;
@@ -196,6 +199,7 @@ pub fn default_genesis() -> Result<Genesis, primitives::genesis::GenesisError> {
             .map(|signer| (signer.address(), balance_wei))
             .collect(),
         shards: Vec::new(),
+        cores: None,
     };
     let protocol = Protocol {
         gas_charge_floor_permille: 0,
@@ -254,6 +258,13 @@ fn require_same(genesis: &Genesis, options: &DevOptions) -> Result<(), NodeError
     }
     if genesis.shards.len() != usize::from(options.shards) {
         return refuse("--shards", genesis.shards.len().to_string());
+    }
+    if genesis.cores != options.cores {
+        let kept = genesis.cores.map_or_else(
+            || "no number of cores".to_owned(),
+            |cores| cores.to_string(),
+        );
+        return refuse("--cores", kept);
     }
     if chain.protocol != protocol(options) {
         return refuse(

@@ -65,6 +65,8 @@ pub struct InitOptions {
     pub protocol: Protocol,
     /// Shards; two of the nodes collate each.
     pub shards: u16,
+    /// Cores of all shards together, which go where the load is; without it each shard keeps one.
+    pub cores: Option<u16>,
 }
 
 /// What a genesis file says besides its accounts.
@@ -80,6 +82,8 @@ pub struct GenesisOptions {
     pub funded: BTreeMap<Address, U256>,
     /// Shards of the chain.
     pub shards: Vec<ShardOptions>,
+    /// Cores of all shards together, if they go where the load is.
+    pub cores: Option<u16>,
 }
 
 /// One shard: a chain with the same accounts, and an id of its own.
@@ -109,7 +113,9 @@ pub fn genesis_file(
         let genesis = Genesis::to_json(&accounts_file(options, chain_id), &section)?;
         Ok(ShardEntry {
             id: shard.id.into(),
-            cores: 1,
+            // With fewer cores than shards, they take turns.
+            cores: u16::from(options.cores.is_none_or(|cores| shard.id <= cores)),
+            cores_max: None,
             collators: shard.collators.iter().map(keys::public_hex).collect(),
             genesis: serde_json::from_str(&genesis)?,
         })
@@ -125,6 +131,7 @@ pub fn genesis_file(
             validators,
             protocol,
             shards,
+            cores: options.cores,
             ..HeadwaySection::default()
         },
     )
@@ -200,6 +207,7 @@ pub fn init(options: &InitOptions) -> Result<(), NodeError> {
             .map(|address| (*address, FUNDS_WEI))
             .collect(),
         shards: shard_options(options, &keys),
+        cores: options.cores,
     };
     let refuse = |source| NodeError::Genesis {
         path: genesis_path.clone(),

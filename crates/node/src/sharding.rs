@@ -37,9 +37,13 @@ use std::sync::Arc;
 #[must_use]
 pub fn ledger_rules(genesis: &Genesis) -> LedgerRules {
     let validators = u16::try_from(genesis.validators.len()).unwrap_or(u16::MAX);
-    match genesis.backing {
+    let rules = match genesis.backing {
         Backing::Asynchronous => LedgerRules::asynchronous(validators),
         Backing::Synchronous => LedgerRules::synchronous(validators),
+    };
+    LedgerRules {
+        cores: genesis.cores,
+        ..rules
     }
 }
 
@@ -49,8 +53,9 @@ pub fn limits(genesis: &Genesis) -> SectionLimits {
     if genesis.shards.is_empty() {
         return SectionLimits::NONE;
     }
-    let cores = genesis.shards.iter().map(|shard| usize::from(shard.cores));
-    section_limits(&ledger_rules(genesis), cores.sum())
+    let own = genesis.shards.iter().map(|shard| usize::from(shard.cores));
+    let cores = genesis.cores.map_or_else(|| own.sum(), usize::from);
+    section_limits(&ledger_rules(genesis), cores)
 }
 
 /// What a shard agrees to at its creation.
@@ -64,6 +69,7 @@ fn terms(shard: &GenesisShard) -> ShardTerms {
         rules: shard.genesis.rules_digest(),
         gas_limit: shard.genesis.chain.gas_limit,
         collators: shard.collators.clone(),
+        cores_max: shard.cores_max,
     }
 }
 

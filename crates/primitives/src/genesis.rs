@@ -98,6 +98,9 @@ pub struct HeadwaySection {
     /// How their candidates are backed.
     #[serde(default, skip_serializing_if = "Backing::is_default")]
     pub backing: Backing,
+    /// Cores of all shards together, which go where the load is. Without it every shard keeps its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cores: Option<u16>,
 }
 
 /// One shard as it stands in the file.
@@ -109,6 +112,9 @@ pub struct ShardEntry {
     /// Cores that are its own at the beginning.
     #[serde(default = "one_core")]
     pub cores: u16,
+    /// Most cores that its load may bring it, on a chain that says how many there are; without it, all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cores_max: Option<u16>,
     /// Public keys of those who may build its blocks, hex.
     pub collators: Vec<String>,
     /// Its genesis: the chain's id, gas limit, accounts, and its own protocol parameters.
@@ -143,6 +149,8 @@ pub struct GenesisShard {
     pub shard: ShardId,
     /// Cores that are its own at the beginning.
     pub cores: u16,
+    /// Most that it may have.
+    pub cores_max: u16,
     /// Who may build its blocks.
     pub collators: Vec<PublicKey>,
     /// Its own genesis.
@@ -162,6 +170,8 @@ pub struct Genesis {
     pub shards: Vec<GenesisShard>,
     /// How their candidates are backed.
     pub backing: Backing,
+    /// Cores of all shards together, if they go where the load is.
+    pub cores: Option<u16>,
     file: alloy_genesis::Genesis,
 }
 
@@ -188,13 +198,14 @@ impl Genesis {
             protocol: section.protocol,
         };
         check_chain(&chain, &file)?;
-        let chain_id = chain.chain_id;
+        let (chain_id, cores) = (chain.chain_id, shards::check_cores(section.cores)?);
         Ok(Self {
             chain,
             validators: parse_validators(&section.validators)?,
             alloc,
-            shards: shards::parse(&section.shards, chain_id)?,
+            shards: shards::parse(&section.shards, cores, chain_id)?,
             backing: section.backing,
+            cores,
             file,
         })
     }
@@ -274,6 +285,11 @@ impl Genesis {
         }
         for shard in &self.shards {
             bytes.extend_from_slice(shard.rules_digest().as_slice());
+        }
+        if let Some(cores) = self.cores {
+            bytes.extend_from_slice(&cores.to_be_bytes());
+            let most = self.shards.iter().map(|shard| shard.cores_max);
+            bytes.extend(most.flat_map(u16::to_be_bytes));
         }
         keccak256(bytes)
     }

@@ -117,6 +117,7 @@ impl Chain {
             rules: B256::ZERO,
             gas_limit: 30_000_000,
             collators: vec![self.keys[0].public_key()],
+            cores_max: CORES,
         };
         let shards = (1..=SHARDS).map(|shard| (ShardId(shard), terms.clone(), CORES));
         Ledger::genesis(LedgerRules::asynchronous(VALIDATORS), 0, shards).expect("rules in range")

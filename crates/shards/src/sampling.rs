@@ -18,7 +18,7 @@ mod report;
 #[cfg(test)]
 mod tests;
 
-pub use choice::{Groups, TRANCHES, checkers};
+pub use choice::{Groups, Ring, TRANCHES, checkers};
 pub use odds::{
     Attack, Draw, POPULATION_MAX, corrupt_max, days_to_first, draws_until, fewest_checkers,
     group_has_corrupt, no_honest_checker, smallest_committee, too_few_online, two_thirds,

@@ -91,6 +91,8 @@ pub struct ClusterConfig {
     pub execution_delays: BTreeMap<usize, Duration>,
     /// Shards, from number 1 on, each by the nodes that collate it.
     pub shards: Vec<Vec<usize>>,
+    /// Cores of all shards together, if they go where the load is.
+    pub cores: Option<u16>,
 }
 
 impl ClusterConfig {
@@ -108,6 +110,7 @@ impl ClusterConfig {
             served_blocks: 0,
             execution_delays: BTreeMap::new(),
             shards: Vec::new(),
+            cores: None,
         }
     }
 }
@@ -428,6 +431,7 @@ fn genesis(config: &ClusterConfig, keys: &[PrivateKey]) -> Genesis {
         timestamp: START_SECONDS,
         funded: BTreeMap::<Address, U256>::new(),
         shards: shards::options(config, keys),
+        cores: config.cores,
     };
     let validators = &keys[..usize::from(config.validators)];
     let file = genesis_file(&options, validators, config.protocol.clone());

@@ -104,6 +104,7 @@ fn origin(runtime: &tokio::Context, path: PathBuf) -> Origin {
         timestamp: 1_700_000_000,
         funded: funded.collect(),
         shards: Vec::new(),
+        cores: None,
     };
     let genesis = genesis_file(&options, std::slice::from_ref(&key), protocol).unwrap();
     let genesis = Genesis::from_json(&genesis).unwrap();

@@ -33,6 +33,10 @@ pub(crate) struct RpcShard {
     pub(crate) status: &'static str,
     /// Public keys of those who may build its blocks.
     pub(crate) collators: Vec<String>,
+    /// Its cores now.
+    pub(crate) cores: Vec<usize>,
+    /// The most that its load may bring it; null where cores stay.
+    pub(crate) cores_max: Option<u16>,
     /// Its newest final block.
     pub(crate) finalized: RpcShardHead,
     /// Its newest block whose collation is available.
@@ -122,8 +126,10 @@ impl From<&Pending> for RpcPending {
 }
 
 impl RpcShard {
-    fn new(id: u32, segment: &Segment) -> Self {
+    fn new(id: u32, segment: &Segment, ledger: &Ledger) -> Self {
         let collators = segment.terms().collators.iter();
+        let owners = ledger.cores().iter().enumerate();
+        let own = owners.filter(|(_, owner)| owner.is_some_and(|shard| shard.0 == id));
         Self {
             id,
             status: match segment.status() {
@@ -132,6 +138,8 @@ impl RpcShard {
                 Status::Retired => "retired",
             },
             collators: collators.map(hex::encode_prefixed).collect(),
+            cores: own.map(|(core, _)| core).collect(),
+            cores_max: ledger.rules().cores.map(|_| segment.terms().cores_max),
             finalized: segment.finalized().into(),
             included: (&segment.included()).into(),
             pending: segment.pending().map(RpcPending::from).collect(),
@@ -165,7 +173,7 @@ impl From<&Ledger> for RpcShards {
             quorum: ledger.rules().quorum(),
             cores: cores.map(|core| core.map(|shard| shard.0)).collect(),
             shards: shards
-                .map(|(shard, segment)| RpcShard::new(shard.0, segment))
+                .map(|(shard, segment)| RpcShard::new(shard.0, segment, ledger))
                 .collect(),
             offences: ledger.offences().map(RpcOffence::from).collect(),
         }

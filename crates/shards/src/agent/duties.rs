@@ -245,7 +245,8 @@ impl Duties {
             | LedgerEvent::Discarded(..)
             | LedgerEvent::Offended(_)
             | LedgerEvent::Ordered(..)
-            | LedgerEvent::Refused(..) => {}
+            | LedgerEvent::Refused(..)
+            | LedgerEvent::Moved { .. } => {}
         }
     }
 

@@ -174,6 +174,7 @@ impl Draft {
             epoch: self.ledger.epoch,
             now: self.ledger.now(),
         };
+        let before = self.events.len();
         let mut offences = Vec::new();
         for segment in self.ledger.shards.values_mut() {
             settling.settle(segment, &mut self.events, &mut offences);
@@ -181,11 +182,13 @@ impl Draft {
         for offence in offences {
             self.note(offence);
         }
+        self.ledger.observe(self.events.iter().skip(before));
     }
 
     /// The ledger after the block, and what the block did.
     #[must_use]
     pub fn finish(mut self) -> (Ledger, Vec<LedgerEvent>) {
+        self.events.extend(self.ledger.allocate());
         self.ledger.seal();
         (self.ledger, self.events)
     }

@@ -3,7 +3,7 @@
 
 use super::{
     Ledger, LedgerRules, Moment, OFFENCES_MAX, Offence, OffenceKind, Penalty, Pending, Segment,
-    ShardHead, ShardTerms, Status, Upgrade, rules,
+    ShardHead, ShardTerms, Status, Upgrade, cores::Cores, rules,
 };
 use alloy_primitives::B256;
 use bytes::BufMut;
@@ -18,7 +18,7 @@ use std::{
     sync::Arc,
 };
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// A list with its length in front.
 fn write_list<'a, T: Write + 'a>(
@@ -86,6 +86,8 @@ impl Write for LedgerRules {
     fn write(&self, buf: &mut impl BufMut) {
         self.validators.write(buf);
         self.group_size.write(buf);
+        self.cores.write(buf);
+        self.allocation_blocks.write(buf);
         self.rotation_blocks.write(buf);
         self.segment_max.write(buf);
         self.core_depth.write(buf);
@@ -106,6 +108,8 @@ impl Read for LedgerRules {
         let rules = Self {
             validators: u16::read(buf)?,
             group_size: u16::read(buf)?,
+            cores: Option::<u16>::read(buf)?,
+            allocation_blocks: u64::read(buf)?,
             rotation_blocks: u64::read(buf)?,
             segment_max: u16::read(buf)?,
             core_depth: u16::read(buf)?,
@@ -133,6 +137,7 @@ impl Write for ShardTerms {
         codec::write_b256(&self.rules, buf);
         self.gas_limit.write(buf);
         write_list(self.collators.iter(), buf);
+        self.cores_max.write(buf);
     }
 }
 
@@ -146,6 +151,7 @@ impl Read for ShardTerms {
             rules: codec::read_b256(buf)?,
             gas_limit: u64::read(buf)?,
             collators: read_list::<PublicKey, _>(buf, rules::COLLATORS_MAX)?,
+            cores_max: u16::read(buf)?,
         })
     }
 }
@@ -350,10 +356,8 @@ impl Write for Ledger {
         self.next_sequence.write(buf);
         write_ring(&self.anchors, buf);
         write_ring(&self.past, buf);
-        write_length(self.cores.len(), buf);
-        for core in &self.cores {
-            core.write(buf);
-        }
+        codec::write_b256(&self.seed, buf);
+        self.cores.write(buf);
         write_length(self.shards.len(), buf);
         for segment in self.shards.values() {
             segment.write(buf);
@@ -373,7 +377,8 @@ impl Read for Ledger {
         let (epoch, height) = (u64::read(buf)?, u64::read(buf)?);
         let (timestamp_ms, next_sequence) = (u64::read(buf)?, u64::read(buf)?);
         let (anchors, past) = (read_ring(buf)?, read_ring(buf)?);
-        let cores = read_list(buf, rules::CORES_MAX)?;
+        let seed = codec::read_b256(buf)?;
+        let cores = Cores::read_cfg(buf, &rules)?;
         let segments: Vec<Segment> = read_list(buf, rules::SHARDS_MAX)?;
         let rising = segments
             .iter()
@@ -392,11 +397,13 @@ impl Read for Ledger {
             next_sequence,
             anchors,
             past,
+            seed,
             cores,
             shards: segments.into_iter().map(|one| (one.shard, one)).collect(),
             offences,
             banned,
             digest: B256::ZERO,
+            ring: Arc::default(),
         };
         ledger.seal();
         Ok(ledger)

@@ -153,6 +153,7 @@ fn genesis() -> Result<Genesis, NodeError> {
             .map(|signer| (signer.address(), FUNDS_WEI))
             .collect(),
         shards: Vec::new(),
+        cores: None,
     };
     let protocol = Protocol {
         block_bytes_max: BLOCK_BYTES_MAX,

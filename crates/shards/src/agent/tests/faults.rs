@@ -38,7 +38,8 @@ fn offences(world: &World) -> BTreeSet<(u16, OffenceKindName)> {
             | LedgerEvent::Final(..)
             | LedgerEvent::Discarded(..)
             | LedgerEvent::Ordered(..)
-            | LedgerEvent::Refused(..) => None,
+            | LedgerEvent::Refused(..)
+            | LedgerEvent::Moved { .. } => None,
         })
         .into_iter()
         .collect()

@@ -99,7 +99,8 @@ impl Relay {
             | LedgerEvent::Discarded(..)
             | LedgerEvent::Offended(_)
             | LedgerEvent::Ordered(..)
-            | LedgerEvent::Refused(..) => {}
+            | LedgerEvent::Refused(..)
+            | LedgerEvent::Moved { .. } => {}
         }
         self.events.push((height, event));
     }

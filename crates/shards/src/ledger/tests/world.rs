@@ -63,6 +63,7 @@ pub(super) fn terms() -> ShardTerms {
         rules: RULES,
         gas_limit: 30_000_000,
         collators: Vec::new(),
+        cores_max: 64,
     }
 }
 
