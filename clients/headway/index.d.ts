@@ -24,6 +24,11 @@ export type Stage = 'proposed' | 'notarized' | 'finalized' | 'executed' | 'verif
 /** When a block reached its stages on this node, in Unix milliseconds; null for those it has not reached. */
 export type BlockStages = { height: bigint } & Record<Stage, number | null>
 
+export type ShardStage = 'collated' | 'executed' | 'backed' | 'included' | 'finalized' | 'durable'
+
+/** The same of a shard's block, at the URL of the shard. */
+export type ShardBlockStages = { height: bigint } & Record<ShardStage, number | null>
+
 export interface InclusionBudget {
   /** Nonce of the account's next transaction. */
   nonceNext: number
@@ -77,7 +82,9 @@ export interface SentTransactions {
 
 export interface HeadwayActions {
   getHeads(): Promise<Heads>
-  getBlockStages(options?: { block?: bigint | number | BlockTag }): Promise<BlockStages | null>
+  getBlockStages<Stages extends BlockStages | ShardBlockStages = BlockStages>(
+    options?: { block?: bigint | number | BlockTag },
+  ): Promise<Stages | null>
   getInclusionBudget(options: { address: Address }): Promise<InclusionBudget>
   /** All that a block read and wrote, with values; null for one that is not executed. */
   getBlockAccessList(options?: { block?: Block }): Promise<BlockAccessList | null>

@@ -14,13 +14,15 @@ export function headwayChain({ id, name = 'Headway', url = 'http://127.0.0.1:854
 }
 
 const STAGES = ['proposed', 'notarized', 'finalized', 'executed', 'verified', 'durable']
+// Of a shard's block.
+const SHARD_STAGES = ['collated', 'executed', 'backed', 'included', 'finalized', 'durable']
 
 // A tag or a hash as it is, a number as a quantity.
 const blockOf = (block) => (typeof block === 'bigint' || typeof block === 'number' ? toHex(block) : block)
 
 const stagesOf = ({ height, ...times }) => ({
   height: hexToBigInt(height),
-  ...Object.fromEntries(STAGES.map((stage) => [stage, times[`${stage}Ms`] ?? null])),
+  ...Object.fromEntries(('collatedMs' in times ? SHARD_STAGES : STAGES).map((stage) => [stage, times[`${stage}Ms`] ?? null])),
 })
 
 /** For `client.extend(headwayActions())`. */

@@ -3,10 +3,11 @@
 import assert from 'node:assert/strict'
 import { before, test } from 'node:test'
 import { concat, decodeEventLog, encodeFunctionData, keccak256, pad, parseEther, toHex } from 'viem'
+import { headwayActions } from '../headway/index.mjs'
 import { account } from '../lib/accounts.mjs'
 import { artifact } from '../lib/artifacts.mjs'
 import { eventually } from '../lib/eventually.mjs'
-import { call, chainId } from '../lib/rpc.mjs'
+import { call, chainId, url as relayUrl } from '../lib/rpc.mjs'
 import { segmentOf, shard } from '../lib/shards.mjs'
 import { checkAccountProof, checkStorageProof } from '../lib/trie.mjs'
 
@@ -89,6 +90,41 @@ test('a block is latest, then safe, then finalized', async () => {
   }, 40_000)
   assert.deepEqual(seen, ['latest', 'safe', 'finalized'])
   assert.ok((await balanceOf(friend, { blockTag: 'finalized' })) > parseEther('12'))
+})
+
+test('a block says when it was collated, backed, included and final, and in which relay blocks', async () => {
+  const { blockNumber } = await transfer(1n)
+  await one.reached('finalized', blockNumber)
+  const stages = await one.client.request({ method: 'headway_getBlockStages', params: [toHex(blockNumber)] })
+  const { collatedMs, executedMs, backedMs, includedMs, finalizedMs } = stages
+  assert.ok(collatedMs <= executedMs && collatedMs <= backedMs, JSON.stringify(stages))
+  assert.ok(backedMs <= includedMs && includedMs <= finalizedMs, JSON.stringify(stages))
+  const heights = ['anchorHeight', 'backedHeight', 'includedHeight', 'finalizedHeight'].map((name) => Number(stages[name]))
+  assert.ok(heights[0] < heights[1] && heights[1] < heights[2] && heights[2] <= heights[3], `${heights}`)
+  assert.ok(heights[3] <= Number(await call('eth_blockNumber')) + 8, 'heights of the relay chain')
+  assert.equal(stages.notarizedMs, undefined, 'no stage that a shard does not have')
+  const actions = headwayActions()(one.client)
+  const read = await actions.getBlockStages({ block: blockNumber })
+  assert.deepEqual([read.height, read.backed, read.finalized], [blockNumber, backedMs, finalizedMs])
+})
+
+test('a node that has what is final is in step, and says how its shards are', async () => {
+  assert.equal(await one.client.request({ method: 'eth_syncing' }), false)
+  const health = await eventually('no shard is behind or stalled', async () => {
+    const response = await fetch(`${relayUrl}/health`)
+    const body = await response.json()
+    return response.status === 200 && body.status === 'ok' && body
+  })
+  assert.deepEqual(health.shards.map(({ id }) => id), [1, 2])
+  const [first] = health.shards
+  assert.ok(Number(first.latest) >= Number(first.safe) && Number(first.safe) >= Number(first.finalized))
+  assert.deepEqual([first.behind, first.stalled], [false, false])
+  const own = await fetch(`${one.url}/health`)
+  assert.equal(own.status, 200)
+  assert.equal((await own.json()).shard.id, 1)
+  assert.equal((await fetch(`${relayUrl}/shard/9/health`)).status, 404)
+  const metrics = await fetch(`${relayUrl}/metrics`).then((response) => response.text())
+  for (const id of [1, 2]) assert.match(metrics, new RegExp(`headway_shard_relay_blocks_total\\{shard="${id}",chance="taken"\\} [1-9]`))
 })
 
 test('the relay chain names the block of a receipt, by hashes that anybody can compute', async () => {

@@ -14,7 +14,8 @@ use crate::{
     ancestry::{AncestryError, RecentBlocks},
     config::leader_timeout,
     ledgers::{Ledgers, ShardParts},
-    propose::Foundation,
+    orders,
+    propose::{Foundation, ShardNews},
     verify::{self, Rejection},
 };
 use alloy_primitives::Address;
@@ -27,7 +28,8 @@ use occasion::{IDLE, Occasion, is_late};
 use pipeline::{Chain, DevControl, Draft, Pipeline};
 use primitives::{
     Block, ExecutedRef, ExecutionCertificate, Header, RecoveredBlock, certificate::ResultScheme,
-    crypto::ProposalContext, crypto::Scheme, recovery::SenderCache, transaction::Impersonation,
+    crypto::ProposalContext, crypto::Scheme, recovery::SenderCache, shard::CarriedOrders,
+    transaction::Impersonation,
 };
 use rand_core::CryptoRng;
 use shards::ledger::Ledger;
@@ -163,6 +165,9 @@ impl Ordering {
         }
         let executed = self.newest_result(parent.header());
         let reference = executed.height;
+        let Some(orders) = self.orders_due(ledger.as_deref(), reference) else {
+            return Ok(None);
+        };
         let in_flight: Vec<RecoveredBlock> = above_parent_reference
             .into_iter()
             .filter(|block| block.header().height > reference)
@@ -179,13 +184,31 @@ impl Ordering {
             shards: self
                 .ledgers()
                 .zip(ledger.as_deref())
-                .map(|(ledgers, ledger)| (ledgers.inclusion(), ledger)),
+                .map(|(ledgers, ledger)| ShardNews {
+                    ledger,
+                    inclusion: ledgers.inclusion(),
+                    orders: &orders,
+                }),
         };
         let block = self.fill(&foundation, draft, reference);
         if let Some(control) = &self.shared.parts.control {
             control.built(block.header().height);
         }
         Ok(Some(block))
+    }
+
+    /// The orders about shards that the next block has to carry; none if this node can't tell.
+    fn orders_due(&self, ledger: Option<&Ledger>, executed_height: u64) -> Option<CarriedOrders> {
+        let Some(ledger) = ledger else {
+            return Some(CarriedOrders::default());
+        };
+        match orders::due(self.chain(), ledger, executed_height) {
+            Ok(due) => Some(due),
+            Err(fault) => {
+                tracing::error!(%fault, "orders about shards could not be read");
+                None
+            }
+        }
     }
 
     /// The shard ledger after a block; none on a chain without shards.
@@ -332,13 +355,13 @@ impl Ordering {
         if let Err(rejection) = checked {
             return Ok(Err(rejection));
         }
-        if let Some(ledgers) = self.ledgers() {
-            let before = ledgers
-                .after(&parent, &self.shared.recent, ancestry.clone(), &mut runtime)
-                .await?;
-            if let Err(rejection) = ledgers.apply(&before, &block, &mut runtime) {
-                return Ok(Err(rejection));
-            }
+        let before = self
+            .ledger_after(&parent, ancestry.clone(), &mut runtime)
+            .await?;
+        if let Some((ledgers, before)) = self.ledgers().zip(before.as_deref())
+            && let Err(rejection) = ledgers.apply(before, &block, &mut runtime)
+        {
+            return Ok(Err(rejection));
         }
         self.wait_for_clock(&runtime, header).await;
         let Ok(recovered) = self.shared.recent.recover(&block) else {
@@ -351,6 +374,12 @@ impl Ordering {
             .above(reference, &parent, ancestry)
             .await?;
         self.wait_for_execution(&header.executed).await;
+        let Some(due) = self.orders_due(before.as_deref(), reference) else {
+            return pending().await;
+        };
+        if let Err(rejection) = orders::check(&block, &due) {
+            return Ok(Err(rejection));
+        }
         let Ok(state) = self.chain().snapshot(reference) else {
             return pending().await;
         };

@@ -266,6 +266,9 @@ async fn start_marshal<E: Runtime, N: Network>(
         archives = join::begin(runtime, parts, anchor, archives).await?;
     }
     require_order(parts, archives.ordered_height())?;
+    if let Some(ledgers) = parts.ordering.ledgers() {
+        ledgers.resume(archives.ordered_height());
+    }
     let (marshal, mailbox, floor) = Marshal::<_, Standard<Block>, _, _, _, _, _>::init(
         runtime.child("marshal"),
         archives.finalizations,

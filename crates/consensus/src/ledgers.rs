@@ -91,6 +91,11 @@ impl Ledgers {
         &self.shared.parts.inclusion
     }
 
+    /// Says up to which height relay blocks are on disk: no ledger that this node acted on is of a later one.
+    pub(crate) fn resume(&self, height: u64) {
+        self.shared.parts.feed.resume(height);
+    }
+
     fn lock(&self) -> MutexGuard<'_, ByBlock> {
         self.shared
             .known
@@ -175,8 +180,7 @@ impl Ledgers {
             height: header.height,
             parent_digest: B256::from_slice(block.parent().as_ref()),
             timestamp_ms: header.timestamp_ms,
-            // A registry of shards on the relay chain does not exist yet.
-            orders: &[],
+            executed_height: header.executed.height,
             section: &section,
         };
         let (ledger, events) = before.apply(&step).map_err(Rejection::Section)?;
@@ -282,6 +286,7 @@ impl<E: Runtime> Follower<E> {
             height: block.header().height,
             digest: B256::from_slice(block.digest().as_ref()),
             ledger: Arc::clone(&self.newest),
+            authority: Arc::clone(&parts.authority),
             events: known.events.to_vec(),
         });
         if self.height().is_multiple_of(REMEMBERED_EVERY) {

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod activity;
+mod allowance;
 mod ancestry;
 mod application;
 mod archive;
@@ -11,6 +12,7 @@ pub mod join;
 mod ledgers;
 pub mod network;
 mod offer;
+mod orders;
 pub mod propose;
 pub mod relay;
 mod results;

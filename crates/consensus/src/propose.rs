@@ -7,8 +7,12 @@ use commonware_codec::EncodeSize;
 use mempool::{Best, TransactionSource};
 use primitives::{
     Block, ChainConfig, Directive, ExecutedRef, Header, RecoveredBlock, RecoveredTransaction,
-    affordability::InFlight, base_fee::next_base_fee, crypto::ProposalContext, limits,
-    shard::ShardSection, static_check::check_static,
+    affordability::InFlight,
+    base_fee::next_base_fee,
+    crypto::ProposalContext,
+    limits,
+    shard::{CarriedOrders, ShardSection},
+    static_check::check_static,
 };
 use shards::{
     inclusion::{Inclusion, RelayPlace},
@@ -41,8 +45,19 @@ pub struct Foundation<'a> {
     pub timestamp_ms: u64,
     /// What a development chain was told instead of what follows from the parent.
     pub base_fee: Option<u64>,
-    /// What there is to say about shards, and the ledger after the parent.
-    pub shards: Option<(&'a Inclusion, &'a Ledger)>,
+    /// What there is to say about shards.
+    pub shards: Option<ShardNews<'a>>,
+}
+
+/// What a leader can say about shards.
+#[derive(Clone, Copy, Debug)]
+pub struct ShardNews<'a> {
+    /// The ledger after the parent.
+    pub ledger: &'a Ledger,
+    /// Candidates and votes.
+    pub inclusion: &'a Inclusion,
+    /// The registry's orders that are due.
+    pub orders: &'a CarriedOrders,
 }
 
 impl Foundation<'_> {
@@ -107,10 +122,11 @@ impl Foundation<'_> {
             height,
             parent_digest: B256::from_slice(self.context.parent.1.as_ref()),
             timestamp_ms,
+            executed_height: self.executed.height,
         };
         let assembled = self
             .shards
-            .and_then(|(inclusion, ledger)| inclusion.assemble(ledger, place));
+            .and_then(|news| news.inclusion.assemble(news.ledger, place, news.orders));
         let (section, ledger_digest) = match assembled {
             Some(assembled) => (assembled.section, assembled.ledger.digest()),
             None => (ShardSection::default(), self.parent.ledger_digest),

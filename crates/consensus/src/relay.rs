@@ -19,22 +19,26 @@
 //! each half of the network, does not know that place: the other transaction is seen to be a wrong one and asked
 //! for, and not the whole block.
 //!
-//! A peer is banned for bytes that are no message, for answers that contradict what it asked or said, and, once
-//! the block is known, for a compact block that named other transactions. Silence costs nobody but the leader:
+//! What a message is for is read from its first bytes. Transactions and whole blocks are answers: from a peer that
+//! was not asked they are dropped as they are, and it is banned when it goes on. Everything else is read when the
+//! peer may still spend so many bytes.
+//!
+//! A peer is banned for bytes that are no message, for answers that contradict what it asked or said, for answers
+//! to nothing, and, once the block is known, for a compact block that named other transactions. Silence costs nobody but the leader:
 //! what was notarized is found by its digest through marshal's backfill. A block that is sent again (to voters
 //! that were silent) is sent compact again: most of them have it, and all who hold it send it at once.
 //!
 //! Limits are in `config`. A peer holds a few rebuilds, the newest win; it has bytes to spend every second for
-//! what is looked up and hashed on its behalf, and others for what it is answered.
+//! what it sends, for what is looked up and hashed on its behalf, and for what it is answered.
 
 mod actor;
-mod allowance;
 mod cache;
 pub mod config;
 mod exchange;
 mod mailbox;
 pub mod message;
 mod metrics;
+mod opening;
 mod rebuild;
 mod rebuilds;
 mod source;

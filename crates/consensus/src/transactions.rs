@@ -6,18 +6,18 @@
 //!                     └ malformed       └ a key is not the sender's: the peer is banned
 //! ```
 //! A node sends on only what it admitted itself, so nothing circulates; what is still waiting
-//! after a while is sent again, at most [`RETRIED_BYTES_MAX`] at a time in turn. Work for peers is bounded by
-//! the channel's rate limit and the message size. A transaction the pool refuses is dropped without blame:
-//! pools may differ. Bytes that are not transactions cost their sender the connection, and so does a false
-//! key, which no honest node sends: it attaches the keys it recovered itself. What the transactions are and
-//! who sent them is the same whatever the keys are.
+//! after a while is sent again, at most [`RETRIED_BYTES_MAX`] at a time in turn. Work for a peer is bounded by
+//! [`RECEIVED_BYTES_PER_SECOND`]: what it sends beyond is dropped unread. A transaction the pool refuses is dropped
+//! without blame: pools may differ. Bytes that are not transactions cost their sender the connection, and so do
+//! a transaction that nobody signed and a false key, which no honest node sends: it recovered the keys itself. What
+//! the transactions are and who sent them is the same whatever the keys are.
 
-use crate::{application::unix_ms, network::TRANSACTIONS_BYTES_MAX};
+use crate::{allowance::Allowances, application::unix_ms, network::TRANSACTIONS_BYTES_MAX};
 use alloy_primitives::{B256, Bytes, map::B256HashSet};
 use commonware_p2p::{Blocker, Receiver, Recipients, Sender};
 use commonware_runtime::{
     Clock, Handle, Metrics, Spawner,
-    telemetry::metrics::{Gauge, MetricsExt as _},
+    telemetry::metrics::{Counter, Gauge, MetricsExt as _},
 };
 use mempool::{Event, Mempool};
 use pipeline::Chain;
@@ -31,7 +31,7 @@ use rand_core::CryptoRng;
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 use tokio::sync::mpsc;
 
@@ -43,6 +43,8 @@ const RETRIED_MAX: usize = 65_536;
 const RETRIED_BYTES_MAX: usize = 1024 * 1024;
 /// Hashes of received transactions remembered, so that they are not sent on.
 const RECEIVED_MAX: usize = 65_536;
+/// Bytes of transactions a second that are read of one peer: some 250,000 transfers, more than one thread recovers.
+const RECEIVED_BYTES_PER_SECOND: usize = 32 * 1024 * 1024;
 /// How often transactions that waited too long are looked for.
 const EXPIRY_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -102,26 +104,37 @@ where
         };
         runtime.spawn(move |runtime| forward.run(runtime, queue, sender));
         let runtime = self.runtime.child("incoming");
+        let refused = runtime.counter(
+            "refused_messages",
+            "Messages that were not read: their peer sends too many transactions",
+        );
         runtime
             .dedicated()
-            .spawn(move |_| self.listen(received, receiver))
+            .spawn(move |_| self.listen(received, receiver, refused))
     }
 
     async fn listen(
         mut self,
         received: Arc<Mutex<Received>>,
         mut receiver: impl Receiver<PublicKey = PublicKey>,
+        refused: Counter,
     ) {
         let mut intake = Intake {
             senders: self.senders.clone(),
             blocker: self.blocker.clone(),
             impersonation: Impersonation::from(self.chain.config().protocol.dev),
             received,
+            allowances: Allowances::new(RECEIVED_BYTES_PER_SECOND),
             // Drawn once, so that a seed replays on processors that need more randomness than others.
             random: StdRng::from_rng(&mut self.runtime),
         };
         while let Ok((peer, message)) = receiver.recv().await {
-            self.admit(intake.take(peer, message.into()));
+            let message = bytes::Bytes::from(message);
+            if intake.admits(&peer, message.len(), self.runtime.current()) {
+                self.admit(intake.take(peer, message));
+            } else {
+                refused.inc();
+            }
         }
     }
 
@@ -143,10 +156,16 @@ struct Intake<B> {
     blocker: B,
     impersonation: Impersonation,
     received: Arc<Mutex<Received>>,
+    allowances: Allowances,
     random: StdRng,
 }
 
 impl<B: Blocker<PublicKey = PublicKey>> Intake<B> {
+    /// Whether a message of so many bytes is to be read.
+    fn admits(&mut self, peer: &PublicKey, bytes: usize, now: SystemTime) -> bool {
+        self.allowances.spend(peer, bytes, now)
+    }
+
     /// The transactions of a message that have a sender. Whoever sends what no honest node does is banned.
     fn take(&mut self, peer: PublicKey, message: bytes::Bytes) -> Vec<RecoveredTransaction> {
         let Ok(arrived) = Arrived::decode(message) else {
@@ -162,6 +181,8 @@ impl<B: Blocker<PublicKey = PublicKey>> Intake<B> {
         );
         if recovery.has_false_hint {
             commonware_p2p::block!(self.blocker, peer, "false key of a sender");
+        } else if recovery.recovered.iter().any(Result::is_err) {
+            commonware_p2p::block!(self.blocker, peer, "a transaction that nobody signed");
         }
         // The transactions are what they are all the same.
         let recovered = recovery.recovered.into_iter();

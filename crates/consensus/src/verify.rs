@@ -76,6 +76,14 @@ pub enum Rejection {
     /// What it says about shards breaks a rule.
     #[error("shard section: {0}")]
     Section(shards::ledger::SectionFault),
+    /// Not the orders about shards that are due.
+    #[error("wrong orders about shards: carried={carried} due={due}")]
+    Orders {
+        /// How many it carries.
+        carried: usize,
+        /// How many are due.
+        due: usize,
+    },
     /// Directives on a chain that has none.
     #[error("directives are legal only on a development chain")]
     Directives,

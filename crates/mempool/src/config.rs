@@ -33,6 +33,9 @@ pub const LOOKUPS_PER_LOCK: usize = 256;
 /// Tails whose places are put right when the worst one is looked for.
 pub const STANDINGS_PER_LOOK: usize = 128;
 
+/// Tails that are looked at, with all locks held, for those that leave for one newcomer.
+pub const STANDINGS_PER_WALK: usize = 4_096;
+
 /// Most transactions that leave a full pool for one newcomer.
 pub const VICTIMS_MAX: usize = 512;
 
@@ -63,6 +66,9 @@ pub struct Config {
     pub price_bump_percent: u8,
     /// Smallest priority fee per gas taken, in wei.
     pub priority_fee_min: u128,
+    /// Decides, with its address, which part of the pool a sender is in: two nodes, or two runs of one, should not
+    /// share it.
+    pub stripe_seed: u64,
     /// A transaction that waited this long is dropped, once nothing younger builds on it.
     pub lifetime_ms: u64,
 }
@@ -79,6 +85,7 @@ impl Config {
             nonce_gap_max: 4_096,
             price_bump_percent: 10,
             priority_fee_min: 0,
+            stripe_seed: 0,
             lifetime_ms: 3 * 60 * 60 * 1_000,
         }
     }

@@ -8,7 +8,7 @@
 //! changes. A location is a hint for whoever reads it without that lock: the reader compares the
 //! transaction that it finds there.
 
-use crate::{config::STRIPES, lanes::LaneId, short_id::ShortId};
+use crate::{config::STRIPES, lanes::LaneId, short_id::ShortId, stripe_key::StripeKey};
 use alloy_primitives::map::{HashMap, hash_map};
 use std::{
     collections::BTreeSet,
@@ -27,6 +27,7 @@ pub(crate) struct Location {
 #[derive(Debug)]
 pub(crate) struct Index {
     stripes: Vec<Mutex<Stripe>>,
+    key: StripeKey,
 }
 
 #[derive(Debug, Default)]
@@ -36,9 +37,10 @@ struct Stripe {
 }
 
 impl Index {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(key: StripeKey) -> Self {
         Self {
             stripes: (0..STRIPES).map(|_| Mutex::default()).collect(),
+            key,
         }
     }
 
@@ -92,8 +94,7 @@ impl Index {
     }
 
     fn lock(&self, id: ShortId) -> MutexGuard<'_, Stripe> {
-        let stripe = usize::from(id[0]) % STRIPES;
-        let stripe = &self.stripes[stripe];
+        let stripe = &self.stripes[self.key.of_short_id(id)];
         stripe.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -141,14 +142,14 @@ impl Locations {
 
 #[cfg(test)]
 mod tests {
-    use super::{Index, LaneId, Location};
+    use super::{Index, LaneId, Location, StripeKey};
     use crate::short_id::ShortId;
     use std::collections::{BTreeMap, BTreeSet};
 
     /// Short ids that are shared and locations that come and go, beside a map of sets.
     #[test]
     fn shared_short_ids_are_all_found() {
-        let index = Index::new();
+        let index = Index::new(StripeKey::new(0));
         let mut model: BTreeMap<ShortId, BTreeSet<Location>> = BTreeMap::new();
         for step in 0..4_000_u64 {
             let mixed = step.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23);

@@ -16,6 +16,7 @@ mod pool;
 mod room;
 pub mod selection;
 pub mod short_id;
+mod stripe_key;
 
 pub use admission::{AdmissionError, Admitted, CheckedTransaction};
 pub use config::Config;

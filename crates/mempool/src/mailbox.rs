@@ -36,6 +36,7 @@ use crate::{
     room::{Ledger, Room},
     selection::{Best, NextNonces, TransactionSource},
     short_id::{Found, ShortId, short_id},
+    stripe_key::StripeKey,
 };
 pub use admit::Admissions;
 use alloy_primitives::{Address, B256};
@@ -58,6 +59,7 @@ pub struct Mempool {
 struct Shared {
     config: Arc<Config>,
     stripes: Vec<Mutex<Pool>>,
+    stripe_key: StripeKey,
     index: Arc<Index>,
     ledger: Ledger,
     listeners: Listeners,
@@ -70,7 +72,8 @@ impl Mempool {
     #[must_use]
     pub fn new(config: Config, base_fee: u64) -> Self {
         let config = Arc::new(config);
-        let index = Arc::new(Index::new());
+        let stripe_key = StripeKey::new(config.stripe_seed);
+        let index = Arc::new(Index::new(stripe_key));
         let stripe = |stripe| {
             let (config, index) = (Arc::clone(&config), Arc::clone(&index));
             Mutex::new(Pool::new(config, stripe, base_fee, index))
@@ -78,6 +81,7 @@ impl Mempool {
         Self {
             shared: Arc::new(Shared {
                 stripes: (0..STRIPES).map(stripe).collect(),
+                stripe_key,
                 ledger: Ledger::new(Room {
                     transactions: config.transactions_max,
                     bytes: config.pool_bytes_max,
@@ -146,7 +150,7 @@ impl Mempool {
     /// The nonce after a sender's pending transactions; none for a sender without any in the pool.
     #[must_use]
     pub fn pending_nonce(&self, sender: &Address) -> Option<u64> {
-        self.lock(stripe_of(sender)).pending_nonce(sender)
+        self.lock(self.stripe_of(sender)).pending_nonce(sender)
     }
 
     /// How much is in the pool; while it changes, the parts are of different moments.
@@ -181,7 +185,12 @@ impl Mempool {
     /// What one sender has in the pool.
     #[must_use]
     pub fn content_of(&self, sender: &Address) -> Option<SenderContent> {
-        self.lock(stripe_of(sender)).content_of(sender)
+        self.lock(self.stripe_of(sender)).content_of(sender)
+    }
+
+    /// The stripe of a sender.
+    pub(crate) fn stripe_of(&self, sender: &Address) -> usize {
+        self.shared.stripe_key.of_sender(sender)
     }
 
     pub(crate) fn lock(&self, stripe: usize) -> MutexGuard<'_, Pool> {
@@ -215,15 +224,6 @@ impl Mempool {
     fn base_fee(&self) -> u64 {
         self.shared.base_fee.load(Ordering::Acquire)
     }
-}
-
-/// The stripe of a sender. Not keyed: who makes up addresses for one stripe has its lock to share
-/// with itself, and the limits are those of the whole pool.
-pub(crate) fn stripe_of(sender: &Address) -> usize {
-    let mixed = sender.iter().fold(0_usize, |mixed, byte| {
-        mixed.wrapping_mul(31).wrapping_add(usize::from(*byte))
-    });
-    mixed % STRIPES
 }
 
 impl TransactionSource for Mempool {

@@ -399,6 +399,13 @@ impl Pool {
         }
     }
 
+    /// Puts a lane where its tail belongs in the order of tails.
+    pub(crate) fn put_right(&mut self, lane: LaneId) {
+        if let Some(standing) = self.lanes.get(lane).map(Lane::tail_standing) {
+            self.set_standing(lane, standing);
+        }
+    }
+
     /// The tail that would leave first, without that of one lane. Tails that stand too low are
     /// ordered again on the way: at most [`STANDINGS_PER_LOOK`], then the worst one seen is taken.
     pub(crate) fn worst_tail(&mut self, beside: Option<LaneId>) -> Option<Tail> {

@@ -19,7 +19,7 @@ use crate::{
     admission::CheckedTransaction,
     config::{Config, HEADS_PER_LOCK, LOOKUPS_PER_LOCK, STRIPES},
     lanes::LaneId,
-    mailbox::{Mempool, stripe_of},
+    mailbox::Mempool,
     order::{Bid, Cursor},
     pool::Pool,
     pool::read::{Head, Heads, Known, Quote, Wanted},
@@ -162,7 +162,9 @@ impl Best {
     fn begin_in_flight(&mut self, next_nonces: &AddressMap<u64>) {
         let mut stripes: Vec<Vec<(Address, u64)>> = vec![Vec::new(); STRIPES];
         let senders = next_nonces.iter();
-        senders.for_each(|(sender, nonce)| stripes[stripe_of(sender)].push((*sender, *nonce)));
+        senders.for_each(|(sender, nonce)| {
+            stripes[self.mempool.stripe_of(sender)].push((*sender, *nonce));
+        });
         let mempool = self.mempool.clone();
         for (stripe, senders) in stripes.iter().enumerate() {
             for senders in senders.chunks(LOOKUPS_PER_LOCK) {
@@ -260,7 +262,7 @@ impl Iterator for Best {
             if self.is_skipped(&run) {
                 continue;
             }
-            let pool = self.mempool.lock(stripe_of(&run.sender));
+            let pool = self.mempool.lock(self.mempool.stripe_of(&run.sender));
             let step = pool.step(&run.sender, run.lane, run.nonce);
             drop(pool);
             // It may have left since it was offered.

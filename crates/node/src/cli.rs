@@ -12,6 +12,8 @@ mod import;
 mod load;
 mod profile;
 mod replay;
+mod shard;
+mod sim;
 mod snapshot;
 pub(crate) mod sync;
 mod top;
@@ -23,7 +25,9 @@ use crate::{
     init::{self, InitOptions},
     keys,
     member::{self, MemberOptions},
-    process, workers,
+    process,
+    run::Node,
+    workers,
 };
 use alloy_primitives::{Address, hex};
 use alloy_signer_local::PrivateKeySigner;
@@ -82,10 +86,14 @@ enum Command {
     Node(NodeArgs),
     /// Put a node's state into a file, or begin a node with one
     Snapshot(snapshot::SnapshotArgs),
+    /// Create a shard on a running network, pause, retire or upgrade it
+    Shard(shard::ShardArgs),
     /// Send transactions to a node and count those that are mined
     Load(load::LoadArgs),
     /// Measure a part of the node on this machine
     Bench(bench::BenchArgs),
+    /// Run whole networks in virtual time: shards, their backing and how they scale, faults
+    Sim(sim::SimArgs),
     /// What kept a block's transactions from running at once, and what to do about it
     Profile(profile::ProfileArgs),
     /// What would keep a node from running well, and what to do about it
@@ -125,9 +133,10 @@ struct DevArgs {
     /// Validators to run in this process
     #[arg(long, default_value_t = 1)]
     validators: u16,
-    /// Shards: further chains secured by the same validators, each at /shard/N with an id of its own
-    #[arg(long, default_value_t = 0)]
-    shards: u16,
+    /// Shards: further chains secured by the same validators, each at /shard/N with an id of its own.
+    /// With 0 there are none yet; without it there can't be any
+    #[arg(long)]
+    shards: Option<u16>,
     /// Cores of all shards together, which go where the load is; without it each shard keeps one
     #[arg(long, requires = "shards")]
     cores: Option<u16>,
@@ -183,9 +192,10 @@ struct InitArgs {
     /// How many validators
     #[arg(long, default_value_t = 4)]
     validators: u16,
-    /// Shards: further chains secured by the same validators; two of the nodes collate each
-    #[arg(long, default_value_t = 0)]
-    shards: u16,
+    /// Shards: further chains secured by the same validators; two of the nodes collate each.
+    /// With 0 there are none yet; without it there can't be any
+    #[arg(long)]
+    shards: Option<u16>,
     /// Cores of all shards together, which go where the load is; without it each shard keeps one
     #[arg(long, requires = "shards")]
     cores: Option<u16>,
@@ -309,8 +319,10 @@ fn run(command: Command) -> Result<(), NodeError> {
             member::run(&args.config, options)
         }
         Command::Snapshot(args) => snapshot::run(args),
+        Command::Shard(args) => shard::run(args),
         Command::Load(args) => load::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Sim(args) => sim::run(args),
         Command::Profile(args) => profile::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::Top(args) => top::run(args),
@@ -428,4 +440,18 @@ pub(crate) fn announce_dev(
         println!("  ({index}) {}  {key}", signer.address());
     }
     println!("\nMnemonic: {mnemonic}\n");
+}
+
+/// Says where the shards are that a node collates; nothing if it has none.
+pub(crate) fn announce_shards(node: &Node, address: SocketAddr) {
+    let Some(shards) = &node.shards else {
+        return;
+    };
+    println!("Shards, all of them at http://{address}/shards\n");
+    for one in &shards.chains {
+        let (shard, chain_id) = (one.shard.0, one.chain.config().chain_id);
+        println!("  Shard {shard:<5} http://{address}/shard/{shard}  ws://{address}/shard/{shard}");
+        println!("              chain id {chain_id}, explorer http://{address}/shard/{shard}/");
+    }
+    println!();
 }

@@ -8,7 +8,7 @@ mod reference;
 
 use crate::{
     error::NodeError,
-    keys,
+    file, keys,
     network::Peer,
     workers::{self, default_workers},
 };
@@ -36,8 +36,8 @@ pub struct NodeConfig {
     /// Threads that execute one block; without it as many as there are cores.
     #[serde(default = "default_workers")]
     pub workers: NonZeroUsize,
-    /// The shards whose blocks this node builds, by their numbers; the genesis names its key as one of their
-    /// collators.
+    /// The shards whose blocks this node builds, by their numbers; the genesis, or who created them, names its key
+    /// as one of their collators.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub collator: Vec<u32>,
     /// Whether to keep which worker executed which transaction when, for `headway profile`, `headway top` and
@@ -54,6 +54,19 @@ pub struct NodeConfig {
     pub network: NetworkSection,
     /// JSON-RPC.
     pub rpc: RpcSection,
+    /// Shards that it builds blocks of and that were created after the genesis.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shard: Vec<ShardFile>,
+}
+
+/// A shard that was created after the genesis.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShardFile {
+    /// Its number, which is in `collator` as well.
+    pub id: u32,
+    /// Its genesis file, as it was given to `headway shard create`.
+    pub genesis: PathBuf,
 }
 
 /// Where the state of a node without one comes from.
@@ -171,7 +184,7 @@ impl NodeConfig {
     /// # Errors
     /// When it cannot be read or a field is wrong.
     pub fn read(path: &Path) -> Result<Self, NodeError> {
-        let text = std::fs::read_to_string(path).map_err(NodeError::file("cannot read", path))?;
+        let text = file::read_text(path, file::CONFIG_BYTES_MAX)?;
         let refuse = |problem| NodeError::Config {
             path: path.to_owned(),
             problem,
@@ -185,6 +198,9 @@ impl NodeConfig {
         config.genesis = directory.join(config.genesis);
         config.key = directory.join(config.key);
         config.data_dir = directory.join(config.data_dir);
+        for shard in &mut config.shard {
+            shard.genesis = directory.join(&shard.genesis);
+        }
         Ok(config)
     }
 
@@ -242,7 +258,7 @@ mod tests {
         let options = InitOptions {
             directory: directory.clone(),
             validators: 1,
-            shards: 0,
+            shards: None,
             cores: None,
             chain_id: 1,
             gas_limit: 300_000_000,

@@ -32,6 +32,8 @@ pub enum Contract {
     Hasher,
     /// Items that pass through the hands of custodians.
     SupplyChain,
+    /// The shards of a relay chain, as their owners order them.
+    Registry,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -79,6 +81,10 @@ static ARTIFACTS: LazyLock<BTreeMap<Contract, Artifact>> = LazyLock::new(|| {
         (
             Contract::SupplyChain,
             include_str!("../../../contracts/artifacts/SupplyChain.json"),
+        ),
+        (
+            Contract::Registry,
+            include_str!("../../../contracts/artifacts/Registry.json"),
         ),
     ];
     let parse = |text| serde_json::from_str(text).expect("artifacts have this form");

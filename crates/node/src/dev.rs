@@ -4,6 +4,7 @@
 //! With `--validators N` it runs N real validators, each with its own store, over authenticated
 //! connections on the loopback interface; RPC is served by the first.
 
+mod kept;
 #[cfg(test)]
 mod tests;
 
@@ -60,8 +61,8 @@ pub struct DevOptions {
     pub chain_id: u64,
     /// How many validators.
     pub validators: u16,
-    /// How many shards; the first validator collates them.
-    pub shards: u16,
+    /// How many shards, which the first validator collates; with none there can't be any later.
+    pub shards: Option<u16>,
     /// Cores of all shards together, which go where the load is; without it each shard keeps one.
     pub cores: Option<u16>,
     /// Time between blocks, whether or not a transaction waits; none = a block when one does.
@@ -130,16 +131,6 @@ fn protocol(options: &DevOptions) -> Protocol {
     }
 }
 
-fn shard_options(options: &DevOptions, keys: &[PrivateKey]) -> Vec<ShardOptions> {
-    let collators: Vec<_> = keys.iter().take(1).map(PrivateKey::public_key).collect();
-    (1..=options.shards)
-        .map(|id| ShardOptions {
-            id,
-            collators: collators.clone(),
-        })
-        .collect()
-}
-
 fn genesis(
     options: &DevOptions,
     signers: &[PrivateKeySigner],
@@ -157,23 +148,26 @@ fn genesis(
         source,
     };
     if let Some(file) = file.as_ref().filter(|file| file.exists()) {
-        let text = std::fs::read_to_string(file).map_err(NodeError::file("cannot read", file))?;
+        let text = crate::file::read_text(file, crate::file::GENESIS_BYTES_MAX)?;
         let genesis = Genesis::from_json(&text).map_err(refuse)?;
-        require_same(&genesis, options)?;
-        return require_funded(&genesis, options, signers).map(|()| genesis);
+        kept::require_same(&genesis, options)?;
+        return kept::require_funded(&genesis, options, signers).map(|()| genesis);
     }
     let funds_wei = funds_wei(options);
+    let collators: Vec<_> = keys.iter().take(1).map(PrivateKey::public_key).collect();
+    let shards = options.shards;
     let genesis_options = GenesisOptions {
         chain_id: options.chain_id,
         gas_limit: options.gas_limit,
-        // The first heartbeat is due a second after genesis; validators need that long to connect,
-        // and a proposal made before costs a leader's whole timeout.
+        // The first heartbeat is due a second after genesis, which validators take to connect: a proposal
+        // made before costs a leader's whole timeout.
         timestamp: now_seconds().saturating_add(u64::from(options.validators > 1)),
         funded: signers
             .iter()
             .map(|signer| (signer.address(), funds_wei))
             .collect(),
-        shards: shard_options(options, keys),
+        shards: shards.map(|shards| ShardOptions::all_by(&collators, shards)),
+        governor: signers.first().map(PrivateKeySigner::address),
         cores: options.cores,
     };
     let text = genesis_file(&genesis_options, keys, protocol(options)).map_err(refuse)?;
@@ -198,7 +192,8 @@ pub fn default_genesis() -> Result<Genesis, primitives::genesis::GenesisError> {
             .iter()
             .map(|signer| (signer.address(), balance_wei))
             .collect(),
-        shards: Vec::new(),
+        shards: None,
+        governor: None,
         cores: None,
     };
     let protocol = Protocol {
@@ -216,63 +211,6 @@ pub fn default_genesis() -> Result<Genesis, primitives::genesis::GenesisError> {
 /// What each account has; no number of coins overflows.
 fn funds_wei(options: &DevOptions) -> U256 {
     U256::from(options.balance) * U256::from(COIN_WEI)
-}
-
-/// The accounts that are announced are those that the chain began with.
-fn require_funded(
-    genesis: &Genesis,
-    options: &DevOptions,
-    signers: &[PrivateKeySigner],
-) -> Result<(), NodeError> {
-    let has_funds = |signer: &PrivateKeySigner| {
-        let account = genesis.alloc.get(&signer.address());
-        account.is_some_and(|account| account.balance == funds_wei(options))
-    };
-    if signers.iter().all(has_funds) {
-        return Ok(());
-    }
-    Err(NodeError::Option {
-        option: "--accounts, --balance, --mnemonic",
-        problem: "the chain in --data-dir began with others; ask for the same or choose another directory".to_owned(),
-    })
-}
-
-/// A chain that is there already goes on under its own rules; options that ask for others are a
-/// mistake that must not pass in silence.
-fn require_same(genesis: &Genesis, options: &DevOptions) -> Result<(), NodeError> {
-    let chain = &genesis.chain;
-    let refuse = |option, kept: String| {
-        let problem = format!(
-            "the chain in --data-dir has {kept}; ask for the same or choose another directory"
-        );
-        Err(NodeError::Option { option, problem })
-    };
-    if chain.chain_id != options.chain_id {
-        return refuse("--chain-id", chain.chain_id.to_string());
-    }
-    if chain.gas_limit != options.gas_limit {
-        return refuse("--gas-limit", chain.gas_limit.to_string());
-    }
-    if genesis.validators.len() != usize::from(options.validators) {
-        return refuse("--validators", genesis.validators.len().to_string());
-    }
-    if genesis.shards.len() != usize::from(options.shards) {
-        return refuse("--shards", genesis.shards.len().to_string());
-    }
-    if genesis.cores != options.cores {
-        let kept = genesis.cores.map_or_else(
-            || "no number of cores".to_owned(),
-            |cores| cores.to_string(),
-        );
-        return refuse("--cores", kept);
-    }
-    if chain.protocol != protocol(options) {
-        return refuse(
-            "--block-time",
-            format!("{} ms", chain.protocol.block_time_ms),
-        );
-    }
-    Ok(())
 }
 
 /// Runs until a signal.
@@ -316,7 +254,7 @@ pub fn run(options: &DevOptions) -> Result<(), NodeError> {
     let travel = temporary.is_some();
     let outcome = tokio::Runner::new(runtime).start(|runtime| async move {
         // A chain with shards can't go back: what its shards have seen of it stays.
-        if let ([key], 0) = (&keys[..], options.shards) {
+        if let ([key], None) = (&keys[..], options.shards) {
             let origin = origin(&runtime, options, genesis, (key.clone(), &directory));
             return Box::pin(serve_one(
                 &runtime,
@@ -459,6 +397,7 @@ async fn start_nodes(
             sync: None,
             serving: ServerConfig::default(),
             has_history: false,
+            bias: None,
             never_voted: false,
             collated: match index {
                 0 => collated(genesis, directory),
@@ -472,15 +411,16 @@ async fn start_nodes(
 
 /// Every shard, on the node that serves RPC.
 fn collated(genesis: &Genesis, directory: &DataDirectory) -> Vec<Collated> {
-    let collated = genesis.shards.iter().map(|shard| {
+    let collated = |shard: &primitives::genesis::GenesisShard| {
         let location = Location::Directory(directory.state(&format!("shard-{}", shard.shard)));
         Collated {
             shard: shard.shard,
             postings: Some(location.clone()),
             location,
+            genesis: None,
         }
-    });
-    collated.collect()
+    };
+    genesis.shards.iter().map(collated).collect()
 }
 
 /// An address of nobody, different for each validator: fees stay out of the accounts people watch.
@@ -504,6 +444,7 @@ async fn serve(
         server.address(),
         mnemonic,
     );
+    crate::cli::announce_shards(&first, server.address());
     nodes.push(first);
     process::until_signal(runtime.child("stop"), nodes).await
 }

@@ -7,7 +7,9 @@ use std::{net::SocketAddr, path::PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
     /// A shard that the genesis does not have.
-    #[error("the genesis has no shard {shard}; name one of its `headway.shards`")]
+    #[error(
+        "the genesis has no shard {shard}; name one of its `headway.shards`, or the genesis file of one that was created later: [[shard]] with id and genesis"
+    )]
     UnknownShard {
         /// Its number.
         shard: u32,
@@ -20,12 +22,33 @@ pub enum NodeError {
         /// Its number.
         shard: u32,
     },
+    /// A shard of the genesis, with a genesis of its own beside it.
+    #[error("shard {shard} is in the genesis; take it out of [[shard]]")]
+    ShardTwice {
+        /// Its number.
+        shard: u32,
+    },
+    /// A shard's rules are of a version that this node does not know.
+    #[error(
+        "shard {shard} has rules of version {version} from relay height {height} on, which this node does not know: install a newer headway and start it again with the same files"
+    )]
+    Outdated {
+        /// The shard.
+        shard: u32,
+        /// The version.
+        version: u32,
+        /// From when on.
+        height: u64,
+    },
     /// A chain with shards, to be begun from a state.
     #[error("a node of a chain with shards needs the whole order: start it without --sync state")]
     ShardsFromState,
     /// There is no ledger for such shards.
     #[error("headway.shards: {0}")]
     ShardRules(#[from] shards::ledger::RulesError),
+    /// What the node keeps for shards can't be read or written.
+    #[error("{0}")]
+    Kept(#[from] shards::agent::CellarFault),
     /// A file could not be read or written.
     #[error("{action} {path}: {source}")]
     File {
@@ -128,6 +151,9 @@ pub enum NodeError {
     /// A load could not be run.
     #[error(transparent)]
     Load(#[from] crate::load::LoadError),
+    /// A shard could not be ordered.
+    #[error(transparent)]
+    Registry(#[from] crate::registry::RegistryError),
     /// The operating system gave no threads to look with.
     #[error("cannot start: {0}")]
     Doctor(std::io::Error),
@@ -152,6 +178,9 @@ pub enum NodeError {
     /// A figure could not be measured.
     #[error("cannot measure: {0}")]
     Bench(String),
+    /// A simulated network did what none may.
+    #[error("the simulation failed: {0}")]
+    Simulation(String),
     /// A part of the node ended by panicking.
     #[error("a part of the node failed: part={part} error={error}")]
     Part {
@@ -191,6 +220,7 @@ impl NodeError {
             | Self::Workers(_)
             | Self::UnknownShard { .. }
             | Self::NotCollator { .. }
+            | Self::ShardTwice { .. }
             | Self::ShardsFromState
             | Self::ShardRules(_)
             | Self::NoValidators => 2,
@@ -198,12 +228,16 @@ impl NodeError {
             | Self::Pipeline(_)
             | Self::Consensus(_)
             | Self::Sync(_)
+            | Self::Kept(_)
             | Self::Import(_)
             | Self::Snapshot(_)
             | Self::Rpc(_)
             | Self::Bench(_)
+            | Self::Simulation(_)
             | Self::Doctor(_)
             | Self::Unfit { .. }
+            | Self::Outdated { .. }
+            | Self::Registry(_)
             | Self::Part { .. } => 1,
             Self::Load(error) => error.exit_code(),
             Self::Top(error) => error.exit_code(),

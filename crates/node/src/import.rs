@@ -24,7 +24,11 @@ pub use file::BLOCK_BYTES_MAX;
 pub use geth::GenesisProblem;
 pub use serve::{ServeOptions, serve};
 
-use crate::{error::NodeError, process::DataDirectory};
+use crate::{
+    error::NodeError,
+    file::{GENESIS_BYTES_MAX, read_text},
+    process::DataDirectory,
+};
 use alloy_consensus::Header;
 use alloy_eips::eip4895::Withdrawals;
 use alloy_primitives::Bytes;
@@ -102,8 +106,7 @@ pub fn import(
     options: &ImportOptions,
     progress: &dyn Fn(ImportProgress),
 ) -> Result<Imported, NodeError> {
-    let text = fs::read_to_string(&options.genesis)
-        .map_err(NodeError::file("cannot read", &options.genesis))?;
+    let text = read_text(&options.genesis, GENESIS_BYTES_MAX)?;
     let chain = File::open(&options.chain);
     let chain = chain.map_err(NodeError::file("cannot read", &options.chain))?;
     let bytes = chain.metadata().map_or(0, |metadata| metadata.len());

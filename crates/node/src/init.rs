@@ -12,7 +12,7 @@ mod units;
 use crate::{
     config::{NetworkSection, NodeConfig, PeerSection, RpcSection, StateFrom, StateSection},
     error::NodeError,
-    keys,
+    keys, registry,
     workers::default_workers,
 };
 use alloy_primitives::{Address, U256, address, bytes};
@@ -22,6 +22,7 @@ use primitives::{
     chain::Protocol,
     crypto::{PrivateKey, PublicKey},
     genesis::{HeadwaySection, ShardEntry},
+    shard::registry::REGISTRY,
 };
 use std::{
     collections::BTreeMap,
@@ -63,8 +64,8 @@ pub struct InitOptions {
     pub funded: Vec<Address>,
     /// Protocol parameters.
     pub protocol: Protocol,
-    /// Shards; two of the nodes collate each.
-    pub shards: u16,
+    /// Shards; two of the nodes collate each. With none at all there can't be any later either.
+    pub shards: Option<u16>,
     /// Cores of all shards together, which go where the load is; without it each shard keeps one.
     pub cores: Option<u16>,
 }
@@ -80,8 +81,10 @@ pub struct GenesisOptions {
     pub timestamp: u64,
     /// Accounts to fund and with how much, on each shard as well.
     pub funded: BTreeMap<Address, U256>,
-    /// Shards of the chain.
-    pub shards: Vec<ShardOptions>,
+    /// Shards of the chain; none if there can't be any.
+    pub shards: Option<Vec<ShardOptions>>,
+    /// Who allows shards new versions of charters; nobody if none.
+    pub governor: Option<Address>,
     /// Cores of all shards together, if they go where the load is.
     pub cores: Option<u16>,
 }
@@ -95,6 +98,17 @@ pub struct ShardOptions {
     pub collators: Vec<PublicKey>,
 }
 
+impl ShardOptions {
+    /// So many shards that the same nodes collate.
+    pub(crate) fn all_by(collators: &[PublicKey], shards: u16) -> Vec<Self> {
+        let shard = |id| Self {
+            id,
+            collators: collators.to_vec(),
+        };
+        (1..=shards).map(shard).collect()
+    }
+}
+
 /// A genesis file for these validators.
 ///
 /// # Errors
@@ -104,7 +118,7 @@ pub fn genesis_file(
     validators: &[PrivateKey],
     protocol: Protocol,
 ) -> Result<String, primitives::genesis::GenesisError> {
-    let shards = options.shards.iter().map(|shard| {
+    let shards = options.shards.iter().flatten().map(|shard| {
         let section = HeadwaySection {
             protocol: protocol.clone(),
             ..HeadwaySection::default()
@@ -120,17 +134,24 @@ pub fn genesis_file(
             genesis: serde_json::from_str(&genesis)?,
         })
     });
-    let shards = shards.collect::<Result<_, primitives::genesis::GenesisError>>()?;
+    let shards = shards.collect::<Result<Vec<_>, primitives::genesis::GenesisError>>()?;
+    let mut file = accounts_file(options, options.chain_id);
+    if let Some(shards) = &options.shards {
+        let newest = shards.iter().map(|shard| u32::from(shard.id)).max();
+        let next = newest.unwrap_or(0).saturating_add(1);
+        let account = registry::account(options.governor, next);
+        file.alloc.insert(REGISTRY, account);
+    }
     let validators = validators
         .iter()
         .map(|key| keys::public_hex(&key.public_key()))
         .collect();
     Genesis::to_json(
-        &accounts_file(options, options.chain_id),
+        &file,
         &HeadwaySection {
             validators,
             protocol,
-            shards,
+            shards: options.shards.is_some().then_some(shards),
             cores: options.cores,
             ..HeadwaySection::default()
         },
@@ -207,6 +228,7 @@ pub fn init(options: &InitOptions) -> Result<(), NodeError> {
             .map(|address| (*address, FUNDS_WEI))
             .collect(),
         shards: shard_options(options, &keys),
+        governor: options.funded.first().copied(),
         cores: options.cores,
     };
     let refuse = |source| NodeError::Genesis {
@@ -241,17 +263,16 @@ fn collators_of(shard: u16, validators: u16) -> Vec<u16> {
         .collect()
 }
 
-fn shard_options(options: &InitOptions, keys: &[PrivateKey]) -> Vec<ShardOptions> {
+fn shard_options(options: &InitOptions, keys: &[PrivateKey]) -> Option<Vec<ShardOptions>> {
     let key = |node: u16| keys.get(usize::from(node)).map(PrivateKey::public_key);
-    (1..=options.shards)
-        .map(|id| ShardOptions {
-            id,
-            collators: collators_of(id, options.validators)
-                .into_iter()
-                .filter_map(key)
-                .collect(),
-        })
-        .collect()
+    let shards = (1..=options.shards?).map(|id| ShardOptions {
+        id,
+        collators: collators_of(id, options.validators)
+            .into_iter()
+            .filter_map(key)
+            .collect(),
+    });
+    Some(shards.collect())
 }
 
 fn write_units(options: &InitOptions) -> Result<(), NodeError> {
@@ -279,7 +300,7 @@ fn write_node(
         data_dir: PathBuf::from("data"),
         fee_recipient: options.funded.first().copied().unwrap_or_default(),
         workers: default_workers(),
-        collator: (1..=options.shards)
+        collator: (1..=options.shards.unwrap_or(0))
             .filter(|shard| collators_of(*shard, options.validators).contains(&index))
             .map(u32::from)
             .collect(),
@@ -296,6 +317,7 @@ fn write_node(
             origins: Vec::new(),
             hosts: Vec::new(),
         },
+        shard: Vec::new(),
     };
     let path = directory.join("headway.toml");
     let text = toml::to_string_pretty(&config).map_err(|error| NodeError::Config {

@@ -1,6 +1,6 @@
 //! Validator keys on disk: 32 bytes of ed25519 seed in hex, readable by their owner only.
 
-use crate::error::NodeError;
+use crate::{error::NodeError, file};
 use alloy_primitives::hex;
 use commonware_codec::{Copying, DecodeExt, Encode};
 use commonware_cryptography::Signer as _;
@@ -76,7 +76,7 @@ pub fn read(path: &Path) -> Result<PrivateKey, NodeError> {
     if metadata.permissions().mode() & 0o077 != 0 {
         return Err(refuse("readable by others; run `chmod 600` on it"));
     }
-    let text = fs::read_to_string(path).map_err(NodeError::file("cannot read", path))?;
+    let text = file::read_text(path, file::KEY_BYTES_MAX)?;
     let bytes = hex::decode(text.trim()).map_err(|_| refuse("not hex"))?;
     PrivateKey::decode(Copying(bytes.as_slice())).map_err(|_| refuse("not a key of 32 bytes"))
 }

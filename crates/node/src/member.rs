@@ -7,7 +7,7 @@ use crate::{
     cli,
     config::{NodeConfig, Peers, RpcSection, StateFrom},
     error::NodeError,
-    init, keys,
+    file, init, keys,
     network::{self, NetworkParts},
     process::{self, DataDirectory, RpcParts},
     run::{self, Node, NodeParts},
@@ -21,7 +21,7 @@ use pipeline::PipelineConfig;
 use primitives::{Genesis, crypto::PrivateKey, genesis::GenesisError, shard::ShardId};
 use rpc::{Cors, RpcConfig};
 use state::Location;
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 /// The name of the node in its data directory.
 pub(crate) const PARTITION: &str = "node";
@@ -31,6 +31,8 @@ pub(crate) struct Prepared {
     pub(crate) config: NodeConfig,
     pub(crate) peers: Peers,
     pub(crate) genesis: Genesis,
+    /// Those of shards that were created later.
+    shards: BTreeMap<u32, Genesis>,
     pub(crate) key: PrivateKey,
     pub(crate) directory: DataDirectory,
     never_voted: bool,
@@ -63,12 +65,12 @@ pub fn run(path: &Path, options: MemberOptions) -> Result<(), NodeError> {
 pub(crate) fn prepare(path: &Path) -> Result<Prepared, NodeError> {
     let config = NodeConfig::read(path)?;
     let peers = config.peers(path)?;
-    let text = std::fs::read_to_string(&config.genesis)
-        .map_err(NodeError::file("cannot read", &config.genesis))?;
-    let genesis = parse_genesis(&text).map_err(|source| NodeError::Genesis {
-        path: config.genesis.clone(),
-        source,
-    })?;
+    let genesis = read_genesis(&config.genesis, parse_genesis)?;
+    let shards = config.shard.iter().map(|shard| {
+        let genesis = read_genesis(&shard.genesis, Genesis::from_json)?;
+        Ok((shard.id, genesis))
+    });
+    let shards = shards.collect::<Result<_, NodeError>>()?;
     let key = keys::read(&config.key)?;
     process::require_free(config.network.listen)?;
     process::require_free(config.rpc.listen)?;
@@ -78,9 +80,21 @@ pub(crate) fn prepare(path: &Path) -> Result<Prepared, NodeError> {
         config,
         peers,
         genesis,
+        shards,
         key,
         directory,
         never_voted: false,
+    })
+}
+
+pub(crate) fn read_genesis(
+    path: &Path,
+    parse: impl FnOnce(&str) -> Result<Genesis, GenesisError>,
+) -> Result<Genesis, NodeError> {
+    let text = file::read_text(path, file::GENESIS_BYTES_MAX)?;
+    parse(&text).map_err(|source| NodeError::Genesis {
+        path: path.to_owned(),
+        source,
     })
 }
 
@@ -136,13 +150,18 @@ fn location(directory: &DataDirectory) -> Location {
 }
 
 /// The shards that the config names.
-fn collated(config: &NodeConfig, directory: &DataDirectory) -> Vec<Collated> {
+fn collated(
+    config: &NodeConfig,
+    directory: &DataDirectory,
+    mut shards: BTreeMap<u32, Genesis>,
+) -> Vec<Collated> {
     let collated = config.collator.iter().map(|shard| {
         let location = Location::Directory(directory.state(&format!("shard-{shard}")));
         Collated {
             shard: ShardId(*shard),
             postings: config.state.index.then(|| location.clone()),
             location,
+            genesis: shards.remove(shard),
         }
     });
     collated.collect()
@@ -167,6 +186,7 @@ pub(crate) async fn assemble(
         config,
         peers,
         genesis,
+        shards,
         key,
         directory,
         never_voted,
@@ -204,8 +224,9 @@ pub(crate) async fn assemble(
         sync,
         serving: ServerConfig::default(),
         has_history: false,
+        bias: None,
         never_voted,
-        collated: collated(&config, &directory),
+        collated: collated(&config, &directory, shards),
     };
     let node = Box::pin(run::assemble(&runtime, parts, wires)).await?;
     Ok(Assembled {

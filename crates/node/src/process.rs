@@ -6,7 +6,7 @@ use mempool::Mempool;
 use pipeline::Chain;
 use primitives::{Genesis, recovery::SenderCache};
 use rand::{SeedableRng as _, rngs::StdRng};
-use rpc::{Backend, BackendParts, Dev, RpcConfig, RpcServer};
+use rpc::{Backend, BackendParts, Dev, RpcConfig, RpcServer, ShardPlace};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use shards::feed::LedgerFeed;
 use std::{
@@ -210,8 +210,8 @@ pub struct Readable {
     pub senders: SenderCache,
     /// What the relay chain says of shards, on a chain that has any.
     pub shards: Option<LedgerFeed>,
-    /// Of a shard's chain: the newest number that is included in the relay chain.
-    pub included: Option<rpc::Included>,
+    /// Which shard the chain is, if it is one's.
+    pub shard: Option<ShardPlace>,
 }
 
 /// The chains that a node collates, by the numbers of their shards.
@@ -225,18 +225,12 @@ pub fn shard_chains(node: &Node) -> BTreeMap<u32, Readable> {
 }
 
 fn shard_chain(chain: &ShardChain, feed: LedgerFeed) -> Readable {
-    let shard = chain.shard;
-    let included = move || {
-        let newest = feed.newest();
-        let segment = newest.ledger.shard(shard);
-        segment.map_or(0, |segment| segment.included().number)
-    };
     Readable {
         chain: chain.chain.clone(),
         mempool: chain.mempool.clone(),
         senders: chain.senders.clone(),
         shards: None,
-        included: Some(rpc::Included::new(included)),
+        shard: Some(ShardPlace::new(chain.shard, feed)),
     }
 }
 
@@ -247,7 +241,7 @@ impl From<&Node> for Readable {
             mempool: node.mempool.clone(),
             senders: node.senders.clone(),
             shards: node.shards.as_ref().map(|shards| shards.feed.clone()),
-            included: None,
+            shard: None,
         }
     }
 }
@@ -318,7 +312,7 @@ pub fn backend(runtime: &Context, node: impl Into<Readable>, parts: RpcParts) ->
         peers: Arc::new(move || parts.peers),
         config: parts.config,
         shards: node.shards,
-        included: node.included,
+        shard: node.shard,
     })
 }
 

@@ -6,7 +6,7 @@
 
 use crate::{
     error::NodeError,
-    sharding::{self, Collated, Shards, ShardsParts, shard_parts},
+    sharding::{self, Bias, Collated, Shards, ShardsParts, shard_parts},
     sync::{self, StateSync},
 };
 use alloy_primitives::{Address, B256};
@@ -25,7 +25,7 @@ use pipeline::{
     genesis_record,
 };
 use primitives::{
-    Anchor, Block, BlockLimits, Genesis,
+    Anchor, Block, BlockLimits, ChainConfig, Genesis,
     anchor::Trust,
     base_fee::next_base_fee,
     certificate::{consensus_namespace, result_scheme},
@@ -69,6 +69,8 @@ pub struct NodeParts {
     pub never_voted: bool,
     /// The shards whose blocks it builds.
     pub collated: Vec<Collated>,
+    /// What it says of shards' candidates other than it finds; nothing on a real network.
+    pub bias: Option<Bias>,
 }
 
 /// What signs and identifies on one chain.
@@ -136,6 +138,15 @@ pub fn identity(genesis: &Genesis, key: &PrivateKey) -> Identity {
     }
 }
 
+/// An empty pool; who is in which part of it, nobody else can know.
+pub(crate) fn new_mempool<E: Runtime>(runtime: &E, chain: ChainConfig, base_fee: u64) -> Mempool {
+    let config = mempool::Config {
+        stripe_seed: runtime.child("pool").next_u64(),
+        ..mempool::Config::new(chain)
+    };
+    Mempool::new(config, base_fee)
+}
+
 /// Builds and starts one node.
 ///
 /// # Errors
@@ -161,7 +172,7 @@ pub async fn assemble<E: Runtime, N: Network>(
     }
     let store = Store::open(parts.location, &state, parts.store)?;
     let base_fee = next_base_fee(block.header(), &chain_config);
-    let mempool = Mempool::new(mempool::Config::new(chain_config.clone()), base_fee);
+    let mempool = new_mempool(runtime, chain_config.clone(), base_fee);
     let observer = mempool_observer(mempool.clone(), store.clone(), chain_config.clone());
     let foundation = Foundation {
         chain: chain_config,
@@ -231,8 +242,10 @@ fn start_shards<E: Runtime, N: Network>(
         key: &parts.key,
         fee_recipient: parts.fee_recipient,
         store: parts.store,
+        partition: &parts.partition,
         pipeline,
         collated: &parts.collated,
+        bias: parts.bias.clone(),
     };
     let shards = sharding::start(runtime, work, ledger.as_ref(), wires)?;
     Ok((ledger, shards))

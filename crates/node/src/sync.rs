@@ -86,7 +86,7 @@ pub fn waiting(
         mempool,
         senders: SenderCache::default(),
         shards: None,
-        included: None,
+        shard: None,
     };
     let report = Box::new(move |event: SyncEvent| {
         if let SyncEvent::Progress(progress) = &event {

@@ -263,9 +263,10 @@ impl<E: Clock + Spawner + RuntimeMetrics> Actor<E> {
         let parent_height = height.saturating_sub(1);
         let snapshot = shared.store.snapshot(parent_height)?;
         let parent_hash = self.hash_at(parent_height)?;
-        let environment = environment(block.header(), parent_hash, &shared.config);
+        let rules = chain.rules();
+        let environment = environment(block.header(), parent_hash, &rules);
         let mut input = ExecutionInput::new(
-            &shared.config,
+            &rules,
             environment,
             block.transactions(),
             block.block().directives(),

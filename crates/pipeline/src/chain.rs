@@ -117,6 +117,8 @@ impl From<StoreError> for ChainError {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) config: ChainConfig,
+    /// Those that the next blocks have.
+    rules: Mutex<Arc<ChainConfig>>,
     pub(crate) limits: BlockLimits,
     pub(crate) validators: Vec<PublicKey>,
     pub(crate) ethereum: Option<Fork>,
@@ -183,6 +185,7 @@ impl Chain {
         };
         Self {
             shared: Arc::new(Shared {
+                rules: Mutex::new(Arc::new(parts.config.clone())),
                 config: parts.config,
                 limits: parts.limits,
                 validators: parts.validators,
@@ -207,10 +210,25 @@ impl Chain {
         }
     }
 
-    /// The rules of the chain.
+    /// The rules of the chain; of a shard, those that it began with.
     #[must_use]
     pub fn config(&self) -> &ChainConfig {
         &self.shared.config
+    }
+
+    /// The rules of the next block: the chain's, but for a shard that was told others.
+    #[must_use]
+    pub fn rules(&self) -> Arc<ChainConfig> {
+        Arc::clone(&lock(&self.shared.rules))
+    }
+
+    /// The next blocks have these rules: those of a shard change by an order of the relay chain. Whoever orders
+    /// blocks says so between two of them.
+    pub fn adopt(&self, rules: &ChainConfig) {
+        let mut current = lock(&self.shared.rules);
+        if **current != *rules {
+            *current = Arc::new(rules.clone());
+        }
     }
 
     /// Who orders its blocks and signs their results.

@@ -68,7 +68,7 @@ impl Chain {
                 .header
                 .next_block_base_fee(BaseFeeParams::ethereum())
                 .unwrap_or_default(),
-            false => next_base_fee(record.block.header(), self.config()),
+            false => next_base_fee(record.block.header(), &self.rules()),
         }
     }
 }

@@ -21,6 +21,8 @@ use commonware_utils::ordered::Set;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+pub use approval::Approval;
+
 /// Base fee at height 0 when the file names none, in wei (EIP-1559's initial value).
 pub const BASE_FEE_INITIAL: u64 = 1_000_000_000;
 
@@ -92,12 +94,16 @@ pub struct HeadwaySection {
     /// Protocol parameters; absent ones take their defaults.
     #[serde(default)]
     pub protocol: Protocol,
-    /// Shards of the chain from its beginning.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub shards: Vec<ShardEntry>,
+    /// Shards of the chain from its beginning. An empty list is a chain that can get some; without the list it
+    /// never can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shards: Option<Vec<ShardEntry>>,
     /// How their candidates are backed.
     #[serde(default, skip_serializing_if = "Backing::is_default")]
     pub backing: Backing,
+    /// Who checks them before they are final.
+    #[serde(default, skip_serializing_if = "Approval::is_default")]
+    pub approval: Approval,
     /// Cores of all shards together, which go where the load is. Without it every shard keeps its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cores: Option<u16>,
@@ -166,10 +172,14 @@ pub struct Genesis {
     pub validators: Set<PublicKey>,
     /// Accounts at height 0.
     pub alloc: BTreeMap<Address, GenesisAccount>,
-    /// Its shards, by rising numbers.
+    /// Whether it can have shards: a ledger of them goes with its blocks.
+    pub has_ledger: bool,
+    /// Those that it begins with, by rising numbers.
     pub shards: Vec<GenesisShard>,
     /// How their candidates are backed.
     pub backing: Backing,
+    /// Who checks them before they are final.
+    pub approval: Approval,
     /// Cores of all shards together, if they go where the load is.
     pub cores: Option<u16>,
     file: alloy_genesis::Genesis,
@@ -199,12 +209,20 @@ impl Genesis {
         };
         check_chain(&chain, &file)?;
         let (chain_id, cores) = (chain.chain_id, shards::check_cores(section.cores)?);
+        let validators = parse_validators(&section.validators)?;
+        section.approval.check(section.backing, validators.len())?;
         Ok(Self {
             chain,
-            validators: parse_validators(&section.validators)?,
+            validators,
             alloc,
-            shards: shards::parse(&section.shards, cores, chain_id)?,
+            has_ledger: section.shards.is_some(),
+            shards: shards::parse(
+                section.shards.as_deref().unwrap_or_default(),
+                cores,
+                chain_id,
+            )?,
             backing: section.backing,
+            approval: section.approval,
             cores,
             file,
         })
@@ -279,9 +297,11 @@ impl Genesis {
         for key in &self.validators {
             bytes.extend_from_slice(key.as_ref());
         }
-        if !self.shards.is_empty() {
+        if self.has_ledger {
             let backing = serde_json::to_vec(&self.backing);
             bytes.extend(backing.expect("a name is JSON"));
+            let approval = serde_json::to_vec(&self.approval);
+            bytes.extend(approval.expect("a name and a number are JSON"));
         }
         for shard in &self.shards {
             bytes.extend_from_slice(shard.rules_digest().as_slice());
@@ -327,13 +347,15 @@ fn refuse_unknown(
     }
 }
 
-fn check_chain(chain: &ChainConfig, file: &alloy_genesis::Genesis) -> Result<(), GenesisError> {
-    let out_of_range = |field, problem: &str| {
-        Err(GenesisError::OutOfRange {
-            field,
-            problem: problem.to_owned(),
-        })
-    };
+fn out_of_range(field: &'static str, problem: &str) -> Result<(), GenesisError> {
+    Err(GenesisError::OutOfRange {
+        field,
+        problem: problem.to_owned(),
+    })
+}
+
+/// Checks what the rules of a chain say, wherever they stand.
+pub(crate) fn check_rules(chain: &ChainConfig) -> Result<(), GenesisError> {
     if chain.chain_id == 0 {
         return out_of_range("config.chainId", "write a chain id of at least 1");
     }
@@ -360,6 +382,11 @@ fn check_chain(chain: &ChainConfig, file: &alloy_genesis::Genesis) -> Result<(),
     if protocol.block_time_ms > INTERVAL_MS_MAX {
         return out_of_range("headway.protocol.blockTimeMs", "write 0 to 3600000");
     }
+    Ok(())
+}
+
+fn check_chain(chain: &ChainConfig, file: &alloy_genesis::Genesis) -> Result<(), GenesisError> {
+    check_rules(chain)?;
     if file
         .base_fee_per_gas
         .is_some_and(|fee| fee > u128::from(u64::MAX))
@@ -416,6 +443,7 @@ pub fn account_storage(account: &GenesisAccount) -> (Option<Bytes>, BTreeMap<U25
     )
 }
 
+mod approval;
 mod shards;
 #[cfg(test)]
 mod tests;

@@ -46,8 +46,24 @@ pub const SHARDS_MAX: usize = 256;
 /// Most cores of one relay chain.
 pub const CORES_MAX: usize = 64;
 
+/// Fewest validators of a chain on which a few of them may check candidates: with fewer, it takes too many.
+pub const SAMPLED_VALIDATORS_MIN: usize = 40;
+
+/// Fewest checkers of a candidate where not everybody checks: of the fewest validators that allow it, one more than
+/// may be corrupt.
+pub const CHECKERS_MIN: usize = 14;
+
 /// Most collators of one shard.
 pub const COLLATORS_MAX: usize = 64;
+
+/// Orders about shards that one relay block carries: more than the registry takes in one.
+pub const ORDERS_CARRIED_MAX: usize = 16;
+
+/// Longest order about a shard, in bytes: a creation that names all collators that a shard may have.
+pub const ORDER_BYTES_MAX: usize = 4_096;
+
+/// Longest charter of a shard, in bytes.
+pub const CHARTER_BYTES_MAX: usize = 1_024;
 
 /// Senders remembered by the recovery cache.
 pub const RECOVERED_SENDERS_MAX: usize = 262_144;

@@ -15,6 +15,8 @@
 
 mod bits;
 mod candidate;
+pub mod charter;
+pub mod registry;
 mod section;
 mod signed;
 #[cfg(test)]
@@ -25,7 +27,10 @@ pub use bits::{BITS_MAX, Bits};
 pub use candidate::{
     CandidateId, Coding, Descriptor, Envelope, RelayAnchor, Schedule, ShardId, Statement,
 };
-pub use section::{BackedEnvelope, Equivocation, SectionLimits, ShardSection, SignedStatement};
+pub use charter::{CHARTER_VERSION, Charter, CharterError};
+pub use section::{
+    BackedEnvelope, CarriedOrders, Equivocation, SectionLimits, ShardSection, SignedStatement,
+};
 pub use signed::Signed;
 pub use vote::{ShardVote, VoteFault, Votes};
 

@@ -14,7 +14,10 @@ use crate::{limits, signature::Request};
 use alloy_consensus::{EthereumTxEnvelope, Transaction as _, TxEip4844, crypto::SECP256K1N_HALF};
 use alloy_eips::{Decodable2718, Encodable2718, Typed2718};
 use alloy_primitives::{Address, B256, Bytes, keccak256};
-use std::{ops::Deref, sync::Arc};
+use std::{
+    ops::Deref,
+    sync::{Arc, OnceLock},
+};
 
 /// Bits of an address.
 const ADDRESS_BITS: usize = 160;
@@ -52,12 +55,35 @@ pub enum TransactionError {
     },
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 struct Decoded {
     envelope: Envelope,
     raw: Bytes,
     hash: B256,
+    /// Who signed its authorizations, once somebody has asked: the pool, a block rebuilt from it, and execution
+    /// share what was recovered once.
+    authorities: OnceLock<Box<[Option<Address>]>>,
 }
+
+impl Decoded {
+    const fn new(envelope: Envelope, raw: Bytes, hash: B256) -> Self {
+        Self {
+            envelope,
+            raw,
+            hash,
+            authorities: OnceLock::new(),
+        }
+    }
+}
+
+impl PartialEq for Decoded {
+    /// One encoding is one transaction; what was recovered follows from it.
+    fn eq(&self, other: &Self) -> bool {
+        self.raw == other.raw
+    }
+}
+
+impl Eq for Decoded {}
 
 /// A well-formed transaction; its signature has not been looked at. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,11 +123,7 @@ impl Transaction {
         }
         let hash = keccak256(&raw);
         Ok(Self {
-            decoded: Arc::new(Decoded {
-                envelope,
-                raw,
-                hash,
-            }),
+            decoded: Arc::new(Decoded::new(envelope, raw, hash)),
         })
     }
 
@@ -129,6 +151,19 @@ impl Transaction {
         let signature = self.envelope().signature();
         (signature.s().is_zero() && signature.r().bit_len() <= ADDRESS_BITS)
             .then(|| Address::from_word(B256::from(signature.r())))
+    }
+
+    /// For each EIP-7702 authorization, who signed it; recovered once for all copies of this value.
+    fn authorities(&self) -> &[Option<Address>] {
+        let Some(authorizations) = self.envelope().authorization_list() else {
+            return &[];
+        };
+        let recover = || {
+            let authorizations = authorizations.iter();
+            let authorities = authorizations.map(|signed| signed.recover_authority().ok());
+            authorities.collect()
+        };
+        self.decoded.authorities.get_or_init(recover)
     }
 
     /// Recovers the sender and, for type 4, the authorities.
@@ -196,8 +231,6 @@ impl From<bool> for Impersonation {
 pub struct RecoveredTransaction {
     transaction: Transaction,
     sender: Address,
-    /// None where there is no authorization, which is nearly everywhere: a pool has a million.
-    authorities: Option<Arc<Vec<Option<Address>>>>,
 }
 
 impl RecoveredTransaction {
@@ -205,16 +238,11 @@ impl RecoveredTransaction {
     /// own store, found in its cache, or given by a conformance fixture.
     #[must_use]
     pub fn trusted(transaction: Transaction, sender: Address) -> Self {
-        let authorizations = transaction.envelope().authorization_list();
-        let authorities = authorizations.map(|authorizations| {
-            let authorizations = authorizations.iter();
-            let authorities = authorizations.map(|signed| signed.recover_authority().ok());
-            Arc::new(authorities.collect())
-        });
+        // Here, where signatures are recovered by several threads, and not where one executes.
+        transaction.authorities();
         Self {
             transaction,
             sender,
-            authorities,
         }
     }
 
@@ -225,11 +253,7 @@ impl RecoveredTransaction {
         let hash = keccak256(&raw);
         Self::trusted(
             Transaction {
-                decoded: Arc::new(Decoded {
-                    envelope,
-                    raw,
-                    hash,
-                }),
+                decoded: Arc::new(Decoded::new(envelope, raw, hash)),
             },
             sender,
         )
@@ -250,7 +274,7 @@ impl RecoveredTransaction {
     /// For each EIP-7702 authorization in order, who signed it; none for a bad signature.
     #[must_use]
     pub fn authorities(&self) -> &[Option<Address>] {
-        self.authorities.as_deref().map_or(&[], Vec::as_slice)
+        self.transaction.authorities()
     }
 
     /// Envelope type, 0 to 4.

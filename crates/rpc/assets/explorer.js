@@ -7,9 +7,9 @@
 
   // The server draws five times a second; in between, time moves the drawing to the left.
   function glide(now) {
-    const drawing = document.querySelector('.strands')
-    if (!drawing) return
-    if (!still.matches) {
+    const drawings = document.querySelectorAll('.strands')
+    if (!drawings.length) return
+    for (const drawing of still.matches ? [] : drawings) {
       const windowMs = Number(drawing.dataset.window)
       const left = Math.min(now - since, 3000) * (1000 / windowMs)
       drawing.querySelector('.moving')?.setAttribute('transform', `translate(${-left.toFixed(1)} 0)`)
@@ -35,10 +35,7 @@
   }
   document.addEventListener('htmx:sseBeforeMessage', (event) => {
     if (isHeld(event.target)) event.preventDefault()
-    else if (event.target.id === 'pipeline') since = performance.now()
-  })
-  document.addEventListener('htmx:oobBeforeSwap', (event) => {
-    if (isHeld(event.target)) event.preventDefault()
+    else if (event.target.querySelector(':scope > .lanes')) since = performance.now()
   })
 
   // A browser opens few connections to one host, and a hidden page needs none.

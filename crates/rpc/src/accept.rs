@@ -8,9 +8,10 @@
 //! use up the files of the process, and a node that cannot open its files stops. Limit: `connections_max`.
 
 use crate::{
+    backend::Backend,
     batch::Dispatch,
     explorer::Site,
-    flow::{Flow, Unread},
+    flow::{Flow, Traffic},
     front::FrontLayer,
     socket::{Places, Socket},
     switch::Switch,
@@ -62,11 +63,26 @@ pub(crate) type Builder = TowerServiceBuilder<Stack<DispatchLayer, Identity>, Id
 pub(crate) struct Room {
     builder: Builder,
     methods: Methods,
+    site: Site,
 }
 
 impl Room {
-    pub(crate) const fn new(builder: Builder, methods: Methods) -> Self {
-        Self { builder, methods }
+    pub(crate) const fn new(builder: Builder, methods: Methods, site: Site) -> Self {
+        Self {
+            builder,
+            methods,
+            site,
+        }
+    }
+
+    /// What its pages are answered from.
+    pub(crate) const fn site(&self) -> &Site {
+        &self.site
+    }
+
+    /// What is served.
+    pub(crate) fn backend(&self) -> Arc<Backend> {
+        self.site.switch.current()
     }
 
     /// Answers one request, or serves a WebSocket that begins with it.
@@ -87,9 +103,8 @@ pub(crate) type Rooms = Arc<BTreeMap<u32, Room>>;
 pub(crate) struct Door {
     pub(crate) room: Room,
     pub(crate) shards: Rooms,
-    pub(crate) site: Site,
     pub(crate) places: Places,
-    pub(crate) unread: Arc<Unread>,
+    pub(crate) traffic: Arc<Traffic>,
 }
 
 impl Door {
@@ -118,10 +133,10 @@ impl Door {
         };
         // Answers are written whole; a socket that refuses this is about to fail anyway.
         stream.set_nodelay(true).ok();
-        let flow = Flow::new(Arc::clone(&self.unread));
+        let flow = Flow::new(Arc::clone(&self.traffic));
         let socket = Socket::new(stream, Arc::clone(&flow), self.places.clone(), place);
         let front = FrontLayer {
-            site: self.site.clone(),
+            site: self.room.site.clone(),
             flow,
             shards: Arc::clone(&self.shards),
             stop: stop.clone(),

@@ -13,14 +13,15 @@ use crate::{
     error::RpcError,
     eth::filter::Filters,
     explorer::Explorer,
-    flow::Unread,
+    flow::Traffic,
     metrics::Calls,
+    shard::{ShardPlace, Standing},
 };
 use alloy_consensus::Transaction as _;
 use alloy_primitives::{Address, B256};
 use futures::future::BoxFuture;
 use mempool::{Event, Mempool};
-use pipeline::{Chain, DevControl, ExecutedRecord};
+use pipeline::{Chain, DevControl, ExecutedRecord, SyncProgress};
 use primitives::{RecoveredTransaction, recovery::SenderCache};
 use rand::{SeedableRng as _, rngs::StdRng};
 use shards::feed::LedgerFeed;
@@ -71,26 +72,8 @@ pub struct BackendParts {
     pub config: RpcConfig,
     /// What the relay chain says of shards, on a chain that has any.
     pub shards: Option<LedgerFeed>,
-    /// Of a shard's chain: the newest number that is included in the relay chain.
-    pub included: Option<Included>,
-}
-
-/// Tells the newest included number of a shard.
-#[derive(Clone)]
-pub struct Included(Arc<dyn Fn() -> u64 + Send + Sync>);
-
-impl Included {
-    /// Asks this.
-    #[must_use]
-    pub fn new(newest: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
-        Self(Arc::new(newest))
-    }
-}
-
-impl Debug for Included {
-    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Included").field(&(self.0)()).finish()
-    }
+    /// Which shard the chain is, if it is one's.
+    pub shard: Option<ShardPlace>,
 }
 
 /// What of a development chain is new when it has gone back.
@@ -117,7 +100,7 @@ pub struct Backend {
     pub(crate) peers: Arc<dyn Fn() -> usize + Send + Sync>,
     pub(crate) config: RpcConfig,
     pub(crate) shards: Option<LedgerFeed>,
-    included: Option<Included>,
+    pub(crate) shard: Option<ShardPlace>,
     pub(crate) filters: Arc<Filters>,
     pub(crate) explorer: Explorer,
     random: Mutex<StdRng>,
@@ -127,7 +110,7 @@ pub struct Backend {
     pub(crate) bundles: Arc<Bundles>,
     pub(crate) calls: Arc<Calls>,
     waiting: Arc<AtomicUsize>,
-    pub(crate) unread: Arc<Unread>,
+    pub(crate) traffic: Arc<Traffic>,
     pub(crate) brief: Brief,
     /// Whether another one has taken its place.
     ended: watch::Sender<bool>,
@@ -148,7 +131,7 @@ impl Backend {
             bundles: Arc::default(),
             calls: Arc::default(),
             waiting: Arc::default(),
-            unread: Arc::default(),
+            traffic: Arc::default(),
             brief: Brief::default(),
             ended: watch::Sender::default(),
             chain: parts.chain,
@@ -161,7 +144,7 @@ impl Backend {
             random: Mutex::new(parts.random),
             config: parts.config,
             shards: parts.shards,
-            included: parts.included,
+            shard: parts.shard,
         })
     }
 
@@ -182,7 +165,7 @@ impl Backend {
             bundles: Arc::clone(&self.bundles),
             calls: Arc::clone(&self.calls),
             waiting: Arc::clone(&self.waiting),
-            unread: Arc::clone(&self.unread),
+            traffic: Arc::clone(&self.traffic),
             brief: Brief::default(),
             ended: watch::Sender::default(),
             chain: successor.chain,
@@ -195,7 +178,7 @@ impl Backend {
             random: Mutex::new(self.random()),
             config: self.config.clone(),
             shards: self.shards.clone(),
-            included: self.included.clone(),
+            shard: self.shard.clone(),
         })
     }
 
@@ -208,8 +191,19 @@ impl Backend {
     /// the relay chain includes.
     pub(crate) fn safe_height(&self) -> Result<u64, RpcError> {
         let latest = self.latest_height()?;
-        let included = self.included.as_ref();
-        Ok(included.map_or(latest, |included| (included.0)().min(latest)))
+        let shard = self.shard.as_ref();
+        Ok(shard.map_or(latest, |shard| shard.included().min(latest)))
+    }
+
+    /// How far this node is on its way to what it has to have; none if it is there.
+    pub(crate) fn syncing(&self) -> Option<SyncProgress> {
+        let behind = || self.shard.as_ref()?.progress(&self.chain);
+        self.chain.syncing().or_else(behind)
+    }
+
+    /// How a shard's chain stands to the relay chain.
+    pub(crate) fn standing(&self) -> Option<Standing> {
+        self.shard.as_ref()?.standing(&self.chain, self.now_ms())
     }
 
     pub(crate) fn subscribe_pending(&self) -> broadcast::Receiver<RecoveredTransaction> {
@@ -358,7 +352,7 @@ fn shutting_down(_: AcquireError) -> RpcError {
 async fn queue(backend: &Backend) -> Result<OwnedSemaphorePermit, RpcError> {
     let permit = wait_for_place(backend, &backend.computing).await?;
     // Looked at last: those that waited before may have been answered meanwhile.
-    match backend.unread.bytes() {
+    match backend.traffic.unread_bytes() {
         ..=UNREAD_BYTES_MAX => Ok(permit),
         bytes => Err(RpcError::Unread(bytes)),
     }

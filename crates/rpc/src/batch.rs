@@ -7,7 +7,7 @@
 
 use crate::{
     backend::{Backend, run},
-    config::SOCKET_UNREAD_BYTES_MAX,
+    config::{NAME_BYTES_MAX, SOCKET_UNREAD_BYTES_MAX},
     eth::submit::{SEND_RAW, Sent, send_many},
     flow::Flow,
     metrics::Outcome,
@@ -21,7 +21,7 @@ use jsonrpsee::{
         error::{INVALID_REQUEST_CODE, METHOD_NOT_FOUND_CODE},
     },
 };
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{borrow::Cow, future::Future, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 /// geth's code for a batch whose answer is too large.
@@ -132,6 +132,7 @@ where
         if response.as_error_code() != Some(METHOD_NOT_FOUND_CODE) || !is_bare(&response) {
             return response;
         }
+        let name = shortened(&name);
         let message = format!("the method {name} does not exist/is not available");
         let error = ErrorObjectOwned::owned::<()>(METHOD_NOT_FOUND_CODE, message, None);
         MethodResponse::error(id, error)
@@ -250,6 +251,14 @@ fn is_bare(response: &MethodResponse) -> bool {
     response
         .as_ref()
         .contains(r#""message":"Method not found""#)
+}
+
+/// A name that somebody made up, not so long that many of them are a load to tell.
+fn shortened(name: &str) -> Cow<'_, str> {
+    match name.get(..name.floor_char_boundary(NAME_BYTES_MAX)) {
+        Some(begin) if begin.len() < name.len() => Cow::Owned(format!("{begin}…")),
+        _ => Cow::Borrowed(name),
+    }
 }
 
 fn too_large(_: MethodResponse) -> MethodResponse {

@@ -13,6 +13,16 @@ pub const BODY_WAIT_MS: u64 = 30_000;
 pub const BUNDLES_MAX: usize = 32;
 /// Of them, how many are worked on: beside other calls that compute, not in their place.
 pub const BUNDLES_WORKED_MAX: usize = 2;
+/// Requests that are not answered yet, over all connections.
+pub(crate) const REQUESTS_MAX: usize = 4_096;
+/// The same over one connection: HTTP/2 carries many.
+pub(crate) const SOCKET_REQUESTS_MAX: usize = 128;
+/// Bytes of the bodies of such requests, posted bundles apart; 25 of the largest.
+pub const BODIES_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// How much of each body does not count there: who sends little is not refused because others send much.
+pub(crate) const BODY_FREE_BYTES: usize = 64 * 1024;
+/// Bytes of an unknown method's name that its caller is told.
+pub(crate) const NAME_BYTES_MAX: usize = 64;
 /// Open connections, HTTP and WebSocket together.
 pub const CONNECTIONS_MAX: u32 = 512;
 /// A connection that asks for nothing is closed after this long, in milliseconds (geth's two minutes).
@@ -139,6 +149,8 @@ pub struct RpcConfig {
     pub body_bytes_max: u32,
     /// How long the body of a request may take to arrive, in milliseconds.
     pub body_wait_ms: u64,
+    /// Bytes of bodies that arrive or are worked on at the same time, beside the first ones of each.
+    pub bodies_bytes_max: usize,
     /// Largest answer, in bytes.
     pub response_bytes_max: u32,
     /// Open connections.
@@ -176,6 +188,7 @@ impl RpcConfig {
             hosts: Vec::new(),
             body_bytes_max: BODY_BYTES_MAX,
             body_wait_ms: BODY_WAIT_MS,
+            bodies_bytes_max: BODIES_BYTES_MAX,
             response_bytes_max: RESPONSE_BYTES_MAX,
             connections_max: CONNECTIONS_MAX,
             idle_ms: IDLE_MS,
@@ -190,6 +203,12 @@ impl RpcConfig {
             filter_idle_ms: FILTER_IDLE_MS,
             filter_seed: 0,
         }
+    }
+
+    /// How many of the connections may be WebSockets, which stay: the others are for requests.
+    pub(crate) fn websockets_max(&self) -> usize {
+        let max = self.connections_max - self.connections_max / 4;
+        usize::try_from(max).unwrap_or(usize::MAX)
     }
 
     /// The values of a development chain: any web page may call.

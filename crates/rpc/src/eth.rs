@@ -90,5 +90,5 @@ impl From<Option<SyncProgress>> for Syncing {
 
 fn syncing(backend: &Backend, args: &Args) -> Result<Syncing, RpcError> {
     args.none()?;
-    Ok(backend.chain.syncing().into())
+    Ok(backend.syncing().into())
 }

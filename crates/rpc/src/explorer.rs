@@ -8,6 +8,9 @@
 //!
 //! request ─▶ ROUTES, by its path ─▶ page (backend::run: a blocking thread, bounded) ─▶ template ─▶ headers
 //! ```
+//! The pages of a shard's chain are the same, below `/shard/N`: its links are made for a chain at the root, and each
+//! page is put below its [`base`] when it is done.
+//!
 //! Pages are made on the server and need no script; with it, `/` follows the chain. Nothing comes from another
 //! origin, nothing is inline, and every text that somebody else wrote is escaped by the templates (see [`html`]).
 //! What a page reads is bounded by the constants of its file; what it left out, it says.
@@ -15,6 +18,7 @@
 mod abi;
 mod address;
 mod assets;
+mod base;
 mod block;
 mod changes;
 mod contract;
@@ -31,6 +35,7 @@ mod parallelism;
 mod pipeline;
 mod pool;
 mod search;
+mod shard_lane;
 mod shards_page;
 mod stages;
 mod token;
@@ -87,6 +92,30 @@ pub(crate) struct Site {
     pub(crate) live: Arc<Live>,
     /// Whether only this machine reaches the node.
     pub(crate) is_local: bool,
+    /// Where it is; nothing at the root.
+    base: Arc<str>,
+}
+
+impl Site {
+    /// The pages of the chain at the root.
+    pub(crate) fn new(switch: Switch, live: Arc<Live>, is_local: bool) -> Self {
+        Self {
+            switch,
+            live,
+            is_local,
+            base: Arc::from(""),
+        }
+    }
+
+    /// The pages of a shard's chain; they end with those at the root.
+    pub(crate) fn of_shard(&self, shard: u32, backend: Arc<Backend>) -> Self {
+        Self {
+            switch: backend.into(),
+            live: Arc::new(self.live.sibling()),
+            is_local: self.is_local,
+            base: format!("/shard/{shard}").into(),
+        }
+    }
 }
 
 /// What one request is answered from, to its end.
@@ -124,10 +153,13 @@ const ROUTES: &[Route] = &[
     Route::new("address", true, address::page),
     Route::new("token", true, token_page::page),
     Route::new("pool", false, pool::page),
+    Route::new("search", false, search::page),
     Route::new("validators", false, validators::page),
     Route::new("shards", false, shards_page::page),
-    Route::new("search", false, search::page),
 ];
+
+/// Those of a shard: it has neither validators nor shards of its own, which are the last two.
+const SHARD_ROUTES: &[Route] = ROUTES.split_at(ROUTES.len() - 2).0;
 
 /// What is posted, by what follows the address.
 const FORMS: &[(&str, PageOf)] = &[("call", contract::call), ("abi", contract::upload)];
@@ -146,20 +178,20 @@ fn form(path: &str) -> Option<(&str, PageOf)> {
 /// Answers a request for a page, or for something a page needs.
 pub(crate) async fn answer(site: Site, request: HttpRequest) -> HttpResponse {
     let path = request.uri().path().to_owned();
-    let path = path.as_str();
+    let path = path.strip_prefix(&*site.base).unwrap_or(&path);
     if let Some(asset) = assets::at(path) {
         let response = respond(200, asset.content_type, Bytes::from_static(asset.bytes));
         return with(response, "cache-control", FOR_EVER);
     }
-    if path == live::PATH {
-        return live::stream(site).await;
+    if let Some(topic) = live::topic(path) {
+        return live::stream(site, topic).await;
     }
     let here = Here {
         backend: site.switch.settled().await,
         is_local: site.is_local,
     };
     let made = match request.method().as_str() {
-        "POST" => posted(&here, request).await,
+        "POST" => posted(&here, path.to_owned(), request).await,
         _ => {
             let query = request.uri().query().unwrap_or_default().to_owned();
             viewed(&here, path.to_owned(), query).await
@@ -169,7 +201,7 @@ pub(crate) async fn answer(site: Site, request: HttpRequest) -> HttpResponse {
         Ok(page) => page,
         Err(error) => frame::failure(&here.backend, &error),
     };
-    finish(page)
+    finish(base::place(page, &site.base))
 }
 
 async fn viewed(here: &Here, path: String, query: String) -> Result<Page, RpcError> {
@@ -180,7 +212,11 @@ async fn viewed(here: &Here, path: String, query: String) -> Result<Page, RpcErr
     let path = path.trim_start_matches('/');
     let (name, argument) = path.split_once('/').unwrap_or((path, ""));
     let is_there = |route: &&Route| route.name == name && route.argument != argument.is_empty();
-    let Some(route) = ROUTES.iter().find(is_there) else {
+    let routes = match here.backend.shard {
+        None => ROUTES,
+        Some(_) => SHARD_ROUTES,
+    };
+    let Some(route) = routes.iter().find(is_there) else {
         return frame::absent(&here.backend, "page", &format!("/{path}"));
     };
     let visit = visit.at(argument, here.is_local);
@@ -191,12 +227,11 @@ async fn viewed(here: &Here, path: String, query: String) -> Result<Page, RpcErr
     .await
 }
 
-async fn posted(here: &Here, request: HttpRequest) -> Result<Page, RpcError> {
+async fn posted(here: &Here, path: String, request: HttpRequest) -> Result<Page, RpcError> {
     let refuse = |refusal| frame::refused(&here.backend, &refusal);
     if !visit::is_own(&request) {
         return refuse(Refusal::Foreign);
     }
-    let path = request.uri().path().to_owned();
     let Some((address, page)) = form(&path) else {
         return frame::absent(&here.backend, "page", &path);
     };

@@ -6,25 +6,25 @@
 //!                                                GET /health    JSON; 503 while syncing or stopped
 //!                                                /bulk          signed transactions, many at once
 //!                                                GET, forms     explorer (no WebSocket upgrade)
-//!                                                /shard/<n>     JSON-RPC of a shard that this node collates
+//!                                                /shard/<n>/…   pages and health of a shard that this node collates
+//!                                                /shard/<n>     its JSON-RPC
 //!                                                else           JSON-RPC: POST, WebSocket
 //! ```
 //! A browser is the only caller that sends `Origin`; tools do not, and are not asked. A WebSocket has no
 //! preflight, so its `Origin` is checked here or nowhere.
 
 use crate::{
-    accept::Rooms,
+    accept::{Room, Rooms},
     backend::Backend,
     batch::Transport,
+    body::{InTime, Metered},
     bulk,
     explorer::{self, Site},
     flow::Flow,
-    headway::RpcHeads,
+    health::{self, Health},
     metrics::{self, Outcome},
 };
-use alloy_primitives::U64;
-use futures::future::BoxFuture;
-use http_body::{Body, Frame, SizeHint};
+use http_body::Body;
 use jsonrpsee::{
     core::BoxError,
     server::{HttpBody, HttpRequest, HttpResponse, StopHandle},
@@ -36,7 +36,6 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
 };
 use tokio::time::Instant;
 use tower::{Layer, Service};
@@ -46,6 +45,12 @@ const TEXT: &str = "text/plain; charset=utf-8";
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// What somebody is told who asks for a shard that is not here.
 const NO_SHARD: &str = "no such shard on this node: it serves the shards that it collates\n";
+/// What a request too many is told.
+const TOO_MANY: &str = "too many requests at the same time\n";
+/// What a request is told whose body is one too many.
+const CROWDED: &str = "too much is being sent to this node: try again, or send less at a time\n";
+/// What a WebSocket too many is told.
+const NO_WEBSOCKET: &str = "too many WebSockets: try again, or post requests\n";
 /// How long a browser may remember the answer to a preflight, in seconds.
 const PREFLIGHT_SECONDS: &str = "600";
 
@@ -102,14 +107,29 @@ where
     }
 
     fn call(&mut self, request: HttpRequest<B>) -> Self::Future {
-        let request = request.map(HttpBody::new);
+        let mut request = request.map(HttpBody::new);
         let flow = Arc::clone(&self.layer.flow);
-        let open = flow.request();
+        let Some(open) = flow.request() else {
+            return Box::pin(async { Ok(respond(429, TEXT, TOO_MANY.to_owned())) });
+        };
+        let arriving = flow.arriving();
+        // A bundle has a limit of its own, and an upgrade no body.
+        let (_, rest) = self.layer.placed(request.uri().path());
+        if rest != bulk::PATH && !is_upgrade(&request) {
+            let bytes_max = self.layer.site.switch.current().config.bodies_bytes_max;
+            request = Metered::request(request, Arc::clone(&arriving), bytes_max);
+        }
         // What it is asked for is how long an answer would be.
         let has_body = request.method() != "HEAD";
         let answer = self.answer(request);
         Box::pin(async move {
-            let response = answer.await?;
+            let mut response = answer.await?;
+            if arriving.is_refused() {
+                let refusal = respond(503, TEXT, CROWDED.to_owned());
+                *response.status_mut() = refusal.status();
+                *response.body_mut() = refusal.into_body();
+                set(&mut response, "content-type", TEXT);
+            }
             match response.body().size_hint().exact() {
                 Some(bytes) if has_body => {
                     flow.answered(usize::try_from(bytes).unwrap_or(usize::MAX));
@@ -117,7 +137,7 @@ where
                 Some(_) => {}
                 None => flow.keep(),
             }
-            drop(open);
+            drop((open, arriving));
             Ok(response)
         })
     }
@@ -142,26 +162,32 @@ where
             allow(&mut response, origin);
             return Box::pin(async { Ok(response) });
         }
-        if is_page(&request) {
-            let site = self.layer.site.clone();
+        if let Some(site) = self.layer.site_of(&request) {
             return Box::pin(async move {
                 let mut response = explorer::answer(site, request).await;
                 allow(&mut response, origin);
                 Ok(response)
             });
         }
-        if request.uri().path() == bulk::PATH {
-            let switch = self.layer.site.switch.clone();
+        let (site, rest) = self.layer.placed(request.uri().path());
+        if rest == bulk::PATH {
+            let switch = site.switch.clone();
             return Box::pin(async move {
                 let mut response = bulk(switch.settled().await, request).await;
                 allow(&mut response, origin);
                 Ok(response)
             });
         }
-        prepare(&mut request, &self.layer.flow);
-        if !is_upgrade(&request) {
+        if is_upgrade(&request) {
+            let backend = self.layer.site.switch.current();
+            if !self.layer.flow.upgrade(backend.config.websockets_max()) {
+                let refusal = respond(503, TEXT, NO_WEBSOCKET.to_owned());
+                return Box::pin(async { Ok(refusal) });
+            }
+        } else {
             request = self.layer.in_time(request);
         }
+        prepare(&mut request, &self.layer.flow);
         let answer: Answer = match shard_of(request.uri().path()) {
             None => Box::pin(self.inner.call(request)),
             Some(shard) => match shard.and_then(|shard| self.layer.shards.get(&shard)) {
@@ -203,15 +229,7 @@ impl FrontLayer {
     /// The same request; its body fails when it takes too long to arrive.
     fn in_time(&self, request: HttpRequest) -> HttpRequest {
         let backend = self.site.switch.current();
-        let sleep = Arc::clone(&backend.clock.sleep);
-        let wait = Duration::from_millis(backend.config.body_wait_ms);
-        request.map(|body| {
-            HttpBody::new(InTime {
-                body,
-                begin: Some(Box::new(move || sleep(wait))),
-                deadline: None,
-            })
-        })
+        InTime::request(request, &backend.clock, backend.config.body_wait_ms)
     }
 
     fn is_known(&self, host: &str) -> bool {
@@ -230,28 +248,61 @@ impl FrontLayer {
         match (request.method().as_str(), request.uri().path()) {
             ("OPTIONS", _) => Some(respond(204, TEXT, String::new())),
             ("GET", _) if is_upgrade(request) => None,
-            (_, bulk::PATH) => None,
-            ("GET" | "HEAD", "/metrics") => Some(respond(200, PROMETHEUS, metrics::page(backend))),
-            ("GET" | "HEAD", "/health") => Some(health(backend)),
+            ("GET" | "HEAD", "/metrics") => {
+                let page = metrics::page(backend, &self.shards);
+                Some(respond(200, PROMETHEUS, page))
+            }
+            ("GET" | "HEAD", "/health") => Some(told(health::of_node(backend, &self.shards))),
+            ("GET" | "HEAD", path) => {
+                let (room, rest) = self.room(path)?;
+                (rest == "/health").then(|| told(health::of_shard(&room.backend())))
+            }
             _ => None,
         }
     }
-}
 
-/// The shard whose chain is addressed; none inside if it is no number.
-fn shard_of(path: &str) -> Option<Option<u32>> {
-    let shard = path.strip_prefix("/shard/")?;
-    Some(shard.trim_end_matches('/').parse().ok())
-}
-
-/// Whether the explorer answers.
-fn is_page(request: &HttpRequest) -> bool {
-    let path = request.uri().path();
-    match request.method().as_str() {
-        "GET" | "HEAD" => path != bulk::PATH && !is_upgrade(request),
-        "POST" => explorer::is_form(path),
-        _ => false,
+    /// The shard that a path leads to, if it is here, and what follows it in the path.
+    fn room<'a>(&self, path: &'a str) -> Option<(&Room, &'a str)> {
+        let (shard, rest) = below_shard(path)?;
+        Some((self.shards.get(&shard?)?, rest))
     }
+
+    /// Which chain a path is about, and what it means there.
+    fn placed<'a>(&self, path: &'a str) -> (&Site, &'a str) {
+        match self.room(path) {
+            Some((room, rest)) => (room.site(), rest),
+            None => (&self.site, path),
+        }
+    }
+
+    /// Whose pages are asked for, if the explorer answers.
+    fn site_of(&self, request: &HttpRequest) -> Option<Site> {
+        let (site, rest) = self.placed(request.uri().path());
+        let is_page = match request.method().as_str() {
+            "GET" | "HEAD" => rest != bulk::PATH && !is_upgrade(request),
+            "POST" => explorer::is_form(rest),
+            _ => false,
+        };
+        is_page.then(|| site.clone())
+    }
+}
+
+fn told((status, body): Health) -> HttpResponse {
+    respond(status, JSON, body)
+}
+
+/// The shard whose JSON-RPC is addressed; none inside if it is no number, or if something follows it.
+fn shard_of(path: &str) -> Option<Option<u32>> {
+    let (shard, rest) = below_shard(path)?;
+    Some(shard.filter(|_| rest.trim_end_matches('/').is_empty()))
+}
+
+/// The shard whose chain is addressed, and what follows its number.
+fn below_shard(path: &str) -> Option<(Option<u32>, &str)> {
+    let addressed = path.strip_prefix("/shard/")?;
+    let end = addressed.find('/').unwrap_or(addressed.len());
+    let (number, rest) = addressed.split_at(end);
+    Some((number.parse().ok(), rest))
 }
 
 /// Posted bundles; refused ones are said in the form of JSON-RPC's errors.
@@ -273,33 +324,9 @@ async fn bulk(backend: Arc<Backend>, request: HttpRequest) -> HttpResponse {
     respond(status, JSON, body)
 }
 
-fn health(backend: &Backend) -> HttpResponse {
-    let syncing = backend.chain.syncing();
-    let stopped = backend.chain.stopped();
-    let status = if syncing.is_some() || stopped.is_some() {
-        503
-    } else {
-        200
-    };
-    let syncing = syncing.map(|progress| {
-        json!({
-            "current": U64::from(progress.current_height),
-            "target": U64::from(progress.target_height),
-        })
-    });
-    let body = json!({
-        "heads": RpcHeads::from(backend.chain.heads()),
-        "syncing": syncing,
-        "diverged": backend.chain.diverged(),
-        "stopped": stopped,
-    });
-    respond(status, JSON, body.to_string())
-}
-
 /// Marks how the request came in, and makes its content type one that jsonrpsee knows.
 fn prepare(request: &mut HttpRequest, flow: &Arc<Flow>) {
     let transport = if is_upgrade(request) {
-        flow.keep();
         request.extensions_mut().insert(Arc::clone(flow));
         Transport::WebSocket
     } else {
@@ -312,49 +339,6 @@ fn prepare(request: &mut HttpRequest, flow: &Arc<Flow>) {
         && let Ok(json) = JSON.parse()
     {
         request.headers_mut().insert("content-type", json);
-    }
-}
-
-/// Starts a timer.
-type Begin = Box<dyn FnOnce() -> BoxFuture<'static, ()> + Send>;
-
-/// A body that has to arrive within some time of being waited for.
-struct InTime {
-    body: HttpBody,
-    begin: Option<Begin>,
-    deadline: Option<BoxFuture<'static, ()>>,
-}
-
-impl Body for InTime {
-    type Data = bytes::Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<bytes::Bytes>, BoxError>>> {
-        let this = self.get_mut();
-        let frame = Pin::new(&mut this.body).poll_frame(cx);
-        if frame.is_ready() {
-            return frame;
-        }
-        // Most bodies are there at once and need no timer.
-        if let Some(begin) = this.begin.take() {
-            this.deadline = Some(begin());
-        }
-        let deadline = this.deadline.as_mut();
-        if deadline.is_some_and(|deadline| deadline.as_mut().poll(cx).is_ready()) {
-            return Poll::Ready(Some(Err("the body did not arrive in time".into())));
-        }
-        Poll::Pending
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }
 
@@ -435,6 +419,8 @@ mod tests {
         assert_eq!(shard_of("/shard/7/"), Some(Some(7)));
         assert_eq!(shard_of("/shard/x"), Some(None));
         assert_eq!(shard_of("/shard/-1"), Some(None));
+        assert_eq!(shard_of("/shard/7/eth"), Some(None));
+        assert_eq!(below_shard("/shard/7/block/1"), Some((Some(7), "/block/1")));
         assert_eq!(shard_of("/shards"), None);
         assert_eq!(shard_of("/"), None);
     }

@@ -3,7 +3,7 @@
 //! | method | answer |
 //! |---|---|
 //! | `headway_getHeads` | the verified, executed and finalized height |
-//! | `headway_getBlockStages(block)` | when a block reached each stage here, in Unix milliseconds; null for one never seen |
+//! | `headway_getBlockStages(block)` | when a block reached each stage here, in Unix milliseconds; on a shard its own stages, and their relay blocks; null for one never seen |
 //! | `headway_getBlockAccessList(block)` | what a block read and wrote, with values; null for one that is not executed |
 //! | `headway_getBlockExecution(block)` | how this node executed a block: workers, conflicts, times; null for one not recent |
 //! | `headway_getBlockProfile(block[, workers])` | what kept a block's transactions from running at once, and what to do about it |
@@ -17,6 +17,7 @@ pub(crate) mod access_list;
 mod execution;
 pub(crate) mod profile;
 pub(crate) mod shards;
+pub(crate) mod stages;
 
 use crate::{
     args::Args,
@@ -25,14 +26,14 @@ use crate::{
     eth::tag::{self, Selected},
     registry::Registry,
 };
-use alloy_eips::{BlockId, BlockNumberOrTag};
+use alloy_eips::BlockId;
 use alloy_primitives::{Address, U64, U256};
-use primitives::{BlockStages, Heads};
+use primitives::Heads;
 use serde::Serialize;
 
 pub(crate) fn register(methods: &mut Registry) {
     methods.quick("headway_getHeads", heads);
-    methods.quick("headway_getBlockStages", block_stages);
+    methods.quick("headway_getBlockStages", stages::block_stages);
     methods.heavy("headway_getBlockAccessList", access_list::access_list);
     methods.heavy("eth_getBlockAccessList", access_list::accounts);
     methods.quick("headway_getBlockExecution", execution::execution);
@@ -71,30 +72,6 @@ impl From<Heads> for RpcHeads {
 fn heads(backend: &Backend, args: &Args) -> Result<RpcHeads, RpcError> {
     args.none()?;
     Ok(backend.chain.heads().into())
-}
-
-/// A block and when it reached its stages.
-#[derive(Clone, Debug, Serialize)]
-struct HeightStages {
-    height: U64,
-    #[serde(flatten)]
-    stages: BlockStages,
-}
-
-fn block_stages(backend: &Backend, args: &Args) -> Result<Option<HeightStages>, RpcError> {
-    let height = match args.one()? {
-        // A number may be one that is not executed yet.
-        BlockNumberOrTag::Number(height) => height,
-        tag => match tag::by_number(backend, tag)? {
-            Some(Selected::Executed(height)) => height,
-            Some(Selected::Pending) | None => backend.latest_height()?.saturating_add(1),
-        },
-    };
-    let stages = backend.chain.stages(height);
-    Ok(stages.map(|stages| HeightStages {
-        height: U64::from(height),
-        stages,
-    }))
 }
 
 /// What an account can commit to now.

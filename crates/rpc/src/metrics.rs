@@ -5,9 +5,12 @@
 //! chain, mempool, peers ─ read when somebody asks ────────────┴▶ GET /metrics, before what the parts count
 //! ```
 //! Names begin with `headway_`. Only methods that exist have a name of their own; whatever else is asked for is
-//! `unknown`, so that callers can't make series. Limit: one series for each method, transport aside.
+//! `unknown`, so that callers can't make series. Limits: one series for each method, transport aside, and one for
+//! each shard.
 
-use crate::{backend::Backend, net::CLIENT_VERSION};
+mod shards;
+
+use crate::{accept::Rooms, backend::Backend, net::CLIENT_VERSION};
 use std::{
     collections::BTreeMap,
     fmt::Write as _,
@@ -122,11 +125,12 @@ impl Series {
 }
 
 /// Everything in the form of Prometheus.
-pub(crate) fn page(backend: &Backend) -> String {
+pub(crate) fn page(backend: &Backend, rooms: &Rooms) -> String {
     let parts = (backend.metrics)();
     let mut page = Page::default();
     write_chain(backend, &mut page);
     write_node(backend, &mut page, &parts);
+    shards::write(backend, rooms, &mut page);
     backend.calls.write(&mut page);
     page.text + &parts
 }

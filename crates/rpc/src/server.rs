@@ -7,7 +7,7 @@ use crate::{
     admin,
     backend::Backend,
     bulk,
-    config::{BATCH_PARSE_MAX, UNREAD_MESSAGES_MAX},
+    config::{BATCH_PARSE_MAX, REQUESTS_MAX, UNREAD_MESSAGES_MAX},
     console, debug, dev, eth,
     explorer::{Live, Site},
     headway, net, refused,
@@ -154,11 +154,11 @@ pub async fn serve_with_shards(
     let switch = switch.into();
     let backend = switch.current();
     let live = Arc::new(Live::default());
-    let site = Site {
-        switch: switch.clone(),
-        live: Arc::clone(&live),
-        is_local: address.ip().is_loopback(),
-    };
+    let site = Site::new(
+        switch.clone(),
+        Arc::clone(&live),
+        address.ip().is_loopback(),
+    );
     let listener = TcpListener::bind(address)
         .await
         .map_err(|source| explain(address, source))?;
@@ -167,13 +167,12 @@ pub async fn serve_with_shards(
         .map_err(|source| explain(address, source))?;
     let rooms = shards
         .into_iter()
-        .map(|(shard, backend)| (shard, room(backend.into())));
+        .map(|(shard, backend)| (shard, room(site.of_shard(shard, backend))));
     let door = Door {
-        room: room(switch.clone()),
         shards: Arc::new(rooms.collect()),
-        site,
+        room: room(site),
         places: Places::new(&backend.config),
-        unread: Arc::clone(&backend.unread),
+        traffic: Arc::clone(&backend.traffic),
     };
     let (stop, handle) = stop_channel();
     Handle::current().spawn(door.accept(listener, stop));
@@ -191,13 +190,14 @@ pub async fn serve_with_shards(
 }
 
 /// The methods of one chain.
-fn room(switch: Switch) -> Room {
+fn room(site: Site) -> Room {
+    let switch = site.switch.clone();
     let dispatch = RpcServiceBuilder::new().layer(DispatchLayer(switch.clone()));
     let builder = Server::builder()
         .set_config(server_config(&switch.current()))
         .set_rpc_middleware(dispatch)
         .to_service_builder();
-    Room::new(builder, module(switch).into())
+    Room::new(builder, module(switch).into(), site)
 }
 
 fn server_config(backend: &Backend) -> ServerConfig {
@@ -205,7 +205,8 @@ fn server_config(backend: &Backend) -> ServerConfig {
     ServerConfig::builder()
         .max_request_body_size(config.body_bytes_max)
         .max_response_body_size(config.response_bytes_max)
-        .max_connections(config.connections_max)
+        // What it counts is requests.
+        .max_connections(u32::try_from(REQUESTS_MAX).unwrap_or(u32::MAX))
         .max_subscriptions_per_connection(config.subscriptions_per_connection_max)
         .set_batch_request_config(BatchRequestConfig::Limit(BATCH_PARSE_MAX))
         .set_message_buffer_capacity(UNREAD_MESSAGES_MAX)

@@ -17,6 +17,7 @@ use crate::{
     eth::{Syncing, block, log, transaction},
     flow::Flow,
     registry::Registry,
+    shard::ShardPlace,
     switch::{Changes, Switch},
 };
 use alloy_primitives::U64;
@@ -207,13 +208,21 @@ async fn tell_pending(
 /// Tells the state now, and each change between syncing and not.
 async fn tell_syncing(feed: &mut Feed, sink: &Sink) -> Result<(), Gone> {
     let mut told = None;
+    // A shard's chain falls behind when the relay chain goes on, and nothing happens here.
+    let mut relay = feed.backend.shard.as_ref().map(ShardPlace::updates);
     loop {
-        let progress = feed.backend.chain.syncing();
+        let progress = feed.backend.syncing();
         if told != Some(progress.is_some()) {
             told = Some(progress.is_some());
             send(sink, &Syncing::from(progress)).await?;
         }
-        feed.event(sink).await?;
+        match &mut relay {
+            Some(relay) => tokio::select! {
+                event = feed.event(sink) => drop(event?),
+                update = next(sink, relay) => drop(update?),
+            },
+            None => drop(feed.event(sink).await?),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 mod blocks;
 mod bulk;
 mod calls;
+mod crowd;
 mod dev;
 mod errors;
 mod execution;
@@ -12,6 +13,7 @@ mod methods;
 mod pool;
 mod push;
 mod rig;
+mod shards;
 mod simulate;
 mod simulation;
 mod sockets;

@@ -155,6 +155,7 @@ fn checks(name: &str, prepare: impl FnOnce(&mut World) -> Vec<Transaction>) {
         shard: placement.shard,
         chain: &world.chain,
         digest: placement.rules,
+        genesis: placement.rules,
     };
     let per_transaction = |name: &str, cost: f64| {
         let count = f64::from(u32::try_from(block.transactions().len()).expect("few"));

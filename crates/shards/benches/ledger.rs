@@ -6,7 +6,7 @@
 //! 100 validators, 16 shards on four cores each, and in every block: a candidate on each core, and the vote of
 //! everybody about all that is pending.
 
-use alloy_primitives::{B256, keccak256};
+use alloy_primitives::{B256, Bytes, keccak256};
 use commonware_codec::{Decode as _, DecodeExt as _, Encode as _};
 use commonware_cryptography::Signer as _;
 use primitives::{
@@ -117,6 +117,7 @@ impl Chain {
             rules: B256::ZERO,
             gas_limit: 30_000_000,
             collators: vec![self.keys[0].public_key()],
+            charter: Bytes::new(),
             cores_max: CORES,
         };
         let shards = (1..=SHARDS).map(|shard| (ShardId(shard), terms.clone(), CORES));
@@ -145,7 +146,7 @@ impl Chain {
             height: ledger.height() + 1,
             parent_digest: digest(ledger.height()),
             timestamp_ms: ledger.timestamp_ms() + BLOCK_MS,
-            orders: &[],
+            executed_height: ledger.height(),
             section,
         };
         ledger.apply(&step).expect("a good section").0

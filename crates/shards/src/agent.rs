@@ -18,22 +18,28 @@
 //! once, so a candidate that is backed at `h` can be final with the first block that carries votes about `h`.
 //!
 //! One actor (`actor`) carries; the duties are state machines without clocks: `backing`, `approval`, `fetch`, and
-//! [`collator`](crate::collator) for whoever builds blocks. Checks, cuts and builds run elsewhere.
+//! [`collator`](crate::collator) for whoever builds blocks. Checks, cuts and builds run elsewhere. Who the validators
+//! are comes with every relay update; `epochs` remembers those whose chunks may still be needed.
 //!
 //! A peer is banned for what nobody honest sends: bytes that do not read, false signatures, chunks that their
 //! root does not commit to, answers that are another collation. Silence and late messages cost nothing.
 //!
-//! Limits are in `config`. What a validator has signed is not remembered across restarts.
+//! Limits are in `config`. What has to survive a restart is in the `cellar`, and `memory` is what duties know of it.
 
 mod actor;
 mod approval;
 mod backing;
+pub(crate) mod cellar;
 pub(crate) mod config;
 mod cutter;
 pub(crate) mod duties;
+pub(crate) mod epochs;
 mod fetch;
+mod memory;
 mod metrics;
+mod own_chunk;
 pub(crate) mod seams;
+mod serve;
 pub(crate) mod shelf;
 pub(crate) mod standing;
 pub(crate) mod statements;
@@ -41,6 +47,7 @@ pub(crate) mod statements;
 mod tests;
 
 pub use actor::Agent;
+pub use cellar::CellarFault;
 pub use config::AgentConfig;
 pub use cutter::ReedSolomonCutter;
 pub use seams::{BuildOrder, Builder, Built, Checker, Cutter, Finding, Restored};

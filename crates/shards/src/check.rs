@@ -51,8 +51,10 @@ pub struct ShardRules<'a> {
     pub shard: ShardId,
     /// Its parameters.
     pub chain: &'a ChainConfig,
-    /// The digest that stands for them: that of the shard's genesis.
+    /// The digest that stands for them.
     pub digest: B256,
+    /// The digest that the shard's block at number 0 names.
+    pub genesis: B256,
 }
 
 /// A candidate whose collation is right: the only way to get one is [`check()`].

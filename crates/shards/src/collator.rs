@@ -12,8 +12,9 @@
 //! found invalid; and what was built on something else drops out.
 //!
 //! Room is what rule R1 leaves: candidates in the segment and on the cores that the shard has now, those of the line
-//! counted as if they had entered, with as many more as relay blocks may pass before a schedule is over. Under synchronous rules that
-//! is none more, and an anchor is good for one relay block: the same code then builds on included parents only.
+//! counted as if they had entered, with as many more as relay blocks may pass before a schedule is over. Under
+//! synchronous rules that is none more, and an anchor is good for one relay block: the same code then builds on
+//! included parents only.
 //!
 //! A builder is asked for one thing at a time in each shard, and says after each what its newest block is. It is
 //! given what is final, what the ledger names, and of what follows the line, what most of a group has backed:
@@ -30,10 +31,10 @@
 
 use crate::{
     agent::{
-        config::{BUILD_RETRY_MS, FOLLOWS_MAX, RECENT_NUMBERS, UNDECIDED_MS},
+        config::{BODIES_AHEAD, BUILD_RETRY_MS, FOLLOWS_MAX, RECENT_NUMBERS, UNDECIDED_MS},
         duties::{Duties, Effect, Order},
         seams::{BuildOrder, Built, Finding},
-        shelf::{Entry, Fate, Origin},
+        shelf::{Entry, Fate, Kept, Origin},
         standing::Standing,
     },
     ledger::{Segment, ShardHead, Status, head_of},
@@ -49,13 +50,14 @@ use primitives::{
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
+    ops::RangeInclusive,
 };
 
 /// Candidates that a line has at most.
 const LINE_MAX: usize = 64;
 /// Relay blocks before its schedule is over that a candidate is put forward again.
 const RENEWED_AHEAD: u64 = 1;
-/// Patience after which a candidate that nobody signs is no longer built on.
+/// Patience after which a candidate that too few sign is no longer built on.
 const UNSIGNED_PATIENCE: u64 = 2;
 
 /// What a collator does in one shard.
@@ -72,6 +74,8 @@ pub(crate) struct Line {
     heads: BTreeMap<B256, (u64, bool)>,
     /// Number of the newest block that the builder has.
     newest: u64,
+    /// Number of the newest block that its files have.
+    durable: u64,
     /// The number that it had first.
     begins_at: Option<u64>,
     /// It has been said that what comes next is kept by nobody any more.
@@ -80,7 +84,7 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    fn has(&self, head: &B256) -> bool {
+    pub(crate) fn has(&self, head: &B256) -> bool {
         self.heads.get(head).is_some_and(|(_, done)| *done)
     }
 
@@ -89,17 +93,35 @@ impl Line {
         self.begins_at.unwrap_or_default()
     }
 
+    /// The number of the newest block that the builder has.
+    pub(crate) const fn newest(&self) -> u64 {
+        self.newest
+    }
+
+    /// The number of the newest block that the builder's files have.
+    pub(crate) const fn durable(&self) -> u64 {
+        self.durable
+    }
+
+    /// The numbers that it works on: recent ones, and as many ahead as it gets the collations of.
+    pub(crate) const fn window(&self) -> RangeInclusive<u64> {
+        let first = self.newest.saturating_sub(RECENT_NUMBERS);
+        first..=self.newest.saturating_add(BODIES_AHEAD)
+    }
+
     /// Forgets what is long final, except for what comes next to what the builder has.
-    fn forget(&mut self, shard: ShardId, finalized: u64) {
+    fn forget(&mut self, shard: ShardId, finalized: u64, is_known: bool) {
         let newest = self.newest;
         let is_recent = |number: u64| number.saturating_add(RECENT_NUMBERS) >= finalized;
         self.heads
             .retain(|_, (number, _)| *number >= newest || is_recent(*number));
-        if !is_recent(newest) && !self.is_lost {
+        if is_recent(newest) || is_known {
+            self.is_lost = false;
+        } else if !self.is_lost {
             self.is_lost = true;
             tracing::error!(
                 %shard, newest, finalized,
-                "this collator lacks blocks that nobody keeps any more; it can't go on with the shard"
+                "this collator does not know which block comes next; it can't go on with the shard"
             );
         }
     }
@@ -133,6 +155,13 @@ impl Duties {
         line.heads.insert(head, (number, true));
     }
 
+    /// The number of the newest block that the files of a shard's builder have.
+    pub(crate) fn lasts(&mut self, shard: ShardId, durable: u64) {
+        if let Some(line) = self.lines.get_mut(&shard) {
+            line.durable = durable;
+        }
+    }
+
     /// Hands what others built to the builder, parents first.
     fn follow(&mut self, segment: &Segment, ahead: &[CandidateId]) {
         let shard = segment.shard;
@@ -142,9 +171,12 @@ impl Duties {
         let Some(line) = self.lines.get_mut(&shard) else {
             return;
         };
-        line.forget(shard, segment.finalized().number);
+        let next = line.newest.saturating_add(1);
+        let mut next = self.shelf.at(shard, next);
+        let is_known = next.any(|(_, entry)| entry.fate == Fate::Final);
+        line.forget(shard, segment.finalized().number, is_known);
         let mut orders = Vec::new();
-        for (id, entry) in self.shelf.of_shard(shard) {
+        for (id, entry) in self.shelf.within(shard, line.window()) {
             let descriptor = &entry.descriptor;
             let ready = line.following < FOLLOWS_MAX
                 && (entry.fate == Fate::Final || named.contains(&id))
@@ -205,7 +237,7 @@ impl Duties {
             let next = self
                 .shelf
                 .at(segment.shard, number)
-                .filter(|(_, entry)| self.continues(&top, entry))
+                .filter(|(id, entry)| self.continues(&top, id, entry))
                 .max_by_key(|(id, _)| (self.statements.backers(id).count(), Reverse(*id)));
             let Some((id, entry)) = next else {
                 break;
@@ -216,7 +248,9 @@ impl Duties {
         line
     }
 
-    fn continues(&self, top: &ShardHead, entry: &Entry) -> bool {
+    /// Whether a candidate is worth building on. One backer's signature says nothing: it may be a liar's, for what no
+    /// other will ever sign.
+    fn continues(&self, top: &ShardHead, id: &CandidateId, entry: &Entry) -> bool {
         let descriptor = &entry.descriptor;
         let patience_ms = self.config.patience_ms.saturating_mul(UNSIGNED_PATIENCE);
         let young = self.now_ms.saturating_sub(entry.learned_ms) < patience_ms;
@@ -225,7 +259,7 @@ impl Duties {
             && entry.collation.is_some()
             && !entry.is_invalid()
             && self.anchor_standing(descriptor) == Standing::Sign
-            && (self.is_mine(entry) || young || entry.signed || entry.backed)
+            && (self.is_mine(entry) || young || entry.backed || self.statements.is_backable(id))
     }
 
     pub(crate) fn is_mine(&self, entry: &Entry) -> bool {
@@ -238,7 +272,9 @@ impl Duties {
             let Some(entry) = self.shelf.get(id) else {
                 continue;
             };
-            if self.is_alive(entry.schedule) || !self.is_mine_to_offer(segment, entry) {
+            // What others have seen of a collator it still has after a power failure.
+            let lasts = !self.is_mine(entry) || entry.body == Kept::Done;
+            if self.is_alive(entry.schedule) || !lasts || !self.is_mine_to_offer(segment, entry) {
                 continue;
             }
             let (Some(core), Some(signature)) =
@@ -415,9 +451,10 @@ impl Duties {
         let pending = segment.pending().last();
         let builder = pending.map(|one| one.envelope.descriptor.collator.clone());
         builder.or_else(|| {
-            let known = self
+            let mut known = self
                 .shelf
                 .of_head(segment.shard, newest.number, &newest.hash);
+            let known = known.find(|(_, entry)| entry.backed && !entry.is_invalid());
             known.map(|(_, entry)| entry.descriptor.collator.clone())
         })
     }
@@ -444,7 +481,7 @@ impl Duties {
         line.heads
             .insert(descriptor.head, (descriptor.number, true));
         let id = descriptor.id();
-        let signature = id.sign(&self.config.authority.namespace, &self.config.key);
+        let signature = id.sign(&self.relay.authority.namespace, &self.config.key);
         let origin = Origin::Collator(&signature);
         if let Some(entry) = self.shelf.learn(id, &descriptor, origin, now_ms) {
             entry.collation = Some(built.collation);

@@ -7,7 +7,9 @@
 
 use crate::ledger::{Draft, Ledger, LedgerEvent};
 use alloy_primitives::B256;
-use primitives::shard::{BackedEnvelope, Equivocation, ShardId, ShardSection, ShardVote};
+use primitives::shard::{
+    BackedEnvelope, CarriedOrders, Equivocation, ShardId, ShardSection, ShardVote,
+};
 use std::{
     collections::{BTreeMap, VecDeque},
     fmt,
@@ -70,6 +72,8 @@ pub struct RelayPlace {
     pub parent_digest: B256,
     /// Its time, in milliseconds since the Unix epoch.
     pub timestamp_ms: u64,
+    /// The height whose certified result its header names.
+    pub executed_height: u64,
 }
 
 impl Inclusion {
@@ -144,9 +148,15 @@ impl Inclusion {
         self.tell();
     }
 
-    /// Everything that may enter a relay block on this ledger; none if the ledger is not its parent's.
+    /// Everything that may enter a relay block on this ledger, after the orders that are due; none if the ledger
+    /// is not its parent's.
     #[must_use]
-    pub fn assemble(&self, ledger: &Ledger, place: RelayPlace) -> Option<Assembled> {
+    pub fn assemble(
+        &self,
+        ledger: &Ledger,
+        place: RelayPlace,
+        orders: &CarriedOrders,
+    ) -> Option<Assembled> {
         let mut draft = Draft::new(
             ledger,
             place.height,
@@ -154,9 +164,13 @@ impl Inclusion {
             place.timestamp_ms,
         )
         .ok()?;
+        draft.carry(orders, place.executed_height).ok()?;
         let limits = ledger.limits();
         let waiting = self.lock();
-        let mut section = ShardSection::default();
+        let mut section = ShardSection {
+            orders: orders.clone(),
+            ..ShardSection::default()
+        };
         for equivocation in &waiting.equivocations {
             let room = section.equivocations.len() < usize::from(limits.equivocations);
             if room && draft.convict(equivocation).is_ok() {

@@ -1,7 +1,7 @@
 //! The shard ledger: what all validators agree on about all shards. A pure state machine.
 //!
 //! ```text
-//!              enough backers, in relay block h       2f+1 hold chunks          2f+1 found it valid
+//!              enough backers, in relay block h       2f+1 hold chunks          its checkers found it valid
 //!  collated ───────────────────────────────▶ BACKED ───────────────▶ INCLUDED ────────────────▶ FINAL
 //!     ▲                                        │  too late             │ f+1 invalid, too late
 //!     └────────────── put forward again ───────┴──── discarded, with all that was built on it
@@ -13,7 +13,8 @@
 //! - R1 backed: [`BackedFault`] lists what is asked of a candidate that enters.
 //! - R2 available: 2f+1 validators say that they hold their chunk.
 //! - R3 included: backed, available, and the predecessor included; it no longer occupies its core.
-//! - R4 final: included, the predecessor final, and 2f+1 found it valid. Only then anything leaves the shard.
+//! - R4 final: included, the predecessor final, and found valid: by 2f+1 where everybody checks; where a few do, by
+//!   each of them, or of those who replaced them, with no objection. Only then anything leaves the shard.
 //! - R5 discarded: f+1 found it invalid, or a deadline passed; with all that was built on it, and nothing else.
 //! - R6 put forward again: a discarded candidate's descriptor may enter again under another envelope.
 //! - R7 one place, one candidate: a shard's pending candidates form one chain; who backs two for one place commits
@@ -23,13 +24,16 @@
 //! Limits: [`PENDING_MAX`](rules::PENDING_MAX) candidates, [`CORES_MAX`](rules::CORES_MAX) cores,
 //! [`SHARDS_MAX`](rules::SHARDS_MAX) shards, [`OFFENCES_MAX`] offences remembered, [`ORDERS_MAX`] orders in a block.
 
+mod asked;
 mod backing;
+mod carried;
 mod cores;
 mod draft;
 mod encoding;
 mod event;
 mod fault;
 mod order;
+mod penalty;
 pub mod rules;
 mod segment;
 mod settle;
@@ -37,13 +41,15 @@ mod signed;
 #[cfg(test)]
 mod tests;
 
+pub use asked::{Asked, Few};
 pub use backing::Quota;
 pub use draft::Draft;
-pub use event::{Discard, LedgerEvent, Named, Offence, OffenceKind, ShardHead};
+pub use event::{Discard, Escalation, LedgerEvent, Named, Offence, OffenceKind, ShardHead};
 pub use fault::{BackedFault, CountFault, EvidenceFault, SectionFault};
 pub use order::{ORDERS_MAX, OrderKind, Refusal, ShardOrder};
-pub use rules::{LedgerRules, RulesError, ShardTerms};
-pub use segment::{Moment, Penalty, Pending, Segment, Status, Upgrade, head_of};
+pub use penalty::{Penalties, Penalty};
+pub use rules::{Approval, LedgerRules, RulesError, ShardTerms};
+pub use segment::{Moment, Pending, Segment, Status, Upgrade, head_of};
 pub use signed::{Authority, CheckedSection};
 
 use crate::sampling::{Groups, Ring};
@@ -60,7 +66,7 @@ use std::{
 };
 
 /// Offences remembered, newest last: one of each kind for each of the most validators.
-pub const OFFENCES_MAX: usize = 4 * BITS_MAX;
+pub const OFFENCES_MAX: usize = 5 * BITS_MAX;
 
 /// What an ordinary ledger takes, in bytes; more is reserved when it takes more.
 const ENCODED_BYTES: usize = 16 * 1024;
@@ -73,6 +79,8 @@ pub struct Ledger {
     height: u64,
     timestamp_ms: u64,
     next_sequence: u64,
+    /// The relay height up to which the registry's orders are carried.
+    orders_height: u64,
     /// Digests of relay blocks, the one before `height` last.
     anchors: VecDeque<B256>,
     /// Digests of this ledger after earlier relay blocks, the one before `height` last.
@@ -84,6 +92,8 @@ pub struct Ledger {
     /// What was done wrong in this epoch, and who may back nothing until it ends.
     offences: VecDeque<Offence>,
     banned: Bits,
+    /// Who was asked to check a candidate and was not there.
+    no_shows: Penalties,
     digest: B256,
     /// How the validators stand at this height, when groups are chosen: follows from the rest.
     ring: Arc<Ring>,
@@ -98,8 +108,8 @@ pub struct RelayStep<'a> {
     pub parent_digest: B256,
     /// Its time, in milliseconds since the Unix epoch.
     pub timestamp_ms: u64,
-    /// What the relay chain's state orders about shards at this height.
-    pub orders: &'a [ShardOrder],
+    /// The height whose certified result its header names: orders come from there and below.
+    pub executed_height: u64,
     /// What it says about shards.
     pub section: &'a CheckedSection,
 }
@@ -124,11 +134,13 @@ impl Ledger {
             height: 0,
             timestamp_ms,
             next_sequence: 0,
+            orders_height: 0,
             anchors: VecDeque::new(),
             past: VecDeque::new(),
             shards: BTreeMap::new(),
             offences: VecDeque::new(),
             banned: Bits::EMPTY,
+            no_shows: Penalties::default(),
             digest: B256::ZERO,
         };
         let refuse = |must| RulesError {
@@ -167,9 +179,7 @@ impl Ledger {
             return Err(SectionFault::Unrelated);
         }
         let mut draft = Draft::new(self, step.height, step.parent_digest, step.timestamp_ms)?;
-        for order in step.orders {
-            draft.order(order);
-        }
+        draft.carry(&section.orders, step.executed_height)?;
         for (index, equivocation) in section.equivocations.iter().enumerate() {
             draft
                 .convict(equivocation)
@@ -207,7 +217,10 @@ impl Ledger {
         next.seed = self.digest;
         next.offences.clear();
         next.banned = Bits::EMPTY;
-        let now = next.now();
+        next.no_shows.clear();
+        // Votes name validators by their indices, which may be others' now: none may name a ledger of before.
+        next.past.clear();
+        let (now, asked) = (next.now(), next.asked_first());
         let mut events = Vec::new();
         for segment in next.shards.values_mut() {
             let kept = segment.pending.iter().take_while(|one| one.is_included());
@@ -220,6 +233,7 @@ impl Ledger {
             for pending in &mut segment.pending {
                 (pending.valid, pending.invalid) = (Bits::EMPTY, Bits::EMPTY);
                 pending.included = Some(now);
+                pending.asked = asked.clone();
             }
             segment.penalties.clear();
         }
@@ -255,6 +269,12 @@ impl Ledger {
     #[must_use]
     pub const fn timestamp_ms(&self) -> u64 {
         self.timestamp_ms
+    }
+
+    /// The relay height up to which the registry's orders are carried.
+    #[must_use]
+    pub const fn orders_height(&self) -> u64 {
+        self.orders_height
     }
 
     /// What the header of that relay block names.
@@ -309,6 +329,12 @@ impl Ledger {
     #[must_use]
     pub const fn banned(&self) -> Bits {
         self.banned
+    }
+
+    /// Who was asked to check a candidate and was not there: they are chosen last for a while.
+    #[must_use]
+    pub const fn no_shows(&self) -> &Penalties {
+        &self.no_shows
     }
 
     /// The validators that back candidates of a core, for a schedule of this height.
@@ -377,6 +403,7 @@ pub fn section_limits(rules: &LedgerRules, cores: usize) -> SectionLimits {
         backed: u16::try_from(cores).unwrap_or(u16::MAX),
         votes: rules.validators,
         equivocations: rules.validators,
+        orders: u16::try_from(ORDERS_MAX).unwrap_or(u16::MAX),
     }
 }
 

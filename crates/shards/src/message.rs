@@ -27,7 +27,7 @@ const GET_CHUNK_SIZE: usize = CandidateId::SIZE + B256::len_bytes() + u16::SIZE;
 /// More than any message takes beside a collation or a chunk.
 const FIXED_BYTES: usize = 1024;
 /// More than the proof of a chunk takes, and the framing of its bytes.
-const PROOF_BYTES_MAX: usize = 4096;
+pub(crate) const PROOF_BYTES_MAX: usize = 4096;
 /// No message on the statements link is longer.
 pub const SMALL_BYTES_MAX: usize = 2048;
 
@@ -105,7 +105,7 @@ pub struct CollationLimit(
     pub u32,
 );
 
-fn write_bytes(bytes: &Bytes, buf: &mut impl BufMut) {
+pub(crate) fn write_bytes(bytes: &Bytes, buf: &mut impl BufMut) {
     u32::try_from(bytes.len())
         .expect("collations and chunks are bounded far below when they are made")
         .write(buf);
@@ -113,7 +113,7 @@ fn write_bytes(bytes: &Bytes, buf: &mut impl BufMut) {
 }
 
 /// Reads bytes whose length is at most this and not more than there is, so that nothing is reserved in vain.
-fn read_bytes(buf: &mut impl Buf, max: usize) -> Result<Bytes, Error> {
+pub(crate) fn read_bytes(buf: &mut impl Buf, max: usize) -> Result<Bytes, Error> {
     let length = usize::try_from(u32::read(buf)?).map_err(|_| Error::InvalidUsize)?;
     if length > max {
         return Err(Error::InvalidLength(length));
@@ -124,7 +124,7 @@ fn read_bytes(buf: &mut impl Buf, max: usize) -> Result<Bytes, Error> {
     Ok(buf.copy_to_bytes(length))
 }
 
-const fn bytes_size(bytes: &Bytes) -> usize {
+pub(crate) const fn bytes_size(bytes: &Bytes) -> usize {
     u32::SIZE.saturating_add(bytes.len())
 }
 

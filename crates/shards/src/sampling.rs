@@ -1,7 +1,7 @@
 //! Few check for all: who is chosen, and how likely it is that a choice goes wrong.
 //!
 //! ```text
-//! seed, candidate ─checkers─▶ tranche 0 ⊂ tranche 1 ⊂ … ⊂ everybody     they decide whether it is final
+//! seed, candidate ─checkers─▶ an order of all: the first c, then others     they decide whether it is final
 //! seed, epoch     ─Groups───▶ a backing group for each core and rotation  they put their names to it
 //! N, F, k, q, c   ─odds─────▶ exact chances ─▶ SamplingReport             the table of docs/shards-sampling.md
 //! ```
@@ -20,9 +20,11 @@ mod tests;
 
 pub use choice::{Groups, Ring, TRANCHES, checkers};
 pub use odds::{
-    Attack, Draw, POPULATION_MAX, corrupt_max, days_to_first, draws_until, fewest_checkers,
-    group_has_corrupt, no_honest_checker, smallest_committee, too_few_online, two_thirds,
+    Attack, Draw, GRINDING_TARGET, POPULATION_MAX, SEED_TRIES_BITS, corrupt_max, days_to_first,
+    draws_until, enough_checkers, fewest_against, fewest_checkers, group_has_corrupt,
+    no_honest_checker, smallest_committee, too_few_online, two_thirds,
 };
 pub use report::{
-    AttackRow, CheckersRow, CommitteeRow, GroupRow, OnlineRow, ReshuffleRow, SamplingReport,
+    AttackRow, CheckersRow, CommitteeRow, GrindingRow, GroupRow, OnlineRow, ReshuffleRow,
+    SamplingReport,
 };

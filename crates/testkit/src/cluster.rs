@@ -18,6 +18,7 @@ mod join;
 mod liar;
 mod lying;
 mod network;
+mod shard_liar;
 mod shards;
 mod state_liar;
 mod sync;
@@ -25,6 +26,7 @@ mod validator;
 
 pub use block_liar::{BLOCK_LIES, BlockLie};
 pub use liar::Lie;
+pub use shard_liar::ShardLie;
 pub use state_liar::{STATE_LIES, StateLie};
 pub use sync::Seen;
 
@@ -191,16 +193,19 @@ impl Cluster {
             .map(|key| run::identity(&genesis, key).limits)
             .expect("a network has a validator");
         let links = network::start(&runtime, &peers, &limits).await;
-        let validators = keys.into_iter().enumerate().map(|(index, key)| {
+        let validators = keys.into_iter().enumerate();
+        let validators = validators.map(|(index, key)| {
             let delay = config.execution_delays.get(&index).copied();
-            Validator::new(index, key, delay.unwrap_or_default(), config.served_blocks)
+            let delay = delay.unwrap_or_default();
+            Validator::new(index, key, &genesis, delay, config.served_blocks)
         });
+        let validators = validators.collect();
         let cluster = Self {
             runtime,
             links,
             link: config.link,
             genesis,
-            validators: validators.collect(),
+            validators,
             violations: Violations::default(),
             seen: shards::Seen::default(),
             told: liar::Told::default(),
@@ -316,7 +321,13 @@ impl Cluster {
         let validator = &mut self.validators[index];
         let limits = run::identity(&self.genesis, &validator.key).limits;
         let lie = validator.lie.map(|lie| (lie, limits));
-        let wires = network::wires(&self.links, &validator.key.public_key(), lie).await;
+        let wires = network::wires(
+            &self.links,
+            &validator.key.public_key(),
+            lie,
+            &validator.liar,
+        )
+        .await;
         let mut parts = validator.parts(&self.genesis);
         change(&mut parts);
         let watched = (Arc::clone(&self.violations), Arc::clone(&self.seen));
@@ -329,9 +340,23 @@ impl Cluster {
     /// If it does not run.
     pub async fn crash(&mut self, index: usize) {
         let rng = &mut self.rng;
-        let power_cut = self.validators[index].crash(|| rng.random());
+        let power_cut = self.validators[index].crash(&mut || rng.random());
         power_cut.await;
         // The tasks are dropped, and their files closed, in the rounds that follow.
+        self.runtime.sleep(LOOK_EVERY).await;
+    }
+
+    /// Cuts everybody's power in the same moment.
+    pub async fn crash_all(&mut self) {
+        let rng = &mut self.rng;
+        let running = self.validators.iter_mut();
+        let running = running.filter(|validator| validator.running.is_some());
+        let power_cuts: Vec<_> = running
+            .map(|validator| validator.crash(&mut || rng.random()))
+            .collect();
+        for power_cut in power_cuts {
+            power_cut.await;
+        }
         self.runtime.sleep(LOOK_EVERY).await;
     }
 
@@ -430,7 +455,8 @@ fn genesis(config: &ClusterConfig, keys: &[PrivateKey]) -> Genesis {
         gas_limit: config.gas_limit,
         timestamp: START_SECONDS,
         funded: BTreeMap::<Address, U256>::new(),
-        shards: shards::options(config, keys),
+        shards: (!config.shards.is_empty()).then(|| shards::options(config, keys)),
+        governor: Some(crate::workload::owner()),
         cores: config.cores,
     };
     let validators = &keys[..usize::from(config.validators)];

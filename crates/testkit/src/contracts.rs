@@ -45,6 +45,8 @@ pub fn pair_storage(tokens: [Address; 2], reserves: [u128; 2]) -> [(U256, U256);
 }
 
 #[cfg(test)]
+mod registry;
+#[cfg(test)]
 mod tests {
     use super::{Contract, WalletCall, call, execute, transfer};
     use crate::blocks::{Draft, benchmark};

@@ -5,7 +5,8 @@
 mod shards;
 
 pub use shards::{
-    collators_follow_the_ledger, finality_kept, ledgers_named, shard_healthy, transfers_final_once,
+    collators_follow_the_ledger, finality_kept, ledgers_named, nobody_accused, shard_healthy,
+    transfers_final_once,
 };
 
 use crate::cluster::{Cluster, Lie};

@@ -9,8 +9,10 @@
 //! Careful accounts are those whose next nonce and balance depend on what executes, so a wallet
 //! would wait too.
 
+mod owner;
 mod transfers;
 
+pub use owner::{Owner, owner};
 pub use transfers::Transfers;
 
 use crate::cluster::{CHAIN_ID, Cluster};

@@ -3,7 +3,7 @@
 //! ```text
 //! Cargo.toml files ─▶ manifests
 //! *.rs files ───────▶ sizes, headers, reach, items, glossary, benches ─▶ [Finding] ─▶ one failing test
-//! every text file ──▶ texts                                                        with the whole list
+//! every text file ──▶ texts, scenarios                                             with the whole list
 //! ```
 //!
 //! Every check is a pure function from parsed files to findings, and every check has a test that feeds it a
@@ -19,6 +19,7 @@ mod items;
 mod manifests;
 mod reach;
 mod repository;
+mod scenarios;
 mod sizes;
 mod tables;
 mod texts;
@@ -39,6 +40,7 @@ pub(crate) fn check(root: &Path) -> Vec<Finding> {
     findings.extend(manifests::check(&manifests));
     findings.extend(reach::check(&manifests, &sources));
     findings.extend(texts.iter().flat_map(texts::check));
+    findings.extend(scenarios::check(&texts, &sources));
     findings.extend(sources.iter().flat_map(check_source));
     findings.sort();
     findings.dedup();

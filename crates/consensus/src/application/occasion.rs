@@ -6,7 +6,7 @@
 //! ```
 
 use super::{Ordering, unix_ms};
-use crate::{propose, verify};
+use crate::{orders, propose, verify};
 use alloy_primitives::B256;
 use commonware_runtime::Clock;
 use pipeline::Pace;
@@ -96,11 +96,16 @@ impl Ordering {
             height: parent.height.saturating_add(1),
             parent_digest: B256::from_slice(digest.as_ref()),
             timestamp_ms: parent.timestamp_ms.saturating_add(1),
+            executed_height: self.newest_result(parent).height,
         };
-        let ledger = ledgers.known(parent.height, digest);
-        ledger
-            .and_then(|ledger| ledgers.inclusion().assemble(&ledger, place))
-            .is_some_and(|assembled| !assembled.section.is_empty())
+        let Some(ledger) = ledgers.known(parent.height, digest) else {
+            return false;
+        };
+        let Ok(orders) = orders::due(self.chain(), &ledger, place.executed_height) else {
+            return false;
+        };
+        let assembled = ledgers.inclusion().assemble(&ledger, place, &orders);
+        assembled.is_some_and(|assembled| !assembled.section.is_empty())
     }
 
     /// A transaction waits that may be ordered.

@@ -156,7 +156,12 @@ where
     }
 
     fn receive(&mut self, peer: &PublicKey, message: impl Into<IoBuf>, now: SystemTime) {
-        match Message::decode_cfg(message.into(), &self.limits) {
+        let message = message.into();
+        if !self.exchange.admits(peer, message.as_ref(), now) {
+            self.metrics.refused_messages.inc();
+            return;
+        }
+        match Message::decode_cfg(message, &self.limits) {
             Ok(message) => self.exchange.receive(peer, message, now),
             Err(error) => {
                 commonware_p2p::block!(self.blocker, peer.clone(), %error, "malformed block message");

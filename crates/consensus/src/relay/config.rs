@@ -19,10 +19,23 @@ pub(crate) const LOOKUP_BYTES: usize = 64;
 pub(crate) const REBUILT_BYTES_PER_SECOND: usize = 64 * 1024 * 1024;
 /// Bytes a second that one peer is answered.
 pub(crate) const ANSWERED_BYTES_PER_SECOND: usize = 16 * 1024 * 1024;
-/// Seconds' worth of bytes that a peer may spend at once; several of the largest blocks.
-pub(crate) const BURST_SECONDS: usize = 2;
+/// Bytes a second that are read of one peer's messages.
+pub(crate) const RECEIVED_BYTES_PER_SECOND: usize = 64 * 1024 * 1024;
+/// Answers that nobody asked for, for which a peer is not banned: this node may have asked before it was restarted.
+pub(crate) const UNASKED_MAX: u32 = 16;
 /// Calls of marshal that wait for the actor beside its mailbox; the oldest are dropped.
 pub(crate) const OVERFLOW_MAX: usize = 4_096;
+
+/// The largest message with a block that is sent whole without being asked for.
+#[must_use]
+pub(crate) fn unasked_bytes_max(limits: &BlockLimits) -> usize {
+    use commonware_consensus::BoundedBlock as _;
+    let small = BlockLimits {
+        body_bytes_max: SMALL_BODY_BYTES_MAX,
+        ..*limits
+    };
+    primitives::Block::max_encode_size(&small).saturating_add(super::message::FIXED_BYTES)
+}
 
 /// The largest message, for a chain with these limits: an index or a name for each transaction beside a block.
 #[must_use]

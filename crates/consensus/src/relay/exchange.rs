@@ -8,16 +8,18 @@
 //! as well: whoever sends a false compact block first delays nobody.
 
 use super::{
-    allowance::Allowance,
     cache::BlockCache,
     config::{
-        ANSWERED_BYTES_PER_SECOND, LOOKUP_BYTES, REBUILT_BYTES_PER_SECOND, SMALL_BODY_BYTES_MAX,
+        ANSWERED_BYTES_PER_SECOND, LOOKUP_BYTES, REBUILT_BYTES_PER_SECOND,
+        RECEIVED_BYTES_PER_SECOND, SMALL_BODY_BYTES_MAX, UNASKED_MAX, unasked_bytes_max,
     },
     message::{Compact, Message, Placed},
+    opening::Opening,
     rebuild::{OtherTransaction, Rebuild, Stage},
     rebuilds::Rebuilds,
     source::BodySource,
 };
+use crate::allowance::Allowance;
 use commonware_codec::EncodeSize as _;
 use commonware_p2p::Recipients;
 use commonware_utils::ordered::Set;
@@ -51,6 +53,9 @@ pub(super) enum Lie {
         /// The index.
         index: u16,
     },
+    /// Transactions and blocks that nobody asked for, again and again.
+    #[error("answers without questions")]
+    Unasked,
 }
 
 /// How a block became ready.
@@ -77,16 +82,34 @@ pub(super) enum Effect {
 
 #[derive(Debug)]
 struct Account {
+    received: Allowance,
     rebuilt: Allowance,
     answered: Allowance,
+    /// Questions to it that it has not answered.
+    owed: u32,
+    /// Answers of it to no question.
+    unasked: u32,
 }
 
 impl Account {
     const fn new(now: SystemTime) -> Self {
         Self {
+            received: Allowance::new(RECEIVED_BYTES_PER_SECOND, now),
             rebuilt: Allowance::new(REBUILT_BYTES_PER_SECOND, now),
             answered: Allowance::new(ANSWERED_BYTES_PER_SECOND, now),
+            owed: 0,
+            unasked: 0,
         }
+    }
+
+    /// Takes an answer; whether there was a question.
+    const fn settle(&mut self) -> bool {
+        let was_asked = self.owed > 0;
+        self.owed = self.owed.saturating_sub(1);
+        if !was_asked {
+            self.unasked = self.unasked.saturating_add(1);
+        }
+        was_asked
     }
 }
 
@@ -150,6 +173,33 @@ impl<S: BodySource> Exchange<S> {
         self.ready(&self.own.clone(), block, None);
     }
 
+    /// Whether what a peer sent is to be read at all: no answer that it was not asked for, and no more bytes than
+    /// it may send.
+    pub(super) fn admits(&mut self, peer: &PublicKey, message: &[u8], now: SystemTime) -> bool {
+        let opening = Opening::of(message, unasked_bytes_max(&self.limits));
+        if opening == Opening::Free {
+            return self.charge(peer, message.len(), now);
+        }
+        let account = self.account(peer, now);
+        if !account.settle() {
+            if account.unasked > UNASKED_MAX {
+                self.ban(peer, Lie::Unasked, now);
+            }
+            return false;
+        }
+        // Too late for transactions when the block is there, or somebody else is asked for all of it.
+        if let Opening::Transactions(digest) = opening
+            && self.rebuilds.get(&(peer.clone(), digest)).is_none()
+        {
+            return false;
+        }
+        self.charge(peer, message.len(), now)
+    }
+
+    fn charge(&mut self, peer: &PublicKey, bytes: usize, now: SystemTime) -> bool {
+        self.account(peer, now).received.spend(bytes, now)
+    }
+
     /// Takes what a peer sent.
     pub(super) fn receive(&mut self, peer: &PublicKey, message: Message, now: SystemTime) {
         match message {
@@ -174,6 +224,9 @@ impl<S: BodySource> Exchange<S> {
             };
             let (peer, digest) = key;
             if self.rebuilds.standby(&digest).is_some() {
+                // It may only be slow: what it answers is of use as long as nobody else was faster.
+                rebuild.stage = Stage::Late;
+                self.keep(&peer, rebuild, now);
                 self.ask_next(&digest, now);
             } else if matches!(rebuild.stage, Stage::Missing(_)) {
                 // Gossip may have brought it meanwhile.
@@ -192,9 +245,11 @@ impl<S: BodySource> Exchange<S> {
         }
         if let Some(earlier) = self.rebuilds.get(&(peer.clone(), digest)) {
             if !earlier.agrees(&compact) {
-                self.ban(peer, Lie::Contradiction, now);
+                return self.ban(peer, Lie::Contradiction, now);
             }
-            return;
+            if !earlier.is_late() {
+                return;
+            }
         }
         let is_leader = compact.header.context.leader == *peer;
         self.number = self.number.saturating_add(1);
@@ -244,6 +299,8 @@ impl<S: BodySource> Exchange<S> {
             let indices = rebuild.missing().collect();
             Message::Missing { digest, indices }
         };
+        let account = self.account(peer, now);
+        account.owed = account.owed.saturating_add(1);
         self.effects
             .push(Effect::Send(Recipients::One(peer.clone()), message));
         self.keep(peer, rebuild, now);

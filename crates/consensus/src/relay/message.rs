@@ -21,6 +21,11 @@ use primitives::{
     shard::ShardSection,
 };
 
+/// Begins transactions.
+pub(super) const TRANSACTIONS: u8 = 2;
+/// Begins a whole block.
+pub(super) const WHOLE: u8 = 4;
+
 /// Bytes of a short id.
 const SHORT_BYTES: usize = ShortId::len_bytes();
 /// Bytes of the hash that are compared beside the short id.
@@ -325,7 +330,7 @@ impl Write for Message {
                 }
             }
             Self::Transactions { digest, placed } => {
-                2_u8.write(buf);
+                TRANSACTIONS.write(buf);
                 digest.write(buf);
                 write_placed(placed, buf);
             }
@@ -334,7 +339,7 @@ impl Write for Message {
                 digest.write(buf);
             }
             Self::Whole(block) => {
-                4_u8.write(buf);
+                WHOLE.write(buf);
                 block.write(buf);
             }
         }
@@ -368,14 +373,14 @@ impl Read for Message {
                 require_rising(indices.iter().copied())?;
                 Ok(Self::Missing { digest, indices })
             }
-            2 => Ok(Self::Transactions {
+            TRANSACTIONS => Ok(Self::Transactions {
                 digest: BlockDigest::read(buf)?,
                 placed: read_placed(buf)?,
             }),
             3 => Ok(Self::GetWhole {
                 digest: BlockDigest::read(buf)?,
             }),
-            4 => Ok(Self::Whole(Block::read_cfg(buf, limits)?)),
+            WHOLE => Ok(Self::Whole(Block::read_cfg(buf, limits)?)),
             other => Err(Error::InvalidEnum(other)),
         }
     }

@@ -17,6 +17,7 @@ pub(super) struct Metrics {
     pub(super) rebuilt_blocks: Counter,
     pub(super) whole_blocks: Counter,
     pub(super) given_up_blocks: Counter,
+    pub(super) refused_messages: Counter,
 }
 
 impl Metrics {
@@ -44,6 +45,10 @@ impl Metrics {
             given_up_blocks: runtime.counter(
                 "given_up_blocks",
                 "Compact blocks whose senders did not send what was missing",
+            ),
+            refused_messages: runtime.counter(
+                "refused_messages",
+                "Messages that were not read: nobody had asked for them, or their peer sends too much",
             ),
         }
     }

@@ -30,6 +30,8 @@ pub(super) enum Stage {
     Missing(SystemTime),
     /// The block, until then.
     Whole(SystemTime),
+    /// Either, for too long: somebody else is asked.
+    Late,
 }
 
 /// One rebuild.
@@ -76,13 +78,23 @@ impl Rebuild {
 
     /// Whether its peer is asked.
     pub(super) const fn is_asked(&self) -> bool {
-        !matches!(self.stage, Stage::Standby)
+        matches!(self.stage, Stage::Missing(_) | Stage::Whole(_))
+    }
+
+    /// Whether its peer can be asked.
+    pub(super) const fn is_standby(&self) -> bool {
+        matches!(self.stage, Stage::Standby)
+    }
+
+    /// Whether its peer was asked and did not answer in time.
+    pub(super) const fn is_late(&self) -> bool {
+        matches!(self.stage, Stage::Late)
     }
 
     /// When its peer has had long enough.
     pub(super) const fn deadline(&self) -> Option<SystemTime> {
         match self.stage {
-            Stage::Standby => None,
+            Stage::Standby | Stage::Late => None,
             Stage::Missing(until) | Stage::Whole(until) => Some(until),
         }
     }

@@ -86,11 +86,11 @@ impl Rebuilds {
             .any(|(_, rebuild)| rebuild.is_asked() && rebuild.agrees(compact))
     }
 
-    /// The oldest of a block whose peer is not asked.
+    /// The oldest of a block whose peer was not asked.
     pub(super) fn standby(&self, digest: &BlockDigest) -> Option<Key> {
         let standby = self
             .of_block(digest)
-            .filter(|(_, rebuild)| !rebuild.is_asked());
+            .filter(|(_, rebuild)| rebuild.is_standby());
         let oldest = standby.min_by_key(|(_, rebuild)| rebuild.number);
         oldest.map(|(key, _)| key.clone())
     }

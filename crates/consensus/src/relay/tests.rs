@@ -4,6 +4,7 @@
 mod lies;
 mod limits;
 mod network;
+mod unasked;
 
 use super::{
     config::ANSWER_TIMEOUT,

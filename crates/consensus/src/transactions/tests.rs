@@ -76,6 +76,7 @@ fn intake() -> Intake<Bans> {
         blocker: Bans::default(),
         impersonation: Impersonation::Refused,
         received: Arc::default(),
+        allowances: Allowances::new(RECEIVED_BYTES_PER_SECOND),
         random: StdRng::seed_from_u64(1),
     }
 }
@@ -185,9 +186,43 @@ fn a_peer_that_sends_false_keys_is_banned_and_the_transactions_are_right() {
         fresh.take(peer(), message(&[(nobody.clone(), None)])).len(),
         usize::from(is_signed)
     );
-    assert_eq!(bans(&fresh), 0);
+    let mut banned = usize::from(!is_signed);
+    assert_eq!(bans(&fresh), banned);
     fresh.take(peer(), message(&[(nobody, Some(key(1)))]));
-    assert_eq!(bans(&fresh), 1);
+    banned += 1;
+    assert_eq!(bans(&fresh), banned);
+}
+
+#[test]
+fn what_nobody_signed_costs_its_sender_the_connection_and_the_others_nothing() {
+    let unsigned = TxEip1559 {
+        chain_id: 1,
+        ..Default::default()
+    };
+    let signature = Signature::new(U256::MAX, U256::from(6), false);
+    let forged = Envelope::from(unsigned.into_signed(signature));
+    let forged = Transaction::decode(forged.encoded_2718()).unwrap();
+    let mut intake = intake();
+    let taken = intake.take(peer(), message(&[(signed(1), None), (forged, None)]));
+    assert_eq!(taken.len(), 1);
+    assert_eq!(bans(&intake), 1);
+}
+
+#[test]
+fn a_peer_that_floods_is_read_so_many_bytes_a_second() {
+    let start = SystemTime::UNIX_EPOCH;
+    let mut intake = intake();
+    let other = PrivateKey::from_seed(2).public_key();
+    let mut read = 0;
+    for number in 0..3_000_u64 {
+        let now = start + Duration::from_millis(number);
+        if intake.admits(&peer(), TRANSACTIONS_BYTES_MAX, now) {
+            read += TRANSACTIONS_BYTES_MAX;
+        }
+    }
+    let most = RECEIVED_BYTES_PER_SECOND * 5;
+    assert!(read <= most && read * 10 > most * 9, "{read} of {most}");
+    assert!(intake.admits(&other, TRANSACTIONS_BYTES_MAX, start));
 }
 
 #[test]

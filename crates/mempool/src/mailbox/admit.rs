@@ -11,10 +11,10 @@
 //! them, at most [`VICTIMS_MAX`]. While callers race for the same room a tail may leave for a
 //! newcomer that is then refused for another reason; without a race it can't.
 
-use super::{Mempool, Pool, stripe_of};
+use super::{Mempool, Pool};
 use crate::{
     admission::{AdmissionError, Admitted, CheckedTransaction},
-    config::{ADMISSIONS_PER_LOCK, ROOM_ATTEMPTS, STRIPES, VICTIMS_MAX},
+    config::{ADMISSIONS_PER_LOCK, ROOM_ATTEMPTS, STANDINGS_PER_WALK, STRIPES, VICTIMS_MAX},
     entry::Rank,
     pool::{Arrived, Demand},
     room::{Room, Tail},
@@ -86,7 +86,7 @@ impl Mempool {
             match ready {
                 Ok((transaction, account)) => arrived.push(Arrived {
                     index,
-                    stripe: stripe_of(&transaction.transaction.sender()),
+                    stripe: self.stripe_of(&transaction.transaction.sender()),
                     transaction,
                     account,
                     arrival,
@@ -199,7 +199,12 @@ impl Mempool {
         let mut pools: Vec<_> = (0..STRIPES).map(|stripe| self.lock(stripe)).collect();
         let demand = pools[stripe].check(arrived)?;
         if let Err(missing) = self.shared.ledger.take(demand.room, demand.leaving) {
-            for victim in victims(&pools, stripe, &demand, missing)? {
+            let mut low = Vec::new();
+            let victims = victims(&pools, stripe, &demand, (missing, &mut low));
+            for tail in low {
+                pools[tail.stripe].put_right(tail.lane);
+            }
+            for victim in victims? {
                 pools[victim.stripe].evict(&victim);
             }
             for pool in &mut pools {
@@ -217,12 +222,13 @@ impl Mempool {
 }
 
 /// Chooses who makes room for the newcomer, the worst tail first, then the one below it; its own
-/// lane does not count.
+/// lane does not count. Of lanes that stand too low it looks at so many, and says which, so that the next newcomer
+/// finds them where they belong.
 fn victims(
     pools: &[MutexGuard<'_, Pool>],
     stripe: usize,
     demand: &Demand,
-    mut missing: Room,
+    (mut missing, low): (Room, &mut Vec<Tail>),
 ) -> Result<Vec<Tail>, AdmissionError> {
     let own = |pool: usize| demand.lane.filter(|_| pool == stripe);
     let standing = pools.iter().enumerate();
@@ -238,6 +244,12 @@ fn victims(
     while !missing.is_none() {
         let Reverse((rank, tail, place)) = next.pop().ok_or(AdmissionError::PoolFull)?;
         if place == Place::Standing {
+            if low.len() >= STANDINGS_PER_WALK {
+                return Err(AdmissionError::PoolFull);
+            }
+            if rank < tail.rank {
+                low.push(tail);
+            }
             let following = standing[tail.stripe].next();
             next.extend(following.map(|(rank, tail)| Reverse((rank, tail, Place::Standing))));
             next.push(Reverse((tail.rank, tail, Place::Tail)));

@@ -7,7 +7,7 @@
 //! Each stripe is held for a bounded number of transactions at a time; one sender's change is never
 //! seen in part.
 
-use super::{Mempool, Pool, stripe_of};
+use super::{Mempool, Pool};
 use crate::{
     config::{CROSSINGS_PER_LOCK, STRIPES, UNTOLD_EVENTS_MAX, VISITS_PER_LOCK},
     event::DropReason,
@@ -79,7 +79,7 @@ impl Mempool {
         let hashes: B256HashSet = hashes.collect();
         let mut stripes: Vec<Vec<(Address, AccountView)>> = vec![Vec::new(); STRIPES];
         for (sender, account) in executed.accounts {
-            stripes[stripe_of(sender)].push((*sender, *account));
+            stripes[self.stripe_of(sender)].push((*sender, *account));
         }
         for (stripe, accounts) in stripes.iter().enumerate() {
             self.follow_accounts(stripe, accounts, &hashes);
@@ -113,7 +113,7 @@ impl Mempool {
             {
                 continue;
             }
-            self.hold(stripe_of(&sender), |pool| {
+            self.hold(self.stripe_of(&sender), |pool| {
                 let location = pool.locate(&sender, nonce)?;
                 pool.drop_hash(location, &transaction.hash(), DropReason::Faulted)
             });
@@ -160,7 +160,7 @@ impl Mempool {
 
     /// Drops a sender's transactions on request.
     pub fn remove_sender(&self, sender: &Address) {
-        self.hold(stripe_of(sender), |pool| {
+        self.hold(self.stripe_of(sender), |pool| {
             pool.drop_sender(sender, DropReason::Removed);
         });
         self.tell();

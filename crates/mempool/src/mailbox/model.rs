@@ -3,7 +3,6 @@
 mod steps;
 
 use self::steps::{Step, step};
-use super::stripe_of;
 use crate::{
     admission::{AdmissionError, Admitted},
     config::{Config, STRIPES},
@@ -294,7 +293,7 @@ impl Model {
             let pool = self.pool.lock(stripe);
             for (id, lane) in pool.lanes().starting_at(0) {
                 check_lane(lane);
-                assert_eq!(stripe_of(&lane.sender()), stripe);
+                assert_eq!(self.pool.mempool.stripe_of(&lane.sender()), stripe);
                 let entries = lane.pending().chain(lane.queued()).map(|entry| Plain {
                     transaction: entry.transaction.clone(),
                     pending: lane.is_pending(entry.nonce),
@@ -352,7 +351,7 @@ impl Model {
             assert!(standing.iter().all(|(rank, tail)| *rank <= tail.rank));
             let lanes = plain
                 .iter()
-                .filter(|(sender, _)| stripe_of(sender) == stripe);
+                .filter(|(sender, _)| self.pool.mempool.stripe_of(sender) == stripe);
             let tails = lanes.filter_map(|(_, lane)| lane.values().last());
             let tails: Vec<_> = tails
                 .map(|plain| (plain.rank(self.base_fee), plain))

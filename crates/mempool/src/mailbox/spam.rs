@@ -2,16 +2,17 @@
 
 use crate::{
     admission::{AdmissionError, CheckedTransaction},
-    config::Config,
+    config::{Config, STANDINGS_PER_WALK},
     event::Event,
     fixtures::{BASE_FEE, ETHER, Rig, account, config, draft},
     mailbox::Admissions,
     selection::TransactionSource,
+    stripe_key::StripeKey,
 };
 use alloy_consensus::Transaction as _;
 use alloy_primitives::Address;
 use primitives::RecoveredTransaction;
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 const SENDERS: u16 = 10_000;
 const SENDER_TRANSACTIONS_MAX: usize = 4;
@@ -168,4 +169,40 @@ fn a_flood_by_threads_keeps_the_limits_and_the_best() {
         }
     }
     assert_eq!(held.len(), counts.total());
+}
+
+#[test]
+fn lanes_that_stand_too_low_are_not_all_walked_with_all_locks_held() {
+    let lanes = 3 * u16::try_from(STANDINGS_PER_WALK).unwrap();
+    let key = StripeKey::new(config().stripe_seed);
+    // The worst of each stripe is where it belongs, so that nobody puts those above it right on the way.
+    let mut worst: BTreeMap<usize, Address> = BTreeMap::new();
+    for sender in (lanes..=u16::MAX).map(spammer) {
+        worst.entry(key.of_sender(&sender)).or_insert(sender);
+    }
+    let worst = worst.values().map(|sender| transaction(*sender, 0, 0));
+    let low = (0..lanes).map(|index| transaction(spammer(index), 0, 1));
+    let better = (0..lanes).map(|index| transaction(spammer(index), 1, 1_000));
+    let flood: Vec<_> = worst.chain(low).chain(better).collect();
+    let pool = Rig::new(Config {
+        transactions_max: flood.len() + 1,
+        pool_bytes_max: flood
+            .iter()
+            .map(|transaction| transaction.raw().len())
+            .sum(),
+        ..config()
+    });
+    assert!(send(&pool, flood).iter().all(Result::is_ok));
+    let mut large = draft(0, 0, 1_000_000);
+    large.sender = Address::repeat_byte(0xee);
+    large.fields.input = vec![7; 10_000].into();
+    large.fields.gas_limit = 2_000_000;
+    let come = || send(&pool, vec![large.clone().recovered()]).remove(0);
+    assert_eq!(come(), Err(AdmissionError::PoolFull));
+    let again = (0..3).map(|_| come());
+    assert_eq!(
+        again.filter(Result::is_ok).count(),
+        1,
+        "all stand right then"
+    );
 }

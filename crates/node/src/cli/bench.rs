@@ -9,6 +9,7 @@ use crate::{
         state::{OnProgress, Progress, StateBench},
     },
     error::NodeError,
+    file::require_writable,
     load::Workload,
     process::TemporaryDirectory,
     replay, workers,
@@ -193,6 +194,9 @@ pub(super) fn run(args: BenchArgs) -> Result<(), NodeError> {
 }
 
 fn cores(args: CoresArgs) -> Result<(), NodeError> {
+    if let Some(path) = &args.svg {
+        require_writable(path)?;
+    }
     let bench = CoresBench {
         blocks: args.blocks,
         seed: args.seed,

@@ -3,6 +3,7 @@
 use super::bar::Bar;
 use crate::{
     error::NodeError,
+    file::require_writable,
     load::{self, LoadError, LoadOptions, LoadReport, Progress, Workload},
 };
 use clap::Args;
@@ -80,6 +81,9 @@ pub(super) struct LoadArgs {
 /// Runs a load and prints its report; an error if not every transaction succeeded.
 pub(super) fn run(args: LoadArgs) -> Result<(), NodeError> {
     let (json, svg) = (args.json, args.svg.clone());
+    if let Some(path) = &svg {
+        require_writable(path)?;
+    }
     let bar = Bar::new();
     let draw = |Progress { step, done, total }| bar.draw(step, done as u64, total as u64);
     let outcome = load::run(&args.into(), &draw);

@@ -2,6 +2,7 @@
 
 use crate::{
     error::NodeError,
+    file::require_writable,
     profile::{self, Profiled, Style},
     workers,
 };
@@ -55,6 +56,9 @@ pub(super) struct ProfileArgs {
 }
 
 pub(super) fn run(args: ProfileArgs) -> Result<(), NodeError> {
+    if let Some(path) = &args.svg {
+        require_writable(path)?;
+    }
     let profiled = match &args.tx_file {
         Some(path) => {
             let workers = args.workers.unwrap_or_else(workers::default_workers);

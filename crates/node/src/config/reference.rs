@@ -35,7 +35,7 @@ struct Section {
     optional: bool,
 }
 
-const SECTIONS: [Section; 6] = [
+const SECTIONS: [Section; 7] = [
     Section::toml("The file", "NodeConfig"),
     Section::toml("`[state]`: the state that is kept", "StateSection"),
     Section::toml("`[network]`: connections to peers", "NetworkSection"),
@@ -44,6 +44,10 @@ const SECTIONS: [Section; 6] = [
         "PeerSection",
     ),
     Section::toml("`[rpc]`: JSON-RPC", "RpcSection"),
+    Section::toml(
+        "`[[shard]]`: a shard that was created after the genesis",
+        "ShardFile",
+    ),
     Section {
         title: "`headway.protocol` in genesis.json: the same on all nodes, for ever",
         source: CHAIN,
@@ -122,7 +126,7 @@ fn said(kind: &str) -> &str {
         "Vec<String>" => "list of texts",
         "Vec<u32>" => "list of numbers",
         "StateFrom" => "\"genesis\" or \"state\"",
-        "Vec<PeerSection>" => "list, see below",
+        "Vec<PeerSection>" | "Vec<ShardFile>" => "list, see below",
         "StateSection" | "NetworkSection" | "RpcSection" => "section, see below",
         other => panic!("say what a {other} looks like in a config file"),
     }

@@ -28,8 +28,9 @@ use std::{
 };
 
 /// Metrics that are ours to explain; the rest is counted by the consensus engine and the runtime.
-const OURS: [&str; 5] = [
+const OURS: [&str; 6] = [
     "headway_",
+    "node_agent_",
     "node_pipeline_",
     "node_consensus_relay_",
     "node_consensus_transactions_",
@@ -42,7 +43,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// Runs a test beside a development chain of one validator, with the address of its RPC.
+/// Runs a test beside a development chain of one validator and one shard, with the address of its RPC.
 fn beside_a_node(test: impl FnOnce(String) + Send + 'static) {
     let temporary = TemporaryDirectory::create().unwrap();
     let directory = DataDirectory::open(temporary.path()).unwrap();
@@ -51,7 +52,7 @@ fn beside_a_node(test: impl FnOnce(String) + Send + 'static) {
         port: 0,
         chain_id: super::CHAIN_ID,
         validators: 1,
-        shards: 0,
+        shards: Some(1),
         cores: None,
         block_time: None,
         gas_limit: GAS_LIMIT,
@@ -86,7 +87,8 @@ async fn serve(runtime: &Context, (nodes, control): Started) -> String {
         dev: Some(Dev::new(accounts(), control)),
         peers: 0,
     };
-    let server = process::serve(runtime, &nodes[0], parts).await.unwrap();
+    let server = process::serve_node(runtime, &nodes[0], parts);
+    let server = server.await.unwrap();
     let url = format!("http://{}", server.address());
     // For as long as the runtime runs.
     std::mem::forget((nodes, server));
@@ -301,7 +303,8 @@ impl Exposed {
              with several nodes (`headway dev --validators 4`) tells them apart by the label `index`; what begins with\n\
              `headway_` is of the first. Histograms have the usual `_bucket`, `_sum` and `_count`. Other names beginning\n\
              with `node_network_` and `node_consensus_` belong to the consensus engine, `runtime_` to the runtime; they say\n\
-             themselves what they are, and may change with its version.\n\n\
+             themselves what they are, and may change with its version. A shard that a node collates has the metrics of any\n\
+             chain, as `node_shard_pipeline_…` with its number as `id`; they are not listed again.\n\n\
              [`ops/grafana/headway.json`](../ops/grafana/headway.json) is a dashboard of them,\n\
              [`ops/prometheus/alerts.yml`](../ops/prometheus/alerts.yml) are alerts; [operations.md](operations.md) says how\n\
              to use both.\n\n\

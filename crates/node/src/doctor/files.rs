@@ -9,7 +9,7 @@ use super::Finding;
 use crate::{
     config::{NodeConfig, Peers},
     error::NodeError,
-    keys,
+    file, keys,
 };
 use alloy_primitives::B256;
 use primitives::{
@@ -84,7 +84,7 @@ pub(super) fn examine(path: &Path) -> (Vec<Finding>, Option<Installation>) {
 }
 
 fn read_genesis(path: &Path, findings: &mut Vec<Finding>) -> Option<Genesis> {
-    let text = fs::read_to_string(path).map_err(NodeError::file("cannot read", path));
+    let text = file::read_text(path, file::GENESIS_BYTES_MAX);
     let genesis = text.and_then(|text| {
         Genesis::from_json(&text).map_err(|source| NodeError::Genesis {
             path: path.to_owned(),

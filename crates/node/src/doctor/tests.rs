@@ -30,7 +30,7 @@ fn network(directory: &TemporaryDirectory, validators: u16) -> PathBuf {
     init(&InitOptions {
         directory: path.clone(),
         validators,
-        shards: 0,
+        shards: None,
         cores: None,
         chain_id: 5,
         gas_limit: 300_000_000,

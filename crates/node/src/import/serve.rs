@@ -102,6 +102,6 @@ pub(super) fn readable(
         mempool,
         senders: SenderCache::default(),
         shards: None,
-        included: None,
+        shard: None,
     })
 }

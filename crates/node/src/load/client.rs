@@ -82,7 +82,9 @@ impl Client {
     /// The answer to a bundle of transactions as it came.
     pub(crate) async fn post_bulk(&self, bundle: Bytes) -> Result<Bytes, LoadError> {
         let mut url = self.url.clone();
-        url.set_path(BULK_PATH);
+        // A shard's chain has a path of its own.
+        let path = format!("{}{BULK_PATH}", url.path().trim_end_matches('/'));
+        url.set_path(&path);
         self.post_to(url, OCTETS, bundle).await
     }
 

@@ -101,7 +101,13 @@ pub struct Latencies {
     pub accepted: Option<Latency>,
     /// In the block that the node calls latest, as seen from here.
     pub included: Option<Latency>,
-    /// Ordered for ever.
+    /// Of a shard: noted in a relay block.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backed: Option<Latency>,
+    /// Of a shard: included, so that the tag `safe` has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub safe: Option<Latency>,
+    /// Ordered for ever; of a shard, final.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub finalized: Option<Latency>,
     /// Executed by the node.
@@ -116,15 +122,20 @@ pub struct Latencies {
 }
 
 impl Latencies {
-    /// Those there are, by name.
+    /// Those there are, by name, in the order of the chain's stages.
     pub(super) fn named(&self) -> Vec<(&'static str, &Latency)> {
-        let named = [
+        let mut named = vec![
             ("accepted", &self.accepted),
             ("included", &self.included),
             ("finalized", &self.finalized),
             ("executed", &self.executed),
             ("verified", &self.verified),
         ];
+        if self.safe.is_some() {
+            // A shard's block is final at last.
+            let finalized = named.remove(2);
+            named.extend([("backed", &self.backed), ("safe", &self.safe), finalized]);
+        }
         let named = named.into_iter();
         named
             .filter_map(|(name, latency)| Some((name, latency.as_ref()?)))

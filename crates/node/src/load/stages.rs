@@ -29,12 +29,29 @@ const CLOCKS_MS: u64 = 5;
 /// Unix milliseconds at which a block reached its stages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 pub(super) struct BlockTimes {
+    /// Of a shard's block only: its own time.
+    #[serde(rename = "collatedMs", default)]
+    pub(super) collated_ms: Option<u64>,
+    #[serde(rename = "backedMs", default)]
+    pub(super) backed_ms: Option<u64>,
+    #[serde(rename = "includedMs", default)]
+    pub(super) included_ms: Option<u64>,
     #[serde(rename = "finalizedMs", default)]
     pub(super) finalized_ms: Option<u64>,
     #[serde(rename = "executedMs", default)]
     pub(super) executed_ms: Option<u64>,
     #[serde(rename = "verifiedMs", default)]
     pub(super) verified_ms: Option<u64>,
+}
+
+impl BlockTimes {
+    /// Whether it is in its last stage: a shard's block when it is final, any other when its result is certified.
+    const fn is_complete(&self) -> bool {
+        match self.collated_ms {
+            Some(_) => self.finalized_ms.is_some(),
+            None => self.verified_ms.is_some(),
+        }
+    }
 }
 
 /// Stages of the blocks that held ours.
@@ -128,13 +145,28 @@ impl Stages {
         let executed_ms = times.executed_ms.unwrap_or_default();
         self.clocks_differ |= executed_ms > seen_ms.saturating_add(CLOCKS_MS);
         self.found.insert(height, times);
-        times.verified_ms.is_some()
+        times.is_complete()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_block_of_a_shard_is_complete_when_it_is_final() {
+        let read = |text: &str| serde_json::from_str::<BlockTimes>(text).unwrap();
+        let shard = r#"{"height":"0x1","collatedMs":1,"executedMs":2,"backedMs":3,"includedMs":4,"finalizedMs":null}"#;
+        assert!(!read(shard).is_complete());
+        assert_eq!(read(shard).included_ms, Some(4));
+        assert!(read(&shard.replace("null", "5")).is_complete());
+        let relay = r#"{"height":"0x1","finalizedMs":5,"executedMs":6,"verifiedMs":null}"#;
+        assert!(
+            !read(relay).is_complete(),
+            "its order is final, not its result"
+        );
+        assert!(read(&relay.replace("null", "7")).is_complete());
+    }
 
     #[test]
     fn a_block_executed_after_it_was_read_shows_another_clock() {

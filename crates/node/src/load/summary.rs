@@ -108,6 +108,8 @@ fn latencies(fates: &Fates, watches: &[Watch]) -> Latencies {
     Latencies {
         accepted: since_due(Record::accepted_us),
         included: since_due(Record::included_us),
+        backed: until(|times| times.backed_ms),
+        safe: until(|times| times.included_ms),
         finalized: until(|times| times.finalized_ms),
         executed: until(|times| times.executed_ms),
         verified: until(|times| times.verified_ms),

@@ -1,9 +1,12 @@
 //! Starting a node's work for shards.
 
 use super::{
+    bias::{Bias, Biased},
     builder::Collators,
     chain::{ShardChain, ShardChainParts, ShardHandle},
     checker::Rules,
+    observer::observer,
+    versions,
 };
 use crate::{error::NodeError, run::executed};
 use alloy_primitives::Address;
@@ -14,9 +17,13 @@ use consensus::{
     network::{Network, Wires},
 };
 use pipeline::PipelineConfig;
-use primitives::{Genesis, crypto::PrivateKey, shard::ShardId};
+use primitives::{
+    Genesis,
+    crypto::{PrivateKey, PublicKey},
+    shard::ShardId,
+};
 use shards::{
-    agent::{Agent, AgentConfig, ReedSolomonCutter},
+    agent::{Agent, AgentConfig, CellarFault, ReedSolomonCutter},
     feed::LedgerFeed,
 };
 use state::{Location, StoreConfig};
@@ -34,6 +41,8 @@ pub struct Collated {
     pub location: Location,
     /// Where the index of its blocks lives, if it has one.
     pub postings: Option<Location>,
+    /// Its genesis, if it is not in the relay chain's.
+    pub genesis: Option<Genesis>,
 }
 
 /// What a node's work for shards needs of the node.
@@ -42,8 +51,11 @@ pub(crate) struct ShardsParts<'a> {
     pub(crate) key: &'a PrivateKey,
     pub(crate) fee_recipient: Address,
     pub(crate) store: StoreConfig,
+    /// Prefix of what its agent keeps.
+    pub(crate) partition: &'a str,
     pub(crate) pipeline: &'a PipelineConfig,
     pub(crate) collated: &'a [Collated],
+    pub(crate) bias: Option<Bias>,
 }
 
 /// A node's work for shards.
@@ -52,8 +64,10 @@ pub struct Shards {
     pub feed: LedgerFeed,
     /// The chains that this node collates.
     pub chains: Vec<ShardChain>,
-    pub(crate) agent: Handle<()>,
+    pub(crate) agent: Handle<Result<(), CellarFault>>,
     pub(crate) pipelines: Vec<ShardHandle>,
+    /// The shards whose rules it has to know; all if none are named.
+    pub(crate) checks: Option<Vec<ShardId>>,
 }
 
 impl fmt::Debug for Shards {
@@ -74,7 +88,8 @@ pub(crate) async fn failed(shards: Option<Shards>) -> NodeError {
         NodeError::Part {
             part: "agent of shards",
             error: match ended {
-                Ok(()) => "it ended".to_owned(),
+                Ok(Err(fault)) => return NodeError::from(fault),
+                Ok(Ok(())) => "it ended".to_owned(),
                 Err(error) => error.to_string(),
             },
         }
@@ -82,11 +97,17 @@ pub(crate) async fn failed(shards: Option<Shards>) -> NodeError {
     let pipelines = shards.pipelines.into_iter();
     let pipelines = pipelines.map(|handle| Box::pin(executed(handle, "executor of a shard")));
     let pipelines: Vec<_> = pipelines.collect();
+    let outdated = versions::outdated(shards.feed, shards.checks);
     if pipelines.is_empty() {
-        return agent.await;
+        return tokio::select! {
+            biased;
+            error = outdated => error,
+            error = agent => error,
+        };
     }
     tokio::select! {
         biased;
+        error = outdated => error,
         error = agent => error,
         (error, _, _) = futures::future::select_all(pipelines) => error,
     }
@@ -107,23 +128,37 @@ pub(crate) fn start<E: Runtime, N: Network>(
         return Ok(None);
     };
     let (chains, pipelines) = open(runtime, &parts)?;
-    let rules = Arc::new(Rules::new(parts.genesis));
+    let rules = Arc::new(Rules::new(shards.feed.clone()));
+    shards.feed.observe(observer(&chains, now_ms(runtime)));
     let builder = Collators::new(&chains, Arc::clone(&rules), shards.feed.clone());
     let finality = builder.clone().follow_finality(now_ms(runtime));
     let _ends_with_the_feed = runtime.child("finality").spawn(|_| finality);
-    let mut config = AgentConfig::new(parts.key.clone(), (*shards.authority).clone());
+    let mut config = AgentConfig::new(parts.key.clone(), parts.partition.to_owned());
     config.collates = chains.iter().map(|chain| chain.shard).collect();
     config.workers = parts.pipeline.workers.get();
     // An idle shard has a block at each heartbeat: a collator is late when several are missed.
     let shards_of = parts.genesis.shards.iter();
     let heartbeats = shards_of.map(|shard| shard.genesis.chain.protocol.heartbeat_ms);
-    let heartbeat_ms = heartbeats.max().unwrap_or_default();
+    let own = chains.iter();
+    let own = own.map(|chain| chain.chain.config().protocol.heartbeat_ms);
+    let heartbeat_ms = heartbeats.chain(own).max().unwrap_or_default();
     config.patience_ms = heartbeat_ms.saturating_mul(HEARTBEATS_MISSED);
+    let collated = config.collates.iter().copied().collect();
+    let is_validator = shards
+        .authority
+        .validators
+        .contains(&parts.key.public_key());
     let agent = Agent {
         runtime: runtime.child("agent"),
         blocker: wires.blocker.clone(),
         builder,
-        checker: rules,
+        checker: match parts.bias {
+            Some(bias) => Arc::new(Biased {
+                honest: rules,
+                bias,
+            }),
+            None => rules,
+        },
         cutter: Arc::new(ReedSolomonCutter),
         config,
         feed: shards.feed.clone(),
@@ -134,14 +169,35 @@ pub(crate) fn start<E: Runtime, N: Network>(
         chains,
         agent: agent.start(statements, collations),
         pipelines,
+        checks: (!is_validator).then_some(collated),
     }))
 }
 
-fn now_ms<E: Runtime>(runtime: &E) -> impl Fn() -> u64 + Send + use<E> {
+fn now_ms<E: Runtime>(runtime: &E) -> impl Fn() -> u64 + Send + Sync + use<E> {
     let clock = runtime.child("clock");
     move || {
         let elapsed = clock.current().duration_since(UNIX_EPOCH);
         u64::try_from(elapsed.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// The genesis of a shard that this node collates: in the relay chain's, or in a file of its own. Whether the
+/// node is a collator of a shard that was created later is for the ledger to say.
+fn genesis_of<'a>(
+    parts: &ShardsParts<'a>,
+    collated: &'a Collated,
+    collator: &PublicKey,
+) -> Result<&'a Genesis, NodeError> {
+    let id = collated.shard;
+    let known = parts.genesis.shards.iter().find(|one| one.shard == id);
+    match (known, &collated.genesis) {
+        (Some(shard), None) if !shard.collators.contains(collator) => {
+            Err(NodeError::NotCollator { shard: id.0 })
+        }
+        (Some(shard), None) => Ok(&shard.genesis),
+        (None, Some(genesis)) => Ok(genesis),
+        (Some(_), Some(_)) => Err(NodeError::ShardTwice { shard: id.0 }),
+        (None, None) => Err(NodeError::UnknownShard { shard: id.0 }),
     }
 }
 
@@ -153,23 +209,23 @@ fn open<E: Runtime>(runtime: &E, parts: &ShardsParts<'_>) -> Result<Opened, Node
     let mut pipelines = Vec::new();
     for collated in parts.collated {
         let id = collated.shard;
-        let known = parts.genesis.shards.iter().find(|one| one.shard == id);
-        let shard = known.ok_or(NodeError::UnknownShard { shard: id.0 })?;
         let collator = parts.key.public_key();
-        if !shard.collators.contains(&collator) {
-            return Err(NodeError::NotCollator { shard: id.0 });
-        }
+        let genesis = genesis_of(parts, collated, &collator)?;
+        let known = parts.genesis.shards.iter().find(|one| one.shard == id);
+        let collators = known.map_or_else(|| vec![collator.clone()], |one| one.collators.clone());
         let runtime = runtime.child("shard").with_attribute("id", id.0);
         let (chain, handle) = ShardChain::start(
             &runtime,
             ShardChainParts {
-                shard,
+                shard: id,
+                genesis,
                 location: collated.location.clone(),
                 store: parts.store,
                 pipeline: PipelineConfig {
                     postings: collated.postings.clone(),
                     ..parts.pipeline.clone()
                 },
+                collators,
                 collator,
                 fee_recipient: parts.fee_recipient,
             },

@@ -39,6 +39,15 @@ impl Collators {
         }
     }
 
+    /// Lets a chain go on under the rules of an anchor; their digest, if they are known here.
+    fn adopt(&self, chain: &ShardChain, anchor_height: u64) -> Option<B256> {
+        let newest = self.feed.newest();
+        let rules = newest.ledger.shard(chain.shard)?.rules_at(anchor_height);
+        let charter = self.rules.charter(chain.shard, &rules)?;
+        chain.chain.adopt(&charter.chain);
+        Some(rules)
+    }
+
     pub(crate) fn chains(&self) -> impl Iterator<Item = &ShardChain> {
         self.chains.values()
     }
@@ -72,6 +81,7 @@ impl Builder for Collators {
             // What was executed above it is in no line any more: nobody backs it.
             take_back(chain, order.parent.number.saturating_add(1))?;
         }
+        let rules = self.adopt(chain, order.anchor.height)?;
         let block = propose(chain, &parent, &order)?;
         let digest = block.block().digest();
         let record = chain.execute(block, order.now_ms).await?;
@@ -79,7 +89,7 @@ impl Builder for Collators {
         let placement = Placement {
             shard: order.shard,
             anchor: order.anchor,
-            rules: chain.rules,
+            rules,
         };
         let collation = chain.take_collation(&digest)?;
         match collation.describe(&record.header, &placement) {
@@ -100,6 +110,11 @@ impl Builder for Collators {
         Some((record.height(), record.hash))
     }
 
+    fn durable(&self, shard: ShardId) -> u64 {
+        let chain = self.chains.get(&shard);
+        chain.map_or(0, |chain| chain.chain.durable_height())
+    }
+
     async fn follow(&self, descriptor: Descriptor, collation: Bytes) -> Finding {
         let Some(chain) = self.chains.get(&descriptor.shard) else {
             return Finding::Undecided;
@@ -108,6 +123,9 @@ impl Builder for Collators {
         let found = self.rules.check(&descriptor, &collation);
         if found != Finding::Valid {
             return found;
+        }
+        if let Some(charter) = self.rules.charter(descriptor.shard, &descriptor.rules) {
+            chain.chain.adopt(&charter.chain);
         }
         let followed = follow(chain, &descriptor, collation).await;
         settle(chain, &self.feed.newest().ledger, descriptor.timestamp_ms);
@@ -142,7 +160,7 @@ fn propose(
     parent: &ExecutedRecord,
     order: &BuildOrder,
 ) -> Option<RecoveredBlock> {
-    let config = chain.chain.config();
+    let config = chain.chain.rules();
     let header = parent.block.header();
     let protocol = &config.protocol;
     let elapsed_ms = order.now_ms.saturating_sub(header.timestamp_ms);
@@ -161,7 +179,7 @@ fn propose(
         Some(_) | None => header.executed.clone(),
     };
     let foundation = Foundation {
-        chain: config,
+        chain: &config,
         context: ProposalContext {
             round: Round::new(Epoch::zero(), View::new(number)),
             leader: chain.collator.clone(),
@@ -218,7 +236,7 @@ async fn follow(chain: &ShardChain, descriptor: &Descriptor, encoded: Bytes) -> 
     if parent.hash != descriptor.parent {
         return None;
     }
-    let collation = Collation::decode(&encoded.into(), chain.chain.config()).ok()?;
+    let collation = Collation::decode(&encoded.into(), &chain.chain.rules()).ok()?;
     let impersonation = Impersonation::from(chain.chain.config().protocol.dev);
     let block = collation
         .block

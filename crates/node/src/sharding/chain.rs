@@ -2,7 +2,7 @@
 //!
 //! `latest` is what is executed here; `safe` is included; `finalized` is final on the relay chain.
 
-use crate::error::NodeError;
+use crate::{error::NodeError, run::new_mempool};
 use alloy_primitives::Address;
 use commonware_runtime::Handle;
 use consensus::{Runtime, mempool_observer};
@@ -12,10 +12,9 @@ use pipeline::{
     genesis, genesis_record,
 };
 use primitives::{
-    BlockLimits, ExecutionResult, RecoveredBlock,
+    BlockLimits, ExecutionResult, Genesis, RecoveredBlock,
     base_fee::next_base_fee,
     crypto::{BlockDigest, PublicKey},
-    genesis::GenesisShard,
     recovery::SenderCache,
     shard::{SectionLimits, ShardId},
 };
@@ -33,14 +32,18 @@ const CAPTURED_MAX: usize = 64;
 #[derive(Debug)]
 pub(crate) struct ShardChainParts<'a> {
     /// The shard.
-    pub(crate) shard: &'a GenesisShard,
+    pub(crate) shard: ShardId,
+    /// Its genesis.
+    pub(crate) genesis: &'a Genesis,
     /// Where its state lives.
     pub(crate) location: Location,
     /// How much of its state is kept, and where.
     pub(crate) store: StoreConfig,
     /// How it executes.
     pub(crate) pipeline: PipelineConfig,
-    /// Who builds its blocks on this node.
+    /// Who builds its blocks, as far as its genesis says.
+    pub(crate) collators: Vec<PublicKey>,
+    /// Who does so on this node.
     pub(crate) collator: PublicKey,
     /// Who receives the fees of its blocks.
     pub(crate) fee_recipient: Address,
@@ -60,7 +63,6 @@ pub struct ShardChain {
     /// Senders recovered so far.
     pub senders: SenderCache,
     pub(crate) pipeline: Pipeline,
-    pub(crate) rules: alloy_primitives::B256,
     pub(crate) collator: PublicKey,
     pub(crate) fee_recipient: Address,
     captured: Captured,
@@ -75,11 +77,11 @@ impl ShardChain {
         runtime: &E,
         parts: ShardChainParts<'_>,
     ) -> Result<(Self, ShardHandle), NodeError> {
-        let (state, block) = genesis(&parts.shard.genesis);
-        let config = parts.shard.genesis.chain.clone();
+        let (state, block) = genesis(parts.genesis);
+        let config = parts.genesis.chain.clone();
         let store = Store::open(parts.location, &state, parts.store)?;
         let base_fee = next_base_fee(block.header(), &config);
-        let mempool = Mempool::new(mempool::Config::new(config.clone()), base_fee);
+        let mempool = new_mempool(runtime, config.clone(), base_fee);
         let observer = mempool_observer(mempool.clone(), store.clone(), config.clone());
         let foundation = Foundation {
             limits: BlockLimits {
@@ -91,7 +93,7 @@ impl ShardChain {
             genesis: genesis_record(&state, &block),
             first_height: 1,
             ethereum: None,
-            validators: parts.shard.collators.clone(),
+            validators: parts.collators,
             store,
         };
         let captured = Captured::default();
@@ -109,12 +111,11 @@ impl ShardChain {
         let collating = capture(chain.clone(), Arc::clone(&captured));
         let handle = actor.with_collating(collating).start();
         let shard_chain = Self {
-            shard: parts.shard.shard,
+            shard: parts.shard,
             chain,
             mempool,
             senders: SenderCache::default(),
             pipeline,
-            rules: parts.shard.genesis.rules_digest(),
             collator: parts.collator,
             fee_recipient: parts.fee_recipient,
             captured,
@@ -158,7 +159,7 @@ impl ShardChain {
         let taken = self.pipeline.take_back(number)?;
         let snapshot = self.chain.snapshot(number)?;
         let parent = self.chain.latest()?;
-        let base_fee = next_base_fee(parent.block.header(), self.chain.config());
+        let base_fee = next_base_fee(parent.block.header(), &self.chain.rules());
         let transactions = taken.iter().flat_map(|record| record.transactions.iter());
         let transactions: Vec<_> = transactions.cloned().collect();
         let senders = transactions.iter().flat_map(|transaction| {

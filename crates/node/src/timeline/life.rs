@@ -139,6 +139,7 @@ impl Origin {
             },
             control: Some(control.clone()),
             has_history: true,
+            bias: None,
             // Its votes are all its own: nobody has seen those of the timeline before it.
             never_voted: anchor.is_some(),
             anchor,

@@ -103,7 +103,8 @@ fn origin(runtime: &tokio::Context, path: PathBuf) -> Origin {
         gas_limit: 30_000_000,
         timestamp: 1_700_000_000,
         funded: funded.collect(),
-        shards: Vec::new(),
+        shards: None,
+        governor: None,
         cores: None,
     };
     let genesis = genesis_file(&options, std::slice::from_ref(&key), protocol).unwrap();

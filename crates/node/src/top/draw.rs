@@ -25,6 +25,8 @@ use ratatui::{
     widgets::{Block, Clear, Paragraph, Row, Sparkline, Table},
 };
 
+/// Shards in the line below the title.
+const SHARDS_SHOWN: usize = 4;
 /// Rows of the boxes.
 const STAGES_ROWS: u16 = 9;
 const RATES_ROWS: u16 = 5;
@@ -120,6 +122,15 @@ fn state_line(model: &Model) -> Line<'static> {
             "   chain {}   {}",
             identity.chain_id, identity.client
         ));
+    }
+    for shard in health.shards.iter().take(SHARDS_SHOWN) {
+        let word = match (shard.behind, shard.stalled) {
+            (true, _) => " BEHIND",
+            (false, true) => " STALLED",
+            (false, false) => "",
+        };
+        let latest = grouped(shard.latest.to::<u64>());
+        text.push_str(&format!("   shard {} at {latest}{word}", shard.id));
     }
     if model.restarts > 0 {
         text.push_str(&format!("   restarted {} times", model.restarts));

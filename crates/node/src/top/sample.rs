@@ -79,6 +79,18 @@ pub(super) struct Health {
     pub(super) syncing: Option<Syncing>,
     pub(super) diverged: Option<Value>,
     pub(super) stopped: Option<String>,
+    /// Those that the node collates.
+    #[serde(default)]
+    pub(super) shards: Vec<ShardHealth>,
+}
+
+/// One shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub(super) struct ShardHealth {
+    pub(super) id: u32,
+    pub(super) latest: U64,
+    pub(super) behind: bool,
+    pub(super) stalled: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]

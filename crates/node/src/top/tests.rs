@@ -97,6 +97,25 @@ fn sample(transactions: u64) -> Sample {
     }
 }
 
+#[test]
+fn shards_are_in_the_line_of_the_node() {
+    let mut model = model();
+    let mut one = sample(1_000);
+    one.health.shards = serde_json::from_value(json!([
+        { "id": 1, "latest": "0x4d2", "behind": false, "stalled": false },
+        { "id": 2, "latest": "0x7", "behind": true, "stalled": true },
+        { "id": 3, "latest": "0x8", "behind": false, "stalled": true },
+    ]))
+    .unwrap();
+    model.see(seconds(1), Ok(one));
+    let wide = (160, FRAME_SIZE.1);
+    let text = frame(&model, wide);
+    assert!(
+        text.contains("shard 1 at 1,234   shard 2 at 7 BEHIND   shard 3 at 8 STALLED"),
+        "{text}"
+    );
+}
+
 fn model() -> Model {
     Model::new("http://127.0.0.1:8545/", seconds(1))
 }

@@ -1,7 +1,7 @@
 //! The rule, clause by clause. That it holds against execution is tested in the executor.
 
 use super::{AccountView, CodeKind, InFlight, Unaffordable};
-use crate::{RecoveredTransaction, transaction::Envelope};
+use crate::{RecoveredTransaction, Transaction, transaction::Envelope};
 use alloy_consensus::{SignableTransaction, TxEip7702, TxLegacy};
 use alloy_eips::eip7702::{Authorization, SignedAuthorization};
 use alloy_primitives::{Address, Signature, TxKind, U256};
@@ -326,4 +326,17 @@ fn a_delegation_is_a_prefix_and_an_address() {
     assert_eq!(CodeKind::of(&[]), CodeKind::None);
     assert_eq!(CodeKind::of(&designator[..22]), CodeKind::Contract);
     assert_eq!(CodeKind::of(&[0x60]), CodeKind::Contract);
+}
+
+#[test]
+fn who_authorized_is_recovered_once_for_all_copies_of_a_transaction() {
+    let carol = carol();
+    let first = delegating(ALICE, 0, vec![authorize(&carol, CHAIN_ID, 0)]);
+    let again = RecoveredTransaction::trusted(first.transaction().clone(), ALICE);
+    assert_eq!(again.authorities(), [Some(carol.address())]);
+    assert!(std::ptr::eq(first.authorities(), again.authorities()));
+    let elsewhere = Transaction::decode(first.transaction().raw().clone()).unwrap();
+    assert_eq!(elsewhere, *first.transaction());
+    let elsewhere = RecoveredTransaction::trusted(elsewhere, ALICE);
+    assert_eq!(elsewhere, first, "nothing but the encoding counts");
 }

@@ -39,7 +39,7 @@ pub(super) fn parse(
         }
         let collators = parse_validators(&entry.collators)?;
         let genesis = Genesis::from_json(&entry.genesis.to_string())?;
-        if !genesis.shards.is_empty() || !genesis.validators.is_empty() {
+        if genesis.has_ledger || !genesis.validators.is_empty() {
             return refuse(format!(
                 "id={id}: a shard has neither shards nor validators of its own"
             ));

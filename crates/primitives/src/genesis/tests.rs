@@ -99,14 +99,15 @@ fn what_is_written_reads_back() {
     let section = HeadwaySection {
         validators: vec![key.clone()],
         protocol: Protocol::default(),
-        shards: vec![ShardEntry {
+        shards: Some(vec![ShardEntry {
             id: 3,
             cores: 2,
             cores_max: Some(3),
             collators: vec![key],
             genesis: serde_json::from_str(&with("config", r#"{"chainId": 33}"#)).unwrap(),
-        }],
+        }]),
         backing: Backing::Synchronous,
+        approval: Approval::All,
         cores: Some(4),
     };
     let file = alloy_genesis::Genesis {
@@ -208,6 +209,7 @@ fn cores_that_follow_load_have_limits() {
 fn shards_are_part_of_the_rules() {
     let texts = [
         MINIMAL.to_owned(),
+        with_shards(&[]),
         with_shards(&[(1, 1, 100)]),
         with_shards(&[(1, 2, 100)]),
         with_shards(&[(1, 1, 101)]),
@@ -227,4 +229,35 @@ fn chains_with_other_rules_have_other_digests() {
     );
     let digests = [MINIMAL, &other].map(|text| Genesis::from_json(text).unwrap().rules_digest());
     assert_ne!(digests[0], digests[1]);
+}
+
+/// A genesis with so many validators, and this said of approval.
+fn approved_by(validators: u64, section: &str) -> Result<Genesis, GenesisError> {
+    let keys: Vec<String> = (0..validators)
+        .map(|seed| hex::encode(PrivateKey::from_seed(seed).public_key()))
+        .collect();
+    let keys = serde_json::to_string(&keys).unwrap();
+    Genesis::from_json(&with(
+        "headway",
+        &format!(r#"{{"validators": {keys}, {section}}}"#),
+    ))
+}
+
+#[test]
+fn a_few_check_only_where_there_are_many() {
+    let sampled =
+        |checkers: u16| format!(r#""approval": {{"sampled": {{"checkers": {checkers}}}}}"#);
+    let genesis = approved_by(40, &sampled(14)).unwrap();
+    assert_eq!(genesis.approval, Approval::Sampled { checkers: 14 });
+    assert_eq!(
+        approved_by(4, r#""approval": "all""#).unwrap().approval,
+        Approval::All
+    );
+    for (validators, checkers) in [(39, 14), (40, 13), (40, 41)] {
+        let error = approved_by(validators, &sampled(checkers)).unwrap_err();
+        assert!(error.to_string().contains("headway.approval"), "{error}");
+    }
+    let synchronous = format!(r#""backing": "synchronous", {}"#, sampled(14));
+    let error = approved_by(40, &synchronous).unwrap_err();
+    assert!(error.to_string().contains("synchronous"), "{error}");
 }

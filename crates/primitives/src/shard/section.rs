@@ -1,8 +1,11 @@
 //! The part of a relay block's body that is about shards.
 
 use super::{Bits, Envelope, NO_SHARDS, ShardNamespace, ShardVote};
-use crate::crypto::{BlockHasher, PublicKey, Signature};
-use alloy_primitives::B256;
+use crate::{
+    crypto::{BlockHasher, PublicKey, Signature},
+    limits::ORDER_BYTES_MAX,
+};
+use alloy_primitives::{B256, Bytes};
 use bytes::BufMut;
 use commonware_codec::{Buf, Encode, EncodeSize, Error, FixedSize, Read, ReadExt, Write};
 use commonware_cryptography::Hasher as _;
@@ -38,6 +41,15 @@ pub struct Equivocation {
     pub second: SignedStatement,
 }
 
+/// Orders of the registry, which a relay block carries to the ledger as its events have them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CarriedOrders {
+    /// The relay height up to which all are carried; the block's `executed` height if there are none.
+    pub height: u64,
+    /// In the order in which they were given.
+    pub list: Vec<Bytes>,
+}
+
 /// What a relay block says about shards.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ShardSection {
@@ -47,6 +59,8 @@ pub struct ShardSection {
     pub votes: Vec<ShardVote>,
     /// Evidence.
     pub equivocations: Vec<Equivocation>,
+    /// What the relay chain's state orders.
+    pub orders: CarriedOrders,
 }
 
 /// Bounds under which a section is decoded. Those of a chain without shards are zero.
@@ -58,6 +72,8 @@ pub struct SectionLimits {
     pub votes: u16,
     /// Most equivocations.
     pub equivocations: u16,
+    /// Most orders.
+    pub orders: u16,
 }
 
 impl SectionLimits {
@@ -66,6 +82,7 @@ impl SectionLimits {
         backed: 0,
         votes: 0,
         equivocations: 0,
+        orders: 0,
     };
 
     /// The longest encoding within these limits, in bytes.
@@ -77,13 +94,15 @@ impl SectionLimits {
             .saturating_add(signatures);
         let vote = u16::SIZE + Signature::SIZE + u64::SIZE + 3 * BITS_BYTES_MAX;
         let equivocation = 2 * (Envelope::SIZE + u16::SIZE + Signature::SIZE);
+        let order = u16::SIZE + ORDER_BYTES_MAX;
         [
             (self.backed, backed),
             (self.votes, vote),
             (self.equivocations, equivocation),
+            (self.orders, order),
         ]
         .into_iter()
-        .fold(3 * u16::SIZE, |sum, (count, each)| {
+        .fold(4 * u16::SIZE + u64::SIZE, |sum, (count, each)| {
             sum.saturating_add(usize::from(count).saturating_mul(each))
         })
     }
@@ -95,7 +114,10 @@ impl ShardSection {
     /// Whether it says nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.backed.is_empty() && self.votes.is_empty() && self.equivocations.is_empty()
+        self.backed.is_empty()
+            && self.votes.is_empty()
+            && self.equivocations.is_empty()
+            && self.orders.list.is_empty()
     }
 
     /// What a header commits to.
@@ -210,6 +232,59 @@ impl Read for Equivocation {
     }
 }
 
+impl Write for CarriedOrders {
+    fn write(&self, buf: &mut impl BufMut) {
+        count(&self.list).write(buf);
+        if self.list.is_empty() {
+            return;
+        }
+        self.height.write(buf);
+        for order in &self.list {
+            count(order).write(buf);
+            buf.put_slice(order);
+        }
+    }
+}
+
+impl EncodeSize for CarriedOrders {
+    fn encode_size(&self) -> usize {
+        let orders = self.list.iter();
+        let sizes = orders.map(|order| u16::SIZE.saturating_add(order.len()));
+        match self.list.is_empty() {
+            true => u16::SIZE,
+            false => sizes.fold(u16::SIZE + u64::SIZE, usize::saturating_add),
+        }
+    }
+}
+
+impl Read for CarriedOrders {
+    type Cfg = u16;
+    fn read_cfg(buf: &mut impl Buf, max: &u16) -> Result<Self, Error> {
+        let count = u16::read(buf)?;
+        if count > *max {
+            return Err(Error::InvalidLength(usize::from(count)));
+        }
+        if count == 0 {
+            return Ok(Self::default());
+        }
+        let height = u64::read(buf)?;
+        let list = (0..count).map(|_| read_order(buf));
+        let list = list.collect::<Result<_, _>>()?;
+        Ok(Self { height, list })
+    }
+}
+
+fn read_order(buf: &mut impl Buf) -> Result<Bytes, Error> {
+    let length = usize::from(u16::read(buf)?);
+    if length > ORDER_BYTES_MAX {
+        return Err(Error::InvalidLength(length));
+    }
+    if buf.remaining() < length {
+        return Err(Error::EndOfBuffer);
+    }
+    Ok(buf.copy_to_bytes(length).into())
+}
+
 impl Write for ShardSection {
     fn write(&self, buf: &mut impl BufMut) {
         count(&self.backed).write(buf);
@@ -224,6 +299,7 @@ impl Write for ShardSection {
         for equivocation in &self.equivocations {
             equivocation.write(buf);
         }
+        self.orders.write(buf);
     }
 }
 
@@ -236,6 +312,7 @@ impl EncodeSize for ShardSection {
             .chain(votes)
             .fold(3 * u16::SIZE, usize::saturating_add)
             .saturating_add(equivocations)
+            .saturating_add(self.orders.encode_size())
     }
 }
 
@@ -246,6 +323,7 @@ impl Read for ShardSection {
             backed: read_list(buf, limits.backed)?,
             votes: read_list(buf, limits.votes)?,
             equivocations: read_list(buf, limits.equivocations)?,
+            orders: CarriedOrders::read_cfg(buf, &limits.orders)?,
         })
     }
 }

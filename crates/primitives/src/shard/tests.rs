@@ -1,8 +1,8 @@
 //! Encodings are one to one and bounded; signatures bind what they should.
 
 use super::{
-    BackedEnvelope, Bits, Coding, Descriptor, Envelope, RelayAnchor, Schedule, SectionLimits,
-    ShardId, ShardNamespace, ShardSection, Votes,
+    BackedEnvelope, Bits, CarriedOrders, Coding, Descriptor, Envelope, RelayAnchor, Schedule,
+    SectionLimits, ShardId, ShardNamespace, ShardSection, Votes,
 };
 use crate::crypto::PrivateKey;
 use alloy_primitives::B256;
@@ -136,11 +136,16 @@ fn a_section_is_bounded_and_has_one_encoding() {
         backed: vec![backed],
         votes: vec![vote],
         equivocations: Vec::new(),
+        orders: CarriedOrders {
+            height: 7,
+            list: vec![vec![1; 3].into(), vec![2; 4_096].into()],
+        },
     };
     let limits = SectionLimits {
         backed: 1,
         votes: 4,
         equivocations: 0,
+        orders: 2,
     };
     let bytes = section.encode();
     assert!(bytes.len() <= limits.bytes_max());

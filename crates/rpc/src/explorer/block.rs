@@ -9,7 +9,7 @@ use super::{
     html::{self, Html},
     lists::{TransactionRow, oldest},
     parallelism::Parallelism,
-    stages::{self, Step},
+    stages::{self, Step, Way},
     visit::Visit,
 };
 use crate::{
@@ -134,7 +134,7 @@ fn executed(backend: &Backend, record: &ExecutedRecord, visit: &Visit) -> Result
     let indices = first..first.saturating_add(TRANSACTIONS_SHOWN).min(count);
     let rows = indices.filter_map(|index| TransactionRow::executed(backend, record, index, now_ms));
     let execution = backend.chain.execution(height);
-    let mut page = BlockPage::new(backend, record.block.header());
+    let mut page = BlockPage::new(backend, record.block.header())?;
     page.rows = rows.collect();
     page.transaction_count = count;
     page.first = first;
@@ -164,7 +164,7 @@ fn ordered(backend: &Backend, height: u64) -> Result<Option<Page>, RpcError> {
         return Ok(None);
     };
     let transactions = block.transactions();
-    let mut page = BlockPage::new(backend, block.header());
+    let mut page = BlockPage::new(backend, block.header())?;
     let rows = transactions.iter().take(TRANSACTIONS_SHOWN);
     page.rows = rows
         .map(|tx| TransactionRow::waiting(backend, tx))
@@ -175,25 +175,27 @@ fn ordered(backend: &Backend, height: u64) -> Result<Option<Page>, RpcError> {
 
 impl BlockPage {
     /// What is known of a block as it was ordered.
-    fn new(backend: &Backend, header: &Header) -> Self {
+    fn new(backend: &Backend, header: &Header) -> Result<Self, RpcError> {
         let height = header.height;
-        let times = stages::times(backend.chain.stages(height));
-        let heads = backend.chain.heads();
+        let times = stages::times(backend, height)?;
+        let (way, heads) = (Way::of(backend), backend.chain.heads());
         // The times of old blocks are forgotten; how far they have come is not.
         let stage = match height {
-            _ if height <= heads.verified_height => stages::COUNT - 1,
-            _ if height <= heads.executed_height => 3,
+            _ if height <= heads.verified_height => way.end(),
+            _ if height <= heads.executed_height => {
+                stages::reached(&times).max(way.executed.unwrap_or_default())
+            }
             _ => stages::reached(&times).max(2),
         };
         let first = oldest(backend);
-        Self {
+        Ok(Self {
             frame: Frame::new(backend, "blocks", format!("Block {height}")),
             height,
             newer: (height < heads.finalized_height).then(|| height + 1),
             older: (height > first).then(|| height.saturating_sub(1)),
-            stage: (stage, stages::NAMES.get(stage).copied().unwrap_or_default()),
+            stage: (stage, way.name(stage)),
             steps: match stages::first(&times) {
-                Some(_) => stages::steps(&times),
+                Some(_) => stages::steps(way, &times),
                 None => Vec::new(),
             },
             age: format::age(backend.now_ms(), header.timestamp_ms),
@@ -205,7 +207,7 @@ impl BlockPage {
             first: 0,
             pages: Turn::new(0, 0),
             parallelism: None,
-        }
+        })
     }
 }
 

@@ -1,7 +1,7 @@
 //! What is around every page: title, navigation, search, the state of the node. And the pages that say what failed.
 
 use super::{assets, visit::Refusal};
-use crate::{backend::Backend, error::RpcError, net::CLIENT_VERSION};
+use crate::{backend::Backend, error::RpcError, net::CLIENT_VERSION, shard::ShardPlace};
 use askama::Template;
 
 /// Longest piece of a request that an error page repeats, in bytes.
@@ -52,8 +52,10 @@ pub(super) struct Frame {
     pub(super) title: String,
     pub(super) section: &'static str,
     pub(super) chain_id: u64,
-    /// Whether the chain has shards.
+    /// Whether the chain has shards, or is one.
     pub(super) has_shards: bool,
+    /// The shard whose chain it is.
+    pub(super) shard: Option<u32>,
     pub(super) version: &'static str,
     /// What is wrong with the node, if anything is.
     pub(super) trouble: Option<String>,
@@ -67,9 +69,10 @@ impl Frame {
             title: title.into(),
             section,
             chain_id: backend.chain.config().chain_id,
-            has_shards: backend.shards.is_some(),
+            has_shards: backend.shards.is_some() || backend.shard.is_some(),
+            shard: backend.shard.as_ref().map(ShardPlace::id),
             version: CLIENT_VERSION,
-            trouble: backend.require_ready().err().map(|error| error.to_string()),
+            trouble: trouble(backend),
             sought: String::new(),
         }
     }
@@ -83,6 +86,23 @@ impl Frame {
     pub(super) fn asset(&self, name: &str) -> &'static str {
         assets::address(name)
     }
+}
+
+fn trouble(backend: &Backend) -> Option<String> {
+    if let Err(error) = backend.require_ready() {
+        return Some(error.to_string());
+    }
+    let standing = backend.standing()?;
+    let (latest, finalized) = (standing.latest, standing.relay_finalized);
+    if standing.behind {
+        return Some(format!(
+            "this node is behind: block {finalized} of this shard is final, and block {latest} is the newest here"
+        ));
+    }
+    standing.stalled.then(|| {
+        let seconds = standing.finalized_age_ms / 1_000;
+        format!("this shard stands still: its newest final block is {seconds} seconds old")
+    })
 }
 
 #[derive(Template)]

@@ -67,6 +67,13 @@ pub(super) fn block(height: u64) -> Html {
     ))
 }
 
+/// A link to a block of a shard that this node collates.
+pub(super) fn shard_block(shard: u32, number: u64) -> Html {
+    Html(format!(
+        r#"<a class="n" href="/shard/{shard}/block/{number}">{number}</a>"#
+    ))
+}
+
 /// A link to a block that says its hash.
 pub(super) fn block_hash(hash: &B256) -> Html {
     Html(format!(

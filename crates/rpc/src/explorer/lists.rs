@@ -39,13 +39,17 @@ pub(super) struct BlockRow {
 }
 
 impl BlockRow {
-    pub(super) fn new(backend: &Backend, record: &ExecutedRecord, now_ms: u64) -> Self {
+    pub(super) fn new(
+        backend: &Backend,
+        record: &ExecutedRecord,
+        now_ms: u64,
+    ) -> Result<Self, RpcError> {
         let header = &record.header;
-        let times = stages::times(backend.chain.stages(header.number));
-        let mut steps = stages::steps(&times);
+        let times = stages::times(backend, header.number)?;
+        let mut steps = stages::steps(stages::Way::of(backend), &times);
         steps.drain(..1);
         let (used, limit) = (u128::from(header.gas_used), u128::from(header.gas_limit));
-        Self {
+        Ok(Self {
             link: html::block(header.number),
             hash: html::block_hash(&record.hash),
             age: format::age(now_ms, record.block.header().timestamp_ms),
@@ -54,7 +58,7 @@ impl BlockRow {
             fullness: format::percent(used, limit),
             steps,
             proposer: html::address(&header.beneficiary),
-        }
+        })
     }
 }
 
@@ -132,6 +136,7 @@ pub(super) fn oldest(backend: &Backend) -> u64 {
 #[template(path = "blocks.html")]
 struct BlocksPage {
     frame: Frame,
+    way: &'static stages::Way,
     rows: Vec<BlockRow>,
     newer: Option<u64>,
     older: Option<u64>,
@@ -149,10 +154,11 @@ pub(super) fn blocks(backend: &Arc<Backend>, visit: &Visit) -> Result<Page, RpcE
         let Some(record) = backend.chain.record(height)? else {
             break;
         };
-        rows.push(BlockRow::new(backend, &record, now_ms));
+        rows.push(BlockRow::new(backend, &record, now_ms)?);
     }
     Page::new(&BlocksPage {
         frame: Frame::new(backend, "blocks", "Blocks"),
+        way: stages::Way::of(backend),
         rows,
         newer: (from < latest).then(|| from.saturating_add(BLOCKS_SHOWN).min(latest)),
         older: (to > first).then(|| to - 1),

@@ -1,15 +1,15 @@
-//! `GET /live`: the live parts of the overview, as server-sent events.
+//! `GET /live`, `GET /live/shards`: the live parts of the overview and of the shards, as server-sent events.
 //!
 //! ```text
 //! ChainEvent, many a second ─▶ at most one look every PIPELINE_MS ─▶ Parts ─┬▶ reader    event: pipeline
-//!                                shared by all readers                      ├▶ reader    event: figures, newest
+//!                                shared by all readers of a topic           ├▶ reader    event: figures, newest
 //!                                                                           └▶ …         every SLOW_MS
 //! ```
 //! A part is made once, however many read it, and only if somebody does. A reader that is slow is sent what is
 //! newest when it is ready: nothing is queued for it. Limits: [`READERS_MAX`] readers, each with a heartbeat after
 //! [`HEARTBEAT_MS`] without news, which also finds those that are gone; all end when the server stops.
 
-use super::{Site, overview, secured};
+use super::{Site, base, overview, secured, shards_page};
 use crate::{
     backend::{Backend, run},
     config::LIVE_READERS_MAX as READERS_MAX,
@@ -32,8 +32,24 @@ use tokio::sync::{
     watch,
 };
 
-/// Where it is.
-pub(super) const PATH: &str = "/live";
+/// What a stream is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Topic {
+    /// The overview.
+    Overview,
+    /// The page of all shards.
+    Shards,
+}
+
+/// What a path is a stream about, if it is one.
+pub(super) fn topic(path: &str) -> Option<Topic> {
+    match path {
+        "/live" => Some(Topic::Overview),
+        "/live/shards" => Some(Topic::Shards),
+        _ => None,
+    }
+}
+
 /// Shortest time between two drawings of the pipeline.
 const PIPELINE_MS: u64 = 200;
 /// Shortest time between two looks at the rest.
@@ -50,7 +66,8 @@ const RETRY: &str = "retry: 2000\n\n";
 pub(crate) struct Live {
     room: Arc<Semaphore>,
     stopped: watch::Sender<bool>,
-    parts: Mutex<Parts>,
+    overview: Mutex<Parts>,
+    shards: Mutex<Parts>,
 }
 
 /// The newest parts, and when they were made.
@@ -72,47 +89,74 @@ impl Default for Live {
         Self {
             room: Arc::new(Semaphore::new(READERS_MAX)),
             stopped: watch::Sender::new(false),
-            parts: Mutex::default(),
+            overview: Mutex::default(),
+            shards: Mutex::default(),
         }
     }
 }
 
 impl Live {
+    /// Of another chain, with readers and an end in common.
+    pub(crate) fn sibling(&self) -> Self {
+        Self {
+            room: Arc::clone(&self.room),
+            stopped: self.stopped.clone(),
+            ..Self::default()
+        }
+    }
+
     /// Ends all streams.
     pub(crate) fn stop(&self) {
         self.stopped.send_replace(true);
     }
 
     /// The parts, if they are new enough and nobody makes them just now.
-    fn kept(&self, now_ms: u64) -> Option<Parts> {
-        let parts = self.parts.try_lock().ok()?;
+    fn kept(&self, topic: Topic, now_ms: u64) -> Option<Parts> {
+        let parts = self.of(topic).try_lock().ok()?;
         let is_new = now_ms.abs_diff(parts.pipeline.made_ms) < PIPELINE_MS;
         is_new.then(|| parts.clone())
     }
 
-    /// The newest parts; those that are too old are made again.
-    fn look(&self, backend: &Backend) -> Result<Parts, RpcError> {
+    /// The newest parts, below a base; those that are too old are made again.
+    fn look(&self, topic: Topic, backend: &Backend, base: &str) -> Result<Parts, RpcError> {
         // Whoever comes meanwhile waits here and is given what was made.
-        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut parts = self
+            .of(topic)
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let now_ms = backend.now_ms();
         if now_ms.abs_diff(parts.pipeline.made_ms) >= PIPELINE_MS {
-            let text = overview::pipeline_text(backend)?;
-            parts.pipeline = Part::new(now_ms, &[("pipeline", &text)]);
+            let texts = match topic {
+                Topic::Overview => overview::pipeline_text(backend)?,
+                Topic::Shards => shards_page::lane_texts(backend)?,
+            };
+            parts.pipeline = Part::new(now_ms, &texts, base);
         }
         if now_ms.abs_diff(parts.slow.made_ms) >= SLOW_MS {
-            let (figures, newest) = overview::slow_texts(backend)?;
-            parts.slow = Part::new(now_ms, &[("figures", &figures), ("newest", &newest)]);
+            let texts = match topic {
+                Topic::Overview => overview::slow_texts(backend)?,
+                Topic::Shards => shards_page::slow_texts(backend)?,
+            };
+            parts.slow = Part::new(now_ms, &texts, base);
         }
         Ok(parts.clone())
+    }
+
+    const fn of(&self, topic: Topic) -> &Mutex<Parts> {
+        match topic {
+            Topic::Overview => &self.overview,
+            Topic::Shards => &self.shards,
+        }
     }
 }
 
 impl Part {
-    fn new(made_ms: u64, events: &[(&str, &str)]) -> Self {
-        let events: String = events
-            .iter()
-            .map(|(name, text)| encode(name, text))
-            .collect();
+    fn new(made_ms: u64, texts: &[(String, String)], base: &str) -> Self {
+        let event = |(name, text): &(String, String)| match base {
+            "" => encode(name, text),
+            base => encode(name, &base::links(text, base)),
+        };
+        let events: String = texts.iter().map(event).collect();
         Self {
             made_ms,
             events: events.into_bytes().into(),
@@ -133,7 +177,7 @@ fn encode(name: &str, text: &str) -> String {
 }
 
 /// Begins a stream, if there is room for one more reader.
-pub(super) async fn stream(site: Site) -> HttpResponse {
+pub(super) async fn stream(site: Site, topic: Topic) -> HttpResponse {
     let Ok(permit) = Arc::clone(&site.live.room).try_acquire_owned() else {
         let text = format!("at most {READERS_MAX} readers at a time\n");
         let response = HttpResponse::new(HttpBody::from(text));
@@ -146,6 +190,7 @@ pub(super) async fn stream(site: Site) -> HttpResponse {
         backend,
         stopped: site.live.stopped.subscribe(),
         site,
+        topic,
         told: (0, 0),
         is_first: true,
         _permit: permit,
@@ -162,6 +207,7 @@ pub(super) async fn stream(site: Site) -> HttpResponse {
 /// One browser that follows the chain.
 struct Reader {
     site: Site,
+    topic: Topic,
     /// What is served now: a development chain may go back.
     backend: Arc<Backend>,
     events: Receiver<ChainEvent>,
@@ -225,12 +271,13 @@ impl Reader {
 
     /// The parts that it has not been sent; a comment if they can't be made now.
     async fn look(&mut self) -> Option<Bytes> {
-        let backend = &self.backend;
-        let looked = match self.site.live.kept(backend.now_ms()) {
+        let (backend, topic) = (&self.backend, self.topic);
+        let looked = match self.site.live.kept(topic, backend.now_ms()) {
             Some(parts) => Ok(parts),
             None => {
-                let live = Arc::clone(&self.site.live);
-                run(Arc::clone(backend), move |backend| live.look(backend)).await
+                let site = self.site.clone();
+                let look = move |backend: &Arc<Backend>| site.live.look(topic, backend, &site.base);
+                run(Arc::clone(backend), look).await
             }
         };
         let Ok(parts) = looked else {

@@ -11,7 +11,7 @@ use super::{
     format,
     frame::{Frame, Page, render},
     lists::{BlockRow, Place, TransactionRow, newest_transactions, oldest},
-    pipeline::{Drawing, HEIGHT, STRANDS_MAX, Strand, draw},
+    pipeline::{Drawing, STRANDS_MAX, Strand, draw},
     stages,
     visit::Visit,
 };
@@ -45,8 +45,8 @@ struct OverviewPage {
 #[template(path = "part_pipeline.html")]
 pub(super) struct PipelinePart {
     drawing: Drawing,
-    height: u64,
-    ticks: Vec<(u64, String)>,
+    first_stage: &'static str,
+    last_stage: &'static str,
 }
 
 /// Numbers about the chain now.
@@ -59,6 +59,7 @@ pub(super) struct FiguresPart {
     lag_blocks: String,
     lag_time: String,
     verified_lag: u64,
+    last_stage: &'static str,
     budget_used: String,
     budget_bar: String,
     execution_time: String,
@@ -76,6 +77,7 @@ pub(super) struct FiguresPart {
 #[derive(Template)]
 #[template(path = "part_newest.html")]
 pub(super) struct NewestPart {
+    way: &'static stages::Way,
     blocks: Vec<BlockRow>,
     transactions: Vec<TransactionRow>,
 }
@@ -88,41 +90,37 @@ impl HtmlSafe for NewestPart {}
 pub(super) fn page(backend: &Arc<Backend>, _: &Visit) -> Result<Page, RpcError> {
     Page::new(&OverviewPage {
         frame: Frame::new(backend, "overview", "Overview"),
-        pipeline: pipeline(backend),
+        pipeline: pipeline(backend)?,
         figures: figures(backend)?,
         newest: newest(backend)?,
     })
 }
 
-/// The drawing, as text.
-pub(super) fn pipeline_text(backend: &Backend) -> Result<String, RpcError> {
-    render(&pipeline(backend))
+/// The drawing, by the name of its event.
+pub(super) fn pipeline_text(backend: &Backend) -> Result<Vec<(String, String)>, RpcError> {
+    let text = render(&pipeline(backend)?)?;
+    Ok(vec![("pipeline".to_owned(), text)])
 }
 
-/// The numbers and the newest blocks, as text.
-pub(super) fn slow_texts(backend: &Backend) -> Result<(String, String), RpcError> {
-    Ok((render(&figures(backend)?)?, render(&newest(backend)?)?))
+/// The numbers and the newest blocks, by the names of their events.
+pub(super) fn slow_texts(backend: &Backend) -> Result<Vec<(String, String)>, RpcError> {
+    Ok(vec![
+        ("figures".to_owned(), render(&figures(backend)?)?),
+        ("newest".to_owned(), render(&newest(backend)?)?),
+    ])
 }
 
-fn pipeline(backend: &Backend) -> PipelinePart {
-    let now_ms = backend.now_ms();
-    let drawing = draw(now_ms, &strands(backend));
-    let seconds = drawing.window_ms / 1_000;
-    let step = if seconds > 4 { 2 } else { 1 };
-    let ticks = (1..seconds).filter(|second| second.is_multiple_of(step));
-    let ticks = ticks.map(|second| {
-        let x = 1_000_u64.saturating_sub(second * 1_000 / seconds.max(1));
-        (x, format!("−{second} s"))
-    });
-    PipelinePart {
-        ticks: ticks.collect(),
-        drawing,
-        height: HEIGHT,
-    }
+fn pipeline(backend: &Backend) -> Result<PipelinePart, RpcError> {
+    let way = stages::Way::of(backend);
+    Ok(PipelinePart {
+        drawing: draw(way, backend.now_ms(), &strands(backend)?),
+        first_stage: way.name(0),
+        last_stage: way.name(way.end()),
+    })
 }
 
 /// The newest blocks that any stage is known of, oldest first.
-fn strands(backend: &Backend) -> Vec<Strand> {
+fn strands(backend: &Backend) -> Result<Vec<Strand>, RpcError> {
     let chain = &backend.chain;
     let executed = chain.heads().executed_height;
     let mut newest = executed;
@@ -130,15 +128,17 @@ fn strands(backend: &Backend) -> Vec<Strand> {
         newest += 1;
     }
     let oldest = newest.saturating_sub(STRANDS_MAX as u64).max(1);
+    let known = (oldest..=newest).filter(|height| chain.stages(*height).is_some());
     let strand = |height| {
         let execution = chain.execution(height);
-        Some(Strand {
+        Ok(Strand {
             height,
-            times: stages::times(Some(chain.stages(height)?)),
+            times: stages::times(backend, height)?,
             executed_for: execution.map(|execution| execution.times.execute),
+            left_ms: None,
         })
     };
-    (oldest..=newest).filter_map(strand).collect()
+    known.map(strand).collect()
 }
 
 /// What was executed lately.
@@ -204,7 +204,7 @@ impl Recent {
 
 fn figures(backend: &Backend) -> Result<FiguresPart, RpcError> {
     let recent = Recent::look(backend)?;
-    let heads = backend.chain.heads();
+    let (way, heads) = (stages::Way::of(backend), backend.chain.heads());
     let lag = heads.finalized_height.saturating_sub(heads.executed_height);
     let wait = recent.waits.get(recent.waits.len() / 2);
     let (busy, span) = (recent.busy.as_micros(), u128::from(recent.span_ms) * 1_000);
@@ -219,6 +219,7 @@ fn figures(backend: &Backend) -> Result<FiguresPart, RpcError> {
         lag_blocks: format::count(lag),
         lag_time: wait.map_or_else(|| "–".to_owned(), |wait| format::milliseconds(*wait)),
         verified_lag: heads.executed_height.saturating_sub(heads.verified_height),
+        last_stage: way.name(way.end()),
         budget_used: format::percent(busy, span),
         budget_bar: format::length(busy, span),
         execution_time: match u32::try_from(recent.blocks) {
@@ -253,9 +254,10 @@ fn newest(backend: &Backend) -> Result<NewestPart, RpcError> {
         let Some(record) = backend.chain.record(height)? else {
             break;
         };
-        blocks.push(BlockRow::new(backend, &record, now_ms));
+        blocks.push(BlockRow::new(backend, &record, now_ms)?);
     }
     Ok(NewestPart {
+        way: stages::Way::of(backend),
         blocks,
         transactions: newest_transactions(backend, Place::up_to(latest), TRANSACTIONS_SHOWN)?.rows,
     })

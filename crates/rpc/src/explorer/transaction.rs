@@ -13,7 +13,7 @@ use super::{
     history::{self, Whereabouts},
     html::{self, Html},
     lists::method,
-    stages::{self, Step},
+    stages::{self, Step, Way},
     token::{self, Transfer},
     trace::{self, Calls},
     visit::Visit,
@@ -146,7 +146,7 @@ pub(super) fn page(backend: &Arc<Backend>, visit: &Visit) -> Result<Page, RpcErr
         Some(Whereabouts::Ordered(transaction, height)) => {
             let mut page = TransactionPage::new(backend, &transaction);
             page.block = Some((html::block(height), 0));
-            page.steps = stages::steps(&stages::times(backend.chain.stages(height)));
+            page.steps = stages::steps(Way::of(backend), &stages::times(backend, height)?);
             page.status = Status::new("s2", "finalized, not executed yet");
             Page::new(&page)
         }
@@ -167,9 +167,9 @@ fn executed(backend: &Backend, record: &ExecutedRecord, index: usize) -> Result<
         return frame::absent(backend, "transaction", "");
     };
     let mut page = TransactionPage::new(backend, transaction);
-    let times = stages::times(backend.chain.stages(record.height()));
+    let times = stages::times(backend, record.height())?;
     page.block = Some((html::block(record.height()), index));
-    page.steps = stages::steps(&times);
+    page.steps = stages::steps(Way::of(backend), &times);
     page.time = Some(format::utc(record.header.timestamp));
     if let Some(receipt) = record.receipts.get(index) {
         let is_verified = backend.chain.heads().verified_height >= record.height();
@@ -275,6 +275,7 @@ impl Status {
         is_verified: bool,
     ) -> Self {
         match (receipt.is_success(), is_verified) {
+            (true, true) if backend.shard.is_some() => Self::new("s4", "succeeded, final"),
             (true, true) => Self::new("s4", "succeeded, verified"),
             (true, false) => Self::new("s3", "succeeded, executed here"),
             (false, _) => Self {

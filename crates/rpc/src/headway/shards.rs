@@ -1,7 +1,7 @@
 //! What the relay chain says of its shards.
 
 use crate::{args::Args, backend::Backend, error::RpcError};
-use alloy_primitives::{B256, U64, hex};
+use alloy_primitives::{B256, Bytes, U64, hex};
 use serde::Serialize;
 use shards::ledger::{Ledger, Offence, OffenceKind, Pending, Segment, ShardHead, Status};
 
@@ -13,6 +13,8 @@ pub(crate) struct RpcShards {
     pub(crate) height: U64,
     /// Digest of the ledger, which the relay block's header names.
     pub(crate) ledger_digest: B256,
+    /// How many relay blocks ahead an upgrade has to be ordered.
+    pub(crate) anchor_window: U64,
     /// Validators that make a verdict.
     pub(crate) quorum: usize,
     /// Whose the cores are: numbers of shards.
@@ -33,16 +35,37 @@ pub(crate) struct RpcShard {
     pub(crate) status: &'static str,
     /// Public keys of those who may build its blocks.
     pub(crate) collators: Vec<String>,
+    /// Hash of its block at number 0.
+    pub(crate) genesis_hash: B256,
+    /// What its blocks are executed under, in bytes, and their digest.
+    pub(crate) charter: Bytes,
+    pub(crate) rules: B256,
+    /// Rules that follow, if others are ordered.
+    pub(crate) upgrade: Option<RpcUpgrade>,
     /// Its cores now.
     pub(crate) cores: Vec<usize>,
     /// The most that its load may bring it; null where cores stay.
     pub(crate) cores_max: Option<u16>,
     /// Its newest final block.
     pub(crate) finalized: RpcShardHead,
+    /// When that block was collated, in Unix milliseconds.
+    pub(crate) finalized_ms: u64,
     /// Its newest block whose collation is available.
     pub(crate) included: RpcShardHead,
     /// Candidates that are not final, oldest first.
     pub(crate) pending: Vec<RpcPending>,
+}
+
+/// Rules that a shard has from a relay height on.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RpcUpgrade {
+    /// The first anchor height at which they hold.
+    pub(crate) height: U64,
+    /// Digest of the charter.
+    pub(crate) rules: B256,
+    /// Block gas limit.
+    pub(crate) gas_limit: U64,
 }
 
 /// A block of a shard.
@@ -127,9 +150,12 @@ impl From<&Pending> for RpcPending {
 
 impl RpcShard {
     fn new(id: u32, segment: &Segment, ledger: &Ledger) -> Self {
+        let height = ledger.height();
         let collators = segment.terms().collators.iter();
         let owners = ledger.cores().iter().enumerate();
         let own = owners.filter(|(_, owner)| owner.is_some_and(|shard| shard.0 == id));
+        let rules = segment.rules_at(height);
+        let upgrade = segment.upgrade().filter(|upgrade| upgrade.height > height);
         Self {
             id,
             status: match segment.status() {
@@ -138,9 +164,21 @@ impl RpcShard {
                 Status::Retired => "retired",
             },
             collators: collators.map(hex::encode_prefixed).collect(),
+            genesis_hash: segment.terms().genesis_hash,
+            charter: segment.charter(&rules).cloned().unwrap_or_default(),
+            rules,
+            upgrade: upgrade.map(|upgrade| RpcUpgrade {
+                height: U64::from(upgrade.height),
+                rules: upgrade.rules,
+                gas_limit: U64::from(upgrade.gas_limit),
+            }),
             cores: own.map(|(core, _)| core).collect(),
-            cores_max: ledger.rules().cores.map(|_| segment.terms().cores_max),
+            cores_max: ledger
+                .rules()
+                .cores
+                .map(|all| all.min(segment.terms().cores_max)),
             finalized: segment.finalized().into(),
+            finalized_ms: segment.finalized().timestamp_ms,
             included: (&segment.included()).into(),
             pending: segment.pending().map(RpcPending::from).collect(),
         }
@@ -156,6 +194,7 @@ impl From<&Offence> for RpcOffence {
                 OffenceKind::BackedInvalid => "backedInvalid",
                 OffenceKind::ApprovedInvalid => "approvedInvalid",
                 OffenceKind::Contradiction => "contradiction",
+                OffenceKind::FalseObjection => "falseObjection",
             },
             candidate: offence.candidate.0,
             height: U64::from(offence.height),
@@ -170,6 +209,7 @@ impl From<&Ledger> for RpcShards {
         Self {
             height: U64::from(ledger.height()),
             ledger_digest: ledger.digest(),
+            anchor_window: U64::from(ledger.rules().anchor_window),
             quorum: ledger.rules().quorum(),
             cores: cores.map(|core| core.map(|shard| shard.0)).collect(),
             shards: shards

@@ -3,13 +3,13 @@
 //! Account `n` is the n-th of the test mnemonic; [`EMITTER`] is a contract that logs, stores and
 //! reverts on request.
 
-use crate::{Backend, BackendParts, Clock, Dev, RpcConfig, Switch, module};
+use crate::{Backend, BackendParts, Clock, Dev, RpcConfig, ShardPlace, Switch, module};
 use alloy_consensus::{SignableTransaction, TxEip1559};
 use alloy_eips::Encodable2718;
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256, address, hex};
 use alloy_signer::SignerSync;
 use alloy_signer_local::{MnemonicBuilder, PrivateKeySigner, coins_bip39::English};
-use commonware_runtime::{Runner, Spawner, deterministic, tokio};
+use commonware_runtime::{Runner, Spawner, Supervisor as _, deterministic, tokio};
 use commonware_utils::{Acknowledgement, acknowledgement::Exact};
 use jsonrpsee::RpcModule;
 use mempool::Mempool;
@@ -22,6 +22,7 @@ use primitives::{
 };
 use rand::{SeedableRng as _, rngs::StdRng};
 use serde_json::{Value, json};
+use shards::feed::LedgerFeed;
 use state::{Location, MemoryDisk, Store, StoreConfig};
 use std::{
     future::Future,
@@ -97,6 +98,10 @@ pub(super) struct Options {
     pub(super) pipeline: PipelineConfig,
     /// The lowest height that was executed here, genesis aside.
     pub(super) first_height: u64,
+    /// Which shard it is the chain of.
+    pub(super) shard: Option<ShardPlace>,
+    /// What it says of its shards.
+    pub(super) shards: Option<LedgerFeed>,
 }
 
 impl Default for Options {
@@ -107,8 +112,36 @@ impl Default for Options {
             config: RpcConfig::dev(),
             pipeline: PipelineConfig::default(),
             first_height: 1,
+            shard: None,
+            shards: None,
         }
     }
+}
+
+/// Hash of the genesis block of a development chain.
+pub(super) fn genesis_hash() -> B256 {
+    let (state, block) = pipeline::genesis(&genesis(true));
+    pipeline::genesis_record(&state, &block).hash
+}
+
+/// Runs a test over a relay chain and over a shard's, whose chain it is told to be by its place.
+pub(super) fn run_shard<F: Future<Output = ()>>(
+    place: ShardPlace,
+    feed: LedgerFeed,
+    test: impl FnOnce(Rig, Rig) -> F,
+) {
+    tokio::Runner::default().start(|runtime| async move {
+        let options = Options {
+            shard: Some(place),
+            ..Options::default()
+        };
+        let shard = Rig::new(runtime.child("shard"), options);
+        let options = Options {
+            shards: Some(feed),
+            ..Options::default()
+        };
+        test(Rig::new(runtime, options), shard).await;
+    });
 }
 
 /// Runs a test over a development chain.
@@ -205,8 +238,8 @@ impl Rig {
             metrics: Arc::new(|| "executed_height 0\n".to_owned()),
             peers: Arc::new(|| 3),
             config: options.config,
-            shards: None,
-            included: None,
+            shards: options.shards,
+            shard: options.shard,
         });
         Self {
             methods: module(Arc::clone(&backend)),

@@ -1,7 +1,8 @@
 //! Carries relay updates, messages, work and time to the duties, and does what they say.
 
 use super::{
-    config::{AgentConfig, FOLLOWS_MAX},
+    cellar::{Cellar, CellarFault, CellarHandle, log::LogConfig, record::RecordLimit},
+    config::{AgentConfig, FOLLOWS_MAX, UPDATES_AT_ONCE},
     duties::{Done, Duties, Effect, Job, Order},
     metrics::Metrics,
     seams::{Builder, Checker, Cutter, Finding},
@@ -9,12 +10,13 @@ use super::{
 use crate::{
     feed::{LedgerFeed, RelayUpdate},
     inclusion::Inclusion,
-    message::{CollationLimit, LargeMessage, SmallMessage},
+    ledger::Ledger,
+    message::{CollationLimit, LargeMessage, PROOF_BYTES_MAX, SmallMessage},
 };
 use bytes::Bytes;
 use commonware_codec::{Decode as _, DecodeExt as _, Encode as _};
 use commonware_p2p::{Blocker, Receiver, Sender};
-use commonware_runtime::{Clock, Handle, IoBuf, Metrics as RuntimeMetrics, Spawner};
+use commonware_runtime::{Clock, Handle, IoBuf, Metrics as RuntimeMetrics, Spawner, Storage};
 use primitives::{
     crypto::PublicKey,
     shard::{Descriptor, ShardId},
@@ -65,11 +67,12 @@ impl<E, B, K> fmt::Debug for Agent<E, B, K> {
 
 impl<E, B, K> Agent<E, B, K>
 where
-    E: Clock + Spawner + RuntimeMetrics,
+    E: Clock + Spawner + RuntimeMetrics + Storage,
     B: Blocker<PublicKey = PublicKey>,
     K: Builder,
 {
-    /// Starts it on the links of statements and of collations. It ends with them, or with the feed.
+    /// Starts it on the links of statements and of collations. It ends with them or with the feed, or when what it
+    /// keeps can't be read or written.
     pub fn start(
         self,
         statements: (
@@ -80,7 +83,7 @@ where
             impl Sender<PublicKey = PublicKey>,
             impl Receiver<PublicKey = PublicKey>,
         ),
-    ) -> Handle<()> {
+    ) -> Handle<Result<(), CellarFault>> {
         let Self {
             runtime,
             blocker,
@@ -95,35 +98,55 @@ where
         // Now, so that nothing of what a node that restarts goes through again is missed.
         let (updates, first) = (feed.subscribe(), feed.newest());
         runtime.spawn(move |runtime| async move {
+            let (finished, done) = mpsc::channel(DONE_MAX);
             let newest = config.collates.iter();
             let newest: Vec<_> = newest
-                .map(|shard| (*shard, builder.newest(*shard)))
+                .filter_map(|shard| Some((*shard, builder.newest(*shard)?)))
                 .collect();
-            let (finished, done) = mpsc::channel(DONE_MAX);
+            let numbers = newest.iter().map(|(shard, (number, _))| (*shard, *number));
+            let (cellar, keeping, recalled) = Cellar::open(
+                runtime.child("cellar"),
+                log_config(&config, &first.ledger),
+                &numbers.collect(),
+                finished.clone(),
+            )
+            .await?;
             let builders = config.collates.iter().map(|shard| {
                 let orders = start_builder(&runtime, *shard, builder.clone(), finished.clone());
                 (*shard, orders)
             });
             let builders = builders.collect();
             let mut duties = Duties::new(config, first, inclusion, Arc::clone(&cutter), metrics);
+            duties.now_ms = unix_ms(runtime.current());
             for (shard, newest) in newest {
-                duties.has(shard, newest);
+                duties.has(shard, Some(newest));
             }
+            duties.recall(recalled);
             let running = Running {
                 runtime,
                 blocker,
                 duties,
                 feed,
+                builder,
                 workshop: Workshop {
                     checker,
                     cutter,
                     builders,
+                    cellar,
                     finished,
                 },
             };
-            running.run(statements, collations, (updates, done)).await;
+            let inputs = (updates, done, keeping);
+            running.run(statements, collations, inputs).await
         })
     }
+}
+
+fn log_config(config: &AgentConfig, ledger: &Ledger) -> LogConfig {
+    let bytes_max = usize::try_from(ledger.rules().collation_bytes_max).unwrap_or(usize::MAX);
+    let limit = RecordLimit(bytes_max.saturating_add(PROOF_BYTES_MAX));
+    let partition = format!("{}-shards", config.partition);
+    LogConfig::new(partition, limit, config.kept_bytes_max)
 }
 
 /// Where work is done.
@@ -131,23 +154,30 @@ struct Workshop {
     checker: Arc<dyn Checker>,
     cutter: Arc<dyn Cutter>,
     builders: BTreeMap<ShardId, mpsc::Sender<Order>>,
+    cellar: Cellar,
     finished: mpsc::Sender<Done>,
 }
 
-struct Running<E, B> {
+struct Running<E, B, K> {
     runtime: E,
     blocker: B,
     duties: Duties,
     feed: LedgerFeed,
+    builder: K,
     workshop: Workshop,
 }
 
-type Inputs = (broadcast::Receiver<Arc<RelayUpdate>>, mpsc::Receiver<Done>);
+type Inputs = (
+    broadcast::Receiver<Arc<RelayUpdate>>,
+    mpsc::Receiver<Done>,
+    CellarHandle,
+);
 
-impl<E, B> Running<E, B>
+impl<E, B, K> Running<E, B, K>
 where
     E: Clock + Spawner + RuntimeMetrics,
     B: Blocker<PublicKey = PublicKey>,
+    K: Builder,
 {
     async fn run(
         mut self,
@@ -159,8 +189,8 @@ where
             impl Sender<PublicKey = PublicKey>,
             impl Receiver<PublicKey = PublicKey>,
         ),
-        (mut updates, mut done): Inputs,
-    ) {
+        (mut updates, mut done, mut keeping): Inputs,
+    ) -> Result<(), CellarFault> {
         loop {
             self.duties.now_ms = unix_ms(self.runtime.current());
             self.duties.advance();
@@ -170,22 +200,24 @@ where
             let look_at = at_ms(self.duties.next_look_ms());
             tokio::select! {
                 biased;
+                ended = &mut keeping => return stopped(ended),
                 update = updates.recv() => match update {
-                    Ok(update) => self.update(update),
-                    Err(RecvError::Lagged(_)) => self.update(self.feed.newest()),
-                    Err(RecvError::Closed) => return,
+                    Ok(update) => self.update_all(update, &mut updates),
+                    // What it missed is named again as long as it is pending.
+                    Err(RecvError::Lagged(missed)) => tracing::warn!(missed, "fell behind the ledger"),
+                    Err(RecvError::Closed) => return Ok(()),
                 },
                 finished = done.recv() => {
-                    let Some(finished) = finished else { return };
+                    let Some(finished) = finished else { return Ok(()) };
                     self.touch();
                     self.duties.done(finished);
                 }
                 received = small.recv() => {
-                    let Ok((peer, message)) = received else { return };
+                    let Ok((peer, message)) = received else { return Ok(()) };
                     self.small(&peer, message);
                 }
                 received = large.recv() => {
-                    let Ok((peer, message)) = received else { return };
+                    let Ok((peer, message)) = received else { return Ok(()) };
                     self.large(&peer, message);
                 }
                 () = self.runtime.sleep_until(look_at) => {}
@@ -198,9 +230,24 @@ where
         self.duties.now_ms = unix_ms(self.runtime.current());
     }
 
-    fn update(&mut self, update: Arc<RelayUpdate>) {
+    /// Takes in what there is: a node that restarts goes through many relay blocks at once.
+    fn update_all(
+        &mut self,
+        first: Arc<RelayUpdate>,
+        updates: &mut broadcast::Receiver<Arc<RelayUpdate>>,
+    ) {
         self.touch();
-        self.duties.update(update);
+        self.duties.resumed_height = self.feed.resumed_height();
+        for shard in self.workshop.builders.keys() {
+            self.duties.lasts(*shard, self.builder.durable(*shard));
+        }
+        self.duties.update(first);
+        for _ in 0..UPDATES_AT_ONCE {
+            let Ok(update) = updates.try_recv() else {
+                return;
+            };
+            self.duties.update(update);
+        }
     }
 
     fn small(&mut self, peer: &PublicKey, message: IoBuf) {
@@ -241,6 +288,8 @@ where
             }
             Effect::Work(job) => self.work(job),
             Effect::Order(order) => self.order(order),
+            Effect::Cellar(request) => self.workshop.cellar.ask(request),
+            Effect::Progress(progresses) => self.workshop.cellar.progress(progresses),
         }
     }
 
@@ -249,8 +298,12 @@ where
         let checker = Arc::clone(&self.workshop.checker);
         let cutter = Arc::clone(&self.workshop.cutter);
         let worker = self.runtime.child("worker").shared(true);
-        let _ends_with_its_job = worker.spawn(move |_| async move {
+        let _ends_with_its_job = worker.spawn(move |runtime| async move {
             let done = job.run(checker.as_ref(), cutter.as_ref());
+            let remaining = checker.remaining();
+            if remaining > Duration::ZERO {
+                runtime.sleep(remaining).await;
+            }
             // An error means that the agent has ended.
             drop(finished.send(done).await);
         });
@@ -345,6 +398,17 @@ async fn follow(builder: &impl Builder, descriptor: Descriptor, collation: Bytes
         finding,
         newest: builder.newest(shard),
     }
+}
+
+/// Why the cellar keeps nothing more.
+fn stopped(
+    ended: Result<Result<(), CellarFault>, commonware_runtime::Error>,
+) -> Result<(), CellarFault> {
+    ended.unwrap_or_else(|error| {
+        Err(CellarFault::Write {
+            error: error.to_string(),
+        })
+    })
 }
 
 /// The time that is so many milliseconds after the Unix epoch.

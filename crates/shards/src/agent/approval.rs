@@ -6,6 +6,9 @@
 //!          └ collation: own, a backer's, restored ─▶ check, cut again ─┬▶ valid    the root is the same
 //!                                                                      └▶ invalid  or it is not
 //! ```
+//! Where a few check for all, whoever is not asked holds its chunk, and looks at nothing. It says what it found all
+//! the same, if it backed the candidate or was asked for it before.
+//!
 //! A vote is cumulative: it says again all that it said of what is still pending, so a lost vote costs nothing
 //! but time. One is sent at each relay height while the ledger has not counted all of it, and when there is more
 //! to say, at most once in `vote_ms`. It names the ledger at the newest finalized height. What was found of a
@@ -18,7 +21,6 @@ use super::{
     shelf::{Entry, Origin},
 };
 use crate::{
-    collator::Line,
     ledger::{CountFault, Pending},
     message::SmallMessage,
 };
@@ -38,10 +40,25 @@ struct Verdict {
 }
 
 impl Duties {
+    /// What is pending may be final in the next update.
+    pub(crate) fn learn_pending(&mut self) {
+        let relay = Arc::clone(&self.relay);
+        for pending in relay.ledger.pending() {
+            let (id, envelope) = (pending.candidate, &pending.envelope);
+            let origin = Origin::Ledger;
+            let known = self
+                .shelf
+                .learn(id, &envelope.descriptor, origin, self.now_ms);
+            if let Some(entry) = known {
+                entry.backed = true;
+                entry.backed_coding = Some(envelope.coding);
+            }
+        }
+    }
+
     /// Gets and checks what is pending.
     pub(crate) fn approve(&mut self) {
         let relay = Arc::clone(&self.relay);
-        let epoch = relay.ledger.epoch();
         for pending in relay.ledger.pending() {
             let descriptor = &pending.envelope.descriptor;
             let known =
@@ -54,30 +71,37 @@ impl Duties {
             if pending.is_included() {
                 entry.chunks = Vec::new();
             }
-            let decided = match entry.finding {
-                Some(Finding::Invalid) => true,
-                Some(Finding::Valid) => entry.coding.is_some_and(|coding| coding.epoch == epoch),
-                Some(Finding::Undecided) | None => false,
-            };
             let wrong = entry.wrong_roots.contains(&pending.envelope.coding.root);
-            let missing = entry.collation.is_none();
-            if self.own.is_none() || decided || wrong {
+            let decided = wrong || is_decided(entry, pending.envelope.coding.epoch);
+            let Some(own) = self.own.filter(|_| !decided) else {
                 continue;
-            }
-            match missing {
-                true => self.want(pending.candidate, None),
-                false => self.enqueue(pending.candidate, false),
+            };
+            match pending.asked.contains(usize::from(own)) {
+                true => self.get_checked(pending.candidate),
+                false => self.want_chunk(pending),
             }
         }
         self.follow_bodies();
+    }
+
+    /// Has a candidate checked and cut, once its collation is there.
+    pub(crate) fn get_checked(&mut self, id: CandidateId) {
+        let entry = self.shelf.get(&id);
+        match entry.is_some_and(|entry| entry.collation.is_none()) {
+            true => self.want(id, None),
+            false => self.enqueue(id, false),
+        }
     }
 
     /// Gets what the shards' collators need: whatever has been backed, or is about to be.
     fn follow_bodies(&mut self) {
         let mut missing: Vec<CandidateId> = Vec::new();
         for shard in &self.config.collates {
-            let known = self.shelf.of_shard(*shard);
-            let had = self.lines.get(shard).map_or(0, Line::begins_at);
+            let Some(line) = self.lines.get(shard) else {
+                continue;
+            };
+            let known = self.shelf.within(*shard, line.window());
+            let had = line.begins_at();
             let wanted = known.filter(|(_, entry)| {
                 let heard = entry.backed || entry.signed;
                 let new = entry.descriptor.number > had;
@@ -109,7 +133,7 @@ impl Duties {
             sent_ms: self.now_ms,
         };
         let digest = self.ledger().digest();
-        let namespace = &self.config.authority.namespace;
+        let namespace = &self.relay.authority.namespace;
         let vote = votes.sign(own, &digest, namespace, &self.config.key);
         self.metrics.votes.inc();
         let to = Recipients::Some(self.validators());
@@ -149,7 +173,10 @@ impl Duties {
 
     fn verdict(&self, pending: &Pending) -> Verdict {
         let coding = &pending.envelope.coding;
-        let held = self.held.contains_key(&(pending.candidate, coding.root));
+        // Not before it is on disk: whoever says so has to have it after a power failure. Chunks of an epoch before
+        // are held by that epoch's indices, and were counted then.
+        let held = coding.epoch == self.ledger().epoch()
+            && self.memory.holds(pending.candidate, coding.root);
         let entry = self.shelf.get(&pending.candidate);
         let valid = entry.and_then(|entry| finding_of(entry, coding));
         Verdict {
@@ -163,16 +190,17 @@ impl Duties {
     pub(crate) fn hear_vote(&mut self, peer: &PublicKey, vote: ShardVote) {
         if vote.votes.height > self.ledger().height() {
             let early = self.early_votes.get(&vote.validator);
-            let newer = early.is_none_or(|known| known.votes.height <= vote.votes.height);
-            if newer && self.config.authority.key(vote.validator) == Some(peer) {
-                self.early_votes.insert(vote.validator, vote);
+            let newer = early.is_none_or(|(_, known)| known.votes.height <= vote.votes.height);
+            if newer && self.relay.authority.key(vote.validator) == Some(peer) {
+                self.early_votes
+                    .insert(vote.validator, (peer.clone(), vote));
             }
             return;
         }
         if !self.brings_news(&vote) {
             return;
         }
-        match self.config.authority.check_vote(&vote, self.ledger()) {
+        match self.relay.authority.check_vote(&vote, self.ledger()) {
             Ok(()) => {
                 self.metrics.received_votes.inc();
                 self.inclusion.add_vote(vote);
@@ -198,11 +226,21 @@ impl Duties {
     /// Votes that named a ledger of the future may name one that is known now.
     pub(crate) fn count_early_votes(&mut self) {
         let early = mem::take(&mut self.early_votes);
-        for vote in early.into_values() {
-            if let Some(key) = self.config.authority.key(vote.validator).cloned() {
-                self.hear_vote(&key, vote);
+        for (peer, vote) in early.into_values() {
+            // Whose index it was may be another's now.
+            if self.relay.authority.key(vote.validator) == Some(&peer) {
+                self.hear_vote(&peer, vote);
             }
         }
+    }
+}
+
+/// Whether there is nothing left to find out about a candidate.
+fn is_decided(entry: &Entry, epoch: u64) -> bool {
+    match entry.finding {
+        Some(Finding::Invalid) => true,
+        Some(Finding::Valid) => entry.coding.is_some_and(|coding| coding.epoch == epoch),
+        Some(Finding::Undecided) | None => false,
     }
 }
 

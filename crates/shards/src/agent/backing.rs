@@ -10,8 +10,8 @@
 //! ```
 //! A candidate may be built on one that is not in the ledger yet: one that this node backed, or that enough of
 //! its group did. For one place (rule R7) a node signs one candidate, whatever is offered; that is remembered as
-//! long as it could be held against it, but not across restarts: a validator that restarts should stay silent
-//! for the window of schedules.
+//! long as it could be held against it. After a restart it signs nothing under a schedule of a height that was
+//! final on its disk when it started: nothing that it signed before is of a later one.
 //!
 //! Limits: [`OFFERS_MAX`] offers wait in each shard, each for [`OFFER_KEEP_MS`].
 
@@ -64,7 +64,7 @@ impl Duties {
         let collators = &segment.terms().collators;
         let known = collators.is_empty()
             || collators.contains(peer)
-            || self.config.authority.validators.contains(peer);
+            || self.relay.authority.validators.contains(peer);
         // A relay block that is not final here yet may have named another collator.
         let may_build = collators.is_empty() || collators.contains(&descriptor.collator);
         if !known || !may_build {
@@ -80,7 +80,7 @@ impl Duties {
         let id = descriptor.id();
         let known = self.shelf.get(&id);
         let known = known.is_some_and(|entry| entry.signature.as_ref() == Some(&offered.signature));
-        let namespace = &self.config.authority.namespace;
+        let namespace = &self.relay.authority.namespace;
         let signed = known || id.is_signed(namespace, &descriptor.collator, &offered.signature);
         if !signed {
             self.ban(peer, "an offer that its collator did not sign");
@@ -217,7 +217,7 @@ impl Duties {
         };
         self.signed.insert(place_of(&envelope), id);
         let statement = envelope.statement();
-        let signature = statement.sign(&self.config.authority.namespace, &self.config.key);
+        let signature = statement.sign(&self.relay.authority.namespace, &self.config.key);
         let signed = SignedStatement {
             envelope,
             validator: own,
@@ -244,7 +244,7 @@ impl Duties {
             (0..CHUNK_SENDERS)
                 .any(|turn| index.saturating_add(turn).checked_rem(count) == Some(place))
         };
-        let validators = self.config.authority.validators.iter().enumerate();
+        let validators = self.relay.authority.validators.iter().enumerate();
         let sent: Vec<(PublicKey, u16, Bytes)> = validators
             .filter(|(index, _)| !group.contains(*index) && mine(*index))
             .filter_map(|(index, key)| {
@@ -275,15 +275,15 @@ impl Duties {
         if signed.envelope.coding.epoch != ledger.epoch() {
             return;
         }
-        // Whose cores are at a height that this node has not come to, the relay chain may say otherwise.
-        let is_known = schedule.height <= ledger.height();
+        let rules = ledger.rules();
+        let near = schedule.height.saturating_add(rules.schedule_window) > ledger.height()
+            && schedule.height <= ledger.height().saturating_add(HEIGHTS_AHEAD);
+        // Cores of a height that this node has forgotten, or has not come to, may be others.
+        let is_known = near && schedule.height <= ledger.height();
         if is_known && !group.contains(usize::from(signed.validator)) {
             self.ban(peer, "a statement by nobody of the group");
             return;
         }
-        let rules = ledger.rules();
-        let near = schedule.height.saturating_add(rules.schedule_window) > ledger.height()
-            && schedule.height <= ledger.height().saturating_add(HEIGHTS_AHEAD);
         let highest = segment.newest().number.saturating_add(NUMBERS_AHEAD);
         let lowest = segment.finalized().number.saturating_sub(NUMBERS_AHEAD);
         let coded = signed.envelope.coding;
@@ -296,9 +296,9 @@ impl Duties {
         if !possible || self.statements.is_known(&signed) {
             return;
         }
-        let namespace = &self.config.authority.namespace;
+        let namespace = &self.relay.authority.namespace;
         let statement = signed.envelope.statement();
-        let key = self.config.authority.key(signed.validator);
+        let key = self.relay.authority.key(signed.validator);
         if !key.is_some_and(|key| statement.is_signed(namespace, key, &signed.signature)) {
             self.ban(peer, "a statement with a wrong signature");
             return;
@@ -352,7 +352,7 @@ impl Duties {
             Finding::Undecided => self.metrics.undecided_candidates.inc(),
         };
         let retry_ms = self.now_ms.saturating_add(super::config::UNDECIDED_MS);
-        let (own, now_ms) = (self.own, self.now_ms);
+        let now_ms = self.now_ms;
         let Some(entry) = self.shelf.get_mut(&id) else {
             return;
         };
@@ -364,10 +364,12 @@ impl Duties {
             return;
         };
         entry.coding = Some(coding);
+        let own = self.epochs.own(coding.epoch);
         let chunk = own.and_then(|own| chunks.get(usize::from(own)).cloned());
         entry.chunks = chunks;
-        if let Some(chunk) = chunk {
+        if let Some(chunk) = chunk.filter(|_| !self.memory.holds(id, coding.root)) {
             let held = HeldChunk {
+                coding,
                 chunk,
                 from: None,
                 since_ms: now_ms,

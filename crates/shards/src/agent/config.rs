@@ -1,6 +1,5 @@
 //! Who an agent is, and the numbers it works with.
 
-use crate::ledger::Authority;
 use primitives::{crypto::PrivateKey, shard::ShardId};
 use std::collections::BTreeSet;
 
@@ -15,8 +14,23 @@ pub(crate) const FORKS_MAX: usize = 4;
 pub(crate) const NUMBERS_AHEAD: u64 = 64;
 /// Relay heights above the own one that are listened to.
 pub(crate) const HEIGHTS_AHEAD: u64 = 64;
-/// Final candidates of a shard that are kept, and served to collators.
+/// Final candidates of a shard that are kept in memory, and whose chunks are kept on disk.
 pub(crate) const RECENT_NUMBERS: u64 = 256;
+/// Final candidates of a shard that a collator lacks and remembers, in memory and on disk.
+pub(crate) const ARREARS_MAX: u64 = 65_536;
+/// Final collations of a shard that a collator keeps on disk for those that were away.
+pub(crate) const COLLATIONS_MAX: u64 = 65_536;
+/// Numbers above the newest block of a collator's files whose collations it gets.
+pub(crate) const BODIES_AHEAD: u64 = 64;
+/// Relay blocks after which a collator notes on disk that a block is final that its files still lack: fewer than it
+/// goes through again after a restart.
+pub(crate) const FINAL_BLOCKS: u64 = 32;
+/// Records that are written at a time.
+pub(crate) const WRITES_MAX: usize = 256;
+/// Records that are read at a time.
+pub(crate) const READS_MAX: usize = 64;
+/// Updates of the ledger that are taken in at a time.
+pub(crate) const UPDATES_AT_ONCE: usize = 1_024;
 /// Statements of one validator for one place: two candidates prove an offence, and there are two of each at
 /// most, for other cores.
 pub(crate) const STATEMENTS_MAX: usize = 4;
@@ -44,8 +58,6 @@ pub(crate) const TICK_MS: u64 = 20;
 pub struct AgentConfig {
     /// Its key. Whoever is not among the validators backs, holds and approves nothing.
     pub key: PrivateKey,
-    /// Whose signatures count.
-    pub authority: Authority,
     /// The shards whose blocks it builds and follows.
     pub collates: BTreeSet<ShardId>,
     /// After how long the turn to build passes to the next collator, in milliseconds.
@@ -60,15 +72,18 @@ pub struct AgentConfig {
     pub held_bytes_max: usize,
     /// Bytes that one peer is answered in a second.
     pub served_bytes_max: usize,
+    /// Prefix of what it keeps on disk.
+    pub partition: String,
+    /// Bytes of that, but for what others rely on.
+    pub kept_bytes_max: u64,
 }
 
 impl AgentConfig {
     /// A validator of shards, or only a follower of their ledger if the key is not among the validators'.
     #[must_use]
-    pub const fn new(key: PrivateKey, authority: Authority) -> Self {
+    pub const fn new(key: PrivateKey, partition: String) -> Self {
         Self {
             key,
-            authority,
             collates: BTreeSet::new(),
             patience_ms: 1_000,
             vote_ms: 50,
@@ -76,6 +91,8 @@ impl AgentConfig {
             workers: 4,
             held_bytes_max: 256 * 1024 * 1024,
             served_bytes_max: 64 * 1024 * 1024,
+            partition,
+            kept_bytes_max: 1024 * 1024 * 1024,
         }
     }
 }

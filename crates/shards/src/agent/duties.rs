@@ -10,10 +10,18 @@
 //! a lost message or a restart mends itself at the next look.
 
 use super::{
+    cellar::{
+        Progress, Reader, Request,
+        record::{Label, Record},
+    },
     config::{AgentConfig, TICK_MS},
-    fetch::{Allowance, Fetch, HeldChunk},
+    epochs::Epochs,
+    fetch::{Fetch, HeldChunk},
+    memory::Memory,
     metrics::Metrics,
+    own_chunk::MissingChunk,
     seams::{BuildOrder, Built, Cutter, Finding, Restored},
+    serve::Allowance,
     shelf::{Fate, Shelf},
     statements::{Place, Statements},
 };
@@ -47,6 +55,9 @@ pub(crate) enum Effect {
     Ban(PublicKey, &'static str),
     Work(Job),
     Order(Order),
+    Cellar(Request),
+    /// What the cellar may forget follows from it.
+    Progress(BTreeMap<ShardId, Progress>),
 }
 
 /// Work that takes long and needs nothing but its arguments.
@@ -102,6 +113,14 @@ pub(crate) enum Done {
         /// The newest block that the builder has then.
         newest: Option<(u64, B256)>,
     },
+    /// These records are on disk.
+    Kept(Vec<Label>),
+    /// A record was read, or there is none.
+    Found {
+        label: Label,
+        reader: Reader,
+        record: Option<Box<Record>>,
+    },
 }
 
 /// An offer that has not come to its statement.
@@ -124,23 +143,28 @@ pub(crate) struct LastVote {
 pub(crate) struct Duties {
     pub(crate) config: AgentConfig,
     pub(crate) public_key: PublicKey,
-    /// Its index, if it is a validator.
+    /// Its index, if it is a validator now.
     pub(crate) own: Option<u16>,
+    pub(crate) epochs: Epochs,
     pub(crate) relay: Arc<RelayUpdate>,
     pub(crate) shelf: Shelf,
     pub(crate) statements: Statements,
     pub(crate) offers: Vec<WaitingOffer>,
-    /// What it has backed. Not remembered across restarts.
+    /// The relay height that was final on disk when this node started: it backs nothing under older schedules.
+    pub(crate) resumed_height: Option<u64>,
+    /// What it has backed since.
     pub(crate) signed: BTreeMap<Place, CandidateId>,
     /// Candidates to be examined, and those that are being.
     pub(crate) queue: VecDeque<CandidateId>,
     pub(crate) working: BTreeSet<CandidateId>,
     pub(crate) fetches: BTreeMap<CandidateId, Fetch>,
     pub(crate) held: BTreeMap<(CandidateId, B256), HeldChunk>,
+    pub(crate) memory: Memory,
+    pub(crate) missing: BTreeMap<(CandidateId, B256), MissingChunk>,
     pub(crate) allowances: BTreeMap<PublicKey, Allowance>,
     pub(crate) last_vote: LastVote,
     /// Votes about ledgers that this node does not know yet, one of each validator.
-    pub(crate) early_votes: BTreeMap<u16, ShardVote>,
+    pub(crate) early_votes: BTreeMap<u16, (PublicKey, ShardVote)>,
     pub(crate) lines: BTreeMap<ShardId, Line>,
     pub(crate) inclusion: Inclusion,
     pub(crate) cutter: Arc<dyn Cutter>,
@@ -148,6 +172,8 @@ pub(crate) struct Duties {
     pub(crate) now_ms: u64,
     /// Something has changed since the last look.
     pub(crate) stirred: bool,
+    /// A relay block has become final since.
+    moved: bool,
     pub(crate) ticked_ms: u64,
     pub(crate) effects: Vec<Effect>,
 }
@@ -161,14 +187,15 @@ impl Duties {
         metrics: Metrics,
     ) -> Self {
         let public_key = config.key.public_key();
-        let mut validators = config.authority.validators.iter();
-        let own = validators.position(|key| *key == public_key);
+        let mut epochs = Epochs::new(public_key.clone());
+        epochs.follow(&relay.ledger, &relay.authority);
         let lines = config
             .collates
             .iter()
             .map(|shard| (*shard, Line::default()));
         Self {
-            own: own.and_then(|index| u16::try_from(index).ok()),
+            own: epochs.own(relay.ledger.epoch()),
+            epochs,
             lines: lines.collect(),
             public_key,
             config,
@@ -176,11 +203,14 @@ impl Duties {
             shelf: Shelf::default(),
             statements: Statements::default(),
             offers: Vec::new(),
+            resumed_height: None,
             signed: BTreeMap::new(),
             queue: VecDeque::new(),
             working: BTreeSet::new(),
             fetches: BTreeMap::new(),
             held: BTreeMap::new(),
+            memory: Memory::default(),
+            missing: BTreeMap::new(),
             allowances: BTreeMap::new(),
             last_vote: LastVote::default(),
             early_votes: BTreeMap::new(),
@@ -189,6 +219,7 @@ impl Duties {
             metrics,
             now_ms: 0,
             stirred: true,
+            moved: false,
             ticked_ms: 0,
             effects: Vec::new(),
         }
@@ -213,22 +244,47 @@ impl Duties {
             return;
         }
         for event in &update.events {
-            self.note(event);
+            self.note(event, update.height);
         }
+        let begins = update.ledger.epoch() != self.ledger().epoch();
         self.relay = update;
+        self.learn_pending();
+        self.follow_epoch(begins);
+        self.moved = true;
+        self.stirred = true;
+    }
+
+    /// Forgets what the newest relay block leaves behind.
+    fn settle(&mut self) {
         let relay = Arc::clone(&self.relay);
-        let (ledger, now_ms) = (&relay.ledger, self.now_ms);
-        self.shelf.prune(ledger, now_ms, self.config.held_bytes_max);
+        let ledger = &relay.ledger;
+        let newest = self.lines.iter();
+        let newest = newest
+            .map(|(shard, line)| (*shard, line.newest()))
+            .collect();
+        let limits = (self.now_ms, self.config.held_bytes_max);
+        self.shelf.prune(ledger, &newest, limits);
         self.statements.prune(ledger);
         let window = ledger.rules().vote_window;
         let oldest = ledger.height().saturating_sub(window);
         self.signed.retain(|(_, _, height), _| *height >= oldest);
         self.prune_chunks();
         self.count_early_votes();
-        self.stirred = true;
+        self.keep_finality();
+        self.forget_kept();
     }
 
-    fn note(&mut self, event: &LedgerEvent) {
+    /// The validators may be others now. What was said to those before does not count any more.
+    fn follow_epoch(&mut self, begins: bool) {
+        let (ledger, authority) = (&self.relay.ledger, &self.relay.authority);
+        self.epochs.follow(ledger, authority);
+        if begins {
+            self.own = self.epochs.own(ledger.epoch());
+            self.statements = Statements::default();
+        }
+    }
+
+    fn note(&mut self, event: &LedgerEvent, height: u64) {
         match event {
             LedgerEvent::Discarded(named, Discard::Invalid) => {
                 if let Some(entry) = self.shelf.get_mut(&named.candidate) {
@@ -238,10 +294,12 @@ impl Duties {
             LedgerEvent::Final(named, _) => {
                 if let Some(entry) = self.shelf.get_mut(&named.candidate) {
                     entry.fate = Fate::Final;
+                    entry.final_height.get_or_insert(height);
                 }
             }
             LedgerEvent::Backed(_)
             | LedgerEvent::Included(_)
+            | LedgerEvent::Escalated(..)
             | LedgerEvent::Discarded(..)
             | LedgerEvent::Offended(_)
             | LedgerEvent::Ordered(..)
@@ -309,6 +367,12 @@ impl Duties {
                 self.followed(shard, head, id, finding);
                 self.has(shard, newest);
             }
+            Done::Kept(labels) => self.kept(labels),
+            Done::Found {
+                label,
+                reader,
+                record,
+            } => self.found(&label, &reader, record.map(|record| *record)),
         }
         self.stirred = true;
     }
@@ -323,11 +387,15 @@ impl Duties {
             return;
         }
         self.stirred = false;
+        if mem::take(&mut self.moved) {
+            self.settle();
+        }
         self.back();
         self.approve();
         self.collate();
         self.ask();
         self.examine();
+        self.keep();
         self.vote();
     }
 
@@ -348,8 +416,6 @@ impl Duties {
     }
 
     fn examine(&mut self) {
-        let epoch = self.ledger().epoch();
-        let validators = self.ledger().rules().validators;
         while self.working.len() < self.config.workers {
             let Some(id) = self.queue.pop_front() else {
                 return;
@@ -360,17 +426,27 @@ impl Duties {
             let Some(collation) = entry.collation.clone() else {
                 continue;
             };
+            let (descriptor, known) = (Box::new(entry.descriptor.clone()), entry.finding);
+            let (validators, epoch) = self.is_cut_for(&id);
             let job = Job::Examine {
                 id,
-                descriptor: Box::new(entry.descriptor.clone()),
+                descriptor,
                 collation,
-                known: entry.finding,
+                known,
                 validators,
                 epoch,
             };
             self.working.insert(id);
             self.effects.push(Effect::Work(job));
         }
+    }
+
+    /// How many validators a candidate is cut for, and of which epoch: those of its envelope while it is pending.
+    fn is_cut_for(&self, id: &CandidateId) -> (u16, u64) {
+        let ledger = self.ledger();
+        let pending = self.pending_coding(id);
+        let now = (ledger.rules().validators, ledger.epoch());
+        pending.map_or(now, |coding| (coding.total, coding.epoch))
     }
 
     pub(crate) fn send_small(&mut self, to: Recipients<PublicKey>, message: SmallMessage) {
@@ -388,7 +464,7 @@ impl Duties {
 
     /// All validators but this node.
     pub(crate) fn validators(&self) -> Vec<PublicKey> {
-        let all = self.config.authority.validators.iter();
+        let all = self.relay.authority.validators.iter();
         all.filter(|key| **key != self.public_key)
             .cloned()
             .collect()
@@ -413,7 +489,7 @@ impl Duties {
         &self,
         indices: impl Iterator<Item = usize>,
     ) -> BTreeSet<PublicKey> {
-        let validators = &self.config.authority.validators;
+        let validators = &self.relay.authority.validators;
         indices
             .filter_map(|index| validators.get(index))
             .filter(|key| **key != self.public_key)

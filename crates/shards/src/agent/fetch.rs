@@ -1,4 +1,4 @@
-//! Getting collations and chunks from others, and giving them.
+//! Getting collations and chunks from others; `serve` gives them.
 //!
 //! ```text
 //! want ─▶ ask a backer ─no answer─▶ the next, the collators, everybody, in turn
@@ -14,11 +14,12 @@
 
 use super::{
     backing::is_collation,
-    config::{EARLY_CHUNKS_MAX, FETCHES_MAX, PEERS_MAX},
+    cellar::{Reader, record::Label},
+    config::{EARLY_CHUNKS_MAX, FETCHES_MAX},
     duties::{Duties, Effect, Job},
     seams::Restored,
 };
-use crate::message::{LargeMessage, SmallMessage};
+use crate::message::SmallMessage;
 use alloy_primitives::B256;
 use bytes::Bytes;
 use commonware_p2p::Recipients;
@@ -34,9 +35,6 @@ const SILENT_MAX: usize = 2;
 const BACKOFF_MAX: u64 = 4;
 /// How long a chunk is kept for what is not pending, in milliseconds.
 const CHUNK_KEEP_MS: u64 = 10_000;
-/// Bytes that any answer counts for at least.
-const ANSWER_BYTES_MIN: usize = 1024;
-const SECOND_MS: u64 = 1_000;
 
 /// A collation that is being asked for.
 #[derive(Clone, Debug, Default)]
@@ -48,24 +46,27 @@ pub(crate) struct Fetch {
     next_ms: u64,
     /// Checked chunks of the pending coding.
     chunks: BTreeMap<u16, Bytes>,
-    root: B256,
+    coding: Option<Coding>,
     restoring: bool,
+    /// The own cellar has been asked.
+    looked: bool,
 }
 
-/// A chunk that is this validator's to hold.
+impl Fetch {
+    /// The next is asked at once.
+    pub(crate) fn hurry(&mut self, now_ms: u64) {
+        self.next_ms = now_ms;
+    }
+}
+
+/// A chunk that is this validator's to hold, and not on disk yet.
 #[derive(Clone, Debug)]
 pub(crate) struct HeldChunk {
+    pub(crate) coding: Coding,
     pub(crate) chunk: Bytes,
     /// Who sent it; none if it was cut here.
     pub(crate) from: Option<PublicKey>,
     pub(crate) since_ms: u64,
-}
-
-/// What a peer has been given in the second that began then.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Allowance {
-    since_ms: u64,
-    bytes: usize,
 }
 
 impl Duties {
@@ -117,7 +118,24 @@ impl Duties {
         missing && (collated || offered() || self.pending_coding(id).is_some())
     }
 
+    /// What a collator keeps it has at once.
+    fn looks_at_home(&mut self, id: CandidateId) -> bool {
+        let answer_ms = self.config.answer_ms;
+        let due_ms = self.now_ms.saturating_add(answer_ms);
+        let collates = !self.config.collates.is_empty();
+        let fetch = self.fetches.get_mut(&id);
+        let Some(fetch) = fetch.filter(|fetch| collates && !fetch.looked) else {
+            return false;
+        };
+        fetch.looked = true;
+        fetch.next_ms = due_ms;
+        self.look_up(Label::collation(id), Reader::Own)
+    }
+
     fn ask_for(&mut self, id: CandidateId) {
+        if self.looks_at_home(id) {
+            return;
+        }
         let sources = self.sources(&id);
         let answer_ms = self.config.answer_ms;
         let Some(fetch) = self.fetches.get_mut(&id) else {
@@ -147,14 +165,17 @@ impl Duties {
             return Vec::new();
         };
         let shard = entry.descriptor.shard;
-        let mut backers = self.statements.backers(id);
+        let mut backers = self.audience_keys(self.statements.backers(id).iter());
         let pending = self.ledger().shard(shard).into_iter();
+        let mut holders: &[PublicKey] = &[];
         for one in pending.flat_map(|segment| segment.pending()) {
             if one.candidate == *id {
-                backers = backers.or(&one.backers);
+                holders = self.epochs.coded_for(&one.envelope.coding);
+                let named = one.backers.iter().filter_map(|index| holders.get(index));
+                backers.extend(named.cloned());
             }
         }
-        let mut first: Vec<PublicKey> = self.audience_keys(backers.iter()).into_iter().collect();
+        let mut first: Vec<PublicKey> = backers.into_iter().collect();
         let shift = self.own.map_or(0, usize::from);
         let shift = shift.checked_rem(first.len()).unwrap_or(0);
         first.rotate_left(shift);
@@ -163,7 +184,8 @@ impl Duties {
         let mut sources: Vec<PublicKey> = hint.into_iter().collect();
         let rest = std::iter::once(&entry.descriptor.collator)
             .chain(collators.into_iter().flatten())
-            .chain(&self.config.authority.validators);
+            .chain(&self.relay.authority.validators)
+            .chain(holders);
         for key in first.iter().chain(rest) {
             if *key != self.public_key && !sources.contains(key) {
                 sources.push(key.clone());
@@ -173,24 +195,36 @@ impl Duties {
     }
 
     /// The coding under which a candidate is pending.
-    fn pending_coding(&self, id: &CandidateId) -> Option<Coding> {
+    pub(crate) fn pending_coding(&self, id: &CandidateId) -> Option<Coding> {
         let mut pending = self.ledger().pending();
         let pending = pending.find(|one| one.candidate == *id);
         pending.map(|one| one.envelope.coding)
     }
 
+    /// The coding under which a candidate is pending, or was last.
+    fn coding_of(&self, id: &CandidateId) -> Option<Coding> {
+        let last = || self.shelf.get(id)?.backed_coding;
+        self.pending_coding(id).or_else(last)
+    }
+
+    /// Whose chunks they are; today's validators if that is not known any more, as of what has long been final.
+    fn holders(&self, coding: &Coding) -> &[PublicKey] {
+        match self.epochs.coded_for(coding) {
+            [] => &self.relay.authority.validators,
+            known => known,
+        }
+    }
+
     fn ask_for_chunks(&mut self, id: CandidateId) {
-        let Some(coding) = self.pending_coding(&id) else {
+        let Some(coding) = self.coding_of(&id) else {
             return;
         };
-        let own = self
-            .held
-            .get(&(id, coding.root))
-            .map(|one| one.chunk.clone());
-        let index = self.own;
+        let key = (id, coding.root);
+        let own = self.held.get(&key).map(|one| one.chunk.clone());
+        let index = self.epochs.own(coding.epoch);
         if let Some(fetch) = self.fetches.get_mut(&id) {
-            if fetch.root != coding.root {
-                fetch.root = coding.root;
+            if fetch.coding != Some(coding) {
+                fetch.coding = Some(coding);
                 fetch.chunks.clear();
                 fetch.restoring = false;
             }
@@ -198,15 +232,31 @@ impl Duties {
                 fetch.chunks.insert(index, chunk);
             }
         }
+        if self.memory.holds(id, coding.root) {
+            self.look_up(Label::chunk(id, coding.root), Reader::Own);
+        }
         self.metrics.requests.inc();
         let message = SmallMessage::GetChunk {
             candidate: id,
             root: coding.root,
             index: index.unwrap_or(u16::MAX),
         };
-        let to = Recipients::Some(self.validators());
+        let others = self
+            .holders(&coding)
+            .iter()
+            .filter(|key| **key != self.public_key);
+        let to = Recipients::Some(others.cloned().collect());
         self.send_small(to, message);
         self.restore(id, &coding);
+    }
+
+    /// A checked chunk of a collation that is being restored.
+    pub(crate) fn gather(&mut self, id: CandidateId, coding: &Coding, index: u16, chunk: Bytes) {
+        let fetch = self.fetches.get_mut(&id);
+        if let Some(fetch) = fetch.filter(|fetch| fetch.coding == Some(*coding)) {
+            fetch.chunks.insert(index, chunk);
+            self.restore(id, coding);
+        }
     }
 
     fn restore(&mut self, id: CandidateId, coding: &Coding) {
@@ -214,7 +264,7 @@ impl Duties {
             return;
         };
         let enough = fetch.chunks.len() >= usize::from(coding.minimum);
-        if fetch.restoring || !enough || fetch.root != coding.root {
+        if fetch.restoring || !enough || fetch.coding != Some(*coding) {
             return;
         }
         fetch.restoring = true;
@@ -267,7 +317,7 @@ impl Duties {
         if !asked.is_some_and(|fetch| fetch.asked.contains(peer)) {
             return;
         }
-        let namespace = &self.config.authority.namespace;
+        let namespace = &self.relay.authority.namespace;
         let Some(entry) = self.shelf.get_mut(&id) else {
             return;
         };
@@ -299,20 +349,20 @@ impl Duties {
         let right = coding.epoch == self.ledger().epoch()
             && coding.total == rules.validators
             && usize::from(coding.minimum) == rules.witnesses();
-        if !right {
+        let asked = self.fetches.get(&id).is_some_and(|fetch| {
+            fetch.coding == Some(coding) && !fetch.chunks.contains_key(&index)
+        });
+        if !right && !asked && self.coding_of(&id) != Some(coding) {
             return;
         }
-        let mine = self.own == Some(index) && !self.held.contains_key(&(id, coding.root));
-        let asked = self
-            .fetches
-            .get(&id)
-            .is_some_and(|fetch| fetch.root == coding.root && !fetch.chunks.contains_key(&index));
+        let had = self.held.contains_key(&(id, coding.root)) || self.memory.holds(id, coding.root);
+        let mine = self.epochs.own(coding.epoch) == Some(index) && !had;
         let early = self
             .held
             .values()
             .filter(|one| one.from.as_ref() == Some(peer));
         let room = asked || early.count() < EARLY_CHUNKS_MAX;
-        let sender = self.config.authority.validators.contains(peer);
+        let sender = self.holders(&coding).contains(peer);
         if !(mine || asked) || !room || !sender {
             return;
         }
@@ -323,6 +373,7 @@ impl Duties {
         self.metrics.received_chunks.inc();
         if mine {
             let held = HeldChunk {
+                coding,
                 chunk: chunk.clone(),
                 from: Some(peer.clone()),
                 since_ms: self.now_ms,
@@ -330,9 +381,8 @@ impl Duties {
             self.held.insert((id, coding.root), held);
             self.stirred = true;
         }
-        if asked && let Some(fetch) = self.fetches.get_mut(&id) {
-            fetch.chunks.insert(index, chunk);
-            self.restore(id, &coding);
+        if asked {
+            self.gather(id, &coding, index, chunk);
         }
     }
 
@@ -352,84 +402,11 @@ impl Duties {
             let new = now_ms.saturating_sub(held.since_ms) < CHUNK_KEEP_MS;
             keys.contains(key) || vouched || new
         });
+        self.prune_missing(&keys);
         for (key, held) in &mut self.held {
             if keys.contains(key) {
                 held.from = None;
             }
         }
-    }
-
-    pub(crate) fn serve_collation(&mut self, peer: &PublicKey, id: CandidateId) {
-        let Some(entry) = self.shelf.get(&id) else {
-            return;
-        };
-        let Some(collation) = entry.collation.clone() else {
-            return;
-        };
-        let signature = entry.signature.clone();
-        if self.allows(peer, collation.len()) {
-            let answer = LargeMessage::Collation {
-                candidate: id,
-                signature,
-                collation,
-            };
-            self.send_large(Recipients::One(peer.clone()), answer);
-        }
-    }
-
-    pub(crate) fn serve_chunk(
-        &mut self,
-        peer: &PublicKey,
-        (id, root): (CandidateId, B256),
-        index: u16,
-    ) {
-        let Some(coding) = self
-            .pending_coding(&id)
-            .filter(|coding| coding.root == root)
-        else {
-            return;
-        };
-        let cut = self.shelf.get(&id);
-        let cut = cut.filter(|entry| entry.coding == Some(coding));
-        let theirs = cut.and_then(|entry| entry.chunks.get(usize::from(index)).cloned());
-        let held = self.held.get(&(id, root)).map(|one| one.chunk.clone());
-        let answers = [(Some(index), theirs), (self.own, held)];
-        for (index, chunk) in answers {
-            let (Some(index), Some(chunk)) = (index, chunk) else {
-                continue;
-            };
-            if self.allows(peer, chunk.len()) {
-                let answer = LargeMessage::Chunk {
-                    candidate: id,
-                    coding,
-                    index,
-                    chunk,
-                };
-                self.send_large(Recipients::One(peer.clone()), answer);
-            }
-        }
-    }
-
-    /// Whether a peer may be given so many bytes more in this second.
-    fn allows(&mut self, peer: &PublicKey, bytes: usize) -> bool {
-        if self.allowances.len() >= PEERS_MAX && !self.allowances.contains_key(peer) {
-            self.allowances.clear();
-        }
-        let (now_ms, max) = (self.now_ms, self.config.served_bytes_max);
-        let allowance = self.allowances.entry(peer.clone()).or_default();
-        if now_ms.saturating_sub(allowance.since_ms) >= SECOND_MS {
-            *allowance = Allowance {
-                since_ms: now_ms,
-                bytes: 0,
-            };
-        }
-        let more = allowance.bytes.saturating_add(bytes.max(ANSWER_BYTES_MIN));
-        if more > max {
-            self.metrics.refused_requests.inc();
-            return false;
-        }
-        allowance.bytes = more;
-        self.metrics.served.inc();
-        true
     }
 }

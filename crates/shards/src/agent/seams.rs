@@ -4,6 +4,7 @@ use crate::ledger::ShardHead;
 use alloy_primitives::B256;
 use bytes::Bytes;
 use primitives::shard::{Coding, Descriptor, RelayAnchor, ShardId};
+use std::time::Duration;
 
 /// What was found of a candidate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +21,12 @@ pub enum Finding {
 pub trait Checker: Send + Sync + 'static {
     /// Whether the collation is what the descriptor says: a function of its arguments alone.
     fn check(&self, descriptor: &Descriptor, collation: &Bytes) -> Finding;
+
+    /// How much longer the work takes that a worker has just done. Work takes the time that it takes, except where
+    /// time is simulated.
+    fn remaining(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 /// What came of chunks.
@@ -74,6 +81,9 @@ pub trait Builder: Clone + Send + Sync + 'static {
 
     /// The newest block of a shard that it has, by number and hash. It has all blocks before it and no others.
     fn newest(&self, shard: ShardId) -> Option<(u64, B256)>;
+
+    /// The number of the newest block of a shard that its files have: what it has after a power failure.
+    fn durable(&self, shard: ShardId) -> u64;
 
     /// Executes a block whose parent it has, so that the next can be built on it. What it has above the parent and
     /// is another chain goes, unless that is final.

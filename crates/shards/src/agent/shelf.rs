@@ -2,7 +2,7 @@
 //! final. Bounded in number for each place, and in bytes.
 
 use super::{
-    config::{FORKS_MAX, RECENT_NUMBERS},
+    config::{ARREARS_MAX, FORKS_MAX, RECENT_NUMBERS},
     seams::Finding,
 };
 use crate::ledger::Ledger;
@@ -12,7 +12,10 @@ use primitives::{
     crypto::Signature,
     shard::{CandidateId, Coding, Descriptor, Schedule, ShardId},
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::RangeInclusive,
+};
 
 /// How long what never entered is kept once its anchor is too old, in milliseconds.
 const KEEP_MS: u64 = 10_000;
@@ -26,6 +29,17 @@ pub(crate) enum Fate {
     Final,
     /// f+1 validators found it invalid.
     Condemned,
+}
+
+/// Whether something of a candidate is on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// It is not.
+    No,
+    /// It is being written.
+    Writing,
+    /// It is.
+    Done,
 }
 
 /// What is known of a candidate.
@@ -47,8 +61,16 @@ pub(crate) struct Entry {
     pub(crate) signed: bool,
     /// It has been in the ledger.
     pub(crate) backed: bool,
+    /// How it was cut when it was in the ledger last.
+    pub(crate) backed_coding: Option<Coding>,
     /// What became of it.
     pub(crate) fate: Fate,
+    /// The relay height at which it became final.
+    pub(crate) final_height: Option<u64>,
+    /// Whether its collation is on disk.
+    pub(crate) body: Kept,
+    /// Whether it is on disk that it is final.
+    pub(crate) finality: Kept,
     /// The newest schedule by which it was put forward.
     pub(crate) schedule: Option<Schedule>,
     /// When the candidate was heard of, in milliseconds.
@@ -71,7 +93,11 @@ impl Entry {
             wrong_roots: BTreeSet::new(),
             signed: false,
             backed: false,
+            backed_coding: None,
             fate: Fate::Open,
+            final_height: None,
+            body: Kept::No,
+            finality: Kept::No,
             schedule: None,
             learned_ms: now_ms,
             heard_ms: now_ms,
@@ -177,28 +203,42 @@ impl Shelf {
         place.filter_map(|id| Some((*id, self.entries.get(id)?)))
     }
 
-    /// The candidate of a shard that leads to a head.
+    /// The candidates of a shard that claim to lead to a head: anybody may claim it of anything.
     pub(crate) fn of_head(
         &self,
         shard: ShardId,
         number: u64,
         head: &B256,
-    ) -> Option<(CandidateId, &Entry)> {
+    ) -> impl Iterator<Item = (CandidateId, &Entry)> {
+        let head = *head;
         self.at(shard, number)
-            .find(|(_, entry)| entry.descriptor.head == *head)
+            .filter(move |(_, entry)| entry.descriptor.head == head)
     }
 
-    /// All candidates of a shard, by number.
-    pub(crate) fn of_shard(&self, shard: ShardId) -> impl Iterator<Item = (CandidateId, &Entry)> {
-        let places = self.places.range((shard, 0)..=(shard, u64::MAX));
+    /// The candidates of a shard with these numbers, by number.
+    pub(crate) fn within(
+        &self,
+        shard: ShardId,
+        numbers: RangeInclusive<u64>,
+    ) -> impl Iterator<Item = (CandidateId, &Entry)> {
+        let (first, last) = (*numbers.start(), *numbers.end());
+        // Nothing, rather than a panic, if it is empty.
+        let places = self.places.range((shard, first.min(last))..=(shard, last));
         places
             .flat_map(|(_, ids)| ids)
             .filter_map(|id| Some((*id, self.entries.get(id)?)))
+            .filter(move |(_, entry)| entry.descriptor.number >= first)
     }
 
     /// Forgets what nobody needs any more: what is neither pending nor possible any more, nor among the last
-    /// final ones; and the oldest collations, while they are too many bytes.
-    pub(crate) fn prune(&mut self, ledger: &Ledger, now_ms: u64, bytes_max: usize) {
+    /// final ones, nor final and above the newest block that a collator has; and the oldest collations, while they
+    /// are too many bytes.
+    pub(crate) fn prune(
+        &mut self,
+        ledger: &Ledger,
+        newest: &BTreeMap<ShardId, u64>,
+        (now_ms, bytes_max): (u64, usize),
+    ) {
         let pending: BTreeSet<CandidateId> = ledger.pending().map(|one| one.candidate).collect();
         let oldest_anchor = ledger.height().saturating_sub(ledger.rules().anchor_window);
         self.entries.retain(|id, entry| {
@@ -206,6 +246,11 @@ impl Shelf {
                 return false;
             };
             let (number, finalized) = (entry.descriptor.number, segment.finalized().number);
+            let lacks = |newest: &u64| {
+                let near = number.saturating_add(ARREARS_MAX) > finalized;
+                number > *newest && near && entry.fate == Fate::Final
+            };
+            let lacking = newest.get(&entry.descriptor.shard).is_some_and(lacks);
             let recent = number.saturating_add(RECENT_NUMBERS) > finalized;
             let possible = entry.descriptor.anchor.height >= oldest_anchor
                 || now_ms.saturating_sub(entry.heard_ms) < KEEP_MS;
@@ -215,7 +260,7 @@ impl Shelf {
                     possible && number <= segment.newest().number.saturating_add(RECENT_NUMBERS)
                 }
             };
-            wanted || pending.contains(id)
+            wanted || lacking || pending.contains(id)
         });
         let entries = &self.entries;
         self.places.retain(|_, ids| {

@@ -60,6 +60,13 @@ impl Duties {
         if schedule.height > ledger.height() {
             return Some(Standing::Wait);
         }
+        // What an earlier life may have signed is of a height that was final on disk when this one began.
+        let Some(resumed) = self.resumed_height else {
+            return Some(Standing::Wait);
+        };
+        if schedule.height <= resumed {
+            return Some(Standing::Refuse("a schedule of an earlier life"));
+        }
         if schedule.height < next.saturating_sub(ledger.rules().schedule_window) {
             return Some(Standing::Refuse("an old schedule"));
         }
@@ -136,19 +143,23 @@ impl Duties {
                 false => Standing::Refuse("another parent"),
             };
         }
-        let parent = self
+        let parents = self
             .shelf
             .of_head(segment.shard, number, &descriptor.parent);
-        let Some((id, entry)) = parent else {
-            return Standing::Wait;
-        };
-        if entry.is_invalid() || !follows(&head_of(&entry.descriptor)) {
-            return Standing::Refuse("a parent that it can't follow");
+        let mut standing = Standing::Wait;
+        for (id, entry) in parents {
+            let can_follow = !entry.is_invalid() && follows(&head_of(&entry.descriptor));
+            // What is backed decides, whatever else claims to be the parent.
+            match can_follow {
+                true if self.is_backed_here(&id, entry) => return Standing::Sign,
+                true => standing = Standing::Examine,
+                false if standing == Standing::Wait => {
+                    standing = Standing::Refuse("a parent that it can't follow");
+                }
+                false => {}
+            }
         }
-        match self.is_backed_here(&id, entry) {
-            true => Standing::Sign,
-            false => Standing::Examine,
-        }
+        standing
     }
 
     /// Whether this node backed it, or enough others did.

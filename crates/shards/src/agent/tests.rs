@@ -2,8 +2,12 @@
 
 mod collators;
 mod cores;
+mod corrupt;
+mod epochs;
 mod faults;
 mod happy;
 mod relay;
+mod restarts;
+mod sampled;
 mod toy;
 mod world;

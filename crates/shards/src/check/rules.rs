@@ -72,11 +72,11 @@ fn genesis_ordering(parent: &Parent, hash: B256, rules: &ShardRules<'_>) -> Head
         timestamp_ms: parent.header.timestamp.saturating_mul(1_000),
         proposer: Address::ZERO,
         base_fee: parent.header.base_fee_per_gas.unwrap_or_default(),
-        gas_budget: rules.chain.gas_limit,
+        gas_budget: parent.header.gas_limit,
         gas_limits_sum: 0,
         body_digest: B256::ZERO,
         shard_section_digest: NO_SHARDS,
-        ledger_digest: rules.digest,
+        ledger_digest: rules.genesis,
         executed: ExecutedRef::genesis(hash),
     }
 }

@@ -35,6 +35,7 @@ fn rules(world: &World) -> ShardRules<'_> {
         shard: SHARD,
         chain: &world.chain,
         digest: world.rules_digest,
+        genesis: world.rules_digest,
     }
 }
 

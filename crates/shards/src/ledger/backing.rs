@@ -6,7 +6,7 @@
 //! backers ─▶ of the group, and enough of them ─────────────────────────────────────────┘
 //! ```
 
-use super::{BackedFault, Draft, Ledger, LedgerEvent, Pending, Segment, Status};
+use super::{Approval, Asked, BackedFault, Draft, Ledger, LedgerEvent, Pending, Segment, Status};
 use primitives::shard::{BackedEnvelope, Bits, Descriptor, Envelope, Schedule, ShardId};
 
 /// Who may back a candidate, and how many of them it takes.
@@ -26,6 +26,14 @@ impl Ledger {
     pub fn quota(&self, shard: ShardId, schedule: &Schedule, height: u64) -> Option<Quota> {
         let segment = self.shards.get(&shard)?;
         Some(self.quota_of(segment, schedule, height))
+    }
+
+    /// Who checks a candidate before it is included.
+    pub(super) fn asked_first(&self) -> Asked {
+        match self.rules.approval {
+            Approval::All => Asked::Everybody(self.now()),
+            Approval::Sampled { .. } => Asked::Nobody,
+        }
     }
 
     fn quota_of(&self, segment: &Segment, schedule: &Schedule, height: u64) -> Quota {
@@ -61,6 +69,7 @@ impl Draft {
             held: Bits::EMPTY,
             valid: Bits::EMPTY,
             invalid: Bits::EMPTY,
+            asked: self.ledger.asked_first(),
             envelope: envelope.clone(),
         };
         self.events.push(LedgerEvent::Backed(pending.named()));
@@ -120,7 +129,11 @@ impl Draft {
             return Err(BackedFault::Collator);
         }
         let limits = [
-            ("gas_used", descriptor.gas_used, segment.terms.gas_limit),
+            (
+                "gas_used",
+                descriptor.gas_used,
+                segment.gas_limit_at(descriptor.anchor.height),
+            ),
             (
                 "collation_bytes",
                 u64::from(descriptor.collation_bytes),

@@ -7,10 +7,10 @@
 
 use super::{
     CountFault, EvidenceFault, Ledger, LedgerEvent, OFFENCES_MAX, Offence, OffenceKind, Pending,
-    SectionFault, settle::Settling,
+    SectionFault, asked::Draw, settle::Settling,
 };
 use alloy_primitives::B256;
-use primitives::shard::{Envelope, Equivocation, ShardVote};
+use primitives::shard::{Bits, Envelope, Equivocation, ShardVote};
 use std::{collections::BTreeSet, sync::Arc};
 
 /// The ledger inside a relay block.
@@ -96,8 +96,9 @@ impl Draft {
         }
     }
 
+    /// How far back a vote may name its ledger: as far as this epoch's are remembered.
     fn window(&self) -> u64 {
-        self.ledger.rules.vote_window
+        u64::try_from(self.ledger.past.len()).unwrap_or(u64::MAX)
     }
 
     /// Counts a vote, whose signature has been checked.
@@ -166,19 +167,40 @@ impl Draft {
         true
     }
 
+    /// Whom checkers may be drawn from, and by what.
+    fn draw(&self) -> Draw {
+        let ledger = &self.ledger;
+        let all = Bits::below(usize::from(ledger.rules.validators));
+        let objectors = ledger
+            .offences
+            .iter()
+            .filter(|one| one.kind == OffenceKind::FalseObjection && one.epoch == ledger.epoch);
+        Draw {
+            seed: ledger.anchors.back().copied().unwrap_or_default(),
+            aside: ledger.no_shows.set_aside(&all, ledger.height),
+            discredited: objectors.map(|one| usize::from(one.validator)).collect(),
+        }
+    }
+
     /// Moves on what the votes and the time allow: rules R3, R4 and R5.
     pub fn settle(&mut self) {
         let rules = Arc::clone(&self.ledger.rules);
+        let now = self.ledger.now();
         let settling = Settling {
             rules: &rules,
             epoch: self.ledger.epoch,
-            now: self.ledger.now(),
+            now,
+            draw: self.draw(),
         };
         let before = self.events.len();
         let mut offences = Vec::new();
+        let mut missing = Bits::EMPTY;
         for segment in self.ledger.shards.values_mut() {
-            settling.settle(segment, &mut self.events, &mut offences);
+            let silent = settling.settle(segment, &mut self.events, &mut offences);
+            missing = missing.or(&silent);
         }
+        self.ledger.no_shows.strike_once(&missing, now.height);
+        self.ledger.no_shows.forget(now.height);
         for offence in offences {
             self.note(offence);
         }

@@ -2,23 +2,21 @@
 //! takes from peers. Reading one proves nothing; its digest does.
 
 use super::{
-    Ledger, LedgerRules, Moment, OFFENCES_MAX, Offence, OffenceKind, Penalty, Pending, Segment,
-    ShardHead, ShardTerms, Status, Upgrade, cores::Cores, rules,
+    Approval, Asked, Ledger, LedgerRules, Moment, OFFENCES_MAX, Offence, OffenceKind, Penalties,
+    Pending, Segment, ShardHead, ShardTerms, Status, Upgrade, cores::Cores, rules,
 };
-use alloy_primitives::B256;
+use alloy_primitives::{B256, Bytes};
 use bytes::BufMut;
 use commonware_codec::{Buf, EncodeSize, Error, FixedSize as _, Read, ReadExt, Write};
 use primitives::{
     codec,
     crypto::PublicKey,
+    limits::CHARTER_BYTES_MAX,
     shard::{Bits, CandidateId, Envelope, ShardId},
 };
-use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::Arc,
-};
+use std::{collections::VecDeque, sync::Arc};
 
-const VERSION: u8 = 2;
+const VERSION: u8 = 4;
 
 /// A list with its length in front.
 fn write_list<'a, T: Write + 'a>(
@@ -31,13 +29,13 @@ fn write_list<'a, T: Write + 'a>(
     }
 }
 
-fn write_length(length: usize, buf: &mut impl BufMut) {
+pub(super) fn write_length(length: usize, buf: &mut impl BufMut) {
     u32::try_from(length)
         .expect("every list of a ledger has a small limit")
         .write(buf);
 }
 
-fn read_length(buf: &mut impl Buf, max: usize) -> Result<usize, Error> {
+pub(super) fn read_length(buf: &mut impl Buf, max: usize) -> Result<usize, Error> {
     let length = usize::try_from(u32::read(buf)?).map_err(|_| Error::InvalidUsize)?;
     if length > max {
         return Err(Error::InvalidLength(length));
@@ -51,6 +49,19 @@ fn read_list<T: Read<Cfg = ()>, C: FromIterator<T>>(
 ) -> Result<C, Error> {
     let length = read_length(buf, max)?;
     (0..length).map(|_| T::read(buf)).collect()
+}
+
+fn write_charter(charter: &Bytes, buf: &mut impl BufMut) {
+    write_length(charter.len(), buf);
+    buf.put_slice(charter);
+}
+
+fn read_charter(buf: &mut impl Buf) -> Result<Bytes, Error> {
+    let length = read_length(buf, CHARTER_BYTES_MAX)?;
+    if buf.remaining() < length {
+        return Err(Error::EndOfBuffer);
+    }
+    Ok(buf.copy_to_bytes(length).into())
 }
 
 /// A hash, as an item of a list.
@@ -82,6 +93,39 @@ fn read_ring(buf: &mut impl Buf) -> Result<VecDeque<B256>, Error> {
     Ok(words.into_iter().map(|word| word.0).collect())
 }
 
+impl Write for Approval {
+    fn write(&self, buf: &mut impl BufMut) {
+        match self {
+            Self::All => 0_u8.write(buf),
+            Self::Sampled {
+                checkers,
+                seed_blocks,
+                no_show_ms,
+            } => {
+                1_u8.write(buf);
+                checkers.write(buf);
+                seed_blocks.write(buf);
+                no_show_ms.write(buf);
+            }
+        }
+    }
+}
+
+impl Read for Approval {
+    type Cfg = ();
+    fn read_cfg(buf: &mut impl Buf, (): &()) -> Result<Self, Error> {
+        match u8::read(buf)? {
+            0 => Ok(Self::All),
+            1 => Ok(Self::Sampled {
+                checkers: u16::read(buf)?,
+                seed_blocks: u64::read(buf)?,
+                no_show_ms: u64::read(buf)?,
+            }),
+            other => Err(Error::InvalidEnum(other)),
+        }
+    }
+}
+
 impl Write for LedgerRules {
     fn write(&self, buf: &mut impl BufMut) {
         self.validators.write(buf);
@@ -99,6 +143,7 @@ impl Write for LedgerRules {
         self.deadline_blocks.write(buf);
         self.clock_drift_ms.write(buf);
         self.collation_bytes_max.write(buf);
+        self.approval.write(buf);
     }
 }
 
@@ -121,6 +166,7 @@ impl Read for LedgerRules {
             deadline_blocks: u64::read(buf)?,
             clock_drift_ms: u64::read(buf)?,
             collation_bytes_max: u32::read(buf)?,
+            approval: Approval::read(buf)?,
         };
         match rules.check() {
             Ok(()) => Ok(rules),
@@ -137,6 +183,7 @@ impl Write for ShardTerms {
         codec::write_b256(&self.rules, buf);
         self.gas_limit.write(buf);
         write_list(self.collators.iter(), buf);
+        write_charter(&self.charter, buf);
         self.cores_max.write(buf);
     }
 }
@@ -151,6 +198,7 @@ impl Read for ShardTerms {
             rules: codec::read_b256(buf)?,
             gas_limit: u64::read(buf)?,
             collators: read_list::<PublicKey, _>(buf, rules::COLLATORS_MAX)?,
+            charter: read_charter(buf)?,
             cores_max: u16::read(buf)?,
         })
     }
@@ -213,6 +261,7 @@ impl Write for Pending {
         self.held.write(buf);
         self.valid.write(buf);
         self.invalid.write(buf);
+        self.asked.write(buf);
     }
 }
 
@@ -232,6 +281,7 @@ impl Read for Pending {
             held: Bits::read(buf)?,
             valid: Bits::read(buf)?,
             invalid: Bits::read(buf)?,
+            asked: Asked::read(buf)?,
         })
     }
 }
@@ -247,18 +297,15 @@ impl Write for Segment {
         };
         status.write(buf);
         self.upgrade.is_some().write(buf);
-        if let Some(upgrade) = self.upgrade {
+        if let Some(upgrade) = &self.upgrade {
             codec::write_b256(&upgrade.rules, buf);
+            write_charter(&upgrade.charter, buf);
+            upgrade.gas_limit.write(buf);
             upgrade.height.write(buf);
         }
         self.finalized.write(buf);
         write_list(self.pending.iter(), buf);
-        write_length(self.penalties.len(), buf);
-        for (validator, penalty) in &self.penalties {
-            validator.write(buf);
-            penalty.strikes.write(buf);
-            penalty.until.write(buf);
-        }
+        self.penalties.write(buf);
     }
 }
 
@@ -276,6 +323,8 @@ impl Read for Segment {
         let upgrade = if bool::read(buf)? {
             Some(Upgrade {
                 rules: codec::read_b256(buf)?,
+                charter: read_charter(buf)?,
+                gas_limit: u64::read(buf)?,
                 height: u64::read(buf)?,
             })
         } else {
@@ -283,22 +332,7 @@ impl Read for Segment {
         };
         let finalized = ShardHead::read(buf)?;
         let pending = read_list(buf, rules::PENDING_MAX)?;
-        let count = read_length(buf, primitives::shard::BITS_MAX)?;
-        let mut penalties = BTreeMap::new();
-        for _ in 0..count {
-            let validator = u16::read(buf)?;
-            let penalty = Penalty {
-                strikes: u8::read(buf)?,
-                until: u64::read(buf)?,
-            };
-            if penalties
-                .last_key_value()
-                .is_some_and(|(last, _)| *last >= validator)
-            {
-                return Err(Error::Invalid("Segment", "penalties are out of order"));
-            }
-            penalties.insert(validator, penalty);
-        }
+        let penalties = Penalties::read(buf)?;
         Ok(Self {
             shard,
             terms,
@@ -320,6 +354,7 @@ impl Write for Offence {
             OffenceKind::BackedInvalid => 1,
             OffenceKind::ApprovedInvalid => 2,
             OffenceKind::Contradiction => 3,
+            OffenceKind::FalseObjection => 4,
         };
         kind.write(buf);
         self.candidate.write(buf);
@@ -338,6 +373,7 @@ impl Read for Offence {
                 1 => OffenceKind::BackedInvalid,
                 2 => OffenceKind::ApprovedInvalid,
                 3 => OffenceKind::Contradiction,
+                4 => OffenceKind::FalseObjection,
                 other => return Err(Error::InvalidEnum(other)),
             },
             candidate: CandidateId::read(buf)?,
@@ -354,6 +390,7 @@ impl Write for Ledger {
         self.height.write(buf);
         self.timestamp_ms.write(buf);
         self.next_sequence.write(buf);
+        self.orders_height.write(buf);
         write_ring(&self.anchors, buf);
         write_ring(&self.past, buf);
         codec::write_b256(&self.seed, buf);
@@ -364,6 +401,7 @@ impl Write for Ledger {
         }
         write_list(self.offences.iter(), buf);
         self.banned.write(buf);
+        self.no_shows.write(buf);
     }
 }
 
@@ -376,6 +414,7 @@ impl Read for Ledger {
         let rules = Arc::new(LedgerRules::read(buf)?);
         let (epoch, height) = (u64::read(buf)?, u64::read(buf)?);
         let (timestamp_ms, next_sequence) = (u64::read(buf)?, u64::read(buf)?);
+        let orders_height = u64::read(buf)?;
         let (anchors, past) = (read_ring(buf)?, read_ring(buf)?);
         let seed = codec::read_b256(buf)?;
         let cores = Cores::read_cfg(buf, &rules)?;
@@ -388,13 +427,14 @@ impl Read for Ledger {
             return Err(Error::Invalid("Ledger", "shards are out of order"));
         }
         let offences = read_list(buf, OFFENCES_MAX)?;
-        let banned = Bits::read(buf)?;
+        let (banned, no_shows) = (Bits::read(buf)?, Penalties::read(buf)?);
         let mut ledger = Self {
             rules,
             epoch,
             height,
             timestamp_ms,
             next_sequence,
+            orders_height,
             anchors,
             past,
             seed,
@@ -402,6 +442,7 @@ impl Read for Ledger {
             shards: segments.into_iter().map(|one| (one.shard, one)).collect(),
             offences,
             banned,
+            no_shows,
             digest: B256::ZERO,
             ring: Arc::default(),
         };

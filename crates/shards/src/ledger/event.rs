@@ -49,6 +49,15 @@ pub enum Discard {
     Retired,
 }
 
+/// Why everybody has to check a candidate for which a few were to be enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Escalation {
+    /// Somebody found it invalid.
+    Objection,
+    /// Those who were asked were not there, nor were those who replaced them.
+    NoShows,
+}
+
 /// What a validator signed and should not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OffenceKind {
@@ -60,6 +69,8 @@ pub enum OffenceKind {
     ApprovedInvalid,
     /// It called one candidate valid and invalid.
     Contradiction,
+    /// It called a valid candidate invalid, and so made everybody check it.
+    FalseObjection,
 }
 
 /// An offence, with what proves it in the relay chain.
@@ -84,7 +95,9 @@ pub enum LedgerEvent {
     Backed(Named),
     /// 2f+1 validators hold its chunks, and its predecessor is included.
     Included(Named),
-    /// 2f+1 validators approved it, and its predecessor is final. It never leaves the shard's chain.
+    /// A few were to check it, and now everybody has to.
+    Escalated(Named, Escalation),
+    /// Those who had to check it approved it, and its predecessor is final. It never leaves the shard's chain.
     Final(Named, ShardHead),
     /// It left the pipeline; it may be put forward again unless it was invalid.
     Discarded(Named, Discard),

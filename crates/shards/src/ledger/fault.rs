@@ -24,6 +24,16 @@ pub enum SectionFault {
     /// The section's signatures were checked for another ledger.
     #[error("section was checked against another ledger")]
     Unrelated,
+    /// Orders of heights that were carried before, or that the block's certified result does not cover.
+    #[error("orders up to height={height} are not of heights from {from} to {to}")]
+    Orders {
+        /// Up to where they are said to be all.
+        height: u64,
+        /// The lowest height that is legal.
+        from: u64,
+        /// The highest.
+        to: u64,
+    },
     /// A backed envelope that may not enter.
     #[error("backed envelope index={index}: {fault}")]
     Backed {

@@ -16,15 +16,20 @@
 //! newest final block for ever.
 
 use super::{
-    Discard, Draft, LedgerEvent, Segment, ShardTerms, Status, Upgrade, check_terms,
+    Discard, Draft, LedgerEvent, Segment, ShardTerms, Status, Upgrade,
+    carried::check_charter,
+    check_terms,
     rules::{COLLATORS_MAX, SHARDS_MAX},
 };
-use alloy_primitives::B256;
-use primitives::{crypto::PublicKey, shard::ShardId};
+use alloy_primitives::Bytes;
+use primitives::{
+    crypto::PublicKey,
+    shard::{ShardId, charter},
+};
 use std::sync::Arc;
 
 /// Orders that one relay block carries out.
-pub const ORDERS_MAX: usize = 64;
+pub use primitives::limits::ORDERS_CARRIED_MAX as ORDERS_MAX;
 
 /// What becomes of a shard.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,8 +54,10 @@ pub enum ShardOrder {
     Upgrade {
         /// The shard.
         shard: ShardId,
-        /// Digest of the rules.
-        rules: B256,
+        /// The charter that says so.
+        charter: Bytes,
+        /// Block gas limit.
+        gas_limit: u64,
         /// The first anchor height at which they hold. Candidates say in their anchors which rules they were
         /// executed under, so one that was built before stays what it was.
         height: u64,
@@ -62,6 +69,8 @@ pub enum ShardOrder {
         /// Who.
         collators: Vec<PublicKey>,
     },
+    /// Bytes that are no order.
+    Unreadable(ShardId),
 }
 
 /// Which order.
@@ -79,6 +88,8 @@ pub enum OrderKind {
     Upgrade,
     /// [`ShardOrder::Collators`].
     Collators,
+    /// [`ShardOrder::Unreadable`].
+    Unreadable,
 }
 
 /// Why an order was not carried out.
@@ -121,6 +132,12 @@ pub enum Refusal {
     /// An earlier upgrade is not over.
     #[error("another upgrade is under way: height={0}")]
     Waiting(u64),
+    /// Its bytes stand for nothing.
+    #[error("order can't be read")]
+    Unreadable,
+    /// Its charter can't be read, or has another gas limit.
+    #[error("charter can't be read, or has another gas limit")]
+    Charter,
 }
 
 impl ShardOrder {
@@ -134,6 +151,7 @@ impl ShardOrder {
             Self::Retire(_) => OrderKind::Retire,
             Self::Upgrade { .. } => OrderKind::Upgrade,
             Self::Collators { .. } => OrderKind::Collators,
+            Self::Unreadable(_) => OrderKind::Unreadable,
         }
     }
 
@@ -144,6 +162,7 @@ impl ShardOrder {
             Self::Pause(shard)
             | Self::Resume(shard)
             | Self::Retire(shard)
+            | Self::Unreadable(shard)
             | Self::Create { shard, .. }
             | Self::Upgrade { shard, .. }
             | Self::Collators { shard, .. } => *shard,
@@ -179,11 +198,18 @@ impl Draft {
             ShardOrder::Retire(shard) => self.retire(*shard),
             ShardOrder::Upgrade {
                 shard,
-                rules,
+                charter,
+                gas_limit,
                 height,
             } => {
-                let (rules, height) = (*rules, *height);
-                self.upgrade(*shard, Upgrade { rules, height })
+                check_charter(charter, *gas_limit)?;
+                let upgrade = Upgrade {
+                    rules: charter::digest(charter),
+                    charter: charter.clone(),
+                    gas_limit: *gas_limit,
+                    height: *height,
+                };
+                self.upgrade(*shard, upgrade)
             }
             ShardOrder::Collators { shard, collators } => {
                 if collators.len() > COLLATORS_MAX {
@@ -195,6 +221,7 @@ impl Draft {
                     .clone_from(collators);
                 Ok(())
             }
+            ShardOrder::Unreadable(_) => Err(Refusal::Unreadable),
         }
     }
 
@@ -210,10 +237,11 @@ impl Draft {
 
     fn create(&mut self, shard: ShardId, terms: &ShardTerms, wanted: u16) -> Result<(), Refusal> {
         check_terms(terms).map_err(|error| Refusal::Terms(error.field))?;
+        check_charter(&terms.charter, terms.gas_limit)?;
         if self.ledger.shards.contains_key(&shard) {
             return Err(Refusal::Taken);
         }
-        if self.ledger.shards.len() >= SHARDS_MAX {
+        if self.ledger.shards.len() >= SHARDS_MAX && !self.ledger.forget_one() {
             return Err(Refusal::Crowded);
         }
         self.ledger.give_cores(shard, wanted)?;
@@ -257,13 +285,16 @@ impl Draft {
             let height = upgrade.height;
             return Err(Refusal::Soon { height, from });
         }
-        if let Some(earlier) = segment.upgrade {
+        if let Some(earlier) = segment.upgrade.clone() {
             let is_over = earlier.height <= oldest;
             if !is_over && earlier.height < from {
                 return Err(Refusal::Waiting(earlier.height));
             }
             if is_over {
-                Arc::make_mut(&mut segment.terms).rules = earlier.rules;
+                let terms = Arc::make_mut(&mut segment.terms);
+                terms.rules = earlier.rules;
+                terms.gas_limit = earlier.gas_limit;
+                terms.charter = earlier.charter;
             }
         }
         segment.upgrade = Some(upgrade);
@@ -272,6 +303,15 @@ impl Draft {
 }
 
 impl super::Ledger {
+    /// Forgets a retired shard that never had a final block: nobody can miss it, and whoever creates and retires
+    /// shards for nothing can't use their numbers up.
+    fn forget_one(&mut self) -> bool {
+        let is_idle = |one: &Segment| one.status == Status::Retired && one.finalized.number == 0;
+        let idle = self.shards.iter().find(|(_, one)| is_idle(one));
+        let idle = idle.map(|(shard, _)| *shard);
+        idle.is_some_and(|shard| self.shards.remove(&shard).is_some())
+    }
+
     /// Makes free cores a shard's, and new ones where too few are free; all or none. Where cores follow load there
     /// are no new ones, and it gets as many as are free. How many it got.
     pub(super) fn give_cores(&mut self, shard: ShardId, wanted: u16) -> Result<u16, Refusal> {

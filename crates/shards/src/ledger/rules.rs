@@ -1,6 +1,6 @@
 //! The parameters of the ledger: part of the relay chain's genesis, the same for all validators.
 
-use alloy_primitives::B256;
+use alloy_primitives::{B256, Bytes};
 use primitives::{crypto::PublicKey, shard::BITS_MAX};
 
 /// What one shard's candidates are held to.
@@ -18,8 +18,26 @@ pub struct ShardTerms {
     pub gas_limit: u64,
     /// Who may build its blocks; anybody if empty.
     pub collators: Vec<PublicKey>,
+    /// What `rules` is the digest of, for whoever checks.
+    pub charter: Bytes,
     /// Most cores that its load may bring it, where cores follow load.
     pub cores_max: u16,
+}
+
+/// Whose word makes an included candidate final.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Approval {
+    /// That of 2f+1 of all, who all check it.
+    All,
+    /// That of a few that are drawn when it is included, as long as nobody objects; then that of 2f+1 of all.
+    Sampled {
+        /// How many are drawn.
+        checkers: u16,
+        /// The relay block whose digest they are drawn by lies so many after that in which it was included.
+        seed_blocks: u64,
+        /// How long they may take to answer before others are asked, in milliseconds of relay time.
+        no_show_ms: u64,
+    },
 }
 
 /// The parameters.
@@ -56,6 +74,8 @@ pub struct LedgerRules {
     pub clock_drift_ms: u64,
     /// Largest collation, in bytes.
     pub collation_bytes_max: u32,
+    /// Who checks candidates.
+    pub approval: Approval,
 }
 
 /// Why there is no ledger with such rules.
@@ -70,6 +90,8 @@ pub struct RulesError {
 
 pub use primitives::limits::{COLLATORS_MAX, CORES_MAX, SHARDS_MAX};
 
+/// That load may bring a shard all cores of its chain.
+pub const CORES_UNLIMITED: u16 = u16::MAX;
 /// Bytes of the largest collation that any rules allow.
 pub const COLLATION_BYTES_MAX: u32 = 8 * 1024 * 1024;
 /// Most relay blocks that any window spans.
@@ -97,6 +119,22 @@ impl LedgerRules {
             deadline_blocks: 8,
             clock_drift_ms: 1_000,
             collation_bytes_max: 4 * 1024 * 1024,
+            approval: Approval::All,
+        }
+    }
+
+    /// Rules of asynchronous backing where so many drawn validators approve a candidate. It takes some relay blocks
+    /// longer, so more candidates may wait.
+    #[must_use]
+    pub const fn sampled(validators: u16, checkers: u16) -> Self {
+        Self {
+            segment_max: 12,
+            approval: Approval::Sampled {
+                checkers,
+                seed_blocks: 2,
+                no_show_ms: 2_000,
+            },
+            ..Self::asynchronous(validators)
         }
     }
 
@@ -156,6 +194,19 @@ impl LedgerRules {
         if self.deadline_blocks < self.schedule_window || self.deadline_blocks > WINDOW_MAX {
             return refuse("deadline_blocks", "schedule_window to 1024");
         }
+        if let Approval::Sampled {
+            checkers,
+            seed_blocks,
+            ..
+        } = self.approval
+        {
+            if checkers == 0 || checkers > self.validators {
+                return refuse("checkers", "1 to validators");
+            }
+            if seed_blocks == 0 || seed_blocks > WINDOW_MAX {
+                return refuse("seed_blocks", "1 to 1024");
+            }
+        }
         if self.collation_bytes_max == 0 || self.collation_bytes_max > COLLATION_BYTES_MAX {
             return refuse("collation_bytes_max", "1 to 8388608");
         }
@@ -178,6 +229,13 @@ impl LedgerRules {
     #[must_use]
     pub const fn witnesses(&self) -> usize {
         self.faulty_max().saturating_add(1)
+    }
+
+    /// Relay blocks in which a checker may answer at least: of so many leaders in turn one is honest.
+    #[must_use]
+    pub fn no_show_blocks(&self) -> u64 {
+        let leaders = u64::try_from(self.witnesses()).unwrap_or(u64::MAX);
+        leaders.max(self.deadline_blocks)
     }
 
     /// Whether candidates on so many cores always find a place.

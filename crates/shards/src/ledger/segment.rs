@@ -1,16 +1,14 @@
 //! One shard in the ledger: its newest final block, and the candidates built on it.
 
 use super::{
+    asked::Asked,
     event::{Named, ShardHead},
+    penalty::{Penalties, Penalty},
     rules::ShardTerms,
 };
-use alloy_primitives::B256;
+use alloy_primitives::{B256, Bytes};
 use primitives::shard::{Bits, CandidateId, Descriptor, Envelope, ShardId};
-use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, VecDeque},
-    sync::Arc,
-};
+use std::{collections::VecDeque, sync::Arc};
 
 /// Whether a shard takes candidates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +22,7 @@ pub enum Status {
 }
 
 /// When something happened, by the relay chain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Moment {
     /// The relay height.
     pub height: u64,
@@ -55,6 +53,8 @@ pub struct Pending {
     pub valid: Bits,
     /// Who found it invalid.
     pub invalid: Bits,
+    /// Who has to find it valid or invalid.
+    pub asked: Asked,
 }
 
 impl Pending {
@@ -94,26 +94,15 @@ pub const fn head_of(descriptor: &Descriptor) -> ShardHead {
     }
 }
 
-/// A validator that is asked last to back candidates of a shard, for a while. What it backed did not become
-/// available; whose fault that was nobody can prove.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Penalty {
-    /// How often what it backed was not available.
-    pub strikes: u8,
-    /// The first relay height at which it is asked like all others.
-    pub until: u64,
-}
-
-/// Relay blocks that the first strike lasts; each further one lasts twice as long.
-pub(crate) const PENALTY_BLOCKS: u64 = 16;
-/// Strikes beyond which a penalty grows no more.
-pub(crate) const STRIKES_MAX: u8 = 8;
-
 /// Other rules that a shard has from some relay height on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upgrade {
     /// Their digest.
     pub rules: B256,
+    /// The charter that it is of.
+    pub charter: Bytes,
+    /// Block gas limit.
+    pub gas_limit: u64,
     /// The first anchor height at which they hold.
     pub height: u64,
 }
@@ -127,7 +116,7 @@ pub struct Segment {
     pub(crate) upgrade: Option<Upgrade>,
     pub(crate) finalized: ShardHead,
     pub(crate) pending: VecDeque<Pending>,
-    pub(crate) penalties: BTreeMap<u16, Penalty>,
+    pub(crate) penalties: Penalties,
 }
 
 impl Segment {
@@ -146,7 +135,7 @@ impl Segment {
             upgrade: None,
             finalized,
             pending: VecDeque::new(),
-            penalties: BTreeMap::new(),
+            penalties: Penalties::default(),
         }
     }
 
@@ -189,62 +178,46 @@ impl Segment {
     /// The rules under which a candidate with this anchor is executed.
     #[must_use]
     pub fn rules_at(&self, anchor_height: u64) -> B256 {
-        match self.upgrade {
-            Some(upgrade) if anchor_height >= upgrade.height => upgrade.rules,
-            Some(_) | None => self.terms.rules,
-        }
+        self.upgrade_at(anchor_height)
+            .map_or(self.terms.rules, |upgrade| upgrade.rules)
     }
 
-    /// Who of these is set aside at a relay height: those with strikes, but never more than a third of them, the
-    /// longest struck first. A slow network strikes everybody, and must not stop a shard.
+    /// The block gas limit of a candidate with this anchor.
+    #[must_use]
+    pub fn gas_limit_at(&self, anchor_height: u64) -> u64 {
+        self.upgrade_at(anchor_height)
+            .map_or(self.terms.gas_limit, |upgrade| upgrade.gas_limit)
+    }
+
+    fn upgrade_at(&self, anchor_height: u64) -> Option<&Upgrade> {
+        let upgrade = self.upgrade.as_ref();
+        upgrade.filter(|upgrade| anchor_height >= upgrade.height)
+    }
+
+    /// The rules that follow, if any are ordered; those that hold by now until others are ordered.
+    #[must_use]
+    pub const fn upgrade(&self) -> Option<&Upgrade> {
+        self.upgrade.as_ref()
+    }
+
+    /// The charter of a digest, if candidates may name it.
+    #[must_use]
+    pub fn charter(&self, rules: &B256) -> Option<&Bytes> {
+        let terms = (self.terms.rules, &self.terms.charter);
+        let upgrade = self.upgrade.iter().map(|one| (one.rules, &one.charter));
+        let mut all = std::iter::once(terms).chain(upgrade);
+        all.find(|(digest, _)| digest == rules)
+            .map(|(_, charter)| charter)
+    }
+
+    /// Who of these backs nothing at a relay height: those with strikes, but never more than a third.
     #[must_use]
     pub fn set_aside(&self, among: &Bits, height: u64) -> Bits {
-        let mut struck: Vec<(Reverse<u64>, u16)> = self
-            .penalties
-            .iter()
-            .filter(|(validator, penalty)| {
-                among.contains(usize::from(**validator)) && height < penalty.until
-            })
-            .map(|(validator, penalty)| (Reverse(penalty.until), *validator))
-            .collect();
-        struck.sort_unstable();
-        let most = among.count() / 3;
-        let aside = struck.into_iter().take(most);
-        aside.map(|(_, validator)| usize::from(validator)).collect()
+        self.penalties.set_aside(among, height)
     }
 
     /// Validators with strikes.
     pub fn penalties(&self) -> impl ExactSizeIterator<Item = (u16, &Penalty)> {
-        self.penalties
-            .iter()
-            .map(|(validator, one)| (*validator, one))
+        self.penalties.iter()
     }
-
-    pub(crate) fn strike(&mut self, validator: u16, height: u64) {
-        let penalty = self.penalties.entry(validator).or_insert(Penalty {
-            strikes: 0,
-            until: height,
-        });
-        let blocks = lasts(penalty.strikes);
-        penalty.strikes = penalty.strikes.saturating_add(1).min(STRIKES_MAX);
-        penalty.until = penalty.until.max(height.saturating_add(blocks));
-    }
-
-    /// A candidate that they backed became final: strikes that are over are forgotten.
-    pub(crate) fn forgive(&mut self, backers: &Bits, height: u64) {
-        self.penalties.retain(|validator, penalty| {
-            penalty.until > height || !backers.contains(usize::from(*validator))
-        });
-    }
-
-    /// Strikes are forgotten when the next one's time has passed without it.
-    pub(crate) fn forget(&mut self, height: u64) {
-        self.penalties
-            .retain(|_, penalty| penalty.until.saturating_add(lasts(penalty.strikes)) > height);
-    }
-}
-
-/// Relay blocks that a strike lasts after so many others.
-fn lasts(strikes: u8) -> u64 {
-    PENALTY_BLOCKS.saturating_mul(1_u64 << strikes.min(STRIKES_MAX))
 }

@@ -15,7 +15,7 @@ use primitives::{
 use rand_core::CryptoRng;
 
 /// Whose signatures count.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Authority {
     /// The relay chain's.
     pub namespace: ShardNamespace,

@@ -9,5 +9,7 @@ mod lives;
 mod model;
 mod moves;
 mod orders;
+mod passages;
+mod sampled;
 mod watch;
 mod world;

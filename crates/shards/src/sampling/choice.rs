@@ -3,7 +3,7 @@
 //! ```text
 //! H(purpose, seed, …) ─▶ words of 64 bits ─reject the surplus─▶ numbers below a bound ─▶ Fisher–Yates
 //!
-//! checkers     order:  a a a b b b c c c …      a: tranche 0   a, b: tranche 1   …   then everybody
+//! checkers     order:  a a a b b c …            a: tranche 0   b, c: replace those who are not there
 //! groups       ring of all, once round a cycle; n = 10, 2 cores of 3:
 //!              ├─ core 0 ─┼─ core 1 ─┼─ 0 ─┼─ 1 ─┼ …   rotation 0, 1, …
 //! ```
@@ -18,31 +18,18 @@ use primitives::{
     shard::{BITS_MAX, Bits, CandidateId},
 };
 
-/// Tranches of checkers before everybody is asked.
-pub const TRANCHES: u16 = 4;
+/// Times that checkers are asked before everybody is: at first, and twice to replace those who are not there.
+pub const TRANCHES: u16 = 3;
 
 const CHECKERS: &[u8] = b"_HEADWAY_SHARD_CHECKERS";
 const GROUPS: &[u8] = b"_HEADWAY_SHARD_GROUPS";
 
-/// Who is asked to check a candidate by this tranche: `each` validators in tranche 0 and as many more in each
-/// after it, because somebody did not show up; from [`TRANCHES`] on everybody.
-///
-/// A tranche has all of those before it; who is new is what [`Bits::without`] leaves.
+/// The order in which validators are asked to check a candidate: all of them, each order as likely as any other.
 #[must_use]
-pub fn checkers(
-    seed: &B256,
-    candidate: &CandidateId,
-    validators: u16,
-    each: u16,
-    tranche: u16,
-) -> Bits {
+pub fn checkers(seed: &B256, candidate: &CandidateId, validators: u16) -> Vec<usize> {
     let validators = usize::from(validators).min(BITS_MAX);
-    if tranche >= TRANCHES {
-        return Bits::below(validators);
-    }
-    let asked = usize::from(each).saturating_mul(usize::from(tranche).saturating_add(1));
     let words = Words::new(&[CHECKERS, seed.as_slice(), &candidate.encode()]);
-    shuffled(words, validators, asked).into_iter().collect()
+    shuffled(words, validators)
 }
 
 /// The backing groups of an epoch.
@@ -136,7 +123,7 @@ impl Groups {
     fn shuffle(&self, cycle: u64) -> Vec<usize> {
         let (epoch, cycle) = (self.epoch.to_be_bytes(), cycle.to_be_bytes());
         let words = Words::new(&[GROUPS, self.seed.as_slice(), &epoch, &cycle]);
-        shuffled(words, self.all(), self.all())
+        shuffled(words, self.all())
     }
 }
 
@@ -165,16 +152,14 @@ fn divisor(mut a: usize, mut b: usize) -> usize {
     a
 }
 
-/// The first `few` of a random order of the numbers below `many`.
-fn shuffled(mut words: Words, many: usize, few: usize) -> Vec<usize> {
+/// A random order of the numbers below `many`.
+fn shuffled(mut words: Words, many: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..many).collect();
-    let few = few.min(many);
-    for place in 0..few {
+    for place in 0..many {
         let from = words.below(many.saturating_sub(place));
         // `from` is less than the places from `place` on.
         order.swap(place, place.saturating_add(from));
     }
-    order.truncate(few);
     order
 }
 

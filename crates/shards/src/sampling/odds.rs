@@ -167,6 +167,23 @@ pub fn fewest_checkers(validators: u16, target: f64) -> Option<u16> {
         .find(|count| no_honest_checker(validators, *count).is_some_and(|chance| chance < target))
 }
 
+/// The chance that an attacker is to be left with who has tried [`SEED_TRIES_BITS`] bits of seeds.
+pub const GRINDING_TARGET: f64 = 1e-6;
+/// The seeds that an attacker may try in all, as a power of two: a year of tens of thousands of cores.
+pub const SEED_TRIES_BITS: u16 = 60;
+
+/// The fewest checkers for which an attacker fails, but for [`GRINDING_TARGET`], that tries 2^`tries` seeds.
+#[must_use]
+pub fn fewest_against(validators: u16, tries: u16) -> Option<u16> {
+    fewest_checkers(validators, GRINDING_TARGET * halved(tries.into()))
+}
+
+/// The fewest checkers for which an attacker fails whatever it can try.
+#[must_use]
+pub fn enough_checkers(validators: u16) -> Option<u16> {
+    fewest_against(validators, SEED_TRIES_BITS)
+}
+
 /// The smallest committee of 3m+1 of which more than two thirds are corrupt with a smaller chance than
 /// `target`.
 #[must_use]

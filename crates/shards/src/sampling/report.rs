@@ -12,8 +12,8 @@
 )]
 
 use super::odds::{
-    Attack, days_to_first, fewest_checkers, group_has_corrupt, no_honest_checker,
-    smallest_committee, too_few_online, two_thirds,
+    Attack, SEED_TRIES_BITS, days_to_first, fewest_against, fewest_checkers, group_has_corrupt,
+    no_honest_checker, smallest_committee, too_few_online, two_thirds,
 };
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -32,6 +32,8 @@ const GROUPS: [(u16, u16); 7] = [
 ];
 /// Chances that should not be exceeded.
 const TARGETS: [f64; 3] = [1e-6, 1e-9, 1e-12];
+/// Seeds that the last leader may try, as powers of two: none but its own, a view's work of much hardware, and a year's.
+const TRIES: [u16; 3] = [0, 40, SEED_TRIES_BITS];
 /// Members of the backing group, where its cost is counted.
 const BACKERS: u16 = 5;
 /// Backers who lose their stake when a bad candidate is found out.
@@ -51,6 +53,8 @@ pub struct SamplingReport {
     pub groups: Vec<GroupRow>,
     /// How many random checkers are enough.
     pub checkers: Vec<CheckersRow>,
+    /// How many are enough where somebody may try seeds.
+    pub grinding: Vec<GrindingRow>,
     /// How large a committee has to be that decides alone.
     pub committees: Vec<CommitteeRow>,
     /// An attacker against checkers.
@@ -85,6 +89,15 @@ pub struct CheckersRow {
     pub chance: Option<f64>,
     /// Candidates that are checked at once for each validator's worth of work, with groups of five.
     pub scaling: Option<f64>,
+}
+
+/// Random checkers that are enough although an attacker may try seeds.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct GrindingRow {
+    /// How many seeds, as a power of two.
+    pub tries: u16,
+    /// The fewest checkers for which it fails all the same, for each number of validators.
+    pub checkers: [Option<u16>; POPULATIONS.len()],
 }
 
 /// A committee whose two thirds decide.
@@ -150,6 +163,7 @@ impl SamplingReport {
                 .into_iter()
                 .flat_map(|validators| TARGETS.map(|target| checkers(validators, target)))
                 .collect(),
+            grinding: TRIES.into_iter().map(grinding).collect(),
             committees: TARGETS.into_iter().map(committee).collect(),
             attacks: CHECKERS.into_iter().filter_map(attack).collect(),
             online: GROUPS.into_iter().map(online).collect(),
@@ -176,6 +190,11 @@ impl SamplingReport {
                 "Checkers of whom one honest one is enough: how many it takes",
                 owned(&["N", "chance below", "checkers", "chance", "scaling"]),
                 self.checkers.iter().map(CheckersRow::cells),
+            ),
+            section(
+                "Checkers that are enough, at one in a million, where an attacker may try many seeds",
+                with(&["seeds"]),
+                self.grinding.iter().map(GrindingRow::cells),
             ),
             section(
                 "A committee that decides by two thirds: how large it has to be",
@@ -225,6 +244,13 @@ impl CheckersRow {
             self.scaling
                 .map_or_else(none, |scaling| format!("{scaling:.1}")),
         ]
+    }
+}
+
+impl GrindingRow {
+    fn cells(&self) -> Vec<String> {
+        let name = format!("2^{}", self.tries);
+        [name].into_iter().chain(self.checkers.map(count)).collect()
     }
 }
 
@@ -284,6 +310,13 @@ fn checkers(validators: u16, target: f64) -> CheckersRow {
         chance: checkers.and_then(|checkers| no_honest_checker(validators, checkers)),
         scaling: checkers
             .map(|checkers| f64::from(validators) / f64::from(checkers.saturating_add(BACKERS))),
+    }
+}
+
+fn grinding(tries: u16) -> GrindingRow {
+    GrindingRow {
+        tries,
+        checkers: POPULATIONS.map(|validators| fewest_against(validators, tries)),
     }
 }
 

@@ -1,9 +1,9 @@
 //! Chances against known values, counting and identities; choices against what they promise.
 
 use super::{
-    Attack, Draw, Groups, POPULATION_MAX, SamplingReport, TRANCHES, checkers, corrupt_max,
-    days_to_first, fewest_checkers, group_has_corrupt, no_honest_checker, smallest_committee,
-    too_few_online, two_thirds,
+    Attack, Draw, Groups, POPULATION_MAX, SamplingReport, checkers, corrupt_max, days_to_first,
+    enough_checkers, fewest_against, fewest_checkers, group_has_corrupt, no_honest_checker,
+    smallest_committee, too_few_online, two_thirds,
 };
 use alloy_primitives::B256;
 use primitives::shard::{Bits, CandidateId};
@@ -44,6 +44,13 @@ fn checkers_and_committees_have_the_known_sizes() {
     let fewest = |validators| targets.map(|target| fewest_checkers(validators, target).unwrap());
     assert_eq!(fewest(100), [12, 16, 21]);
     assert_eq!(fewest(1_000), [13, 19, 25]);
+    // An attacker that may try seeds needs no luck with the first one.
+    let against =
+        |tries| [40, 100, 256].map(|validators| fewest_against(validators, tries).unwrap());
+    assert_eq!(against(0), [10, 12, 13]);
+    assert_eq!(against(40), [14, 27, 34]);
+    assert_eq!(against(60), [14, 32, 43]);
+    assert_eq!(enough_checkers(100), Some(32));
     let smallest =
         |validators| targets.map(|target| smallest_committee(validators, target).unwrap());
     assert_eq!(smallest(100), [34, 43, 49]);
@@ -171,8 +178,9 @@ fn candidate(byte: u8) -> CandidateId {
 
 #[test]
 fn a_choice_is_part_of_the_protocol() {
-    let chosen = |tranche| checkers(&B256::repeat_byte(1), &candidate(2), 20, 4, tranche);
-    assert_eq!(chosen(0).iter().collect::<Vec<_>>(), [0, 5, 8, 15]);
+    let chosen = checkers(&B256::repeat_byte(1), &candidate(2), 20);
+    let first: Bits = chosen.into_iter().take(4).collect();
+    assert_eq!(first.iter().collect::<Vec<_>>(), [0, 5, 8, 15]);
     let groups = Groups {
         seed: B256::repeat_byte(3),
         epoch: 7,
@@ -190,7 +198,8 @@ fn everybody_is_chosen_as_often() {
     let mut pairs = [0_u32; 100];
     for seed in 0..SEEDS {
         let seed = B256::left_padding_from(&seed.to_be_bytes());
-        let chosen: Vec<_> = checkers(&seed, &candidate(0), 10, 3, 0).iter().collect();
+        let mut chosen = checkers(&seed, &candidate(0), 10);
+        chosen.truncate(3);
         for one in &chosen {
             counts[*one] += 1;
             for other in chosen.iter().filter(|other| *other > one) {
@@ -216,18 +225,11 @@ fn everybody_is_chosen_as_often() {
 
 proptest! {
     #[test]
-    fn tranches_grow_to_everybody(seed: [u8; 32], n in 0..300_u16, each in 0..300_u16) {
-        let chosen = |tranche| checkers(&B256::from(seed), &candidate(9), n, each, tranche);
+    fn everybody_is_asked_at_last_and_once(seed: [u8; 32], n in 0..300_u16) {
+        let order = checkers(&B256::from(seed), &candidate(9), n);
         let all = usize::from(n).min(256);
-        let mut before = Bits::EMPTY;
-        for tranche in 0..TRANCHES {
-            let now = chosen(tranche);
-            prop_assert_eq!(now.count(), (usize::from(each) * usize::from(tranche + 1)).min(all));
-            prop_assert!(before.without(&now).is_empty());
-            before = now;
-        }
-        prop_assert_eq!(chosen(TRANCHES), Bits::below(all));
-        prop_assert_eq!(chosen(u16::MAX), Bits::below(all));
+        prop_assert_eq!(order.len(), all);
+        prop_assert_eq!(order.into_iter().collect::<Bits>(), Bits::below(all));
     }
 
     #[test]

@@ -79,7 +79,13 @@ impl Cluster {
         let validator = &self.validators[index];
         assert!(validator.running.is_none(), "validator {index} is honest");
         let liar = Liar {
-            wires: network::wires(&self.links, &validator.key.public_key(), None).await,
+            wires: network::wires(
+                &self.links,
+                &validator.key.public_key(),
+                None,
+                &validator.liar,
+            )
+            .await,
             identity: run::identity(&self.genesis, &validator.key),
             genesis: self.genesis.clone(),
             headers: BTreeMap::new(),

@@ -1,12 +1,12 @@
 //! A sender of messages that may be changed into lies on their way out.
 
-use super::{block_liar::BlockLie, state_liar::StateLie};
+use super::{block_liar::BlockLie, shard_liar::ShardLiar, state_liar::StateLie};
 use bytes::Bytes;
 use commonware_actor::{Feedback, Unreliable};
-use commonware_p2p::{CheckedSender, LimitedSender, Recipients, simulated::Sender};
+use commonware_p2p::{CheckedSender, LimitedSender, Recipients, Sender as _, simulated::Sender};
 use commonware_runtime::{IoBufs, deterministic::Context};
 use primitives::{BlockLimits, crypto::PublicKey};
-use std::time::SystemTime;
+use std::{sync::Arc, time::SystemTime};
 
 /// What is lied about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,21 +32,34 @@ impl Subject {
 pub(crate) struct MaybeLying {
     inner: Sender<PublicKey, Context>,
     lie: Option<(Subject, BlockLimits)>,
+    /// Who may lie about shards on this channel.
+    liar: Option<(Arc<ShardLiar>, u64)>,
 }
 
 impl MaybeLying {
     pub(crate) const fn honest(inner: Sender<PublicKey, Context>) -> Self {
-        Self { inner, lie: None }
+        Self {
+            inner,
+            lie: None,
+            liar: None,
+        }
     }
 
     pub(crate) fn lying(self, lie: Option<(Subject, BlockLimits)>) -> Self {
         Self { lie, ..self }
+    }
+
+    pub(crate) fn lying_about_shards(self, liar: Arc<ShardLiar>, channel: u64) -> Self {
+        let liar = Some((liar, channel));
+        Self { liar, ..self }
     }
 }
 
 pub(crate) struct Checked<'a> {
     inner: <Sender<PublicKey, Context> as LimitedSender>::Checked<'a>,
     lie: Option<(Subject, BlockLimits)>,
+    /// Who lies about shards, and another way out.
+    liar: Option<((Arc<ShardLiar>, u64), Sender<PublicKey, Context>)>,
 }
 
 impl LimitedSender for MaybeLying {
@@ -55,8 +68,10 @@ impl LimitedSender for MaybeLying {
 
     fn check(&mut self, recipients: Recipients<PublicKey>) -> Result<Checked<'_>, SystemTime> {
         let lie = self.lie;
+        let lying = self.liar.clone().filter(|(liar, _)| !liar.is_honest());
+        let liar = lying.map(|liar| (liar, self.inner.clone()));
         let inner = self.inner.check(recipients)?;
-        Ok(Checked { inner, lie })
+        Ok(Checked { inner, lie, liar })
     }
 }
 
@@ -68,6 +83,13 @@ impl CheckedSender for Checked<'_> {
     }
 
     fn send(self, message: impl Into<IoBufs> + Send, priority: bool) -> Unreliable<Feedback> {
+        if let Some(((liar, channel), mut sender)) = self.liar {
+            let message: Bytes = message.into().coalesce().into();
+            for (to, message) in liar.tell(channel, message, self.inner.recipients()) {
+                drop(sender.send(Recipients::Some(to), message, priority));
+            }
+            return Unreliable::new(Feedback::Ok);
+        }
         let Some((lie, limits)) = self.lie else {
             return self.inner.send(message, priority);
         };

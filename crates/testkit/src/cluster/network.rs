@@ -6,12 +6,13 @@
 use super::{
     Cluster,
     lying::{MaybeLying, Subject},
+    shard_liar::ShardLiar,
 };
 use commonware_p2p::simulated::{self, Config, Control, Manager, Network, Oracle, Receiver};
 use commonware_runtime::{Supervisor as _, deterministic::Context};
 use consensus::network::{self, Link, Wires};
 use primitives::{BlockLimits, crypto::PublicKey};
-use std::num::NonZeroUsize;
+use std::{num::NonZeroUsize, sync::Arc};
 
 /// Handle over all links.
 pub(crate) type Links = Oracle<PublicKey, Context>;
@@ -41,17 +42,26 @@ pub(crate) async fn start(runtime: &Context, peers: &[PublicKey], limits: &Block
     links
 }
 
-/// The ends of one validator; those it had before a crash fall silent. It may lie about states or blocks.
+/// The ends of one validator; those it had before a crash fall silent. It may lie about states or blocks, or about
+/// shards.
 pub(crate) async fn wires(
     links: &Links,
     validator: &PublicKey,
     lie: Option<(Subject, BlockLimits)>,
+    liar: &Arc<ShardLiar>,
 ) -> Wires<Simulated> {
     let control = links.control(validator.clone());
     let about_states = lie.filter(|(subject, _)| matches!(subject, Subject::State(_)));
     let about_blocks = lie.filter(|(subject, _)| matches!(subject, Subject::Block(_)));
     let (states, asked) = link(&control, network::SYNC).await;
     let (blocks, relayed) = link(&control, network::BLOCKS).await;
+    let about_shards = async |channel| {
+        let (sender, receiver) = link(&control, channel).await;
+        (
+            sender.lying_about_shards(Arc::clone(liar), channel),
+            receiver,
+        )
+    };
     Wires {
         votes: link(&control, network::VOTES).await,
         certificates: link(&control, network::CERTIFICATES).await,
@@ -61,8 +71,8 @@ pub(crate) async fn wires(
         results: link(&control, network::RESULTS).await,
         transactions: link(&control, network::TRANSACTIONS).await,
         sync: (states.lying(about_states), asked),
-        shard_statements: Some(link(&control, network::SHARD_STATEMENTS).await),
-        shard_collations: Some(link(&control, network::SHARD_COLLATIONS).await),
+        shard_statements: Some(about_shards(network::SHARD_STATEMENTS).await),
+        shard_collations: Some(about_shards(network::SHARD_COLLATIONS).await),
         blocker: control,
         peers: links.manager(),
     }

@@ -15,7 +15,7 @@ use pipeline::Chain;
 use primitives::{
     Genesis,
     crypto::{PrivateKey, PublicKey},
-    shard::ShardId,
+    shard::{CandidateId, ShardId},
 };
 use shards::{
     feed::{LedgerFeed, RelayUpdate},
@@ -41,6 +41,9 @@ type Finals = BTreeMap<(ShardId, u64), (usize, B256)>;
 pub(crate) struct SeenLedgers {
     digests: BTreeMap<u64, (usize, B256)>,
     finals: Finals,
+    events: BTreeMap<u64, Vec<LedgerEvent>>,
+    /// The blocks that pending candidates lead to, and who built them.
+    candidates: BTreeMap<CandidateId, (B256, PublicKey)>,
 }
 
 pub(crate) type Seen = Arc<Mutex<SeenLedgers>>;
@@ -105,6 +108,17 @@ impl SeenLedgers {
                 "ledgers at height={} differ: validators {other} and {index}",
                 update.height
             ));
+        }
+        for pending in update.ledger.pending() {
+            let descriptor = &pending.envelope.descriptor;
+            let block = || (descriptor.head, descriptor.collator.clone());
+            self.candidates
+                .entry(pending.candidate)
+                .or_insert_with(block);
+        }
+        if !update.events.is_empty() {
+            let events = || update.events.clone();
+            self.events.entry(update.height).or_insert_with(events);
         }
         for event in &update.events {
             let LedgerEvent::Final(named, head) = event else {
@@ -189,6 +203,24 @@ impl Cluster {
     pub fn ledger_digest(&self, height: u64) -> Option<B256> {
         let seen = lock(&self.seen);
         seen.digests.get(&height).map(|(_, digest)| *digest)
+    }
+
+    /// What the ledger did at all heights that any node has been at, in order.
+    #[must_use]
+    pub fn ledger_events(&self) -> Vec<LedgerEvent> {
+        let seen = lock(&self.seen);
+        seen.events.values().flatten().copied().collect()
+    }
+
+    /// The block that a candidate leads to, which has been pending on some node, and who of the nodes built it.
+    #[must_use]
+    pub fn candidate(&self, candidate: CandidateId) -> Option<(B256, usize)> {
+        let (head, collator) = lock(&self.seen).candidates.get(&candidate)?.clone();
+        let mut nodes = self.indices();
+        Some((
+            head,
+            nodes.find(|index| self.public_key(*index) == collator)?,
+        ))
     }
 
     /// Every final block of every shard that any node has seen.

@@ -4,6 +4,7 @@ use super::{
     Violations, lock,
     lying::Subject,
     network::Simulated,
+    shard_liar::ShardLiar,
     shards::{self, Seen, Sharded},
 };
 use alloy_primitives::Address;
@@ -35,6 +36,8 @@ pub(crate) struct Validator {
     pub(crate) running: Option<Running>,
     /// What it says that is wrong.
     pub(crate) lie: Option<Subject>,
+    /// What it does wrong about shards.
+    pub(crate) liar: Arc<ShardLiar>,
     starting: Option<Starting>,
     served_blocks: u64,
     execution_delay: Duration,
@@ -75,10 +78,12 @@ impl Validator {
     pub(crate) fn new(
         index: usize,
         key: PrivateKey,
+        genesis: &Genesis,
         execution_delay: Duration,
         served_blocks: u64,
     ) -> Self {
         Self {
+            liar: Arc::new(ShardLiar::new(genesis, key.clone())),
             index,
             key,
             disk: MemoryDisk::new(),
@@ -119,6 +124,7 @@ impl Validator {
             has_history: false,
             never_voted: false,
             collated,
+            bias: Some(self.liar.bias()),
         }
     }
 
@@ -130,6 +136,7 @@ impl Validator {
             shard,
             location: Location::Memory(disks.entry(shard).or_default().clone()),
             postings: None,
+            genesis: None,
         };
         own.map(on_disk).collect()
     }
@@ -204,7 +211,10 @@ impl Validator {
     }
 
     /// Ends a life where it is. Resolves when its main task is gone.
-    pub(crate) fn crash(&mut self, mut keeps: impl FnMut() -> bool) -> impl Future<Output = ()> {
+    pub(crate) fn crash(
+        &mut self,
+        keeps: &mut dyn FnMut() -> bool,
+    ) -> impl Future<Output = ()> + use<> {
         let running = self.running.take().map(|running| running.task);
         let starting = || self.starting.take().map(|starting| starting.task);
         let task = running.or_else(starting);

@@ -16,7 +16,23 @@ pub fn shard_healthy(cluster: &Cluster, transfers: &Transfers) {
     collators_follow_the_ledger(cluster, shard);
     transfers_final_once(cluster, transfers);
     ledgers_named(cluster);
+    nobody_accused(cluster);
     super::heads_ordered(cluster);
+}
+
+/// Nobody has committed an offence that anybody who runs knows of.
+///
+/// # Panics
+/// If it does not hold.
+pub fn nobody_accused(cluster: &Cluster) {
+    for (validator, _) in cluster.chains() {
+        let ledger = cluster.shard_ledger(validator);
+        let offences: Vec<_> = ledger.offences().collect();
+        assert!(
+            offences.is_empty(),
+            "nobody_accused: validator={validator} {offences:?}"
+        );
+    }
 }
 
 /// Every finalized relay block names the digest of the ledger after it.

@@ -54,6 +54,14 @@ impl Transfers {
         self.sent.extend(named);
     }
 
+    /// Sends so many more to one collator: of a shard that the genesis does not have.
+    pub fn submit_to(&mut self, cluster: &Cluster, collator: usize, count: usize) {
+        let transactions: Vec<_> = (0..count).map(|_| self.transfer()).collect();
+        offer(cluster, collator, self.shard, transactions.clone());
+        let named = transactions.into_iter().map(|one| (one.hash(), one));
+        self.sent.extend(named);
+    }
+
     /// Sends again what a collator has not executed.
     ///
     /// # Panics

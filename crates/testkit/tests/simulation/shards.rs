@@ -4,8 +4,11 @@
 //! everywhere.
 
 mod collators;
+mod corrupt;
 mod faults;
+mod outages;
 mod quiet;
+mod registry;
 mod restarts;
 
 use super::{SETTLE_MAX, config};
@@ -19,6 +22,8 @@ use testkit::{
 
 /// Seeds that every test run tries with every scenario.
 const SEEDS: [u64; 3] = [1, 2, 3];
+/// Seeds that the slow tests try: each is a network of up to ten nodes.
+const SEEDS_SLOW: u64 = 100;
 /// Between two submissions.
 const ROUND: Duration = Duration::from_millis(250);
 /// Transfers of one submission to one shard.
@@ -38,6 +43,12 @@ fn network(seed: u64) -> ClusterConfig {
 fn each_seed(run: fn(u64) -> String) {
     for seed in SEEDS {
         run(seed);
+    }
+}
+
+fn many_seeds(run: fn(u64) -> String) {
+    for seed in 0..SEEDS_SLOW {
+        println!("seed={seed} {}", run(seed));
     }
 }
 

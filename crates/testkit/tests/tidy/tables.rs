@@ -115,9 +115,9 @@ pub(crate) const FOREIGN: &[Home] = &[
     ("commonware-coding", &["shards", "consensus"], NONE),
     (
         "commonware-storage",
-        &["consensus", "state", "node", "testkit"],
-        // The tree under a code, of which a test makes a false one.
-        &["shards"],
+        // What an agent of shards answers for has to survive a power failure.
+        &["consensus", "shards", "state", "node", "testkit"],
+        NONE,
     ),
     ("commonware-glue", &["testkit", "node"], NONE),
     (

@@ -1,12 +1,14 @@
 //! What a peer cannot exceed, whatever it sends.
 
 use super::*;
-use crate::relay::{
-    allowance::Allowance,
-    cache::BlockCache,
-    config::{
-        ANSWERED_BYTES_PER_SECOND, BLOCKS_PER_PEER_MAX, BURST_SECONDS, LOOKUP_BYTES, REBUILDS_MAX,
-        REBUILDS_PER_PEER_MAX, REBUILT_BYTES_PER_SECOND,
+use crate::{
+    allowance::{Allowance, BURST_SECONDS},
+    relay::{
+        cache::BlockCache,
+        config::{
+            ANSWERED_BYTES_PER_SECOND, BLOCKS_PER_PEER_MAX, LOOKUP_BYTES, REBUILDS_MAX,
+            REBUILDS_PER_PEER_MAX, REBUILT_BYTES_PER_SECOND,
+        },
     },
 };
 use commonware_codec::EncodeSize as _;

@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::relay::{Name, Placed};
+use commonware_codec::Encode as _;
 use proptest::prelude::*;
 use rand::{SeedableRng as _, rngs::StdRng};
 use std::collections::BTreeSet;
@@ -95,11 +96,10 @@ impl Network {
             match liar {
                 Some(block) if to == LIAR => self.lie(from, block),
                 _ => {
-                    self.nodes[usize::try_from(to).unwrap()].receive(
-                        &peer(from),
-                        message,
-                        self.now,
-                    );
+                    let node = &mut self.nodes[usize::try_from(to).unwrap()];
+                    if node.admits(&peer(from), &message.encode(), self.now) {
+                        node.receive(&peer(from), message, self.now);
+                    }
                     self.act(to);
                 }
             }

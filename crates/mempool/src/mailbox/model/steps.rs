@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 /// Of several stripes, of which two have two senders.
-pub(super) const SENDERS: [u8; 6] = [0, 64, 1, 2, 66, 3];
+pub(super) const SENDERS: [u8; 6] = [0, 43, 1, 2, 45, 3];
 
 #[derive(Clone, Debug)]
 pub(super) enum Step {

@@ -152,7 +152,8 @@ fn genesis() -> Result<Genesis, NodeError> {
             .iter()
             .map(|signer| (signer.address(), FUNDS_WEI))
             .collect(),
-        shards: Vec::new(),
+        shards: None,
+        governor: None,
         cores: None,
     };
     let protocol = Protocol {
@@ -211,6 +212,7 @@ async fn start(
         sync: None,
         serving: ServerConfig::default(),
         has_history: false,
+        bias: None,
         never_voted: false,
         collated: Vec::new(),
     };

@@ -6,7 +6,7 @@ use super::{
     world::{A, B, Ends, Setup, World, simulate},
 };
 use crate::{
-    agent::{BuildOrder, Built},
+    agent::{BuildOrder, Built, backing::hash_of},
     ledger::{Discard, ShardHead},
     message::{LargeMessage, Offered},
 };
@@ -18,23 +18,32 @@ use primitives::shard::{RelayAnchor, Schedule, ShardId};
 use std::sync::atomic::Ordering::Relaxed;
 
 const SEEDS: std::ops::Range<u64> = 0..3;
+const SEEDS_SLOW: std::ops::Range<u64> = 0..300;
+
+fn dead_collator(seed: u64) {
+    simulate(Setup::new(seed, 4), |mut world| async move {
+        world.blocks(13).await;
+        let before = world.final_number(A);
+        world.kill(world.collator(0));
+        world
+            .until(60, "the other one goes on", |world| {
+                world.final_number(A) >= before + 20 && world.final_number(B) >= before + 20
+            })
+            .await;
+        world.check_chains();
+        world.check_followed(&[1]);
+    });
+}
 
 #[test]
 fn the_next_collator_takes_over_from_a_dead_one() {
-    for seed in SEEDS {
-        simulate(Setup::new(seed, 4), |mut world| async move {
-            world.blocks(13).await;
-            let before = world.final_number(A);
-            world.kill(world.collator(0));
-            world
-                .until(60, "the other one goes on", |world| {
-                    world.final_number(A) >= before + 20 && world.final_number(B) >= before + 20
-                })
-                .await;
-            world.check_chains();
-            world.check_followed(&[1]);
-        });
-    }
+    SEEDS.for_each(dead_collator);
+}
+
+#[test]
+#[ignore = "for the slow profile: minutes"]
+fn the_next_collator_takes_over_from_a_dead_one_slow() {
+    SEEDS_SLOW.for_each(dead_collator);
 }
 
 #[test]
@@ -99,6 +108,54 @@ fn offer(world: &World, large: &mut Ends, collator: usize, built: &Built, to: &[
     let to = to.iter().map(|index| world.public(*index)).collect();
     let sent = large.0.send(Recipients::Some(to), message.encode(), true);
     assert!(!sent.is_empty());
+}
+
+/// Offers of a candidate that leads to a given block and is not it.
+fn shadow(world: &World, number: u64, head: B256, parent: B256) -> Built {
+    let mut built = block(world, 2, 7, world.relay.ledger.height() - 3);
+    let descriptor = &mut built.descriptor;
+    (descriptor.number, descriptor.head, descriptor.parent) = (number, head, parent);
+    built
+}
+
+#[test]
+fn candidates_that_claim_an_honest_block_do_not_hold_up_what_follows_it() {
+    for seed in SEEDS {
+        let mut setup = Setup::new(seed, 4);
+        setup.shards = vec![(A, 1)];
+        setup.collators = 3;
+        setup.puppets = [6].into();
+        simulate(setup, |mut world| async move {
+            let (_small, mut large) = world.ends(6).await;
+            world.blocks(10).await;
+            let before = world.final_number(A);
+            for _ in 0..40 {
+                // The blocks that follow are known before they are built.
+                let newest = world.relay.ledger.shard(A).unwrap().newest();
+                let mut parent = newest.hash;
+                let first = world.builder(0).next(A, parent);
+                for ahead in 0..first.map_or(0, |_| 4) {
+                    let number = newest.number + 1 + ahead;
+                    let expected = ToyBlock {
+                        number,
+                        parent,
+                        first: first.unwrap_or_default() + 3 * ahead,
+                        count: 3,
+                        poisoned: false,
+                    };
+                    let head = hash_of(&expected.encode());
+                    let shadow = shadow(&world, number, head, parent);
+                    offer(&world, &mut large, 2, &shadow, &[0, 1, 2, 3]);
+                    parent = head;
+                }
+                world.blocks(1).await;
+            }
+            println!("seed {seed}: {} in 40", world.final_number(A) - before);
+            assert!(world.final_number(A) >= before + 25);
+            assert_eq!(world.relay.ledger.offences().count(), 0);
+            world.check_chains();
+        });
+    }
 }
 
 /// A world with nothing to build, whose second collator the test speaks for.

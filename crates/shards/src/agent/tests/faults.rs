@@ -20,6 +20,7 @@ use primitives::{
 use std::{collections::BTreeSet, sync::atomic::Ordering::Relaxed};
 
 const SEEDS: std::ops::Range<u64> = 0..3;
+const SEEDS_SLOW: std::ops::Range<u64> = 0..300;
 
 /// Seven validators in groups of three: core 0 has 0, 1, 2, core 1 has 3, 4, 5, until they move on by one.
 fn groups(seed: u64) -> Setup {
@@ -37,6 +38,7 @@ fn offences(world: &World) -> BTreeSet<(u16, OffenceKindName)> {
             | LedgerEvent::Included(_)
             | LedgerEvent::Final(..)
             | LedgerEvent::Discarded(..)
+            | LedgerEvent::Escalated(..)
             | LedgerEvent::Ordered(..)
             | LedgerEvent::Refused(..)
             | LedgerEvent::Moved { .. } => None,
@@ -53,91 +55,108 @@ const fn name(kind: OffenceKind) -> OffenceKindName {
         OffenceKind::BackedInvalid => "backed",
         OffenceKind::ApprovedInvalid => "approved",
         OffenceKind::Contradiction => "contradiction",
+        OffenceKind::FalseObjection => "objection",
     }
+}
+
+fn corrupt_group(seed: u64) {
+    let mut setup = groups(seed);
+    setup.collators = 3;
+    setup.liars = [0, 1].into();
+    simulate(setup, |mut world| async move {
+        world.blocks(10).await;
+        let before = world.final_number(B);
+        let poisoner = (0..3).find(|one| {
+            // Whoever builds now.
+            world.builder(*one).poisons.store(true, Relaxed);
+            true
+        });
+        assert_eq!(poisoner, Some(0));
+        world
+            .until(120, "what the liars backed is discarded", |world| {
+                world
+                    .discards()
+                    .iter()
+                    .any(|(_, reason)| *reason == Discard::Invalid)
+            })
+            .await;
+        world.builder(0).poisons.store(false, Relaxed);
+        let offences = offences(&world);
+        println!("seed {seed}: {offences:?}");
+        assert!(offences.contains(&(0, "backed")) && offences.contains(&(1, "backed")));
+        assert!(offences.iter().all(|(validator, _)| *validator < 2));
+        let discarded = world.discards();
+        assert!(discarded.iter().all(|(named, _)| named.shard == A));
+        assert!(world.final_number(B) > before);
+        // Two of the group may back no more; the groups move on, and so does the shard.
+        let stuck = world.final_number(A);
+        world
+            .until(200, "the shard goes on", |world| {
+                world.final_number(A) > stuck + 5
+            })
+            .await;
+        world.check_chains();
+    });
 }
 
 #[test]
 fn a_corrupt_group_is_found_out_and_the_other_shard_does_not_notice() {
-    for seed in SEEDS {
-        let mut setup = groups(seed);
-        setup.collators = 3;
-        setup.liars = [0, 1].into();
-        simulate(setup, |mut world| async move {
-            world.blocks(10).await;
-            let before = world.final_number(B);
-            let poisoner = (0..3).find(|one| {
-                // Whoever builds now.
-                world.builder(*one).poisons.store(true, Relaxed);
-                true
-            });
-            assert_eq!(poisoner, Some(0));
-            world
-                .until(120, "what the liars backed is discarded", |world| {
-                    world
-                        .discards()
-                        .iter()
-                        .any(|(_, reason)| *reason == Discard::Invalid)
-                })
-                .await;
-            world.builder(0).poisons.store(false, Relaxed);
-            let offences = offences(&world);
-            println!("seed {seed}: {offences:?}");
-            assert!(offences.contains(&(0, "backed")) && offences.contains(&(1, "backed")));
-            assert!(offences.iter().all(|(validator, _)| *validator < 2));
-            let discarded = world.discards();
-            assert!(discarded.iter().all(|(named, _)| named.shard == A));
-            assert!(world.final_number(B) > before);
-            // Two of the group may back no more; the groups move on, and so does the shard.
-            let stuck = world.final_number(A);
-            world
-                .until(200, "the shard goes on", |world| {
-                    world.final_number(A) > stuck + 5
-                })
-                .await;
-            world.check_chains();
-        });
-    }
+    SEEDS.for_each(corrupt_group);
+}
+
+#[test]
+#[ignore = "for the slow profile: minutes"]
+fn a_corrupt_group_is_found_out_and_the_other_shard_does_not_notice_slow() {
+    SEEDS_SLOW.for_each(corrupt_group);
+}
+
+fn withheld_chunks(seed: u64) {
+    let mut setup = groups(seed);
+    setup.shards = vec![(A, 1)];
+    setup.rules.availability_ms = 600;
+    setup.rules.group_size = 2;
+    setup.rules.rotation_blocks = 12;
+    setup.cutting = [0, 1].map(|index| (index, Cutting::Withheld)).into();
+    simulate(setup, |mut world| async move {
+        // The other validators can't ask the collators.
+        let honest = |index: usize| (2..7).contains(&index);
+        let apart = |from, to| honest(from) && to >= 7;
+        world
+            .connect(|from, to| !apart(from, to) && !apart(to, from))
+            .await;
+        world
+            .until(10, "something is backed", |world| {
+                world.relay.ledger.pending().next().is_some()
+            })
+            .await;
+        let first = world.relay.ledger.pending().next().unwrap().candidate;
+        world
+            .until(20, "it is discarded", |world| {
+                let discards = world.discards();
+                let reason = discards.iter().find(|(named, _)| named.candidate == first);
+                reason.is_some_and(|(_, reason)| *reason == Discard::Unavailable)
+            })
+            .await;
+        world.kill(world.collator(0));
+        world.connect(|_, _| true).await;
+        world
+            .until(60, "it is final", |world| {
+                world.finals(A).iter().any(|named| named.candidate == first)
+            })
+            .await;
+        world.check_chains();
+    });
 }
 
 #[test]
 fn withheld_chunks_time_out_and_the_same_candidate_becomes_final_by_another() {
-    for seed in SEEDS {
-        let mut setup = groups(seed);
-        setup.shards = vec![(A, 1)];
-        setup.rules.availability_ms = 600;
-        setup.rules.group_size = 2;
-        setup.rules.rotation_blocks = 12;
-        setup.cutting = [0, 1].map(|index| (index, Cutting::Withheld)).into();
-        simulate(setup, |mut world| async move {
-            // The other validators can't ask the collators.
-            let honest = |index: usize| (2..7).contains(&index);
-            let apart = |from, to| honest(from) && to >= 7;
-            world
-                .connect(|from, to| !apart(from, to) && !apart(to, from))
-                .await;
-            world
-                .until(10, "something is backed", |world| {
-                    world.relay.ledger.pending().next().is_some()
-                })
-                .await;
-            let first = world.relay.ledger.pending().next().unwrap().candidate;
-            world
-                .until(20, "it is discarded", |world| {
-                    let discards = world.discards();
-                    let reason = discards.iter().find(|(named, _)| named.candidate == first);
-                    reason.is_some_and(|(_, reason)| *reason == Discard::Unavailable)
-                })
-                .await;
-            world.kill(world.collator(0));
-            world.connect(|_, _| true).await;
-            world
-                .until(60, "it is final", |world| {
-                    world.finals(A).iter().any(|named| named.candidate == first)
-                })
-                .await;
-            world.check_chains();
-        });
-    }
+    SEEDS.for_each(withheld_chunks);
+}
+
+#[test]
+#[ignore = "for the slow profile: minutes"]
+fn withheld_chunks_time_out_and_the_same_candidate_becomes_final_by_another_slow() {
+    SEEDS_SLOW.for_each(withheld_chunks);
 }
 
 #[test]
@@ -178,24 +197,32 @@ fn lost_messages_cost_only_time() {
     }
 }
 
+fn third_dead(seed: u64) {
+    simulate(Setup::new(seed, 7), |mut world| async move {
+        world.blocks(8).await;
+        world.kill(2);
+        world.kill(5);
+        let before = world.final_number(A);
+        world.blocks(40).await;
+        println!(
+            "seed {seed}: {} blocks in 40",
+            world.final_number(A) - before
+        );
+        assert!(world.final_number(A) >= before + 30);
+        assert_eq!(world.discards(), []);
+        world.check_chains();
+    });
+}
+
 #[test]
 fn one_third_may_be_dead() {
-    for seed in SEEDS {
-        simulate(Setup::new(seed, 7), |mut world| async move {
-            world.blocks(8).await;
-            world.kill(2);
-            world.kill(5);
-            let before = world.final_number(A);
-            world.blocks(40).await;
-            println!(
-                "seed {seed}: {} blocks in 40",
-                world.final_number(A) - before
-            );
-            assert!(world.final_number(A) >= before + 30);
-            assert_eq!(world.discards(), []);
-            world.check_chains();
-        });
-    }
+    SEEDS.for_each(third_dead);
+}
+
+#[test]
+#[ignore = "for the slow profile: minutes"]
+fn one_third_may_be_dead_slow() {
+    SEEDS_SLOW.for_each(third_dead);
 }
 
 #[test]
@@ -289,8 +316,9 @@ fn a_wrong_coding_is_invalid() {
     });
 }
 
-fn envelope(world: &World, salt: u8, height: u64) -> Envelope {
+pub(super) fn envelope(world: &World, salt: u8, height: u64) -> Envelope {
     let newest = world.relay.ledger.shard(A).unwrap().newest();
+    let rules = world.relay.ledger.rules();
     Envelope {
         descriptor: Descriptor {
             shard: A,
@@ -311,8 +339,8 @@ fn envelope(world: &World, salt: u8, height: u64) -> Envelope {
         },
         coding: Coding {
             epoch: 0,
-            total: 4,
-            minimum: 2,
+            total: rules.validators,
+            minimum: u16::try_from(rules.witnesses()).unwrap(),
             root: B256::repeat_byte(salt),
         },
         schedule: Schedule { core: 0, height },

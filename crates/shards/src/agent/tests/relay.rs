@@ -7,6 +7,7 @@ use crate::{
     ledger::{Authority, CheckedSection, Ledger, LedgerEvent, RelayStep},
 };
 use alloy_primitives::B256;
+use primitives::{crypto::PublicKey, shard::CarriedOrders};
 use rand::{SeedableRng as _, rngs::StdRng};
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -17,7 +18,9 @@ pub(super) fn digest_of(height: u64) -> B256 {
 
 /// The chain.
 pub(super) struct Relay {
-    pub(super) authority: Authority,
+    pub(super) authority: Arc<Authority>,
+    /// Who the validators are after the next block, if they are others.
+    next: Option<Arc<Authority>>,
     pub(super) ledger: Ledger,
     pub(super) events: Vec<(u64, LedgerEvent)>,
     /// Relay height at which each sequence number was backed, and the final ones' distances.
@@ -29,7 +32,8 @@ pub(super) struct Relay {
 impl Relay {
     pub(super) fn new(ledger: Ledger, authority: Authority) -> Self {
         Self {
-            authority,
+            authority: Arc::new(authority),
+            next: None,
             ledger,
             events: Vec::new(),
             backed: BTreeMap::new(),
@@ -38,13 +42,24 @@ impl Relay {
         }
     }
 
-    pub(super) fn genesis(ledger: &Ledger) -> LedgerFeed {
+    /// The feed of a node that starts now.
+    pub(super) fn feed(&self) -> LedgerFeed {
+        let height = self.ledger.height();
         LedgerFeed::new(RelayUpdate {
-            height: 0,
-            digest: digest_of(0),
-            ledger: Arc::new(ledger.clone()),
+            height,
+            digest: digest_of(height),
+            ledger: Arc::new(self.ledger.clone()),
+            authority: Arc::clone(&self.authority),
             events: Vec::new(),
         })
+    }
+
+    /// The next block is the last of its epoch.
+    pub(super) fn end_epoch(&mut self, validators: Vec<PublicKey>) {
+        self.next = Some(Arc::new(Authority {
+            namespace: self.authority.namespace.clone(),
+            validators,
+        }));
     }
 
     /// The next block, by this leader.
@@ -54,8 +69,10 @@ impl Relay {
             height,
             parent_digest: digest_of(height - 1),
             timestamp_ms,
+            executed_height: height - 1,
         };
-        let assembled = inclusion.assemble(&self.ledger, place);
+        let orders = CarriedOrders::default();
+        let assembled = inclusion.assemble(&self.ledger, place, &orders);
         let assembled = assembled.expect("the leader has the parent's ledger");
         let section = CheckedSection::check(
             assembled.section,
@@ -68,14 +85,21 @@ impl Relay {
             height,
             parent_digest: place.parent_digest,
             timestamp_ms,
-            orders: &[],
+            executed_height: place.executed_height,
             section: &section,
         };
-        let (ledger, events) = self
+        let (mut ledger, mut events) = self
             .ledger
             .apply(&step)
             .expect("a leader tries what it says");
         assert_eq!(ledger, assembled.ledger, "all come to the same ledger");
+        if let Some(authority) = self.next.take() {
+            let validators = u16::try_from(authority.validators.len()).unwrap();
+            let (next, dropped) = ledger.begin_epoch(validators).unwrap();
+            ledger = next;
+            events.extend(dropped);
+            self.authority = authority;
+        }
         for event in &events {
             self.note(height, *event);
         }
@@ -84,6 +108,7 @@ impl Relay {
             height,
             digest: digest_of(height),
             ledger: Arc::new(ledger),
+            authority: Arc::clone(&self.authority),
             events,
         }
     }
@@ -98,6 +123,7 @@ impl Relay {
             LedgerEvent::Included(_)
             | LedgerEvent::Discarded(..)
             | LedgerEvent::Offended(_)
+            | LedgerEvent::Escalated(..)
             | LedgerEvent::Ordered(..)
             | LedgerEvent::Refused(..)
             | LedgerEvent::Moved { .. } => {}

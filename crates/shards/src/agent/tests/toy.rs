@@ -86,27 +86,37 @@ impl ToyBlock {
     }
 }
 
-/// Tells the truth, or finds everything valid.
+/// Tells the truth, or finds everything valid, or nothing for a while; and counts.
 #[derive(Debug)]
 pub(super) struct ToyChecker {
     pub(super) lies: bool,
+    pub(super) doubts: Arc<AtomicBool>,
+    pub(super) checks: Arc<AtomicU64>,
 }
 
 impl Checker for ToyChecker {
     fn check(&self, descriptor: &Descriptor, collation: &Bytes) -> Finding {
+        self.checks.fetch_add(1, Relaxed);
         if self.lies {
             return Finding::Valid;
         }
-        let right = ToyBlock::decode(collation).is_some_and(|block| {
-            !block.poisoned
-                && block.number == descriptor.number
-                && block.parent == descriptor.parent
-                && hash_of(collation) == descriptor.head
-        });
-        match right {
-            true => Finding::Valid,
-            false => Finding::Invalid,
+        match self.doubts.load(Relaxed) {
+            true => Finding::Undecided,
+            false => truth(descriptor, collation),
         }
+    }
+}
+
+fn truth(descriptor: &Descriptor, collation: &Bytes) -> Finding {
+    let right = ToyBlock::decode(collation).is_some_and(|block| {
+        !block.poisoned
+            && block.number == descriptor.number
+            && block.parent == descriptor.parent
+            && hash_of(collation) == descriptor.head
+    });
+    match right {
+        true => Finding::Valid,
+        false => Finding::Invalid,
     }
 }
 
@@ -180,6 +190,8 @@ pub(super) struct ToyBuilder {
     heads: Arc<Mutex<Heads>>,
     /// The block that it made or followed last, in each shard.
     newest: Arc<Mutex<Newest>>,
+    /// The number of each block that it made or followed.
+    numbers: Arc<Mutex<BTreeMap<B256, u64>>>,
     /// Numbers that may be put into blocks: those below.
     pub(super) supply: Arc<AtomicU64>,
     /// It poisons what it builds.
@@ -197,6 +209,7 @@ impl ToyBuilder {
         Self {
             key,
             newest: Arc::new(Mutex::new(newest.collect())),
+            numbers: Arc::default(),
             heads: Arc::new(Mutex::new(heads)),
             supply,
             poisons: Arc::default(),
@@ -229,8 +242,12 @@ impl Builder for ToyBuilder {
         self.newest.lock().unwrap().get(&shard).copied()
     }
 
+    fn durable(&self, shard: ShardId) -> u64 {
+        self.newest(shard).map_or(0, |(number, _)| number)
+    }
+
     async fn follow(&self, descriptor: Descriptor, collation: Bytes) -> Finding {
-        let finding = ToyChecker { lies: false }.check(&descriptor, &collation);
+        let finding = truth(&descriptor, &collation);
         let Some(block) = ToyBlock::decode(&collation).filter(|_| finding == Finding::Valid) else {
             return Finding::Invalid;
         };
@@ -253,7 +270,23 @@ impl Builder for ToyBuilder {
 impl ToyBuilder {
     fn made(&self, descriptor: &Descriptor) {
         let newest = (descriptor.number, descriptor.head);
+        let mut numbers = self.numbers.lock().unwrap();
+        numbers.insert(descriptor.head, descriptor.number);
+        drop(numbers);
         self.newest.lock().unwrap().insert(descriptor.shard, newest);
+    }
+
+    /// Loses every block above a number, as a power failure does with what is not on disk.
+    pub(super) fn lose(&self, shard: ShardId, number: u64, head: B256) {
+        let keeps = |lost: u64| lost <= number;
+        let mut numbers = self.numbers.lock().unwrap();
+        let mut heads = self.heads.lock().unwrap();
+        heads.retain(|(of, head), _| {
+            *of != shard || numbers.get(head).is_none_or(|number| keeps(*number))
+        });
+        numbers.retain(|_, number| keeps(*number));
+        drop((heads, numbers));
+        self.newest.lock().unwrap().insert(shard, (number, head));
     }
 
     /// The number that comes after a block, if the builder has it.

@@ -5,17 +5,17 @@ use super::{
     toy::{Cutting, GAS_LIMIT, ToyBuilder, ToyChecker, ToyCutter},
 };
 use crate::{
-    agent::{Agent, AgentConfig, ReedSolomonCutter},
+    agent::{Agent, AgentConfig, CellarFault, ReedSolomonCutter},
     feed::{LedgerFeed, RelayUpdate},
     inclusion::Inclusion,
     ledger::{Authority, Discard, Ledger, LedgerEvent, LedgerRules, Named, ShardTerms},
     message,
 };
-use alloy_primitives::B256;
+use alloy_primitives::{B256, Bytes};
 use commonware_cryptography::Signer as _;
 use commonware_p2p::simulated::{self, Config, Link, Network, Oracle};
 use commonware_runtime::{
-    Clock as _, Handle, Quota, Runner as _, Supervisor as _,
+    Clock as _, Handle, Quota, Runner as _, Storage as _, Supervisor as _,
     deterministic::{self, Context},
 };
 use commonware_utils::probability;
@@ -25,16 +25,23 @@ use primitives::{
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
+    mem,
     num::{NonZeroU32, NonZeroUsize},
-    sync::{Arc, atomic::AtomicU64, atomic::Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
     time::{Duration, UNIX_EPOCH},
 };
 
 /// Time between two relay blocks.
 pub(super) const TAU_MS: u64 = 100;
+/// Less than a toy collation, and less than two answers count for.
+const ONE_CHUNK_BYTES: usize = 1_056;
 const LATENCY: Duration = Duration::from_millis(10);
 const START: Duration = Duration::from_secs(1_700_000_000);
 const COLLATORS_FROM: u64 = 100;
+const SPARES_FROM: u64 = 200;
 pub(super) const A: ShardId = ShardId(1);
 pub(super) const B: ShardId = ShardId(2);
 
@@ -44,6 +51,12 @@ pub(super) struct Setup {
     pub(super) seed: u64,
     pub(super) validators: u16,
     pub(super) collators: u64,
+    /// Nodes that only follow, until they are made validators; after the collators.
+    pub(super) spares: u64,
+    /// Validators that can't say what they find of a candidate while the world doubts.
+    pub(super) doubters: BTreeSet<usize>,
+    /// Nodes that give one chunk to each peer in a second, and never a whole collation.
+    pub(super) frugal: BTreeSet<usize>,
     /// Shards and their cores.
     pub(super) shards: Vec<(ShardId, u16)>,
     pub(super) rules: LedgerRules,
@@ -71,6 +84,9 @@ impl Setup {
             seed,
             validators,
             collators: 2,
+            spares: 0,
+            doubters: BTreeSet::new(),
+            frugal: BTreeSet::new(),
             shards: vec![(A, 1), (B, 1)],
             rules: LedgerRules::asynchronous(validators),
             liars: BTreeSet::new(),
@@ -93,7 +109,7 @@ pub(super) type Ends = (
 struct Node {
     feed: LedgerFeed,
     inclusion: Inclusion,
-    handle: Option<Handle<()>>,
+    handle: Option<Handle<Result<(), CellarFault>>>,
     /// Updates that wait while the node is cut off from the relay chain.
     paused: Option<Vec<RelayUpdate>>,
 }
@@ -105,13 +121,23 @@ pub(super) struct World {
     pub(super) keys: Vec<PrivateKey>,
     pub(super) namespace: ShardNamespace,
     nodes: Vec<Node>,
+    /// The nodes that are validators now, in their order, and those that are next.
+    validators: Vec<usize>,
+    next_validators: Vec<usize>,
+    pub(super) doubts: Arc<AtomicBool>,
     builders: BTreeMap<usize, ToyBuilder>,
+    /// How many candidates each node has checked.
+    pub(super) checks: BTreeMap<usize, Arc<AtomicU64>>,
     pub(super) links: Oracle<PublicKey, Context>,
     setup: Setup,
     pub(super) supply: Arc<AtomicU64>,
+    /// All updates so far.
+    history: Vec<RelayUpdate>,
     /// Updates on their way, with the time at which they are final.
     on_the_way: Vec<(u64, RelayUpdate)>,
     next_block_ms: u64,
+    /// Agents that have been started.
+    lives: u64,
 }
 
 /// Runs a scenario, and gives a fingerprint of everything that happened.
@@ -138,6 +164,7 @@ fn terms(shard: ShardId, collators: Vec<PublicKey>) -> ShardTerms {
         rules: B256::repeat_byte(3),
         gas_limit: GAS_LIMIT,
         collators,
+        charter: Bytes::new(),
         cores_max: 64,
     }
 }
@@ -166,10 +193,12 @@ fn genesis_of(shard: ShardId) -> B256 {
 impl World {
     async fn new(runtime: Context, setup: Setup) -> Self {
         let seeds = (0..u64::from(setup.validators))
-            .chain((0..setup.collators).map(|one| COLLATORS_FROM + one));
+            .chain((0..setup.collators).map(|one| COLLATORS_FROM + one))
+            .chain((0..setup.spares).map(|one| SPARES_FROM + one));
         let keys: Vec<PrivateKey> = seeds.map(PrivateKey::from_seed).collect();
         let public: Vec<PublicKey> = keys.iter().map(|key| key.public_key()).collect();
-        let (validators, collators) = public.split_at(usize::from(setup.validators));
+        let (validators, others) = public.split_at(usize::from(setup.validators));
+        let collators = &others[..others.len() - usize::try_from(setup.spares).unwrap()];
         let shards = setup.shards.iter();
         let shards =
             shards.map(|(shard, cores)| (*shard, terms(*shard, collators.to_vec()), *cores));
@@ -194,18 +223,25 @@ impl World {
             relay: Relay::new(ledger, authority),
             keys,
             nodes: Vec::new(),
+            validators: (0..usize::from(setup.validators)).collect(),
+            next_validators: Vec::new(),
+            doubts: Arc::default(),
             builders: BTreeMap::new(),
+            checks: BTreeMap::new(),
             links,
             supply: Arc::new(AtomicU64::new(setup.supply)),
             setup,
+            history: Vec::new(),
             on_the_way: Vec::new(),
             next_block_ms: 0,
+            lives: 0,
             runtime,
         };
         world.next_block_ms = world.now_ms() + TAU_MS;
         world.connect(|_, _| true).await;
         for index in 0..world.keys.len() {
-            let node = world.start(index).await;
+            let feed = world.relay.feed();
+            let node = world.start(index, feed).await;
             world.nodes.push(node);
         }
         world
@@ -225,6 +261,19 @@ impl World {
         usize::from(self.setup.validators) + index
     }
 
+    /// The index of a spare node among all nodes.
+    pub(super) fn spare(&self, index: usize) -> usize {
+        self.collator(usize::try_from(self.setup.collators).unwrap()) + index
+    }
+
+    /// With the next relay block, these nodes become the validators, in this order.
+    pub(super) async fn end_epoch(&mut self, validators: Vec<usize>) {
+        let keys = validators.iter().map(|index| self.public(*index));
+        self.relay.end_epoch(keys.collect());
+        self.next_validators = validators;
+        self.blocks(1).await;
+    }
+
     pub(super) fn builder(&self, collator: usize) -> &ToyBuilder {
         &self.builders[&self.collator(collator)]
     }
@@ -238,8 +287,8 @@ impl World {
         (small, large)
     }
 
-    async fn start(&mut self, index: usize) -> Node {
-        let feed = Relay::genesis(&self.relay.ledger);
+    async fn start(&mut self, index: usize, feed: LedgerFeed) -> Node {
+        feed.resume(self.history.last().map_or(0, |update| update.height));
         let inclusion = Inclusion::default();
         let mut node = Node {
             feed: feed.clone(),
@@ -251,9 +300,11 @@ impl World {
             return node;
         }
         let (small, large) = self.ends(index).await;
-        let mut config = AgentConfig::new(self.keys[index].clone(), self.relay.authority.clone());
+        let key = self.keys[index].clone();
+        let mut config = AgentConfig::new(key.clone(), format!("agent{index}"));
         config.patience_ms = 500;
-        if index >= usize::from(self.setup.validators) {
+        let collators = usize::from(self.setup.validators)..self.spare(0);
+        if collators.contains(&index) {
             config.collates = self.setup.shards.iter().map(|(shard, _)| *shard).collect();
         }
         let cutting = self.setup.cutting.get(&index).copied();
@@ -261,17 +312,32 @@ impl World {
         if withholds || self.setup.silent.contains(&index) {
             config.served_bytes_max = 0;
         }
+        if self.setup.frugal.contains(&index) {
+            config.served_bytes_max = ONE_CHUNK_BYTES;
+        }
         let genesis = self.setup.shards.iter();
         let genesis = genesis.map(|(shard, _)| (*shard, genesis_of(*shard)));
-        let builder = ToyBuilder::new(self.public(index), genesis, Arc::clone(&self.supply));
-        self.builders.insert(index, builder.clone());
-        let runtime = self.runtime.child("agent").with_attribute("index", index);
+        let builder = self.builders.entry(index).or_insert_with(|| {
+            ToyBuilder::new(key.public_key(), genesis, Arc::clone(&self.supply))
+        });
+        let builder = builder.clone();
+        let checks = Arc::clone(self.checks.entry(index).or_default());
+        self.lives += 1;
+        let runtime = self
+            .runtime
+            .child("agent")
+            .with_attribute("life", self.lives);
         let agent = Agent {
             runtime,
             blocker: self.links.control(self.public(index)),
             builder,
             checker: Arc::new(ToyChecker {
                 lies: self.setup.liars.contains(&index),
+                checks,
+                doubts: match self.setup.doubters.contains(&index) {
+                    true => Arc::clone(&self.doubts),
+                    false => Arc::default(),
+                },
             }),
             cutter: match self.setup.real_chunks {
                 true => Arc::new(ReedSolomonCutter),
@@ -319,6 +385,47 @@ impl World {
         }
     }
 
+    /// Starts killed nodes again, which go through so many of the last relay blocks again.
+    pub(super) async fn restart(&mut self, nodes: &[usize], again: usize) {
+        // What was killed ends in the rounds that follow.
+        self.runtime.sleep(Duration::from_millis(1)).await;
+        for index in nodes {
+            let first = self.history.len().saturating_sub(again);
+            let feed = LedgerFeed::new(self.history[first].clone());
+            let node = self.start(*index, feed).await;
+            for update in &self.history[first + 1..] {
+                node.inclusion.settle(&update.ledger);
+                node.feed.publish(update.clone());
+            }
+            self.nodes[*index] = node;
+        }
+    }
+
+    /// Takes what a killed node has on disk.
+    pub(super) async fn wipe(&self, index: usize) {
+        for kind in ["slips", "records"] {
+            let partition = format!("agent{index}-shards-{kind}");
+            self.runtime.remove(&partition, None).await.unwrap();
+        }
+    }
+
+    /// The validators that are asked under a schedule of core 0.
+    pub(super) fn backers(&self, height: u64) -> Vec<usize> {
+        self.relay.ledger.group(0, height).iter().collect()
+    }
+
+    /// Number and hash of a shard's final block.
+    pub(super) fn final_head(&self, shard: ShardId, number: usize) -> (u64, B256) {
+        let heads = self.events(|event| match event {
+            LedgerEvent::Final(named, head) if named.shard == shard => {
+                Some((head.number, head.hash))
+            }
+            _ => None,
+        });
+        let last = number.checked_sub(1).and_then(|index| heads.get(index));
+        last.copied().unwrap_or((0, genesis_of(shard)))
+    }
+
     /// Cuts a node off from the relay chain, or lets it catch up.
     pub(super) fn pause(&mut self, index: usize, paused: bool) {
         let node = &mut self.nodes[index];
@@ -334,6 +441,11 @@ impl World {
 
     pub(super) fn inclusions(&self) -> impl Iterator<Item = &Inclusion> {
         self.nodes.iter().map(|node| &node.inclusion)
+    }
+
+    /// Leaves out the relay blocks that would have passed while the links were laid: there are many of them.
+    pub(super) fn skip_beginning(&mut self) {
+        self.next_block_ms = self.now_ms() + TAU_MS;
     }
 
     /// Lets so many relay blocks pass.
@@ -371,10 +483,10 @@ impl World {
         }
         self.next_block_ms += TAU_MS;
         let height = usize::try_from(self.relay.ledger.height()).unwrap();
-        let validators = usize::from(self.setup.validators);
+        let count = self.validators.len();
         // A leader that is gone or cut off is skipped in no time.
-        let leader = (0..validators)
-            .map(|turn| (height + turn) % validators)
+        let leader = (0..count)
+            .map(|turn| self.validators[(height + turn) % count])
             .find(|index| {
                 let node = &self.nodes[*index];
                 let runs = node.handle.is_some() || self.setup.puppets.contains(index);
@@ -383,10 +495,14 @@ impl World {
             .expect("somebody leads");
         let now_ms = self.now_ms();
         let update = self.relay.lead(&self.nodes[leader].inclusion, now_ms);
+        if !self.next_validators.is_empty() {
+            self.validators = mem::take(&mut self.next_validators);
+        }
         self.on_the_way.push((now_ms + self.setup.final_ms, update));
     }
 
     fn publish(&mut self, update: &RelayUpdate) {
+        self.history.push(update.clone());
         for node in &mut self.nodes {
             node.inclusion.settle(&update.ledger);
             match &mut node.paused {
@@ -414,6 +530,7 @@ impl World {
             | LedgerEvent::Included(_)
             | LedgerEvent::Final(..)
             | LedgerEvent::Offended(_)
+            | LedgerEvent::Escalated(..)
             | LedgerEvent::Ordered(..)
             | LedgerEvent::Refused(..)
             | LedgerEvent::Moved { .. } => None,
@@ -428,6 +545,7 @@ impl World {
             | LedgerEvent::Included(_)
             | LedgerEvent::Discarded(..)
             | LedgerEvent::Offended(_)
+            | LedgerEvent::Escalated(..)
             | LedgerEvent::Ordered(..)
             | LedgerEvent::Refused(..)
             | LedgerEvent::Moved { .. } => None,

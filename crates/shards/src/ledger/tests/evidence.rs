@@ -2,8 +2,8 @@
 
 use super::world::{BAD, BLOCK_MS, GOOD, World};
 use crate::ledger::{
-    BackedFault, CheckedSection, Discard, EvidenceFault, Ledger, LedgerEvent, LedgerRules, OffenceKind,
-    SectionFault,
+    BackedFault, CheckedSection, Discard, EvidenceFault, Ledger, LedgerEvent, LedgerRules,
+    OffenceKind, SectionFault,
 };
 use primitives::shard::{Bits, Envelope, Equivocation, ShardSection, Votes};
 use rand::{SeedableRng as _, rngs::StdRng};

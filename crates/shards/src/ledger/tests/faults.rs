@@ -361,7 +361,7 @@ fn a_block_follows_in_height_and_time() {
             height,
             parent_digest: B256::ZERO,
             timestamp_ms,
-            orders: &[],
+            executed_height: 10,
             section,
         };
         world.ledger.apply(&step).map(drop)
@@ -402,7 +402,7 @@ fn signatures_are_of_whom_they_say() {
         votes: (0..4)
             .map(|one| votes.sign(one, &digest, namespace, &world.keys[usize::from(one)]))
             .collect(),
-        equivocations: Vec::new(),
+        ..ShardSection::default()
     };
     let check = |section: &ShardSection| {
         let random = &mut StdRng::seed_from_u64(1);
@@ -414,7 +414,7 @@ fn signatures_are_of_whom_they_say() {
         height: 12,
         parent_digest: world.relay[11],
         timestamp_ms: world.ledger.timestamp_ms(),
-        orders: &[],
+        executed_height: 11,
         section: &checked,
     };
     assert!(world.ledger.apply(&step).is_ok());

@@ -1,21 +1,22 @@
 //! The life of a shard: orders, and those that can't be carried out.
 
-use super::world::{BLOCK_MS, GOOD, World, terms};
+use super::world::{BLOCK_MS, GAS_LIMIT, GOOD, RULES, World, carried, charter_of, terms};
 use crate::ledger::{
-    BackedFault, Discard, LedgerEvent, LedgerRules, ORDERS_MAX, OrderKind, Refusal, ShardOrder,
-    ShardTerms, Status,
+    BackedFault, Discard, LedgerEvent, LedgerRules, ORDERS_MAX, OrderKind, Refusal, SectionFault,
+    ShardOrder, ShardTerms, Status,
     rules::{COLLATORS_MAX, SHARDS_MAX},
 };
-use alloy_primitives::B256;
+use alloy_primitives::{B256, Bytes};
 use commonware_cryptography::Signer as _;
 use primitives::{
     crypto::PrivateKey,
-    shard::{Bits, ShardId, ShardSection},
+    shard::{Bits, CHARTER_VERSION, CarriedOrders, ShardId, ShardSection, charter::digest},
 };
+use std::sync::LazyLock;
 
 const ONE: ShardId = ShardId(1);
 const NEW: ShardId = ShardId(70);
-const OTHER: B256 = B256::repeat_byte(44);
+static OTHER: LazyLock<B256> = LazyLock::new(|| digest(&charter_of(44)));
 
 fn world() -> World {
     World::after(LedgerRules::asynchronous(4), &[1, 2], 10)
@@ -56,10 +57,15 @@ fn create(cores: u16) -> ShardOrder {
     }
 }
 
-const fn upgrade(height: u64) -> ShardOrder {
+fn upgrade(height: u64) -> ShardOrder {
+    upgrade_to(44, height)
+}
+
+fn upgrade_to(chain_id: u64, height: u64) -> ShardOrder {
     ShardOrder::Upgrade {
         shard: ONE,
-        rules: OTHER,
+        charter: charter_of(chain_id),
+        gas_limit: GAS_LIMIT,
         height,
     }
 }
@@ -241,22 +247,18 @@ fn upgraded() {
             .back(&world.backed_by(envelope, Bits::below(4)));
         assert_eq!(said, expected, "anchor={anchor}");
     };
-    check(height - 1, super::world::RULES, Ok(()));
-    check(height - 1, OTHER, Err(BackedFault::Rules));
-    check(height, super::world::RULES, Err(BackedFault::Rules));
-    check(height, OTHER, Ok(()));
+    check(height - 1, *RULES, Ok(()));
+    check(height - 1, *OTHER, Err(BackedFault::Rules));
+    check(height, *RULES, Err(BackedFault::Rules));
+    check(height, *OTHER, Ok(()));
     for _ in 0..4 {
         world.step(ShardSection::default(), BLOCK_MS).unwrap();
     }
-    let third = ShardOrder::Upgrade {
-        shard: ONE,
-        rules: B256::repeat_byte(45),
-        height: world.ledger.height() + 20,
-    };
+    let third = upgrade_to(45, world.ledger.height() + 20);
     done(&mut world, third);
     let segment = world.ledger.shard(ONE).unwrap();
-    assert_eq!(segment.rules_at(world.ledger.height()), OTHER);
-    assert_eq!(segment.rules_at(u64::MAX), B256::repeat_byte(45));
+    assert_eq!(segment.rules_at(world.ledger.height()), *OTHER);
+    assert_eq!(segment.rules_at(u64::MAX), digest(&charter_of(45)));
 }
 
 #[test]
@@ -270,4 +272,125 @@ fn orders_come_before_candidates() {
     assert!(world.outcome(section.clone(), &orders[..1], 0).is_err());
     let events = world.step_with(section, &orders, BLOCK_MS).unwrap();
     assert_eq!(events.len(), 3);
+}
+
+/// What a chain with fewer words for it can't read is refused alike by all, and what only a later version can say
+/// is taken as it is.
+#[test]
+fn charters() {
+    let mut world = world();
+    let with = |charter: Bytes, gas_limit| ShardOrder::Create {
+        shard: NEW,
+        terms: ShardTerms {
+            rules: digest(&charter),
+            charter,
+            gas_limit,
+            ..terms()
+        },
+        cores: 1,
+    };
+    let mut newer = charter_of(3).to_vec();
+    newer[3] = u8::try_from(CHARTER_VERSION + 1).unwrap();
+    let longer = [charter_of(3).as_ref(), &[0]].concat();
+    for wrong in [
+        with(Bytes::new(), GAS_LIMIT),
+        with(longer.into(), GAS_LIMIT),
+        with(charter_of(3), GAS_LIMIT + 1),
+    ] {
+        refused(&mut world, wrong, Refusal::Charter);
+    }
+    let height = world.ledger.height() + 1_000;
+    let wrong = ShardOrder::Upgrade {
+        shard: ONE,
+        charter: charter_of(3),
+        gas_limit: GAS_LIMIT - 1,
+        height,
+    };
+    refused(&mut world, wrong, Refusal::Charter);
+    done(&mut world, with(newer.into(), 1));
+}
+
+#[test]
+fn the_gas_limit_follows_from_the_anchor() {
+    let mut world = world();
+    let height = world.ledger.height() + 200;
+    let newer = [&[0, 0, 0, 2], b"whatever".as_slice()].concat();
+    let order = ShardOrder::Upgrade {
+        shard: ONE,
+        charter: newer.clone().into(),
+        gas_limit: 7,
+        height,
+    };
+    done(&mut world, order);
+    let segment = world.ledger.shard(ONE).unwrap();
+    assert_eq!(segment.gas_limit_at(height - 1), GAS_LIMIT);
+    assert_eq!(segment.gas_limit_at(height), 7);
+    assert_eq!(segment.charter(&RULES), Some(&charter_of(3)));
+    assert_eq!(
+        segment.charter(&digest(&newer)),
+        Some(&newer.clone().into())
+    );
+    assert_eq!(segment.charter(&B256::ZERO), None);
+}
+
+/// Whoever creates shards and retires them unused can't use all numbers up.
+#[test]
+fn an_idle_shard_makes_room() {
+    let mut world = world();
+    let many = |numbers: std::ops::Range<u32>| -> Vec<_> {
+        numbers
+            .map(|shard| ShardOrder::Create {
+                shard: ShardId(shard),
+                terms: terms(),
+                cores: 0,
+            })
+            .collect()
+    };
+    for part in many(100..100 + 254).chunks(ORDERS_MAX) {
+        world
+            .step_with(ShardSection::default(), part, BLOCK_MS)
+            .unwrap();
+    }
+    assert_eq!(world.ledger.shards().len(), SHARDS_MAX);
+    refused(&mut world, create(0), Refusal::Crowded);
+    done(&mut world, ShardOrder::Retire(ShardId(120)));
+    done(&mut world, create(0));
+    assert!(world.ledger.shard(ShardId(120)).is_none());
+    assert_eq!(world.ledger.shards().len(), SHARDS_MAX);
+}
+
+#[test]
+fn every_height_is_carried_once() {
+    let mut world = world();
+    let now = world.ledger.height() + 1;
+    assert_eq!(world.ledger.orders_height(), now - 1);
+    let try_at = |orders: &CarriedOrders, executed_height| {
+        let mut draft = world.draft();
+        let carried = draft.carry(orders, executed_height);
+        carried.map(|()| draft.ledger().orders_height())
+    };
+    let some = |height| carried(&[ShardOrder::Pause(ONE)], height);
+    let none = CarriedOrders::default();
+    assert_eq!(try_at(&none, now - 1), Ok(now - 1));
+    assert_eq!(try_at(&none, now), Ok(now));
+    assert_eq!(try_at(&some(now), now), Ok(now));
+    assert_eq!(
+        try_at(&some(now), now + 5),
+        Ok(now),
+        "the rest is for later"
+    );
+    for (height, executed) in [(now - 1, now), (now + 1, now)] {
+        let (from, to) = (now, executed);
+        let fault = SectionFault::Orders { height, from, to };
+        assert_eq!(try_at(&some(height), executed), Err(fault));
+    }
+    let fault = SectionFault::Orders {
+        height: now - 2,
+        from: now - 1,
+        to: now - 2,
+    };
+    assert_eq!(try_at(&none, now - 2), Err(fault));
+    let events = order(&mut world, ShardOrder::Unreadable(ONE));
+    let refused = LedgerEvent::Refused(ONE, OrderKind::Unreadable, Refusal::Unreadable);
+    assert_eq!(events, [refused]);
 }

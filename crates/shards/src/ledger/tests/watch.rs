@@ -5,7 +5,7 @@
 
 use super::world::Truth;
 use crate::ledger::{
-    Discard, Ledger, LedgerEvent, Offence, OffenceKind, Pending, ShardHead, Status,
+    Approval, Discard, Ledger, LedgerEvent, Offence, OffenceKind, Pending, ShardHead, Status,
 };
 use bytes::Bytes;
 use commonware_codec::DecodeExt as _;
@@ -20,6 +20,7 @@ struct Seen {
     backers: Bits,
     epoch: u64,
     is_included: bool,
+    is_escalated: bool,
     held: Bits,
     valid: Bits,
     invalid: Bits,
@@ -37,6 +38,8 @@ pub(super) struct Watch {
     finals: BTreeMap<ShardId, ShardHead>,
     /// Who backed what is invalid.
     false_backers: BTreeMap<CandidateId, Bits>,
+    /// Whose objections turned out false in this epoch.
+    false_objectors: Bits,
     /// How often what happened.
     pub(super) paths: BTreeMap<String, usize>,
 }
@@ -53,6 +56,7 @@ impl Watch {
             owners: BTreeMap::new(),
             finals: finals.collect(),
             false_backers: BTreeMap::new(),
+            false_objectors: Bits::EMPTY,
             paths: BTreeMap::new(),
         }
     }
@@ -82,7 +86,9 @@ impl Watch {
     pub(super) fn epoch(&mut self, before: &Ledger, after: &Ledger, events: &[LedgerEvent]) {
         for seen in self.seen.values_mut() {
             (seen.valid, seen.invalid) = (Bits::EMPTY, Bits::EMPTY);
+            seen.is_escalated = false;
         }
+        self.false_objectors = Bits::EMPTY;
         for event in events {
             self.event(event, after);
         }
@@ -140,13 +146,18 @@ impl Watch {
                 self.path("Final");
                 let seen = self.seen.remove(&named.sequence).expect("it was backed");
                 assert!(seen.is_included, "I3: final and not included");
-                assert!(seen.valid.count() >= quorum, "I2: final and not approved");
-                assert!(seen.truth.valid, "final and invalid");
+                self.approved(&seen, after);
                 assert_eq!(seen.head, *head);
                 let last = self.finals.insert(named.shard, *head).expect("a shard");
                 assert_eq!(head.number, last.number + 1, "I1");
                 assert!(head.timestamp_ms > last.timestamp_ms);
                 assert!(head.anchor_height >= last.anchor_height);
+            }
+            LedgerEvent::Escalated(named, why) => {
+                self.path(format!("{why:?}"));
+                let seen = self.seen.get_mut(&named.sequence).expect("it was backed");
+                assert!(!seen.is_escalated);
+                seen.is_escalated = true;
             }
             LedgerEvent::Discarded(named, why) => {
                 self.path(format!("{why:?}"));
@@ -243,6 +254,34 @@ impl Watch {
         self.owners.insert(after.height(), after.cores().to_vec());
     }
 
+    /// By 2f+1; or by as many as are drawn, without an objection of anybody who may be believed. Then only those who
+    /// lie can have approved what is invalid.
+    fn approved(&mut self, seen: &Seen, after: &Ledger) {
+        let rules = after.rules();
+        let few = match rules.approval {
+            Approval::Sampled { checkers, .. } if !seen.is_escalated => usize::from(checkers),
+            Approval::All | Approval::Sampled { .. } => {
+                assert!(
+                    seen.valid.count() >= rules.quorum(),
+                    "I2: final and not approved"
+                );
+                assert!(seen.truth.valid, "final and invalid");
+                return;
+            }
+        };
+        self.path("Final by a few");
+        assert!(seen.valid.count() >= few, "I2: final and not approved");
+        assert!(seen.invalid.without(&self.false_objectors).is_empty());
+        if !seen.invalid.is_empty() {
+            self.path("ignored objection");
+        }
+        if !seen.truth.valid {
+            self.path("Final by corrupt few");
+            assert!(few <= self.liars.count(), "final and invalid");
+            assert!(seen.valid.without(&self.liars).is_empty());
+        }
+    }
+
     /// Nobody is punished for what it did not do.
     fn offence(&mut self, offence: &Offence) {
         self.path(format!("{:?}", offence.kind));
@@ -251,6 +290,10 @@ impl Watch {
             OffenceKind::BackedInvalid => {
                 let backers = self.false_backers.get(&offence.candidate);
                 assert!(backers.is_some_and(|all| all.contains(usize::from(offence.validator))));
+            }
+            OffenceKind::FalseObjection => {
+                assert!(lied, "{offence:?}");
+                self.false_objectors.insert(usize::from(offence.validator));
             }
             OffenceKind::ApprovedInvalid
             | OffenceKind::Contradiction
@@ -322,6 +365,7 @@ impl Seen {
             backers: pending.backers,
             epoch: pending.envelope.coding.epoch,
             is_included: false,
+            is_escalated: false,
             held: Bits::EMPTY,
             valid: Bits::EMPTY,
             invalid: Bits::EMPTY,

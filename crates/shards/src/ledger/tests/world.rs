@@ -2,19 +2,25 @@
 
 use crate::ledger::{
     Authority, CheckedSection, Draft, Ledger, LedgerEvent, LedgerRules, RelayStep, SectionFault,
-    ShardOrder, ShardTerms,
+    ShardOrder, ShardTerms, rules::CORES_UNLIMITED,
 };
-use alloy_primitives::{B256, keccak256};
+use alloy_primitives::{B256, Bytes, keccak256};
 use commonware_cryptography::Signer as _;
 use primitives::{
+    ChainConfig,
+    chain::Protocol,
     crypto::{PrivateKey, Signature},
     shard::{
-        BackedEnvelope, Bits, Coding, Descriptor, Envelope, Equivocation, RelayAnchor, Schedule,
-        ShardId, ShardNamespace, ShardSection, ShardVote, SignedStatement, Votes,
+        BackedEnvelope, Bits, CarriedOrders, Charter, Coding, Descriptor, Envelope, Equivocation,
+        RelayAnchor, Schedule, ShardId, ShardNamespace, ShardSection, ShardVote, SignedStatement,
+        Votes, charter,
     },
 };
+use std::sync::LazyLock;
 
-pub(super) const RULES: B256 = B256::repeat_byte(3);
+/// What shards begin with.
+pub(super) static RULES: LazyLock<B256> = LazyLock::new(|| charter::digest(&charter_of(3)));
+pub(super) const GAS_LIMIT: u64 = 30_000_000;
 /// Milliseconds between relay blocks, unless a test says otherwise.
 pub(super) const BLOCK_MS: u64 = 200;
 
@@ -60,11 +66,25 @@ pub(super) fn terms() -> ShardTerms {
         genesis_hash: B256::repeat_byte(1),
         genesis_root: B256::repeat_byte(2),
         genesis_ms: 0,
-        rules: RULES,
-        gas_limit: 30_000_000,
+        rules: *RULES,
+        gas_limit: GAS_LIMIT,
         collators: Vec::new(),
-        cores_max: 64,
+        charter: charter_of(3),
+        cores_max: CORES_UNLIMITED,
     }
+}
+
+/// One of many charters, with the gas limit of all of them.
+pub(super) fn charter_of(chain_id: u64) -> Bytes {
+    let charter = Charter {
+        chain: ChainConfig {
+            chain_id,
+            gas_limit: GAS_LIMIT,
+            protocol: Protocol::default(),
+        },
+        genesis_rules: B256::ZERO,
+    };
+    charter.to_bytes()
 }
 
 #[derive(Clone)]
@@ -133,7 +153,7 @@ impl World {
                 head: truth.head(parent.hash, self.salt),
                 state_root: B256::repeat_byte(9),
                 anchor: self.anchor(height),
-                rules: RULES,
+                rules: *RULES,
                 collation_hash: B256::ZERO,
                 collation_bytes: 1_000,
                 gas_used: 21_000,
@@ -212,7 +232,7 @@ impl World {
         }
     }
 
-    /// What an honest validator says now about all that is pending, unless it has not looked yet.
+    /// What an honest validator says now about all that is pending, unless it has not looked yet or need not.
     pub(super) fn honest(&self, validator: u16, judges: bool) -> ShardVote {
         let mut votes = Votes {
             height: self.ledger.height(),
@@ -223,6 +243,7 @@ impl World {
             if truth.available {
                 votes.held.insert(place);
             }
+            let judges = judges && pending.asked.contains(usize::from(validator));
             if truth.available && judges && truth.valid {
                 votes.valid.insert(place);
             }
@@ -288,16 +309,17 @@ impl World {
     /// The ledger after a block, which is not taken.
     pub(super) fn outcome(
         &self,
-        section: ShardSection,
+        mut section: ShardSection,
         orders: &[ShardOrder],
         ms: u64,
     ) -> Result<(Ledger, Vec<LedgerEvent>), SectionFault> {
         let height = self.ledger.height();
+        section.orders = carried(orders, height + 1);
         self.ledger.apply(&RelayStep {
             height: height + 1,
             parent_digest: self.relay[usize::try_from(height).unwrap()],
             timestamp_ms: self.ledger.timestamp_ms() + ms,
-            orders,
+            executed_height: height + 1,
             section: &CheckedSection::unchecked(section, &self.ledger),
         })
     }
@@ -345,6 +367,17 @@ impl World {
             }
         }
         Vec::new()
+    }
+}
+
+/// Orders as a block carries them whose header refers to the result at this height.
+pub(super) fn carried(orders: &[ShardOrder], height: u64) -> CarriedOrders {
+    match orders.is_empty() {
+        true => CarriedOrders::default(),
+        false => CarriedOrders {
+            height,
+            list: orders.iter().map(ShardOrder::to_bytes).collect(),
+        },
     }
 }
 
