@@ -137,6 +137,9 @@ struct DevArgs {
     /// With 0 there are none yet; without it there can't be any
     #[arg(long)]
     shards: Option<u16>,
+    /// Cores of all shards together, which go where the load is; without it each shard keeps one
+    #[arg(long, requires = "shards")]
+    cores: Option<u16>,
     /// Seconds between blocks, decimals allowed; without it a block follows each transaction
     #[arg(long, value_parser = parse_seconds)]
     block_time: Option<Duration>,
@@ -193,6 +196,9 @@ struct InitArgs {
     /// With 0 there are none yet; without it there can't be any
     #[arg(long)]
     shards: Option<u16>,
+    /// Cores of all shards together, which go where the load is; without it each shard keeps one
+    #[arg(long, requires = "shards")]
+    cores: Option<u16>,
     /// Chain id
     #[arg(long, default_value_t = 4_242)]
     chain_id: u64,
@@ -348,6 +354,7 @@ impl From<DevArgs> for DevOptions {
             chain_id: args.chain_id,
             validators: args.validators,
             shards: args.shards,
+            cores: args.cores,
             block_time: args.block_time,
             gas_limit: args.gas_limit,
             data_dir: args.data_dir,
@@ -383,6 +390,7 @@ fn init(args: InitArgs) -> Result<(), NodeError> {
         funded: args.funded,
         protocol,
         shards: args.shards,
+        cores: args.cores,
     })?;
     println!(
         "Network of {} validators written to {}.",

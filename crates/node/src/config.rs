@@ -259,6 +259,7 @@ mod tests {
             directory: directory.clone(),
             validators: 1,
             shards: None,
+            cores: None,
             chain_id: 1,
             gas_limit: 300_000_000,
             host: IpAddr::V4(Ipv4Addr::LOCALHOST),

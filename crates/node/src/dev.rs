@@ -4,6 +4,7 @@
 //! With `--validators N` it runs N real validators, each with its own store, over authenticated
 //! connections on the loopback interface; RPC is served by the first.
 
+mod kept;
 #[cfg(test)]
 mod tests;
 
@@ -62,6 +63,8 @@ pub struct DevOptions {
     pub validators: u16,
     /// How many shards, which the first validator collates; with none there can't be any later.
     pub shards: Option<u16>,
+    /// Cores of all shards together, which go where the load is; without it each shard keeps one.
+    pub cores: Option<u16>,
     /// Time between blocks, whether or not a transaction waits; none = a block when one does.
     pub block_time: Option<Duration>,
     /// Block gas limit.
@@ -147,8 +150,8 @@ fn genesis(
     if let Some(file) = file.as_ref().filter(|file| file.exists()) {
         let text = crate::file::read_text(file, crate::file::GENESIS_BYTES_MAX)?;
         let genesis = Genesis::from_json(&text).map_err(refuse)?;
-        require_same(&genesis, options)?;
-        return require_funded(&genesis, options, signers).map(|()| genesis);
+        kept::require_same(&genesis, options)?;
+        return kept::require_funded(&genesis, options, signers).map(|()| genesis);
     }
     let funds_wei = funds_wei(options);
     let collators: Vec<_> = keys.iter().take(1).map(PrivateKey::public_key).collect();
@@ -165,6 +168,7 @@ fn genesis(
             .collect(),
         shards: shards.map(|shards| ShardOptions::all_by(&collators, shards)),
         governor: signers.first().map(PrivateKeySigner::address),
+        cores: options.cores,
     };
     let text = genesis_file(&genesis_options, keys, protocol(options)).map_err(refuse)?;
     let parsed = Genesis::from_json(&text).map_err(refuse)?;
@@ -190,6 +194,7 @@ pub fn default_genesis() -> Result<Genesis, primitives::genesis::GenesisError> {
             .collect(),
         shards: None,
         governor: None,
+        cores: None,
     };
     let protocol = Protocol {
         gas_charge_floor_permille: 0,
@@ -206,60 +211,6 @@ pub fn default_genesis() -> Result<Genesis, primitives::genesis::GenesisError> {
 /// What each account has; no number of coins overflows.
 fn funds_wei(options: &DevOptions) -> U256 {
     U256::from(options.balance) * U256::from(COIN_WEI)
-}
-
-/// The accounts that are announced are those that the chain began with.
-fn require_funded(
-    genesis: &Genesis,
-    options: &DevOptions,
-    signers: &[PrivateKeySigner],
-) -> Result<(), NodeError> {
-    let has_funds = |signer: &PrivateKeySigner| {
-        let account = genesis.alloc.get(&signer.address());
-        account.is_some_and(|account| account.balance == funds_wei(options))
-    };
-    if signers.iter().all(has_funds) {
-        return Ok(());
-    }
-    Err(NodeError::Option {
-        option: "--accounts, --balance, --mnemonic",
-        problem: "the chain in --data-dir began with others; ask for the same or choose another directory".to_owned(),
-    })
-}
-
-/// A chain that is there already goes on under its own rules; options that ask for others are a
-/// mistake that must not pass in silence.
-fn require_same(genesis: &Genesis, options: &DevOptions) -> Result<(), NodeError> {
-    let chain = &genesis.chain;
-    let refuse = |option, kept: String| {
-        let problem = format!(
-            "the chain in --data-dir has {kept}; ask for the same or choose another directory"
-        );
-        Err(NodeError::Option { option, problem })
-    };
-    if chain.chain_id != options.chain_id {
-        return refuse("--chain-id", chain.chain_id.to_string());
-    }
-    if chain.gas_limit != options.gas_limit {
-        return refuse("--gas-limit", chain.gas_limit.to_string());
-    }
-    if genesis.validators.len() != usize::from(options.validators) {
-        return refuse("--validators", genesis.validators.len().to_string());
-    }
-    let shards = genesis.has_ledger.then_some(genesis.shards.len());
-    if shards != options.shards.map(usize::from) {
-        return refuse(
-            "--shards",
-            shards.map_or_else(|| "none".into(), |one| one.to_string()),
-        );
-    }
-    if chain.protocol != protocol(options) {
-        return refuse(
-            "--block-time",
-            format!("{} ms", chain.protocol.block_time_ms),
-        );
-    }
-    Ok(())
 }
 
 /// Runs until a signal.

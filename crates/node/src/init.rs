@@ -66,6 +66,8 @@ pub struct InitOptions {
     pub protocol: Protocol,
     /// Shards; two of the nodes collate each. With none at all there can't be any later either.
     pub shards: Option<u16>,
+    /// Cores of all shards together, which go where the load is; without it each shard keeps one.
+    pub cores: Option<u16>,
 }
 
 /// What a genesis file says besides its accounts.
@@ -83,6 +85,8 @@ pub struct GenesisOptions {
     pub shards: Option<Vec<ShardOptions>>,
     /// Who allows shards new versions of charters; nobody if none.
     pub governor: Option<Address>,
+    /// Cores of all shards together, if they go where the load is.
+    pub cores: Option<u16>,
 }
 
 /// One shard: a chain with the same accounts, and an id of its own.
@@ -123,7 +127,9 @@ pub fn genesis_file(
         let genesis = Genesis::to_json(&accounts_file(options, chain_id), &section)?;
         Ok(ShardEntry {
             id: shard.id.into(),
-            cores: 1,
+            // With fewer cores than shards, they take turns.
+            cores: u16::from(options.cores.is_none_or(|cores| shard.id <= cores)),
+            cores_max: None,
             collators: shard.collators.iter().map(keys::public_hex).collect(),
             genesis: serde_json::from_str(&genesis)?,
         })
@@ -146,6 +152,7 @@ pub fn genesis_file(
             validators,
             protocol,
             shards: options.shards.is_some().then_some(shards),
+            cores: options.cores,
             ..HeadwaySection::default()
         },
     )
@@ -222,6 +229,7 @@ pub fn init(options: &InitOptions) -> Result<(), NodeError> {
             .collect(),
         shards: shard_options(options, &keys),
         governor: options.funded.first().copied(),
+        cores: options.cores,
     };
     let refuse = |source| NodeError::Genesis {
         path: genesis_path.clone(),

@@ -35,7 +35,10 @@ use primitives::{
 use shards::{
     feed::{LedgerFeed, RelayUpdate},
     inclusion::Inclusion,
-    ledger::{Authority, Ledger, LedgerRules, RulesError, ShardTerms, section_limits},
+    ledger::{
+        Authority, Ledger, LedgerRules, RulesError, ShardTerms, rules::CORES_UNLIMITED,
+        section_limits,
+    },
     sampling::enough_checkers,
 };
 use std::sync::Arc;
@@ -44,12 +47,16 @@ use std::sync::Arc;
 #[must_use]
 pub fn ledger_rules(genesis: &Genesis) -> LedgerRules {
     let validators = u16::try_from(genesis.validators.len()).unwrap_or(u16::MAX);
-    match (genesis.backing, genesis.approval) {
+    let rules = match (genesis.backing, genesis.approval) {
         (Backing::Asynchronous, Approval::All) => LedgerRules::asynchronous(validators),
         (Backing::Asynchronous, Approval::Sampled { checkers }) => {
             LedgerRules::sampled(validators, checkers)
         }
         (Backing::Synchronous, _) => LedgerRules::synchronous(validators),
+    };
+    LedgerRules {
+        cores: genesis.cores,
+        ..rules
     }
 }
 
@@ -77,6 +84,7 @@ pub fn terms(genesis: &Genesis, collators: Vec<PublicKey>) -> ShardTerms {
         gas_limit: genesis.chain.gas_limit,
         collators,
         charter,
+        cores_max: CORES_UNLIMITED,
     }
 }
 
@@ -90,7 +98,10 @@ pub fn genesis_ledger(genesis: &Genesis) -> Result<Option<Ledger>, RulesError> {
     }
     warn_of_few_checkers(genesis);
     let shards = genesis.shards.iter().map(|shard| {
-        let terms = terms(&shard.genesis, shard.collators.clone());
+        let terms = ShardTerms {
+            cores_max: shard.cores_max,
+            ..terms(&shard.genesis, shard.collators.clone())
+        };
         (shard.shard, terms, shard.cores)
     });
     let genesis_ms = genesis.timestamp().saturating_mul(1_000);

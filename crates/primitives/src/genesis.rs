@@ -104,6 +104,9 @@ pub struct HeadwaySection {
     /// Who checks them before they are final.
     #[serde(default, skip_serializing_if = "Approval::is_default")]
     pub approval: Approval,
+    /// Cores of all shards together, which go where the load is. Without it every shard keeps its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cores: Option<u16>,
 }
 
 /// One shard as it stands in the file.
@@ -115,6 +118,9 @@ pub struct ShardEntry {
     /// Cores that are its own at the beginning.
     #[serde(default = "one_core")]
     pub cores: u16,
+    /// Most cores that its load may bring it, on a chain that says how many there are; without it, all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cores_max: Option<u16>,
     /// Public keys of those who may build its blocks, hex.
     pub collators: Vec<String>,
     /// Its genesis: the chain's id, gas limit, accounts, and its own protocol parameters.
@@ -149,6 +155,8 @@ pub struct GenesisShard {
     pub shard: ShardId,
     /// Cores that are its own at the beginning.
     pub cores: u16,
+    /// Most that it may have.
+    pub cores_max: u16,
     /// Who may build its blocks.
     pub collators: Vec<PublicKey>,
     /// Its own genesis.
@@ -172,6 +180,8 @@ pub struct Genesis {
     pub backing: Backing,
     /// Who checks them before they are final.
     pub approval: Approval,
+    /// Cores of all shards together, if they go where the load is.
+    pub cores: Option<u16>,
     file: alloy_genesis::Genesis,
 }
 
@@ -198,7 +208,7 @@ impl Genesis {
             protocol: section.protocol,
         };
         check_chain(&chain, &file)?;
-        let chain_id = chain.chain_id;
+        let (chain_id, cores) = (chain.chain_id, shards::check_cores(section.cores)?);
         let validators = parse_validators(&section.validators)?;
         section.approval.check(section.backing, validators.len())?;
         Ok(Self {
@@ -206,9 +216,14 @@ impl Genesis {
             validators,
             alloc,
             has_ledger: section.shards.is_some(),
-            shards: shards::parse(section.shards.as_deref().unwrap_or_default(), chain_id)?,
+            shards: shards::parse(
+                section.shards.as_deref().unwrap_or_default(),
+                cores,
+                chain_id,
+            )?,
             backing: section.backing,
             approval: section.approval,
+            cores,
             file,
         })
     }
@@ -290,6 +305,11 @@ impl Genesis {
         }
         for shard in &self.shards {
             bytes.extend_from_slice(shard.rules_digest().as_slice());
+        }
+        if let Some(cores) = self.cores {
+            bytes.extend_from_slice(&cores.to_be_bytes());
+            let most = self.shards.iter().map(|shard| shard.cores_max);
+            bytes.extend(most.flat_map(u16::to_be_bytes));
         }
         keccak256(bytes)
     }

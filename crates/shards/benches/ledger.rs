@@ -118,6 +118,7 @@ impl Chain {
             gas_limit: 30_000_000,
             collators: vec![self.keys[0].public_key()],
             charter: Bytes::new(),
+            cores_max: CORES,
         };
         let shards = (1..=SHARDS).map(|shard| (ShardId(shard), terms.clone(), CORES));
         Ledger::genesis(LedgerRules::asynchronous(VALIDATORS), 0, shards).expect("rules in range")

@@ -7,13 +7,15 @@
 //! ```
 //! Every validator computes this inside the ledger, from what finalized blocks say and nothing else. So it is a
 //! pure function in whole numbers, and everything in it is bounded: a window's work by
-//! [`SHARDS_MAX`] · [`CORES_MAX`], the state of a shard by a few integers and its cores.
+//! [`SHARDS_MAX`] · [`CORES_MAX`], the state of a shard by a few integers.
 //!
 //! - A shard that may have cores has one, if there are as many cores as such shards; otherwise each has one in
 //!   its turn.
 //! - No shard has two cores more than another that needs more than it has; headroom comes after needs.
 //! - A shard that does not lose cores keeps those it has.
 //! - No input makes it panic or overflow.
+//!
+//! Who has which cores is the caller's; remembered here is only what each shard's load was like.
 //!
 //! Limits: it sees load that was carried, not load that was turned away. A shard whose cores are full is taken
 //! to want half as much again as it used; where cores are scarce, such a shard may take the last core of
@@ -30,10 +32,8 @@ use primitives::shard::ShardId;
 use std::collections::{BTreeMap, BTreeSet};
 use track::Track;
 
-/// Most cores of a chain.
-pub const CORES_MAX: u16 = 1_024;
-/// Most shards of a chain; of more observations those with the highest numbers are left out.
-pub const SHARDS_MAX: usize = 1_024;
+pub use primitives::limits::{CORES_MAX, SHARDS_MAX};
+
 /// What shares in the rules are of.
 pub const WHOLE: u16 = 256;
 /// Windows that a forecast looks ahead at most.
@@ -119,7 +119,7 @@ impl AllocationRules {
     /// What is wrong with them.
     pub fn check(&self) -> Result<(), RulesFault> {
         let (level, trend) = (self.level_share, self.trend_share);
-        if self.cores > CORES_MAX {
+        if usize::from(self.cores) > CORES_MAX {
             return Err(RulesFault::Cores { cores: self.cores });
         }
         if level == 0 || level > WHOLE || trend > WHOLE {
@@ -144,20 +144,20 @@ pub struct Observation {
     pub cores_max: u16,
     /// Gas that one core carries for it in a window; none and it gets no more than one core.
     pub core_gas: u64,
-    /// Gas used by its candidates that became included.
+    /// Gas used by its candidates that were backed.
     pub gas_used: u64,
     /// Gas that those candidates could have used.
     pub gas_limit: u64,
-    /// Its candidates that were backed.
+    /// How many they were.
     pub backed: u32,
     /// How often a core of it was free and its unincluded segment had room: candidates that could have been
     /// backed.
     pub possible: u32,
-    /// Its candidates that timed out.
+    /// Its candidates that were discarded.
     pub missed: u32,
 }
 
-/// The allocation, and what it remembers of each shard.
+/// Who gets which cores, and what that is remembered of each shard for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Allocator {
     rules: AllocationRules,
@@ -165,7 +165,7 @@ pub struct Allocator {
 }
 
 impl Allocator {
-    /// Nobody has a core yet.
+    /// Nothing is known of any shard yet.
     ///
     /// # Errors
     /// When the rules can't be used.
@@ -177,38 +177,32 @@ impl Allocator {
         })
     }
 
-    /// Goes by other rules from the next window on. Cores that there are no more are lost at once.
-    ///
-    /// # Errors
-    /// When the rules can't be used; then the old ones stay.
-    pub fn set_rules(&mut self, rules: AllocationRules) -> Result<(), RulesFault> {
-        rules.check()?;
-        self.rules = rules;
-        for track in self.tracks.values_mut() {
-            track.cores.retain(|core| *core < rules.cores);
-        }
-        Ok(())
-    }
-
-    /// Learns what a window was like, for every shard that there is, and says who has each core in the next.
-    /// A shard that is not among them is forgotten; of one that is twice, the first counts.
+    /// Learns what a window was like, for every shard that there is, and says who has each core in the next. Who
+    /// had them in this one is `held`, by core. A shard that was not observed loses its cores and is forgotten; of
+    /// one that was twice, the first counts.
+    #[must_use]
     pub fn window(
         &mut self,
+        held: &[Option<ShardId>],
         observations: &[(ShardId, Observation)],
-    ) -> Vec<(u16, Option<ShardId>)> {
+    ) -> Vec<Option<ShardId>> {
         let mut observed = BTreeMap::new();
         for (shard, observation) in observations {
             observed.entry(*shard).or_insert(*observation);
         }
         let shards: BTreeSet<ShardId> = observed.keys().copied().take(SHARDS_MAX).collect();
         self.tracks.retain(|shard, _| shards.contains(shard));
+        let mut cores: Vec<Option<ShardId>> = held.to_vec();
+        cores.resize(usize::from(self.rules.cores), None);
         let mut claims = Vec::with_capacity(shards.len());
         for (shard, observation) in observed.iter().take(SHARDS_MAX) {
+            let own = cores.iter().filter(|core| **core == Some(*shard)).count();
+            let own = u16::try_from(own).unwrap_or(u16::MAX);
             let track = self.tracks.entry(*shard).or_default();
-            let (need, want) = track.claim(&self.rules, observation);
+            let (need, want) = track.claim(&self.rules, observation, own);
             claims.push(Claim {
                 shard: *shard,
-                held: track.held(),
+                held: own,
                 need,
                 want,
                 credit: track.credit,
@@ -216,25 +210,12 @@ impl Allocator {
         }
         let wanting = claims.iter().filter(|claim| claim.want > 0).count();
         let shares = shares(self.rules.cores, &claims);
-        for (track, (claim, share)) in self.tracks.values_mut().zip(claims.iter().zip(shares)) {
-            track.credit = claim.settled(self.rules.cores, wanting, share > 0);
-            track.target = share;
-            track.cores.truncate(usize::from(share));
+        for (track, (claim, share)) in self.tracks.values_mut().zip(claims.iter().zip(&shares)) {
+            track.credit = claim.settled(self.rules.cores, wanting, *share > 0);
         }
-        self.fill();
-        self.cores()
-    }
-
-    /// Who has each core.
-    #[must_use]
-    pub fn cores(&self) -> Vec<(u16, Option<ShardId>)> {
-        let held: BTreeMap<u16, ShardId> = self
-            .tracks
-            .iter()
-            .flat_map(|(shard, track)| track.cores.iter().map(|core| (*core, *shard)))
-            .collect();
-        let owner = |core| (core, held.get(&core).copied());
-        (0..self.rules.cores).map(owner).collect()
+        let shares = claims.iter().map(|claim| claim.shard).zip(shares);
+        give(&mut cores, shares.collect());
+        cores
     }
 
     /// What a shard is forecast to use in the next window, in gas; none for a shard that was not observed.
@@ -242,19 +223,22 @@ impl Allocator {
     pub fn forecast(&self, shard: ShardId) -> Option<u64> {
         Some(self.tracks.get(&shard)?.forecast(&self.rules))
     }
+}
 
-    /// Gives free cores to shards that have fewer than their share, lowest numbers first.
-    fn fill(&mut self) {
-        let taken: BTreeSet<u16> = self
-            .tracks
-            .values()
-            .flat_map(|track| track.cores.iter().copied())
-            .collect();
-        let mut free = (0..self.rules.cores).filter(|core| !taken.contains(core));
-        for track in self.tracks.values_mut() {
-            let missing = usize::from(track.target.saturating_sub(track.held()));
-            track.cores.extend(free.by_ref().take(missing));
-            track.cores.sort_unstable();
+/// Brings the cores to these shares. A shard that has more keeps its lowest; free cores go, lowest first, to the
+/// lowest shards that have fewer.
+fn give(cores: &mut [Option<ShardId>], mut shares: BTreeMap<ShardId, u16>) {
+    for core in &mut *cores {
+        let missing = core.and_then(|shard| shares.get_mut(&shard));
+        match missing.filter(|missing| **missing > 0) {
+            Some(missing) => *missing = missing.saturating_sub(1),
+            None => *core = None,
         }
+    }
+    let mut wanting = shares
+        .into_iter()
+        .flat_map(|(shard, missing)| std::iter::repeat_n(shard, usize::from(missing)));
+    for core in cores.iter_mut().filter(|core| core.is_none()) {
+        *core = wanting.next();
     }
 }

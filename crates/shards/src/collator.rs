@@ -11,9 +11,10 @@
 //! the ledger discards comes back into the line by itself, as long as its anchor is in the window, unless it was
 //! found invalid; and what was built on something else drops out.
 //!
-//! Room is what rule R1 leaves: candidates in the segment and on a core, those of the line counted as if they had
-//! entered, with as many more as relay blocks may pass before a schedule is over. Under synchronous rules that
-//! is none more, and an anchor is good for one relay block: the same code then builds on included parents only.
+//! Room is what rule R1 leaves: candidates in the segment and on the cores that the shard has now, those of the line
+//! counted as if they had entered, with as many more as relay blocks may pass before a schedule is over. Under
+//! synchronous rules that is none more, and an anchor is good for one relay block: the same code then builds on
+//! included parents only.
 //!
 //! A builder is asked for one thing at a time in each shard, and says after each what its newest block is. It is
 //! given what is final, what the ledger names, and of what follows the line, what most of a group has backed:
@@ -358,32 +359,39 @@ impl Duties {
     /// The core of a shard with fewest candidates, if it has room for one more.
     fn free_core(&self, segment: &Segment, line: &[CandidateId]) -> Option<u16> {
         let ledger = self.ledger();
-        let max = usize::from(ledger.rules().core_depth).saturating_add(self.ahead());
-        let cores = ledger.cores().iter().enumerate();
+        let (rules, ahead) = (ledger.rules(), self.ahead());
+        let depth = usize::from(rules.core_depth).saturating_add(ahead);
+        let most = usize::from(rules.segment_max).saturating_add(ahead);
+        let cores = (0_u16..).zip(ledger.cores());
         let of_shard = cores.filter(|(_, owner)| **owner == Some(segment.shard));
         of_shard
-            .filter_map(|(core, _)| u16::try_from(core).ok())
-            .map(|core| (self.load(segment, line, core), core))
-            .filter(|(load, _)| *load < max)
+            .map(|(core, _)| (self.load(line, core), core))
+            .filter(|((waiting, all), _)| *waiting < depth && *all < most)
             .min()
             .map(|(_, core)| core)
     }
 
-    fn load(&self, segment: &Segment, line: &[CandidateId], core: u16) -> usize {
-        let waiting = segment
-            .pending()
-            .filter(|one| !one.is_included() && one.envelope.schedule.core == core);
+    /// Candidates of a core that wait for their chunks, and all of them, whichever shard's they are: it may have
+    /// been another's. Those of the line that are on their way to it are among both.
+    fn load(&self, line: &[CandidateId], core: u16) -> (usize, usize) {
         let offered = line.iter().filter(|id| {
             let schedule = self.shelf.get(id).and_then(|entry| entry.schedule);
             self.is_alive(schedule) && schedule.is_some_and(|one| one.core == core)
         });
-        waiting.count().saturating_add(offered.count())
+        let offered = offered.count();
+        let (mut waiting, mut all) = (offered, offered);
+        for one in self.ledger().pending() {
+            if one.envelope.schedule.core == core {
+                all = all.saturating_add(1);
+                waiting = waiting.saturating_add(usize::from(!one.is_included()));
+            }
+        }
+        (waiting, all)
     }
 
     fn has_room(&self, segment: &Segment, line: &[CandidateId]) -> bool {
         let ledger = self.ledger();
-        let owned = ledger.cores().iter().flatten();
-        let cores = owned.filter(|shard| **shard == segment.shard).count();
+        let cores = ledger.cores_of(segment.shard);
         let each = usize::from(ledger.rules().segment_max).saturating_add(self.ahead());
         let all = segment.pending().len().saturating_add(line.len());
         // What enters later than its schedule allows would have to be signed again.

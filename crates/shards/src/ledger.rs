@@ -27,6 +27,7 @@
 mod asked;
 mod backing;
 mod carried;
+mod cores;
 mod draft;
 mod encoding;
 mod event;
@@ -51,6 +52,7 @@ pub use rules::{Approval, LedgerRules, RulesError, ShardTerms};
 pub use segment::{Moment, Pending, Segment, Status, Upgrade, head_of};
 pub use signed::{Authority, CheckedSection};
 
+use crate::sampling::{Groups, Ring};
 use alloy_primitives::B256;
 use commonware_codec::Write as _;
 use commonware_cryptography::Hasher as _;
@@ -83,7 +85,9 @@ pub struct Ledger {
     anchors: VecDeque<B256>,
     /// Digests of this ledger after earlier relay blocks, the one before `height` last.
     past: VecDeque<B256>,
-    cores: Vec<Option<ShardId>>,
+    /// What chooses the epoch's backing groups.
+    seed: B256,
+    cores: cores::Cores,
     shards: BTreeMap<ShardId, Segment>,
     /// What was done wrong in this epoch, and who may back nothing until it ends.
     offences: VecDeque<Offence>,
@@ -91,6 +95,8 @@ pub struct Ledger {
     /// Who was asked to check a candidate and was not there.
     no_shows: Penalties,
     digest: B256,
+    /// How the validators stand at this height, when groups are chosen: follows from the rest.
+    ring: Arc<Ring>,
 }
 
 /// A relay block, as far as the ledger is concerned.
@@ -120,6 +126,9 @@ impl Ledger {
     ) -> Result<Self, RulesError> {
         rules.check()?;
         let mut ledger = Self {
+            seed: B256::ZERO,
+            cores: cores::Cores::new(&rules),
+            ring: Arc::default(),
             rules: Arc::new(rules),
             epoch: 0,
             height: 0,
@@ -128,7 +137,6 @@ impl Ledger {
             orders_height: 0,
             anchors: VecDeque::new(),
             past: VecDeque::new(),
-            cores: Vec::new(),
             shards: BTreeMap::new(),
             offences: VecDeque::new(),
             banned: Bits::EMPTY,
@@ -145,12 +153,18 @@ impl Ledger {
             if full || ledger.shards.contains_key(&shard) {
                 return Err(refuse("at most 256, of different numbers"));
             }
-            ledger
-                .give_cores(shard, cores)
-                .map_err(|_| refuse("on at most 64 cores, and 256 candidates in all segments"))?;
+            let given = ledger.give_cores(shard, cores);
+            if given != Ok(cores) {
+                return Err(refuse(
+                    "on the cores there are, with at most 256 candidates",
+                ));
+            }
             let segment = Segment::new(shard, Arc::new(terms));
             ledger.shards.insert(shard, segment);
         }
+        ledger.seal();
+        // Everything that the chain begins with decides who is asked first.
+        ledger.seed = ledger.digest;
         ledger.seal();
         Ok(ledger)
     }
@@ -200,6 +214,7 @@ impl Ledger {
         let mut next = self.clone();
         next.rules = Arc::new(rules);
         next.epoch = next.epoch.saturating_add(1);
+        next.seed = self.digest;
         next.offences.clear();
         next.banned = Bits::EMPTY;
         next.no_shows.clear();
@@ -235,7 +250,7 @@ impl Ledger {
     /// Bounds of the next relay block's section.
     #[must_use]
     pub fn limits(&self) -> SectionLimits {
-        section_limits(&self.rules, self.cores.len())
+        section_limits(&self.rules, self.cores().len())
     }
 
     /// The epoch whose validators vote.
@@ -283,10 +298,10 @@ impl Ledger {
         nth_back(&self.anchors, self.height, height)
     }
 
-    /// Whose the cores are.
+    /// Whose the cores are now.
     #[must_use]
     pub fn cores(&self) -> &[Option<ShardId>] {
-        &self.cores
+        self.cores.owners()
     }
 
     /// A shard.
@@ -325,7 +340,23 @@ impl Ledger {
     /// The validators that back candidates of a core, for a schedule of this height.
     #[must_use]
     pub fn group(&self, core: u16, height: u64) -> Bits {
-        group_of(&self.rules, core, height)
+        self.groups(height)
+            .group_on(&self.ring, core, self.rotation(height))
+    }
+
+    fn groups(&self, height: u64) -> Groups {
+        let cores = u16::try_from(self.cores.at(height).len()).unwrap_or(u16::MAX);
+        Groups {
+            seed: self.seed,
+            epoch: self.epoch,
+            validators: self.rules.validators,
+            cores,
+            size: self.rules.group_size,
+        }
+    }
+
+    fn rotation(&self, height: u64) -> u64 {
+        height.checked_div(self.rules.rotation_blocks).unwrap_or(0)
     }
 
     /// Its encoding: what the digest covers.
@@ -336,6 +367,19 @@ impl Ledger {
         bytes
     }
 
+    /// The same with groups as a test wants them.
+    #[cfg(test)]
+    pub(crate) fn seeded(mut self, wanted: impl Fn(&Self) -> bool) -> Self {
+        for salt in 0..100_000_u64 {
+            self.seed = B256::left_padding_from(&salt.to_be_bytes());
+            if wanted(&self) {
+                self.seal();
+                return self;
+            }
+        }
+        panic!("no seed gives these groups");
+    }
+
     const fn now(&self) -> Moment {
         Moment {
             height: self.height,
@@ -344,6 +388,10 @@ impl Ledger {
     }
 
     fn seal(&mut self) {
+        let (groups, rotation) = (self.groups(self.height), self.rotation(self.height));
+        if !self.ring.is_of(&groups, rotation) {
+            self.ring = Arc::new(groups.ring(rotation));
+        }
         self.digest = B256::from_slice(BlockHasher::hash(&[&self.to_bytes()]).as_ref());
     }
 }
@@ -372,6 +420,12 @@ fn check_terms(terms: &ShardTerms) -> Result<(), RulesError> {
             must: "above 0",
         });
     }
+    if terms.cores_max == 0 {
+        return Err(RulesError {
+            field: "cores_max",
+            must: "above 0",
+        });
+    }
     Ok(())
 }
 
@@ -379,21 +433,4 @@ fn check_terms(terms: &ShardTerms) -> Result<(), RulesError> {
 fn nth_back(ring: &VecDeque<B256>, newest: u64, height: u64) -> Option<B256> {
     let back = usize::try_from(newest.checked_sub(height)?).ok()?;
     ring.get(ring.len().checked_sub(back)?).copied()
-}
-
-fn group_of(rules: &LedgerRules, core: u16, height: u64) -> Bits {
-    let (validators, size) = (
-        usize::from(rules.validators),
-        usize::from(rules.group_size.min(rules.validators)),
-    );
-    let rotation = height.checked_div(rules.rotation_blocks).unwrap_or(0);
-    let rotation = rotation
-        .checked_rem(u64::from(rules.validators))
-        .unwrap_or(0);
-    let first = usize::from(core)
-        .saturating_mul(size)
-        .saturating_add(usize::try_from(rotation).unwrap_or(0));
-    (0..size)
-        .filter_map(|place| first.saturating_add(place).checked_rem(validators))
-        .collect()
 }

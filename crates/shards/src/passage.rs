@@ -138,7 +138,8 @@ impl Passages {
                 LedgerEvent::Escalated(..)
                 | LedgerEvent::Offended(_)
                 | LedgerEvent::Ordered(..)
-                | LedgerEvent::Refused(..) => {}
+                | LedgerEvent::Refused(..)
+                | LedgerEvent::Moved { .. } => {}
             }
         }
         for (shard, segment) in update.ledger.shards() {

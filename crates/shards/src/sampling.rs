@@ -18,7 +18,7 @@ mod report;
 #[cfg(test)]
 mod tests;
 
-pub use choice::{Groups, TRANCHES, checkers};
+pub use choice::{Groups, Ring, TRANCHES, checkers};
 pub use odds::{
     Attack, Draw, GRINDING_TARGET, POPULATION_MAX, SEED_TRIES_BITS, corrupt_max, days_to_first,
     draws_until, enough_checkers, fewest_against, fewest_checkers, group_has_corrupt,

@@ -93,6 +93,8 @@ pub struct ClusterConfig {
     pub execution_delays: BTreeMap<usize, Duration>,
     /// Shards, from number 1 on, each by the nodes that collate it.
     pub shards: Vec<Vec<usize>>,
+    /// Cores of all shards together, if they go where the load is.
+    pub cores: Option<u16>,
 }
 
 impl ClusterConfig {
@@ -110,6 +112,7 @@ impl ClusterConfig {
             served_blocks: 0,
             execution_delays: BTreeMap::new(),
             shards: Vec::new(),
+            cores: None,
         }
     }
 }
@@ -454,6 +457,7 @@ fn genesis(config: &ClusterConfig, keys: &[PrivateKey]) -> Genesis {
         funded: BTreeMap::<Address, U256>::new(),
         shards: (!config.shards.is_empty()).then(|| shards::options(config, keys)),
         governor: Some(crate::workload::owner()),
+        cores: config.cores,
     };
     let validators = &keys[..usize::from(config.validators)];
     let file = genesis_file(&options, validators, config.protocol.clone());

@@ -25,7 +25,7 @@ pub use report::{CoresReport, CurveReport, PolicyRow};
 use crate::bench::state::{OnProgress, Progress};
 use std::path::{Path, PathBuf};
 
-/// Relay blocks of a window.
+/// Relay blocks of a window: those of the ledger's rules.
 pub const WINDOW_BLOCKS: usize = 16;
 /// Most gas of a candidate: what a core carries in a relay block.
 pub const CANDIDATE_GAS: u64 = 30_000_000;

@@ -53,6 +53,7 @@ fn beside_a_node(test: impl FnOnce(String) + Send + 'static) {
         chain_id: super::CHAIN_ID,
         validators: 1,
         shards: Some(1),
+        cores: None,
         block_time: None,
         gas_limit: GAS_LIMIT,
         data_dir: None,

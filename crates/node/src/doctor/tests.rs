@@ -31,6 +31,7 @@ fn network(directory: &TemporaryDirectory, validators: u16) -> PathBuf {
         directory: path.clone(),
         validators,
         shards: None,
+        cores: None,
         chain_id: 5,
         gas_limit: 300_000_000,
         host: IpAddr::V4(Ipv4Addr::LOCALHOST),

@@ -29,7 +29,7 @@ use shards::{
     agent::{Agent, AgentConfig, CellarFault},
     feed::{LedgerFeed, RelayUpdate},
     inclusion::Inclusion,
-    ledger::{Authority, Ledger, RulesError, ShardTerms},
+    ledger::{Authority, Ledger, RulesError, ShardTerms, rules::CORES_UNLIMITED},
 };
 use std::{
     collections::VecDeque,
@@ -361,5 +361,6 @@ fn terms(shard: ShardId, collators: &[PublicKey], genesis_ms: u64) -> ShardTerms
         gas_limit: u64::MAX,
         collators: collators.to_vec(),
         charter: Bytes::new(),
+        cores_max: CORES_UNLIMITED,
     }
 }

@@ -105,6 +105,7 @@ fn origin(runtime: &tokio::Context, path: PathBuf) -> Origin {
         funded: funded.collect(),
         shards: None,
         governor: None,
+        cores: None,
     };
     let genesis = genesis_file(&options, std::slice::from_ref(&key), protocol).unwrap();
     let genesis = Genesis::from_json(&genesis).unwrap();

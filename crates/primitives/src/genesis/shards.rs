@@ -7,6 +7,7 @@ use alloy_primitives::{B256, keccak256};
 /// Checks the entries, and every shard's own genesis with the errors of any genesis.
 pub(super) fn parse(
     entries: &[ShardEntry],
+    all_cores: Option<u16>,
     relay_chain_id: u64,
 ) -> Result<Vec<GenesisShard>, GenesisError> {
     let refuse = |problem: String| {
@@ -24,9 +25,14 @@ pub(super) fn parse(
         if id == 0 || shards.last().is_some_and(|last| last.shard.0 >= id) {
             return refuse(format!("id={id}: ids begin at 1 and rise"));
         }
-        if entry.cores == 0 || entry.collators.is_empty() {
+        let idle = entry.cores == 0 && all_cores.is_none();
+        if idle || entry.collators.is_empty() {
             return refuse(format!("id={id}: name at least one core and one collator"));
         }
+        let cores_max = match parse_cores_max(entry, all_cores) {
+            Ok(cores_max) => cores_max,
+            Err(problem) => return refuse(format!("id={id}: {problem}")),
+        };
         if entry.collators.len() > limits::COLLATORS_MAX {
             let max = limits::COLLATORS_MAX;
             return refuse(format!("id={id}: at most {max} collators"));
@@ -48,15 +54,42 @@ pub(super) fn parse(
         shards.push(GenesisShard {
             shard: ShardId(id),
             cores: entry.cores,
+            cores_max,
             collators: collators.into_iter().collect(),
             genesis,
         });
     }
     let cores: usize = shards.iter().map(|shard| usize::from(shard.cores)).sum();
-    if cores > limits::CORES_MAX {
-        return refuse(format!("at most {} cores together", limits::CORES_MAX));
+    let most = all_cores.map_or(limits::CORES_MAX, usize::from);
+    if cores > most.min(limits::CORES_MAX) {
+        return refuse(format!("at most {most} cores together"));
     }
     Ok(shards)
+}
+
+/// Checks the number of cores of a chain on which they go where the load is.
+pub(super) fn check_cores(cores: Option<u16>) -> Result<Option<u16>, GenesisError> {
+    let problem = format!("write 1 to {}, or leave it out", limits::CORES_MAX);
+    match cores {
+        Some(0) => {}
+        Some(some) if usize::from(some) > limits::CORES_MAX => {}
+        Some(_) | None => return Ok(cores),
+    }
+    Err(GenesisError::OutOfRange {
+        field: "headway.cores",
+        problem,
+    })
+}
+
+fn parse_cores_max(entry: &ShardEntry, all_cores: Option<u16>) -> Result<u16, String> {
+    match (entry.cores_max, all_cores) {
+        (None, _) => Ok(all_cores.unwrap_or(entry.cores)),
+        (Some(_), None) => Err("coresMax needs headway.cores; without it cores stay".to_owned()),
+        (Some(most), Some(all)) if most == 0 || most < entry.cores || most > all => {
+            Err(format!("coresMax is from its cores, or 1, to {all}"))
+        }
+        (Some(most), Some(_)) => Ok(most),
+    }
 }
 
 impl GenesisShard {

@@ -102,11 +102,13 @@ fn what_is_written_reads_back() {
         shards: Some(vec![ShardEntry {
             id: 3,
             cores: 2,
+            cores_max: Some(3),
             collators: vec![key],
             genesis: serde_json::from_str(&with("config", r#"{"chainId": 33}"#)).unwrap(),
         }]),
         backing: Backing::Synchronous,
         approval: Approval::All,
+        cores: Some(4),
     };
     let file = alloy_genesis::Genesis {
         gas_limit: 30_000_000,
@@ -126,7 +128,8 @@ fn what_is_written_reads_back() {
     let [shard] = genesis.shards.as_slice() else {
         panic!("one shard was written");
     };
-    assert_eq!((shard.shard.0, shard.cores), (3, 2));
+    assert_eq!((shard.shard.0, shard.cores, shard.cores_max), (3, 2, 3));
+    assert_eq!(genesis.cores, Some(4));
     assert_eq!(shard.genesis.chain.chain_id, 33);
 }
 
@@ -158,6 +161,46 @@ fn shards_have_numbers_cores_and_chain_ids_of_their_own() {
     ];
     for (shards, expected) in wrong {
         let problem = problem(&with_shards(&shards));
+        assert!(problem.contains(expected), "{problem}");
+    }
+}
+
+/// One shard that begins with so many cores, on a chain with so many, and its `coresMax`.
+fn with_cores(all: Option<u16>, cores: u16, most: Option<u16>) -> String {
+    let text = with_shards(&[(1, cores, 100)]);
+    let mut json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    if let Some(all) = all {
+        json["headway"]["cores"] = all.into();
+    }
+    if let Some(most) = most {
+        json["headway"]["shards"][0]["coresMax"] = most.into();
+    }
+    json.to_string()
+}
+
+#[test]
+fn cores_that_follow_load_have_limits() {
+    let genesis = |all, most| Genesis::from_json(&with_cores(all, 2, most)).unwrap();
+    let (stays, of_five) = (genesis(None, None), genesis(Some(5), None));
+    assert_eq!((stays.cores, stays.shards[0].cores_max), (None, 2));
+    assert_eq!((of_five.cores, of_five.shards[0].cores_max), (Some(5), 5));
+    let of_three = genesis(Some(5), Some(3));
+    assert_eq!(of_three.shards[0].cores_max, 3);
+    assert_ne!(of_five.rules_digest(), of_three.rules_digest());
+    assert_ne!(of_five.rules_digest(), stays.rules_digest());
+    let idle = Genesis::from_json(&with_cores(Some(5), 0, None)).unwrap();
+    assert_eq!(idle.shards[0].cores, 0);
+    let wrong = [
+        (Some(1), None, "at most 1 cores"),
+        (Some(0), None, "write 1 to 64"),
+        (Some(65), None, "write 1 to 64"),
+        (None, Some(3), "needs headway.cores"),
+        (Some(5), Some(6), "to 5"),
+        (Some(5), Some(1), "to 5"),
+        (Some(5), Some(0), "to 5"),
+    ];
+    for (all, most, expected) in wrong {
+        let problem = problem(&with_cores(all, 2, most));
         assert!(problem.contains(expected), "{problem}");
     }
 }

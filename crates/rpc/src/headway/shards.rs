@@ -42,6 +42,10 @@ pub(crate) struct RpcShard {
     pub(crate) rules: B256,
     /// Rules that follow, if others are ordered.
     pub(crate) upgrade: Option<RpcUpgrade>,
+    /// Its cores now.
+    pub(crate) cores: Vec<usize>,
+    /// The most that its load may bring it; null where cores stay.
+    pub(crate) cores_max: Option<u16>,
     /// Its newest final block.
     pub(crate) finalized: RpcShardHead,
     /// When that block was collated, in Unix milliseconds.
@@ -145,8 +149,11 @@ impl From<&Pending> for RpcPending {
 }
 
 impl RpcShard {
-    fn new(id: u32, segment: &Segment, height: u64) -> Self {
+    fn new(id: u32, segment: &Segment, ledger: &Ledger) -> Self {
+        let height = ledger.height();
         let collators = segment.terms().collators.iter();
+        let owners = ledger.cores().iter().enumerate();
+        let own = owners.filter(|(_, owner)| owner.is_some_and(|shard| shard.0 == id));
         let rules = segment.rules_at(height);
         let upgrade = segment.upgrade().filter(|upgrade| upgrade.height > height);
         Self {
@@ -165,6 +172,11 @@ impl RpcShard {
                 rules: upgrade.rules,
                 gas_limit: U64::from(upgrade.gas_limit),
             }),
+            cores: own.map(|(core, _)| core).collect(),
+            cores_max: ledger
+                .rules()
+                .cores
+                .map(|all| all.min(segment.terms().cores_max)),
             finalized: segment.finalized().into(),
             finalized_ms: segment.finalized().timestamp_ms,
             included: (&segment.included()).into(),
@@ -201,7 +213,7 @@ impl From<&Ledger> for RpcShards {
             quorum: ledger.rules().quorum(),
             cores: cores.map(|core| core.map(|shard| shard.0)).collect(),
             shards: shards
-                .map(|(shard, segment)| RpcShard::new(shard.0, segment, ledger.height()))
+                .map(|(shard, segment)| RpcShard::new(shard.0, segment, ledger))
                 .collect(),
             offences: ledger.offences().map(RpcOffence::from).collect(),
         }

@@ -19,7 +19,10 @@ use rand::{SeedableRng as _, rngs::StdRng};
 use serde_json::{Value, json};
 use shards::{
     feed::{LedgerFeed, RelayUpdate},
-    ledger::{Authority, CheckedSection, Ledger, LedgerRules, RelayStep, ShardTerms},
+    ledger::{
+        Authority, CheckedSection, Ledger, LedgerRules, RelayStep, ShardTerms,
+        rules::CORES_UNLIMITED,
+    },
     passage::Observer,
 };
 use std::{collections::BTreeMap, sync::Arc};
@@ -50,6 +53,7 @@ impl Relay {
             gas_limit: 30_000_000,
             collators: Vec::new(),
             charter: Bytes::new(),
+            cores_max: CORES_UNLIMITED,
         };
         let rules = LedgerRules::asynchronous(1);
         let ledger = Ledger::genesis(rules, GENESIS_TIME * 1_000, [(SHARD, terms, 1)]).unwrap();

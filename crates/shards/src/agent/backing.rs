@@ -275,19 +275,22 @@ impl Duties {
         if signed.envelope.coding.epoch != ledger.epoch() {
             return;
         }
-        if !group.contains(usize::from(signed.validator)) {
-            self.ban(peer, "a statement by nobody of the group");
-            return;
-        }
         let rules = ledger.rules();
         let near = schedule.height.saturating_add(rules.schedule_window) > ledger.height()
             && schedule.height <= ledger.height().saturating_add(HEIGHTS_AHEAD);
+        // Cores of a height that this node has forgotten, or has not come to, may be others.
+        let is_known = near && schedule.height <= ledger.height();
+        if is_known && !group.contains(usize::from(signed.validator)) {
+            self.ban(peer, "a statement by nobody of the group");
+            return;
+        }
         let highest = segment.newest().number.saturating_add(NUMBERS_AHEAD);
         let lowest = segment.finalized().number.saturating_sub(NUMBERS_AHEAD);
         let coded = signed.envelope.coding;
         let possible = near
             && (lowest..=highest).contains(&descriptor.number)
-            && ledger.cores().get(usize::from(schedule.core)) == Some(&Some(descriptor.shard))
+            && (!is_known
+                || ledger.core_owner(schedule.core, schedule.height) == Some(descriptor.shard))
             && coded.total == rules.validators
             && usize::from(coded.minimum) == rules.witnesses();
         if !possible || self.statements.is_known(&signed) {

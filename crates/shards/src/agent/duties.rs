@@ -303,7 +303,8 @@ impl Duties {
             | LedgerEvent::Discarded(..)
             | LedgerEvent::Offended(_)
             | LedgerEvent::Ordered(..)
-            | LedgerEvent::Refused(..) => {}
+            | LedgerEvent::Refused(..)
+            | LedgerEvent::Moved { .. } => {}
         }
     }
 

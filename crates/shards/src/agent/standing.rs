@@ -70,8 +70,7 @@ impl Duties {
         if schedule.height < next.saturating_sub(ledger.rules().schedule_window) {
             return Some(Standing::Refuse("an old schedule"));
         }
-        let owner = ledger.cores().get(usize::from(schedule.core)).copied();
-        if owner.flatten() != Some(segment.shard) {
+        if ledger.core_owner(schedule.core, schedule.height) != Some(segment.shard) {
             return Some(Standing::Refuse("another shard's core"));
         }
         let quota = ledger.quota(segment.shard, schedule, next);

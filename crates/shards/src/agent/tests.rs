@@ -1,6 +1,7 @@
 //! Agents on simulated links, above a toy relay chain with the real ledger and a toy shard with ground truth.
 
 mod collators;
+mod cores;
 mod corrupt;
 mod epochs;
 mod faults;

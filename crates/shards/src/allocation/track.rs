@@ -31,30 +31,26 @@ pub(super) struct Track {
     pub(super) idle: u8,
     /// What it is owed from windows in which there were too few cores.
     pub(super) credit: i32,
-    /// Its cores, ascending.
-    pub(super) cores: Vec<u16>,
-    /// How many it is given; only while a window is computed.
-    pub(super) target: u16,
 }
 
 impl Track {
-    pub(super) fn held(&self) -> u16 {
-        u16::try_from(self.cores.len()).unwrap_or(u16::MAX)
-    }
-
-    /// Learns what a window was like, and says how many cores are needed for the next, and how many
-    /// are wanted.
-    pub(super) fn claim(&mut self, rules: &AllocationRules, seen: &Observation) -> (u16, u16) {
+    /// Learns what a window with so many cores was like, and says how many cores are needed for the next, and how
+    /// many are wanted.
+    pub(super) fn claim(
+        &mut self,
+        rules: &AllocationRules,
+        seen: &Observation,
+        held: u16,
+    ) -> (u16, u16) {
         if seen.cores_max == 0 {
             (self.level, self.trend, self.idle) = (0, 0, 0);
             return (0, 0);
         }
-        let load = Load::of(seen, self.held());
+        let load = Load::of(seen, held);
         if let Some(demand) = load.demand(seen, self.level) {
             self.learn(rules, demand);
         }
-        let held = self.held();
-        let needed = self.needed(rules, seen);
+        let needed = self.needed(rules, seen, held);
         let want = if needed > held {
             self.idle = 0;
             let step = match (rules.growth, load) {
@@ -99,12 +95,11 @@ impl Track {
     }
 
     /// Cores for the forecast. Fewer than it has only if they have room to spare.
-    fn needed(&self, rules: &AllocationRules, seen: &Observation) -> u16 {
+    fn needed(&self, rules: &AllocationRules, seen: &Observation, held: u16) -> u16 {
         let core = i128::from(seen.core_gas.min(GAS_MAX));
         let forecast = i128::from(self.forecast(rules));
         let wanted = forecast.saturating_mul(i128::from(rules.headroom));
         let target = cores_for(wanted, core.saturating_mul(100));
-        let held = self.held();
         if target >= held {
             return target;
         }

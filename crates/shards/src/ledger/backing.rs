@@ -58,7 +58,7 @@ impl Draft {
         self.check_limits(segment, &envelope.descriptor)?;
         self.check_schedule(segment, envelope)?;
         self.check_backers(segment, backed)?;
-        let place = self.free_place()?;
+        let (place, gas_limit) = (self.free_place()?, segment.terms.gas_limit);
         let pending = Pending {
             sequence: self.ledger.next_sequence,
             place,
@@ -73,9 +73,11 @@ impl Draft {
             envelope: envelope.clone(),
         };
         self.events.push(LedgerEvent::Backed(pending.named()));
+        let (shard, gas_used) = (envelope.descriptor.shard, envelope.descriptor.gas_used);
+        self.ledger.cores.saw_backed(shard, gas_used, gas_limit);
         self.taken.insert(envelope.schedule.core);
         self.ledger.next_sequence = self.ledger.next_sequence.saturating_add(1);
-        if let Some(segment) = self.ledger.shards.get_mut(&envelope.descriptor.shard) {
+        if let Some(segment) = self.ledger.shards.get_mut(&shard) {
             segment.pending.push_back(pending);
         }
         Ok(())
@@ -144,13 +146,9 @@ impl Draft {
         }
     }
 
-    /// Core, room, time of the schedule, coding.
+    /// Time of the schedule, core, room, coding.
     fn check_schedule(&self, segment: &Segment, envelope: &Envelope) -> Result<(), BackedFault> {
         let (schedule, coding) = (&envelope.schedule, &envelope.coding);
-        let owner = self.ledger.cores.get(usize::from(schedule.core)).copied();
-        if owner.flatten() != Some(segment.shard) {
-            return Err(BackedFault::Core(schedule.core));
-        }
         let rules = &self.ledger.rules;
         let (height, now) = (schedule.height, self.ledger.height);
         let (from, to) = (
@@ -160,19 +158,15 @@ impl Draft {
         if height < from || height > to {
             return Err(BackedFault::Schedule { height, from, to });
         }
-        let owned = self.ledger.cores.iter().flatten();
-        let cores = owned.filter(|shard| **shard == segment.shard).count();
-        let max = usize::from(rules.segment_max).saturating_mul(cores);
-        let pending = segment.pending.len();
+        // The core may have changed hands since it was scheduled; room is what the shard's cores of now leave it.
+        if self.ledger.cores.owner(schedule.core, height) != Some(segment.shard) {
+            return Err(BackedFault::Core(schedule.core));
+        }
+        let (pending, max) = (segment.pending.len(), self.ledger.room(segment));
         if pending >= max {
             return Err(BackedFault::SegmentFull { pending, max });
         }
-        let waiting = segment
-            .pending
-            .iter()
-            .filter(|one| !one.is_included() && one.envelope.schedule.core == schedule.core);
-        let full = waiting.count() >= usize::from(rules.core_depth);
-        if full || self.taken.contains(&schedule.core) {
+        if self.ledger.is_full(schedule.core) || self.taken.contains(&schedule.core) {
             return Err(BackedFault::Occupied(schedule.core));
         }
         let right = coding.epoch == self.ledger.epoch
@@ -202,7 +196,7 @@ impl Draft {
         Ok(())
     }
 
-    /// A place that no pending candidate has. A shard's cores always leave it one, unless cores change hands.
+    /// A place that no pending candidate has. There is one: no core has more pending than its part of them.
     fn free_place(&self) -> Result<u8, BackedFault> {
         let taken: Bits = self
             .ledger

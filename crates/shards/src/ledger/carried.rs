@@ -11,7 +11,10 @@
 //! Which orders a block carries is decided by who executed the relay chain that far; here it is only held that no
 //! height is carried twice, and none that the block's certified result does not cover.
 
-use super::{Draft, Refusal, SectionFault, ShardOrder, ShardTerms, rules::COLLATORS_MAX};
+use super::{
+    Draft, Refusal, SectionFault, ShardOrder, ShardTerms,
+    rules::{COLLATORS_MAX, CORES_UNLIMITED},
+};
 use alloy_primitives::Bytes;
 use bytes::{Buf as _, BufMut as _};
 use commonware_codec::{Copying, Error, ReadExt as _, Write as _};
@@ -157,6 +160,7 @@ fn read_create(shard: ShardId, buf: &mut Copying<'_>) -> Result<ShardOrder, Erro
         gas_limit,
         collators,
         charter,
+        cores_max: CORES_UNLIMITED,
     };
     Ok(ShardOrder::Create {
         shard,

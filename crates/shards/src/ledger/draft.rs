@@ -192,6 +192,7 @@ impl Draft {
             now,
             draw: self.draw(),
         };
+        let before = self.events.len();
         let mut offences = Vec::new();
         let mut missing = Bits::EMPTY;
         for segment in self.ledger.shards.values_mut() {
@@ -203,11 +204,13 @@ impl Draft {
         for offence in offences {
             self.note(offence);
         }
+        self.ledger.observe(self.events.iter().skip(before));
     }
 
     /// The ledger after the block, and what the block did.
     #[must_use]
     pub fn finish(mut self) -> (Ledger, Vec<LedgerEvent>) {
+        self.events.extend(self.ledger.allocate());
         self.ledger.seal();
         (self.ledger, self.events)
     }

@@ -3,7 +3,7 @@
 
 use super::{
     Approval, Asked, Ledger, LedgerRules, Moment, OFFENCES_MAX, Offence, OffenceKind, Penalties,
-    Pending, Segment, ShardHead, ShardTerms, Status, Upgrade, rules,
+    Pending, Segment, ShardHead, ShardTerms, Status, Upgrade, cores::Cores, rules,
 };
 use alloy_primitives::{B256, Bytes};
 use bytes::BufMut;
@@ -16,7 +16,7 @@ use primitives::{
 };
 use std::{collections::VecDeque, sync::Arc};
 
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 
 /// A list with its length in front.
 fn write_list<'a, T: Write + 'a>(
@@ -130,6 +130,8 @@ impl Write for LedgerRules {
     fn write(&self, buf: &mut impl BufMut) {
         self.validators.write(buf);
         self.group_size.write(buf);
+        self.cores.write(buf);
+        self.allocation_blocks.write(buf);
         self.rotation_blocks.write(buf);
         self.segment_max.write(buf);
         self.core_depth.write(buf);
@@ -151,6 +153,8 @@ impl Read for LedgerRules {
         let rules = Self {
             validators: u16::read(buf)?,
             group_size: u16::read(buf)?,
+            cores: Option::<u16>::read(buf)?,
+            allocation_blocks: u64::read(buf)?,
             rotation_blocks: u64::read(buf)?,
             segment_max: u16::read(buf)?,
             core_depth: u16::read(buf)?,
@@ -180,6 +184,7 @@ impl Write for ShardTerms {
         self.gas_limit.write(buf);
         write_list(self.collators.iter(), buf);
         write_charter(&self.charter, buf);
+        self.cores_max.write(buf);
     }
 }
 
@@ -194,6 +199,7 @@ impl Read for ShardTerms {
             gas_limit: u64::read(buf)?,
             collators: read_list::<PublicKey, _>(buf, rules::COLLATORS_MAX)?,
             charter: read_charter(buf)?,
+            cores_max: u16::read(buf)?,
         })
     }
 }
@@ -387,10 +393,8 @@ impl Write for Ledger {
         self.orders_height.write(buf);
         write_ring(&self.anchors, buf);
         write_ring(&self.past, buf);
-        write_length(self.cores.len(), buf);
-        for core in &self.cores {
-            core.write(buf);
-        }
+        codec::write_b256(&self.seed, buf);
+        self.cores.write(buf);
         write_length(self.shards.len(), buf);
         for segment in self.shards.values() {
             segment.write(buf);
@@ -412,7 +416,8 @@ impl Read for Ledger {
         let (timestamp_ms, next_sequence) = (u64::read(buf)?, u64::read(buf)?);
         let orders_height = u64::read(buf)?;
         let (anchors, past) = (read_ring(buf)?, read_ring(buf)?);
-        let cores = read_list(buf, rules::CORES_MAX)?;
+        let seed = codec::read_b256(buf)?;
+        let cores = Cores::read_cfg(buf, &rules)?;
         let segments: Vec<Segment> = read_list(buf, rules::SHARDS_MAX)?;
         let rising = segments
             .iter()
@@ -432,12 +437,14 @@ impl Read for Ledger {
             orders_height,
             anchors,
             past,
+            seed,
             cores,
             shards: segments.into_iter().map(|one| (one.shard, one)).collect(),
             offences,
             banned,
             no_shows,
             digest: B256::ZERO,
+            ring: Arc::default(),
         };
         ledger.seal();
         Ok(ledger)

@@ -107,4 +107,13 @@ pub enum LedgerEvent {
     Ordered(ShardId, OrderKind),
     /// An order could not be carried out, and changed nothing.
     Refused(ShardId, OrderKind, Refusal),
+    /// A core went where the load is.
+    Moved {
+        /// The core.
+        core: u16,
+        /// Whose it was.
+        from: Option<ShardId>,
+        /// Whose it is, for schedules from this relay block on.
+        to: Option<ShardId>,
+    },
 }

@@ -111,10 +111,10 @@ pub enum BackedFault {
         /// How many.
         pending: usize,
     },
-    /// The core is another shard's, or nobody's.
+    /// The core was another shard's at the height of the schedule, or nobody's.
     #[error("core is not the shard's: core={0}")]
     Core(u16),
-    /// The core has taken a candidate in this block, or as many wait for their chunks as may.
+    /// The core has taken a candidate in this block, or as many wait for their chunks or their approval as may.
     #[error("core is occupied: core={0}")]
     Occupied(u16),
     /// The schedule is of another time.

@@ -40,7 +40,8 @@ pub enum ShardOrder {
         shard: ShardId,
         /// What its candidates are held to.
         terms: ShardTerms,
-        /// Free cores that become its own.
+        /// Free cores that become its own. Where cores follow load, as many of them as there are; more come with
+        /// the next window.
         cores: u16,
     },
     /// It takes no candidates for a while.
@@ -268,11 +269,7 @@ impl Draft {
             .iter()
             .map(|one| LedgerEvent::Discarded(one.named(), Discard::Retired));
         self.events.extend(events);
-        for core in &mut self.ledger.cores {
-            if *core == Some(shard) {
-                *core = None;
-            }
-        }
+        self.ledger.cores.free(self.ledger.height, shard);
         Ok(())
     }
 
@@ -315,15 +312,18 @@ impl super::Ledger {
         idle.is_some_and(|shard| self.shards.remove(&shard).is_some())
     }
 
-    /// Makes free cores a shard's, and new ones where too few are free; all or none.
-    pub(super) fn give_cores(&mut self, shard: ShardId, wanted: u16) -> Result<(), Refusal> {
-        let mut cores = self.cores.clone();
+    /// Makes free cores a shard's, and new ones where too few are free; all or none. Where cores follow load there
+    /// are no new ones, and it gets as many as are free. How many it got.
+    pub(super) fn give_cores(&mut self, shard: ShardId, wanted: u16) -> Result<u16, Refusal> {
+        let mut owners = self.cores().to_vec();
+        let is_fixed = self.rules.cores.is_some();
         let mut given: u16 = 0;
         while given < wanted {
-            let has_room = self.rules.has_room(cores.len().saturating_add(1));
-            match cores.iter_mut().find(|core| core.is_none()) {
+            let has_room = self.rules.has_room(owners.len().saturating_add(1));
+            match owners.iter_mut().find(|core| core.is_none()) {
                 Some(core) => *core = Some(shard),
-                None if has_room => cores.push(Some(shard)),
+                None if is_fixed => break,
+                None if has_room => owners.push(Some(shard)),
                 None => {
                     let free = usize::from(given);
                     return Err(Refusal::Cores { wanted, free });
@@ -331,7 +331,7 @@ impl super::Ledger {
             }
             given = given.saturating_add(1);
         }
-        self.cores = cores;
-        Ok(())
+        self.cores.assign(self.height, owners);
+        Ok(given)
     }
 }

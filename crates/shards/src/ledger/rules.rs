@@ -20,6 +20,8 @@ pub struct ShardTerms {
     pub collators: Vec<PublicKey>,
     /// What `rules` is the digest of, for whoever checks.
     pub charter: Bytes,
+    /// Most cores that its load may bring it, where cores follow load.
+    pub cores_max: u16,
 }
 
 /// Whose word makes an included candidate final.
@@ -45,6 +47,10 @@ pub struct LedgerRules {
     pub validators: u16,
     /// Validators that back the candidates of one core.
     pub group_size: u16,
+    /// Cores of the chain, which go where the load is. None: every shard keeps those it was created with.
+    pub cores: Option<u16>,
+    /// Relay blocks after which cores are given anew, by what those blocks said.
+    pub allocation_blocks: u64,
     /// Relay blocks after which groups move on.
     pub rotation_blocks: u64,
     /// Most candidates of a shard that are backed and not final, for each of its cores.
@@ -84,6 +90,8 @@ pub struct RulesError {
 
 pub use primitives::limits::{COLLATORS_MAX, CORES_MAX, SHARDS_MAX};
 
+/// That load may bring a shard all cores of its chain.
+pub const CORES_UNLIMITED: u16 = u16::MAX;
 /// Bytes of the largest collation that any rules allow.
 pub const COLLATION_BYTES_MAX: u32 = 8 * 1024 * 1024;
 /// Most relay blocks that any window spans.
@@ -98,6 +106,8 @@ impl LedgerRules {
         Self {
             validators,
             group_size: 5,
+            cores: None,
+            allocation_blocks: 16,
             rotation_blocks: 64,
             segment_max: 4,
             core_depth: 3,
@@ -154,6 +164,9 @@ impl LedgerRules {
         if self.group_size == 0 {
             return refuse("group_size", "at least 1");
         }
+        if self.allocation_blocks == 0 || self.allocation_blocks > WINDOW_MAX {
+            return refuse("allocation_blocks", "1 to 1024");
+        }
         if self.rotation_blocks == 0 {
             return refuse("rotation_blocks", "at least 1");
         }
@@ -165,6 +178,11 @@ impl LedgerRules {
         }
         if self.anchor_window == 0 || self.anchor_window > WINDOW_MAX {
             return refuse("anchor_window", "1 to 1024");
+        }
+        if let Some(cores) = self.cores
+            && (cores == 0 || !self.has_room(cores as usize))
+        {
+            return refuse("cores", "1 to 64, with at most 256 candidates");
         }
         if self.schedule_window == 0 || self.schedule_window > WINDOW_MAX {
             return refuse("schedule_window", "1 to 1024");
@@ -222,8 +240,8 @@ impl LedgerRules {
 
     /// Whether candidates on so many cores always find a place.
     #[must_use]
-    pub fn has_room(&self, cores: usize) -> bool {
-        let pending = cores.saturating_mul(usize::from(self.segment_max));
+    pub const fn has_room(&self, cores: usize) -> bool {
+        let pending = cores.saturating_mul(self.segment_max as usize);
         cores <= CORES_MAX && pending <= PENDING_MAX
     }
 }

@@ -39,7 +39,7 @@ pub fn checkers(seed: &B256, candidate: &CandidateId, validators: u16) -> Vec<us
 /// With fewer validators than places, groups of one rotation overlap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Groups {
-    /// Of the epoch; that it is known does not matter, because groups do not decide what is final.
+    /// Of the epoch; that it is known does not matter much, because groups do not decide what is final.
     pub seed: B256,
     /// The epoch.
     pub epoch: u64,
@@ -55,13 +55,26 @@ impl Groups {
     /// The group of a core in a rotation; empty for a core that there is not.
     #[must_use]
     pub fn group(&self, core: u16, rotation: u64) -> Bits {
-        let all = self.ring();
+        self.group_on(&self.ring(rotation), core, rotation)
+    }
+
+    /// The same, without shuffling if this is the rotation's ring.
+    #[must_use]
+    pub fn group_on(&self, ring: &Ring, core: u16, rotation: u64) -> Bits {
+        let all = self.all();
         if core >= self.cores || all == 0 {
             return Bits::EMPTY;
         }
-        let cycle = self.cycle();
-        let ring = self.shuffle(rotation.checked_div(cycle).unwrap_or(0));
-        let turn = usize::try_from(rotation.checked_rem(cycle).unwrap_or(0)).unwrap_or(0);
+        let own;
+        let ring = match ring.is_of(self, rotation) {
+            true => &ring.order,
+            false => {
+                own = self.shuffle(self.cycle_of(rotation));
+                &own
+            }
+        };
+        let turn = rotation.checked_rem(self.cycle()).unwrap_or(0);
+        let turn = usize::try_from(turn).unwrap_or(0);
         let first = turn
             .saturating_mul(self.places())
             .saturating_add(usize::from(core).saturating_mul(self.members()));
@@ -76,17 +89,31 @@ impl Groups {
     /// validators, and at least 1.
     #[must_use]
     pub fn cycle(&self) -> u64 {
-        let (all, places) = (self.ring(), self.places());
+        let (all, places) = (self.all(), self.places());
         let rotations = all.checked_div(divisor(all, places)).unwrap_or(1);
         u64::try_from(rotations.max(1)).unwrap_or(1)
     }
 
-    fn ring(&self) -> usize {
+    /// The ring of a rotation.
+    #[must_use]
+    pub fn ring(&self, rotation: u64) -> Ring {
+        let cycle = self.cycle_of(rotation);
+        Ring {
+            of: (self.seed, self.epoch, self.validators, cycle),
+            order: self.shuffle(cycle),
+        }
+    }
+
+    fn cycle_of(&self, rotation: u64) -> u64 {
+        rotation.checked_div(self.cycle()).unwrap_or(0)
+    }
+
+    fn all(&self) -> usize {
         usize::from(self.validators).min(BITS_MAX)
     }
 
     fn members(&self) -> usize {
-        usize::from(self.size).min(self.ring())
+        usize::from(self.size).min(self.all())
     }
 
     fn places(&self) -> usize {
@@ -96,7 +123,24 @@ impl Groups {
     fn shuffle(&self, cycle: u64) -> Vec<usize> {
         let (epoch, cycle) = (self.epoch.to_be_bytes(), cycle.to_be_bytes());
         let words = Words::new(&[GROUPS, self.seed.as_slice(), &epoch, &cycle]);
-        shuffled(words, self.ring())
+        shuffled(words, self.all())
+    }
+}
+
+/// How the validators of an epoch stand in one cycle: worth keeping, because it takes a hash for four of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ring {
+    /// Seed, epoch, validators, cycle.
+    of: (B256, u64, u16, u64),
+    order: Vec<usize>,
+}
+
+impl Ring {
+    /// Whether it is the ring of a rotation.
+    #[must_use]
+    pub fn is_of(&self, groups: &Groups, rotation: u64) -> bool {
+        let cycle = groups.cycle_of(rotation);
+        self.of == (groups.seed, groups.epoch, groups.validators, cycle)
     }
 }
 

@@ -256,6 +256,11 @@ proptest! {
         }
         prop_assert!(counts.iter().all(|count| *count == counts[0]));
         prop_assert_eq!(groups.group(cores, 0), Bits::EMPTY);
+        // Whichever ring is at hand, the group is the same.
+        let at_hand = groups.ring(length * cycle);
+        for rotation in (cycle * length).saturating_sub(2)..(cycle + 1) * length + 2 {
+            prop_assert_eq!(groups.group_on(&at_hand, 0, rotation), groups.group(0, rotation));
+        }
     }
 }
 

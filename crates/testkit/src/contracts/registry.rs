@@ -15,7 +15,7 @@ use primitives::{
         registry::{REGISTRY, orders_of},
     },
 };
-use shards::ledger::{ShardOrder, ShardTerms};
+use shards::ledger::{ShardOrder, ShardTerms, rules::CORES_UNLIMITED};
 use state::{Account, StateReader as _};
 
 const OWNER: Address = Address::repeat_byte(0x0a);
@@ -106,6 +106,7 @@ fn terms(charter: Bytes) -> ShardTerms {
             .map(|seed| PrivateKey::from_seed(seed).public_key())
             .collect(),
         charter,
+        cores_max: CORES_UNLIMITED,
     }
 }
 

@@ -101,7 +101,7 @@ pub(super) fn play(policy: Policy, curve: &Curve) -> Played {
     let mut allocator = rules.map(|rules| Allocator::new(rules).expect("these rules are in range"));
     let mut shards: Vec<Queue> = curve.demand.iter().map(|_| Queue::default()).collect();
     let mut played = Played::default();
-    let mut before = Vec::new();
+    let mut cores = vec![None; usize::from(curve.cores)];
     let blocks = curve.demand.first().map_or(0, Vec::len);
     for start in (0..blocks).step_by(WINDOW_BLOCKS) {
         match &mut allocator {
@@ -109,10 +109,12 @@ pub(super) fn play(policy: Policy, curve: &Curve) -> Played {
             Some(allocator) => {
                 let seen = shards.iter_mut().map(Queue::observe);
                 let seen: Vec<_> = (0..).map(ShardId).zip(seen).collect();
-                let cores = allocator.window(&seen);
-                played.changes += changes(&before, &cores);
-                give(&cores, &mut shards);
-                before = cores;
+                let next = allocator.window(&cores, &seen);
+                if start > 0 {
+                    played.changes += changes(&cores, &next);
+                }
+                give(&next, &mut shards);
+                cores = next;
             }
         }
         played
@@ -144,15 +146,15 @@ fn peak(demand: &[u64]) -> u64 {
     means.max().unwrap_or(0).max(1)
 }
 
-/// How many cores changed hands; none in the first window.
-fn changes(before: &[(u16, Option<ShardId>)], after: &[(u16, Option<ShardId>)]) -> u64 {
+/// How many cores changed hands.
+fn changes(before: &[Option<ShardId>], after: &[Option<ShardId>]) -> u64 {
     let pairs = before.iter().zip(after);
     pairs.filter(|(old, new)| old != new).count() as u64
 }
 
-fn give(cores: &[(u16, Option<ShardId>)], shards: &mut [Queue]) {
+fn give(cores: &[Option<ShardId>], shards: &mut [Queue]) {
     let mut counts = BTreeMap::new();
-    for shard in cores.iter().filter_map(|(_, shard)| *shard) {
+    for shard in cores.iter().copied().flatten() {
         *counts.entry(shard).or_insert(0) += 1;
     }
     for (number, shard) in (0..).zip(shards) {

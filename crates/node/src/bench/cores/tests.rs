@@ -37,6 +37,12 @@ fn one_seed_is_one_report() {
 }
 
 #[test]
+fn windows_are_the_ledgers() {
+    let rules = shards::ledger::LedgerRules::asynchronous(4);
+    assert_eq!(u64::try_from(WINDOW_BLOCKS), Ok(rules.allocation_blocks));
+}
+
+#[test]
 fn no_gas_is_lost() {
     for curve in curves::all(BLOCKS.try_into().unwrap(), 3, &[5, 1, 3]) {
         for policy in Policy::ALL {

@@ -154,6 +154,7 @@ fn genesis() -> Result<Genesis, NodeError> {
             .collect(),
         shards: None,
         governor: None,
+        cores: None,
     };
     let protocol = Protocol {
         block_bytes_max: BLOCK_BYTES_MAX,

@@ -40,7 +40,8 @@ fn offences(world: &World) -> BTreeSet<(u16, OffenceKindName)> {
             | LedgerEvent::Discarded(..)
             | LedgerEvent::Escalated(..)
             | LedgerEvent::Ordered(..)
-            | LedgerEvent::Refused(..) => None,
+            | LedgerEvent::Refused(..)
+            | LedgerEvent::Moved { .. } => None,
         })
         .into_iter()
         .collect()

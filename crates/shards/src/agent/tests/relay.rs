@@ -125,7 +125,8 @@ impl Relay {
             | LedgerEvent::Offended(_)
             | LedgerEvent::Escalated(..)
             | LedgerEvent::Ordered(..)
-            | LedgerEvent::Refused(..) => {}
+            | LedgerEvent::Refused(..)
+            | LedgerEvent::Moved { .. } => {}
         }
         self.events.push((height, event));
     }

@@ -40,7 +40,8 @@ fn escalations(world: &World) -> Vec<Escalation> {
         | LedgerEvent::Discarded(..)
         | LedgerEvent::Offended(_)
         | LedgerEvent::Ordered(..)
-        | LedgerEvent::Refused(..) => None,
+        | LedgerEvent::Refused(..)
+        | LedgerEvent::Moved { .. } => None,
     })
 }
 

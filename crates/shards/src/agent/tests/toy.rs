@@ -19,7 +19,9 @@ use std::{
 };
 
 /// Numbers in one block.
-const EACH: u64 = 3;
+pub(super) const EACH: u64 = 3;
+/// Gas that it takes when it is full.
+pub(super) const GAS_LIMIT: u64 = 30_000_000;
 /// What a block is filled up with.
 const PADDING: usize = 1_000;
 
@@ -73,7 +75,7 @@ impl ToyBlock {
             rules: B256::repeat_byte(3),
             collation_hash: head,
             collation_bytes: u32::try_from(collation.len()).unwrap(),
-            gas_used: 1,
+            gas_used: self.count.min(EACH) * (GAS_LIMIT / EACH),
             timestamp_ms: order.now_ms.max(order.parent.timestamp_ms + 1),
             collator: collator.clone(),
         };

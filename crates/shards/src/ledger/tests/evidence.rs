@@ -2,8 +2,8 @@
 
 use super::world::{BAD, BLOCK_MS, GOOD, World};
 use crate::ledger::{
-    BackedFault, CheckedSection, Discard, EvidenceFault, LedgerEvent, LedgerRules, OffenceKind,
-    SectionFault,
+    BackedFault, CheckedSection, Discard, EvidenceFault, Ledger, LedgerEvent, LedgerRules,
+    OffenceKind, SectionFault,
 };
 use primitives::shard::{Bits, Envelope, Equivocation, ShardSection, Votes};
 use rand::{SeedableRng as _, rngs::StdRng};
@@ -181,6 +181,8 @@ fn an_invalid_candidate_is_its_backers_and_approvers_offence() {
 #[test]
 fn what_goes_with_an_invalid_one_is_judged_on_its_own() {
     let mut world = World::after(LedgerRules::asynchronous(7), &[1], 10);
+    let first_five = |ledger: &Ledger| ledger.group(0, 10) == Bits::below(5);
+    world.ledger = world.ledger.seeded(first_five);
     let (first, second) = (Bits::below(3), [2, 3, 4].into_iter().collect());
     for backers in [first, second] {
         let backed = world.backed_by(world.candidate(1, 0, BAD), backers);

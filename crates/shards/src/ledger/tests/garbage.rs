@@ -16,7 +16,11 @@ const LIMITS: SectionLimits = SectionLimits {
 
 /// A ledger in which nothing is empty.
 fn rich() -> World {
-    let mut world = World::after(LedgerRules::asynchronous(4), &[2, 1], 3);
+    let rules = LedgerRules {
+        cores: Some(4),
+        ..LedgerRules::asynchronous(4)
+    };
+    let mut world = World::after(rules, &[2, 1], 3);
     world.back(world.candidate(1, 0, GONE)).unwrap();
     world.wait(BLOCK_MS);
     world.back(world.candidate(2, 2, GOOD)).unwrap();

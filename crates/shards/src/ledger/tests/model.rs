@@ -20,14 +20,17 @@ use proptest::{
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
 };
 use rand::{SeedableRng as _, rngs::StdRng};
-use std::{cell::RefCell, collections::BTreeMap};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+};
 
 const SIZES: [u16; 6] = [1, 2, 3, 4, 7, 10];
 /// Blocks that a vote is on its way at most.
 const LATE: u64 = 3;
 
 /// What must have happened in some schedule, or the model is too tame.
-const PATHS: [&str; 25] = [
+const PATHS: [&str; 28] = [
     "Backed",
     "Included",
     "Final",
@@ -53,6 +56,9 @@ const PATHS: [&str; 25] = [
     "again",
     "late vote",
     "refused candidate",
+    "Moved",
+    "Moved, pending",
+    "Backed, its core moved",
 ];
 
 /// And in some where a few check for all.
@@ -73,6 +79,8 @@ struct Model {
     liars: u16,
     /// How likely an honest validator has executed what it holds.
     diligence: f64,
+    /// Shards with much to do.
+    busy: BTreeSet<ShardId>,
     queue: Vec<(u64, ShardVote)>,
     dropped: Vec<Envelope>,
 }
@@ -98,11 +106,17 @@ impl Model {
             deadline_blocks: 4,
             rotation_blocks: 5,
             approval_ms: 4_000,
+            allocation_blocks: 6,
             approval,
             ..LedgerRules::asynchronous(validators)
         };
         let shards = dice.random_range(1..=3);
         let cores: Vec<u16> = (0..shards).map(|_| dice.random_range(1..=3)).collect();
+        let all = cores.iter().sum::<u16>() + dice.random_range(0..=3);
+        let rules = LedgerRules {
+            cores: dice.random_bool(0.6).then_some(all),
+            ..rules
+        };
         let world = World::new(rules, &cores);
         let liars = u16::try_from(world.ledger.rules().faulty_max()).unwrap();
         let liars = dice.random_range(0..=liars);
@@ -113,6 +127,7 @@ impl Model {
             watch,
             liars,
             diligence: [0.6, 0.6, 0.1][dice.random_range(0..3)],
+            busy: BTreeSet::new(),
             queue: Vec::new(),
             dropped: Vec::new(),
         }
@@ -285,12 +300,25 @@ impl Model {
     }
 
     fn back(&mut self, dice: &mut StdRng, draft: &mut Draft, section: &mut ShardSection) {
-        let cores = draft.ledger().cores().to_vec();
-        for (core, shard) in (0_u16..).zip(cores) {
-            let Some(shard) = shard.filter(|_| dice.random_bool(0.6)) else {
+        let flips = ShardId(dice.random_range(1..=4));
+        if dice.random_bool(0.1) && !self.busy.remove(&flips) {
+            self.busy.insert(flips);
+        }
+        let cores = u16::try_from(self.world.ledger.cores().len()).unwrap();
+        for core in 0..cores {
+            // Some are scheduled later than others hear of it, on a core that may have moved since.
+            let height = self.world.ledger.height();
+            let height = height.saturating_sub([0, 0, 0, 1, 2][dice.random_range(0..5)]);
+            let owner = self.world.ledger.core_owner(core, height);
+            let likely = |shard: &ShardId| if self.busy.contains(shard) { 0.9 } else { 0.5 };
+            let Some(shard) = owner.filter(|shard| dice.random_bool(likely(shard))) else {
                 continue;
             };
-            let (envelope, again) = self.envelope(dice, draft.ledger(), shard, core);
+            if draft.ledger().shard(shard).is_none() {
+                continue;
+            }
+            let (mut envelope, again) = self.envelope(dice, draft.ledger(), shard, core);
+            envelope.schedule.height = envelope.schedule.height.min(height);
             let next = draft.ledger().height();
             let quota = draft.ledger().quota(shard, &envelope.schedule, next);
             let quota = quota.expect("it has a core");
@@ -334,6 +362,9 @@ impl Model {
         let mut envelope = self.world.candidate_on(ledger, shard.0, core, truth);
         let segment = ledger.shard(shard).expect("it has a core");
         envelope.descriptor.rules = segment.rules_at(envelope.descriptor.anchor.height);
+        if self.busy.contains(&shard) {
+            envelope.descriptor.gas_used = segment.terms().gas_limit;
+        }
         match dice.random_range(0..40) {
             0 => envelope.descriptor.parent = *RULES,
             1 => envelope.descriptor.anchor = self.world.anchor(0),

@@ -5,7 +5,7 @@
 
 use super::world::Truth;
 use crate::ledger::{
-    Approval, Discard, Ledger, LedgerEvent, Offence, OffenceKind, Pending, ShardHead,
+    Approval, Discard, Ledger, LedgerEvent, Offence, OffenceKind, Pending, ShardHead, Status,
 };
 use bytes::Bytes;
 use commonware_codec::DecodeExt as _;
@@ -33,6 +33,8 @@ pub(super) struct Watch {
     seen: BTreeMap<u64, Seen>,
     /// By height: which sequence number each place meant.
     names: BTreeMap<u64, BTreeMap<u8, u64>>,
+    /// By height: whose the cores were after it.
+    owners: BTreeMap<u64, Vec<Option<ShardId>>>,
     finals: BTreeMap<ShardId, ShardHead>,
     /// Who backed what is invalid.
     false_backers: BTreeMap<CandidateId, Bits>,
@@ -51,6 +53,7 @@ impl Watch {
             liars,
             seen: BTreeMap::new(),
             names: BTreeMap::new(),
+            owners: BTreeMap::new(),
             finals: finals.collect(),
             false_backers: BTreeMap::new(),
             false_objectors: Bits::EMPTY,
@@ -123,6 +126,7 @@ impl Watch {
                 self.path("Backed");
                 let pending = find(after, named.sequence).expect("what is backed is pending");
                 assert_eq!(pending.candidate, named.candidate);
+                self.core(pending, after.height());
                 let seen = Seen::new(pending);
                 if !seen.truth.valid {
                     let backers = self.false_backers.entry(named.candidate).or_default();
@@ -174,7 +178,80 @@ impl Watch {
                 self.finals.entry(*shard).or_insert(*segment.finalized());
             }
             LedgerEvent::Refused(..) => self.path("Refused"),
+            LedgerEvent::Moved { core, from, to } => {
+                self.path("Moved");
+                let mut pending = after.pending();
+                if pending.any(|one| one.envelope.schedule.core == *core) {
+                    self.path("Moved, pending");
+                }
+                assert!(from != to && after.cores()[usize::from(*core)] == *to);
+                assert_eq!(after.height() % after.rules().allocation_blocks, 0);
+            }
         }
+    }
+
+    /// R1: the core was the shard's when it was scheduled, by what was written down then.
+    fn core(&mut self, pending: &Pending, height: u64) {
+        let schedule = &pending.envelope.schedule;
+        let owner = |height| {
+            self.owners[&height]
+                .get(usize::from(schedule.core))
+                .copied()
+        };
+        let shard = Some(pending.envelope.descriptor.shard);
+        assert_eq!(owner(schedule.height).flatten(), shard, "R1");
+        if owner(height - 1).flatten() != shard {
+            self.path("Backed, its core moved");
+        }
+    }
+
+    /// Cores: no more pending on each than it has room for, whoever's they are, and no more of a shard when one
+    /// enters than its cores of then allow; where they follow load, everybody has its part.
+    fn cores(&mut self, before: &Ledger, after: &Ledger, events: &[LedgerEvent]) {
+        let rules = after.rules();
+        let mut on = vec![(0, 0); after.cores().len()];
+        for one in after.pending() {
+            let (all, waiting) = &mut on[usize::from(one.envelope.schedule.core)];
+            *all += 1;
+            *waiting += u16::from(!one.is_included());
+        }
+        for (all, waiting) in on {
+            assert!(all <= rules.segment_max && waiting <= rules.core_depth);
+        }
+        // When candidates entered, nothing had moved yet.
+        let mut then = after.cores().to_vec();
+        let ordered = |one: &LedgerEvent| matches!(one, LedgerEvent::Ordered(..));
+        for event in events {
+            if let LedgerEvent::Moved { core, from, .. } = event {
+                then[usize::from(*core)] = *from;
+            }
+        }
+        assert!(events.iter().any(ordered) || then == before.cores());
+        let count = |owners: &[Option<ShardId>], shard| {
+            let owners = owners.iter().flatten();
+            owners.filter(|one| **one == shard).count()
+        };
+        for (shard, segment) in after.shards() {
+            let newest = segment.pending().last().map(|one| one.sequence);
+            if newest.is_some_and(|newest| newest >= before.next_sequence) {
+                let max = usize::from(rules.segment_max) * count(&then, shard);
+                assert!(segment.pending().len() <= max);
+            }
+        }
+        let ends = after.height().is_multiple_of(rules.allocation_blocks);
+        if rules.cores.is_some() && ends && after.height() > before.height() {
+            let active = after
+                .shards()
+                .filter(|(_, one)| one.status() == Status::Active);
+            let active: Vec<_> = active.collect();
+            let enough = active.len() <= after.cores().len();
+            for (shard, segment) in active {
+                let has = count(after.cores(), shard);
+                assert!(has <= usize::from(segment.terms().cores_max));
+                assert!(has > 0 || !enough, "everybody has one");
+            }
+        }
+        self.owners.insert(after.height(), after.cores().to_vec());
     }
 
     /// By 2f+1; or by as many as are drawn, without an objection of anybody who may be believed. Then only those who
@@ -262,12 +339,9 @@ impl Watch {
                     (seen.backers, seen.epoch)
                 );
             }
-            let cores = after.cores().iter().flatten();
-            let cores = cores.filter(|one| **one == shard).count();
-            let max = usize::from(after.rules().segment_max) * cores;
-            assert!(segment.pending().len() <= max);
             assert!(segment.penalties().len() <= usize::from(after.rules().validators));
         }
+        self.cores(before, after, events);
         entered.sort_unstable();
         let expected: Vec<u64> = (before.next_sequence..after.next_sequence).collect();
         assert_eq!(

@@ -2,7 +2,7 @@
 
 use crate::ledger::{
     Authority, CheckedSection, Draft, Ledger, LedgerEvent, LedgerRules, RelayStep, SectionFault,
-    ShardOrder, ShardTerms,
+    ShardOrder, ShardTerms, rules::CORES_UNLIMITED,
 };
 use alloy_primitives::{B256, Bytes, keccak256};
 use commonware_cryptography::Signer as _;
@@ -70,6 +70,7 @@ pub(super) fn terms() -> ShardTerms {
         gas_limit: GAS_LIMIT,
         collators: Vec::new(),
         charter: charter_of(3),
+        cores_max: CORES_UNLIMITED,
     }
 }
 
