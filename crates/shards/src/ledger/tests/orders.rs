@@ -195,11 +195,11 @@ fn collators() {
         collators,
     };
     let key = PrivateKey::from_seed(5).public_key();
-    refused(
-        &mut world,
-        of(vec![key.clone(); COLLATORS_MAX + 1]),
-        Refusal::Terms("collators"),
-    );
+    // More than a shard can have are not even read.
+    let crowd = of(vec![key.clone(); COLLATORS_MAX + 1]);
+    let unread = LedgerEvent::Refused(ONE, OrderKind::Unreadable, Refusal::Unreadable);
+    assert_eq!(order(&mut world, crowd), [unread]);
+    done(&mut world, of(vec![key.clone(); COLLATORS_MAX]));
     done(&mut world, of(vec![key.clone()]));
     let mut envelope = world.candidate(1, 0, GOOD);
     assert!(world.back(envelope.clone()).is_err());

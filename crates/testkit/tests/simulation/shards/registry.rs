@@ -214,6 +214,12 @@ fn newer() -> Vec<u8> {
 
 #[test]
 fn a_shard_lives_on_a_running_network() {
+    a_life(1);
+}
+
+#[test]
+#[ignore = "for the slow profile: minutes"]
+fn shards_live_under_many_seeds_slow() {
     for seed in SEEDS {
         a_life(seed);
     }
