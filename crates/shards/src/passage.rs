@@ -91,8 +91,11 @@ pub struct Observer {
     /// Milliseconds since the Unix epoch.
     pub now_ms: Box<dyn Fn() -> u64 + Send + Sync>,
     /// Whether a shard has something to put into a block, or a block that is not backed; none if nobody here knows.
-    pub has_work: Box<dyn Fn(ShardId, &Segment) -> Option<bool> + Send + Sync>,
+    pub has_work: Box<HasWork>,
 }
+
+/// Whether a shard has work that its segment does not show.
+pub type HasWork = dyn Fn(ShardId, &Segment) -> Option<bool> + Send + Sync;
 
 impl fmt::Debug for Observer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

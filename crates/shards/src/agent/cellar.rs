@@ -31,6 +31,7 @@ use super::{
     config::{ARREARS_MAX, BODIES_AHEAD, COLLATIONS_MAX, READS_MAX, RECENT_NUMBERS, WRITES_MAX},
     duties::Done,
 };
+use alloy_primitives::B256;
 use commonware_runtime::{Handle, Spawner};
 use commonware_storage::Context;
 use log::{Log, LogConfig, Need, Place};
@@ -108,11 +109,14 @@ pub(crate) enum Request {
     Read(Label, Reader),
 }
 
+/// Shard and number of each chunk, by candidate and root.
+pub(crate) type ChunkPlaces = BTreeMap<(CandidateId, B256), (ShardId, u64)>;
+
 /// What an agent finds again.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Recalled {
     /// Chunks, by candidate and root.
-    pub(crate) chunks: BTreeMap<(CandidateId, alloy_primitives::B256), (ShardId, u64)>,
+    pub(crate) chunks: ChunkPlaces,
     /// What is final and follows the newest block of a shard's files, by number.
     pub(crate) finals: Vec<(Descriptor, Coding)>,
     /// Collations that follow it, by number: the next ones.
@@ -210,14 +214,16 @@ async fn keep<E: Context>(
                 }
                 Request::Read(label, reader) => {
                     let record = log.get(&label).await.map(Box::new);
-                    let done = Done::Found {
-                        label,
-                        reader,
-                        record,
-                    };
-                    if finished.send(done).await.is_err() {
-                        return Ok(());
-                    }
+                    // An error means that the agent has ended: so will the requests.
+                    drop(
+                        finished
+                            .send(Done::Found {
+                                label,
+                                reader,
+                                record,
+                            })
+                            .await,
+                    );
                 }
             }
             next = match kept.len() < WRITES_MAX {

@@ -12,7 +12,7 @@
 
 use super::{
     cellar::{
-        Progress, Reader, Recalled, Request,
+        ChunkPlaces, Progress, Reader, Recalled, Request,
         record::{KeptChunk, KeptCollation, Kind, Label, Record},
     },
     config::{FINAL_BLOCKS, READS_MAX, RECENT_NUMBERS, WRITES_MAX},
@@ -30,8 +30,8 @@ use std::{
 /// What is on disk, as far as duties depend on it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Memory {
-    /// Chunks of this validator, by candidate and root, with shard and number.
-    chunks: BTreeMap<(CandidateId, B256), (ShardId, u64)>,
+    /// Chunks of this validator.
+    chunks: ChunkPlaces,
     /// What is being written, with shard and number.
     writing: BTreeMap<Label, (ShardId, u64)>,
     reads: usize,

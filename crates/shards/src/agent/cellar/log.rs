@@ -107,6 +107,12 @@ pub(crate) struct Log<E: Context> {
     stirred: bool,
 }
 
+/// Counts what is appended to a section.
+fn add(sections: &mut BTreeMap<u64, u64>, section: u64, size: u32) {
+    let bytes = sections.entry(section).or_default();
+    *bytes = bytes.saturating_add(u64::from(size));
+}
+
 fn unopened(error: &Error) -> CellarFault {
     CellarFault::Open {
         error: error.to_string(),
@@ -140,7 +146,7 @@ impl<E: Context> Log<E> {
         let (mut places, mut sections) = (BTreeMap::new(), BTreeMap::new());
         while let Some(next) = replay.next().await {
             let (section, _, slip) = next.map_err(|error| unopened(&error))?;
-            *sections.entry(section).or_insert(0) += u64::from(slip.size);
+            add(&mut sections, section, slip.size);
             // What was appended again counts where it is now.
             places.insert(slip.label, place_in(section, &slip));
         }
@@ -194,7 +200,7 @@ impl<E: Context> Log<E> {
             size,
         };
         self.places.insert(slip.label, place);
-        *self.sections.entry(section).or_insert(0) += u64::from(size);
+        add(&mut self.sections, section, size);
         self.unsynced.insert(section);
         Ok(self)
     }
