@@ -6,7 +6,7 @@ use std::time::Duration;
 /// Blocks kept for each peer.
 pub(crate) const BLOCKS_PER_PEER_MAX: usize = 16;
 /// A body up to this size is sent whole: it fits into one packet, and needs no second trip.
-pub(crate) const SMALL_BODY_BYTES_MAX: usize = 1_024;
+pub(crate) const SMALL_BODY_BYTES_MAX: u32 = 1_024;
 /// Unfinished rebuilds of one peer's compact blocks.
 pub(crate) const REBUILDS_PER_PEER_MAX: usize = 4;
 /// Unfinished rebuilds in all.

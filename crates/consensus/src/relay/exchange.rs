@@ -164,10 +164,11 @@ impl<S: BodySource> Exchange<S> {
     /// Sends a block that this node holds.
     pub(super) fn send(&mut self, block: &Block, recipients: Recipients<PublicKey>) {
         self.cache.insert(&self.own, block);
-        let message = if block.body_size() <= SMALL_BODY_BYTES_MAX {
-            Message::Whole(block.clone())
-        } else {
-            Message::Compact(Box::new(Compact::new(block)))
+        let is_small =
+            u32::try_from(block.body_size()).is_ok_and(|size| size <= SMALL_BODY_BYTES_MAX);
+        let message = match is_small {
+            true => Message::Whole(block.clone()),
+            false => Message::Compact(Box::new(Compact::new(block))),
         };
         self.effects.push(Effect::Send(recipients, message));
         self.ready(&self.own.clone(), block, None);

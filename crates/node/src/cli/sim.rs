@@ -74,6 +74,9 @@ struct ModelArgs {
     /// Processor cores of a node
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(2..=1_024))]
     node_cores: u16,
+    /// Validators drawn to check each candidate; without it all check it
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    checkers: Option<u16>,
     /// Collators of each shard
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=8))]
     collators: u16,
@@ -173,6 +176,7 @@ impl ModelArgs {
             jitter_ms: self.jitter_ms,
             bandwidth_mbit: self.bandwidth_mbit,
             synchronous_window_blocks: None,
+            checkers: self.checkers,
             node_cores: self.node_cores,
             costs: RECORDED,
         }

@@ -45,6 +45,8 @@ pub struct Model {
     pub bandwidth_mbit: u64,
     /// Relay blocks that synchronous backing may take for a block; without it as few as possible.
     pub synchronous_window_blocks: Option<u64>,
+    /// Validators that are drawn to check a candidate under asynchronous backing; without it all check it.
+    pub checkers: Option<u16>,
     /// Processor cores of a node. One is for messages, the others check, cut and build.
     pub node_cores: u16,
     /// What work takes.
@@ -62,6 +64,7 @@ impl Default for Model {
             jitter_ms: 5,
             bandwidth_mbit: 1_000,
             synchronous_window_blocks: None,
+            checkers: None,
             node_cores: 16,
             costs: RECORDED,
         }
@@ -127,7 +130,10 @@ impl Model {
     #[must_use]
     pub fn rules(&self, mode: Mode) -> LedgerRules {
         match mode {
-            Mode::Asynchronous => LedgerRules::asynchronous(self.validators),
+            Mode::Asynchronous => match self.checkers {
+                Some(checkers) => LedgerRules::sampled(self.validators, checkers),
+                None => LedgerRules::asynchronous(self.validators),
+            },
             Mode::Synchronous => {
                 let window = self.budget(mode).window_blocks;
                 let rules = LedgerRules::synchronous(self.validators);

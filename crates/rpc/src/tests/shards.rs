@@ -33,7 +33,7 @@ const RULES: B256 = B256::repeat_byte(3);
 /// A relay chain of one validator, as far as its ledger goes.
 struct Relay {
     key: PrivateKey,
-    authority: Authority,
+    authority: Arc<Authority>,
     ledger: Ledger,
     feed: LedgerFeed,
 }
@@ -57,14 +57,15 @@ impl Relay {
         };
         let rules = LedgerRules::asynchronous(1);
         let ledger = Ledger::genesis(rules, GENESIS_TIME * 1_000, [(SHARD, terms, 1)]).unwrap();
-        let authority = Authority {
+        let authority = Arc::new(Authority {
             namespace: ShardNamespace::new(&B256::ZERO),
             validators: vec![key.public_key()],
-        };
+        });
         let feed = LedgerFeed::new(RelayUpdate {
             height: 0,
             digest: digest(0),
             ledger: Arc::new(ledger.clone()),
+            authority: Arc::clone(&authority),
             events: Vec::new(),
         });
         Self {
@@ -93,6 +94,7 @@ impl Relay {
             height,
             digest: digest(height),
             ledger: Arc::new(self.ledger.clone()),
+            authority: Arc::clone(&self.authority),
             events,
         });
     }

@@ -29,13 +29,16 @@ fn in_flight(world: &World) -> (BTreeSet<CandidateId>, BTreeSet<CandidateId>) {
     (ids(true), ids(false))
 }
 
-/// Lets both kinds of candidates wait.
+/// Lets both kinds of candidates wait, so that they still do in the next block.
 async fn hold_up(world: &mut World) {
     world.doubts.store(true, Relaxed);
     world
         .until(20, "some are included and some are not", |world| {
-            let (included, backed) = in_flight(world);
-            !included.is_empty() && !backed.is_empty()
+            let (included, _) = in_flight(world);
+            let height = world.relay.ledger.height();
+            // What the newest block backs can't be included by the next: nobody knows of it yet.
+            let mut pending = world.relay.ledger.pending();
+            !included.is_empty() && pending.any(|one| one.backed.height == height)
         })
         .await;
 }
