@@ -8,7 +8,7 @@
 
 use super::{
     watch::Watch,
-    world::{BAD, GOOD, Truth, World},
+    world::{BAD, GOOD, Truth, World, carried},
 };
 use crate::ledger::LedgerRules;
 use primitives::shard::{Bits, ShardSection, Votes};
@@ -69,6 +69,8 @@ impl State {
     fn after(&self, action: Action) -> Self {
         let mut next = self.clone();
         let mut draft = self.world.draft_in(action.ms);
+        let height = self.world.ledger.height() + 1;
+        draft.carry(&carried(&[], height), height).unwrap();
         let mut section = ShardSection::default();
         for vote in self.votes(action.said) {
             if draft.count(&vote).is_ok() {

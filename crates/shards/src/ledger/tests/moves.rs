@@ -8,7 +8,7 @@
 
 use super::{
     watch::Watch,
-    world::{GOOD, World},
+    world::{GOOD, World, carried},
 };
 use crate::ledger::LedgerRules;
 use primitives::shard::{Bits, ShardId, ShardSection};
@@ -67,6 +67,8 @@ impl State {
     fn after(&self, action: Action) -> Self {
         let mut next = self.clone();
         let mut draft = self.world.draft_in(1);
+        let height = self.world.ledger.height() + 1;
+        draft.carry(&carried(&[], height), height).unwrap();
         let mut section = match action.votes {
             true => self.world.votes(0..4),
             false => ShardSection::default(),
