@@ -215,6 +215,8 @@ impl Duties {
                 }
             }
             Finding::Invalid => {
+                // Another candidate may lead to that head, and be right.
+                line.heads.remove(&head);
                 if let Some(entry) = self.shelf.get_mut(&id) {
                     entry.finding = Some(Finding::Invalid);
                 }
