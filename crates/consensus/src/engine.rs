@@ -254,6 +254,19 @@ struct MarshalLinks<N: Network> {
     peers: N::Peers,
 }
 
+/// Who brings the shard ledger to each finalized block, on a chain that has one.
+async fn follower<E: Runtime>(
+    runtime: &E,
+    parts: &EngineParts,
+) -> Result<Option<Follower<E>>, EngineFault> {
+    let Some(ledgers) = parts.ordering.ledgers() else {
+        return Ok(None);
+    };
+    let storage = runtime.child("ledger");
+    let follower = Follower::open(storage, &parts.config.partition, ledgers.clone());
+    follower.await.map(Some)
+}
+
 async fn start_marshal<E: Runtime, N: Network>(
     runtime: &E,
     parts: &EngineParts,
@@ -293,13 +306,7 @@ async fn start_marshal<E: Runtime, N: Network>(
         links.backfill,
     );
     let ordering = parts.ordering.parts();
-    let follower = match parts.ordering.ledgers() {
-        Some(ledgers) => {
-            let storage = runtime.child("ledger");
-            Some(Follower::open(storage, &config.partition, ledgers.clone()).await?)
-        }
-        None => None,
-    };
+    let follower = follower(runtime, parts).await?;
     let (reporter, delivery) = delivery::start(
         runtime.child("delivery"),
         Delivery {
@@ -307,9 +314,7 @@ async fn start_marshal<E: Runtime, N: Network>(
             recent: parts.ordering.recent().clone(),
             archive: mailbox.clone(),
             anchor: parts.anchor.clone(),
-            processed_height: floor
-                .processed()
-                .map_or(0, |processed| processed.height().get()),
+            processed_height: floor.processed().map_or(0, |last| last.height().get()),
             pending_max: config.pending_acks_max.get().saturating_add(1),
         },
         follower,

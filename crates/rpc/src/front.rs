@@ -182,7 +182,7 @@ where
             let backend = self.layer.site.switch.current();
             if !self.layer.flow.upgrade(backend.config.websockets_max()) {
                 let refusal = respond(503, TEXT, NO_WEBSOCKET.to_owned());
-                return Box::pin(async { Ok(refusal) });
+                return Box::pin(std::future::ready(Ok(refusal)));
             }
         } else {
             request = self.layer.in_time(request);

@@ -32,6 +32,9 @@ use tokio::sync::{
     watch,
 };
 
+/// Texts, by the names of their events.
+pub(super) type Texts = Vec<(String, String)>;
+
 /// What a stream is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Topic {

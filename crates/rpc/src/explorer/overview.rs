@@ -11,6 +11,7 @@ use super::{
     format,
     frame::{Frame, Page, render},
     lists::{BlockRow, Place, TransactionRow, newest_transactions, oldest},
+    live::Texts,
     pipeline::{Drawing, STRANDS_MAX, Strand, draw},
     stages,
     visit::Visit,
@@ -97,13 +98,13 @@ pub(super) fn page(backend: &Arc<Backend>, _: &Visit) -> Result<Page, RpcError> 
 }
 
 /// The drawing, by the name of its event.
-pub(super) fn pipeline_text(backend: &Backend) -> Result<Vec<(String, String)>, RpcError> {
+pub(super) fn pipeline_text(backend: &Backend) -> Result<Texts, RpcError> {
     let text = render(&pipeline(backend)?)?;
     Ok(vec![("pipeline".to_owned(), text)])
 }
 
 /// The numbers and the newest blocks, by the names of their events.
-pub(super) fn slow_texts(backend: &Backend) -> Result<Vec<(String, String)>, RpcError> {
+pub(super) fn slow_texts(backend: &Backend) -> Result<Texts, RpcError> {
     Ok(vec![
         ("figures".to_owned(), render(&figures(backend)?)?),
         ("newest".to_owned(), render(&newest(backend)?)?),

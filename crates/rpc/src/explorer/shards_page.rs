@@ -10,6 +10,7 @@ use super::{
     format,
     frame::{self, Frame, Page, render},
     html::{self, Html},
+    live::Texts,
     shard_lane::{LanePart, RowsPart, Shown},
     visit::Visit,
 };
@@ -106,7 +107,7 @@ pub(super) fn page(backend: &Arc<Backend>, _: &Visit) -> Result<Page, RpcError> 
 }
 
 /// The drawings, by the names of their events.
-pub(super) fn lane_texts(backend: &Backend) -> Result<Vec<(String, String)>, RpcError> {
+pub(super) fn lane_texts(backend: &Backend) -> Result<Texts, RpcError> {
     let Some(feed) = &backend.shards else {
         return Ok(Vec::new());
     };
@@ -120,7 +121,7 @@ pub(super) fn lane_texts(backend: &Backend) -> Result<Vec<(String, String)>, Rpc
 }
 
 /// All else that moves, by the names of the events.
-pub(super) fn slow_texts(backend: &Backend) -> Result<Vec<(String, String)>, RpcError> {
+pub(super) fn slow_texts(backend: &Backend) -> Result<Texts, RpcError> {
     let Some(feed) = &backend.shards else {
         return Ok(Vec::new());
     };

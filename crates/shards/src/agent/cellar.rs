@@ -106,7 +106,7 @@ pub(crate) enum Reader {
 #[derive(Clone, Debug)]
 pub(crate) enum Request {
     Keep(Box<Record>),
-    Read(Label, Reader),
+    Read(Box<(Label, Reader)>),
 }
 
 /// Shard and number of each chunk, by candidate and root.
@@ -212,7 +212,8 @@ async fn keep<E: Context>(
                     log = log.put(&record).await?;
                     kept.push(record.label());
                 }
-                Request::Read(label, reader) => {
+                Request::Read(look) => {
+                    let (label, reader) = *look;
                     let record = log.get(&label).await.map(Box::new);
                     // An error means that the agent has ended: so will the requests.
                     drop(

@@ -208,7 +208,7 @@ impl Duties {
         }
         self.memory.reads = self.memory.reads.saturating_add(1);
         self.effects
-            .push(Effect::Cellar(Request::Read(label, reader)));
+            .push(Effect::Cellar(Request::Read(Box::new((label, reader)))));
         true
     }
 

@@ -95,16 +95,18 @@ impl Network {
             self.now += Duration::from_millis(self.rng.random_range(0..100));
             match liar {
                 Some(block) if to == LIAR => self.lie(from, block),
-                _ => {
-                    let node = &mut self.nodes[usize::try_from(to).unwrap()];
-                    if node.admits(&peer(from), &message.encode(), self.now) {
-                        node.receive(&peer(from), message, self.now);
-                    }
-                    self.act(to);
-                }
+                _ => self.deliver(from, to, message),
             }
         }
         panic!("messages without end");
+    }
+
+    fn deliver(&mut self, from: u64, to: u64, message: Message) {
+        let node = &mut self.nodes[usize::try_from(to).unwrap()];
+        if node.admits(&peer(from), &message.encode(), self.now) {
+            node.receive(&peer(from), message, self.now);
+        }
+        self.act(to);
     }
 
     /// Lets time pass until somebody has waited long enough; false if nobody waits.

@@ -197,34 +197,37 @@ fn a_record_that_was_damaged_is_lost_alone() {
 fn files_that_were_cut_or_damaged_open_or_say_why_not() {
     let records = samples();
     for kind in ["slips", "records"] {
-        for step in 0..40 {
-            for cut in [false, true] {
-                let records = records.clone();
-                run(|runtime| async move {
-                    let log = put_all(open(&runtime).await.unwrap(), &records).await;
-                    drop(log.sync().await.unwrap());
-                    let (name, size) = newest_file(&runtime, kind).await;
-                    let offset = size * step / 40;
-                    if cut {
-                        let partition = format!("{PARTITION}-{kind}");
-                        let (blob, _) = runtime.open(&partition, &name).await.unwrap();
-                        blob.resize(offset).await.unwrap();
-                        blob.sync().await.unwrap();
-                    } else {
-                        flip(&runtime, kind, offset).await;
-                    }
-                    match open(&runtime).await {
-                        Ok(mut log) => {
-                            for record in &records {
-                                let read = log.get(&record.label()).await;
-                                assert!(read.is_none_or(|read| read == *record));
-                            }
-                        }
-                        Err(fault) => assert!(matches!(fault, CellarFault::Open { .. })),
-                    }
-                });
-            }
+        for (step, cut) in (0..40).flat_map(|step| [(step, false), (step, true)]) {
+            let records = records.clone();
+            run(|runtime| async move {
+                let log = put_all(open(&runtime).await.unwrap(), &records).await;
+                drop(log.sync().await.unwrap());
+                let (name, size) = newest_file(&runtime, kind).await;
+                let offset = size * step / 40;
+                match cut {
+                    true => shorten(&runtime, kind, &name, offset).await,
+                    false => flip(&runtime, kind, offset).await,
+                }
+                match open(&runtime).await {
+                    Ok(log) => gives_back_or_nothing(log, &records).await,
+                    Err(fault) => assert!(matches!(fault, CellarFault::Open { .. })),
+                }
+            });
         }
+    }
+}
+
+async fn shorten(runtime: &Context, kind: &str, name: &[u8], size: u64) {
+    let partition = format!("{PARTITION}-{kind}");
+    let (blob, _) = runtime.open(&partition, name).await.unwrap();
+    blob.resize(size).await.unwrap();
+    blob.sync().await.unwrap();
+}
+
+async fn gives_back_or_nothing(mut log: Log<Context>, records: &[Record]) {
+    for record in records {
+        let read = log.get(&record.label()).await;
+        assert!(read.is_none_or(|read| read == *record));
     }
 }
 
@@ -364,7 +367,7 @@ proptest! {
         }
         let bytes = Bytes::from(bytes);
         if let Ok(record) = Record::decode_cfg(bytes.clone(), &LIMIT) {
-            prop_assert_eq!(record.encode(), bytes.clone());
+            prop_assert!(record.encode() == bytes);
         }
         if let Ok(slip) = Slip::decode(bytes.clone()) {
             prop_assert_eq!(slip.encode(), bytes);

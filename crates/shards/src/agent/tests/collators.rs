@@ -118,6 +118,29 @@ fn shadow(world: &World, number: u64, head: B256, parent: B256) -> Built {
     built
 }
 
+/// Offers candidates that claim the blocks that will follow: they are known before they are built.
+fn offer_shadows(world: &World, large: &mut Ends) {
+    let newest = world.relay.ledger.shard(A).unwrap().newest();
+    let mut parent = newest.hash;
+    let Some(first) = world.builder(0).next(A, parent) else {
+        return;
+    };
+    for ahead in 0..4 {
+        let number = newest.number + 1 + ahead;
+        let expected = ToyBlock {
+            number,
+            parent,
+            first: first + 3 * ahead,
+            count: 3,
+            poisoned: false,
+        };
+        let head = hash_of(&expected.encode());
+        let shadow = shadow(world, number, head, parent);
+        offer(world, large, 2, &shadow, &[0, 1, 2, 3]);
+        parent = head;
+    }
+}
+
 #[test]
 fn candidates_that_claim_an_honest_block_do_not_hold_up_what_follows_it() {
     for seed in SEEDS {
@@ -130,24 +153,7 @@ fn candidates_that_claim_an_honest_block_do_not_hold_up_what_follows_it() {
             world.blocks(10).await;
             let before = world.final_number(A);
             for _ in 0..40 {
-                // The blocks that follow are known before they are built.
-                let newest = world.relay.ledger.shard(A).unwrap().newest();
-                let mut parent = newest.hash;
-                let first = world.builder(0).next(A, parent);
-                for ahead in 0..first.map_or(0, |_| 4) {
-                    let number = newest.number + 1 + ahead;
-                    let expected = ToyBlock {
-                        number,
-                        parent,
-                        first: first.unwrap_or_default() + 3 * ahead,
-                        count: 3,
-                        poisoned: false,
-                    };
-                    let head = hash_of(&expected.encode());
-                    let shadow = shadow(&world, number, head, parent);
-                    offer(&world, &mut large, 2, &shadow, &[0, 1, 2, 3]);
-                    parent = head;
-                }
+                offer_shadows(&world, &mut large);
                 world.blocks(1).await;
             }
             println!("seed {seed}: {} in 40", world.final_number(A) - before);

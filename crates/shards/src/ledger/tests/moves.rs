@@ -81,19 +81,20 @@ impl State {
                 Load::Light => 0,
                 Load::Full => FULL,
             };
-            for (core, height) in self.schedules(ShardId(shard)) {
+            let most = if matches!(load, Load::Light) {
+                1
+            } else {
+                usize::MAX
+            };
+            let schedules = self.schedules(ShardId(shard)).into_iter();
+            let backed = schedules.filter_map(|(core, height)| {
                 let mut one = self.world.candidate_on(draft.ledger(), shard, core, GOOD);
                 one.schedule.height = height;
                 one.descriptor.gas_used = gas_used;
                 let one = self.world.backed(one);
-                if draft.back(&one).is_err() {
-                    continue;
-                }
-                section.backed.push(one);
-                if matches!(load, Load::Light) {
-                    break;
-                }
-            }
+                draft.back(&one).is_ok().then_some(one)
+            });
+            section.backed.extend(backed.take(most));
         }
         let (after, events) = self
             .world
