@@ -205,6 +205,13 @@ impl Cluster {
         seen.digests.get(&height).map(|(_, digest)| *digest)
     }
 
+    /// By which index ledgers name a node as a validator: they count the genesis' keys in their order.
+    #[must_use]
+    pub fn validator_index(&self, node: usize) -> Option<usize> {
+        let own = self.public_key(node);
+        self.genesis.validators.iter().position(|key| *key == own)
+    }
+
     /// What the ledger did at all heights that any node has been at, in order.
     #[must_use]
     pub fn ledger_events(&self) -> Vec<LedgerEvent> {

@@ -32,7 +32,10 @@ fn conspirators(cluster: &Cluster) -> Vec<usize> {
     let core = ledger.cores().iter().position(|owner| *owner == Some(A));
     let core = core.and_then(|core| u16::try_from(core).ok());
     let group = ledger.group(core.expect("shard A has a core"), ledger.height());
-    let members = group.iter().filter(|index| !COLLATORS.contains(index));
+    let members = cluster.indices().filter(|node| {
+        let index = cluster.validator_index(*node);
+        index.is_some_and(|index| group.contains(index)) && !COLLATORS.contains(node)
+    });
     members.take(ENOUGH).collect()
 }
 
@@ -53,14 +56,20 @@ fn is_final(cluster: &Cluster, candidate: CandidateId) -> bool {
 }
 
 fn offenders(cluster: &Cluster, kind: OffenceKind) -> BTreeSet<usize> {
-    let events = cluster.ledger_events().into_iter();
-    let offenders = events.filter_map(|event| match event {
-        LedgerEvent::Offended(offence) if offence.kind == kind => {
-            Some(usize::from(offence.validator))
-        }
-        _ => None,
-    });
-    offenders.collect()
+    let events = cluster.ledger_events();
+    let has_offended = |index: usize| {
+        let of = |event: &LedgerEvent| match event {
+            LedgerEvent::Offended(offence) => {
+                offence.kind == kind && usize::from(offence.validator) == index
+            }
+            _ => false,
+        };
+        events.iter().any(of)
+    };
+    let nodes = cluster.indices();
+    nodes
+        .filter(|node| cluster.validator_index(*node).is_some_and(has_offended))
+        .collect()
 }
 
 /// Loads until something of shard A is discarded for this reason; the first that was.

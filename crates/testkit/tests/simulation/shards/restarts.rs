@@ -24,8 +24,10 @@ fn five(seed: u64) -> ClusterConfig {
 /// Whether a validator's vote of the shards is counted in what is pending.
 fn votes(cluster: &Cluster, observer: usize, validator: usize) -> bool {
     let ledger = cluster.shard_ledger(observer);
+    let index = cluster.validator_index(validator);
+    let index = index.expect("a scenario asks for validators");
     let mut pending = ledger.pending();
-    pending.any(|one| one.valid.contains(validator) || one.held.contains(validator))
+    pending.any(|one| one.valid.contains(index) || one.held.contains(index))
 }
 
 /// A validator that collates nothing goes down in the middle of what it stores and comes back.
