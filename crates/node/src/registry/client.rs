@@ -112,14 +112,14 @@ impl Owner {
     /// When the registry refuses it, or the ledger does not have it in time: it refuses what can't be done.
     pub async fn order(&self, wish: &Wish, deposit: U256) -> Result<ListedShard, RegistryError> {
         let (hash, receipt) = self.send(wish.input(), deposit).await?;
-        let topics = receipt.logs.iter().map(|log| log.topics.as_slice());
-        let shard = topics.filter_map(|topics| match topics {
+        let topics = receipt.logs.iter().rev().map(|log| log.topics.as_slice());
+        let mut shards = topics.filter_map(|topics| match topics {
             [topic, shard, ..] if *topic == ORDERED => {
                 u32::try_from(U256::from_be_bytes(shard.0)).ok()
             }
             _ => None,
         });
-        let shard = shard.last().ok_or(RegistryError::NoEvent(hash))?;
+        let shard = shards.next().ok_or(RegistryError::NoEvent(hash))?;
         self.await_ledger(wish, ShardId(shard), hash).await
     }
 

@@ -29,8 +29,11 @@ const CHARTERS_MAX: usize = 1_024;
 #[derive(Debug)]
 pub(crate) struct Rules {
     feed: LedgerFeed,
-    known: Mutex<BTreeMap<(ShardId, B256), Arc<Charter>>>,
+    known: Mutex<Charters>,
 }
+
+/// Charters, by shard and digest.
+type Charters = BTreeMap<(ShardId, B256), Arc<Charter>>;
 
 impl Rules {
     pub(crate) fn new(feed: LedgerFeed) -> Self {

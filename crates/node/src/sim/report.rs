@@ -72,9 +72,7 @@ fn row(name: &str, (left, right): (String, String)) -> String {
 }
 
 impl BackingReport {
-    /// A table.
-    #[must_use]
-    pub fn table(&self) -> String {
+    fn rows(&self) -> [String; 12] {
         let (ahead, behind) = (&self.asynchronous, &self.synchronous);
         let pair = |pick: &dyn Fn(&Figures) -> f64| (short(pick(ahead)), short(pick(behind)));
         let delay = |one: &Figures| one.transaction_to_final_ms.map_or(0.0, |spread| spread.p50);
@@ -84,7 +82,7 @@ impl BackingReport {
         let whole = |pick: &dyn Fn(&Figures) -> f64| {
             (grouped(pick(ahead).round()), grouped(pick(behind).round()))
         };
-        let rows = [
+        [
             row("", ("asynchronous".to_owned(), "synchronous".to_owned())),
             row(
                 "full load: gas a second, all shards",
@@ -130,7 +128,13 @@ impl BackingReport {
                 "even load: transaction to final, ms, median",
                 delays(&self.asynchronous_steady, &self.synchronous_steady),
             ),
-        ];
+        ]
+    }
+
+    /// A table.
+    #[must_use]
+    pub fn table(&self) -> String {
+        let rows = self.rows();
         format!(
             "{}\na relay block is final and seen {} ms after its proposal; a block of a shard may take\n{}{}\n{}\n  {:<44} {:>14}\n  {:<44} {:>14}\n  {:<44} {:>14}\n  {:<44} {:>14}\n\nbursts of {} transactions and even load are {} a second of each shard; costs:\n{}",
             self.model.line(),

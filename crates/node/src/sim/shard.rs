@@ -182,12 +182,15 @@ pub(super) struct Made {
     pub(super) done_ms: u64,
 }
 
-/// All blocks that were built, by shard and head.
+/// Blocks, by shard and head.
+type MadeBlocks = BTreeMap<(ShardId, B256), Made>;
+
+/// All blocks that were built.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Journal(Arc<Mutex<BTreeMap<(ShardId, B256), Made>>>);
+pub(super) struct Journal(Arc<Mutex<MadeBlocks>>);
 
 impl Journal {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<(ShardId, B256), Made>> {
+    fn lock(&self) -> MutexGuard<'_, MadeBlocks> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -146,10 +146,11 @@ fn draw(title: &str, panels: &[Panel]) -> String {
 
 fn panel(panel: &Panel, (left, right): (f64, f64), top: f64) -> String {
     let points = || panel.series.iter().flat_map(|one| &one.points);
-    let most = |pick: &dyn Fn(&(f64, f64)) -> f64| points().map(pick).fold(0.0, f64::max);
+    let widest = points().map(|point| point.0).fold(0.0, f64::max);
+    let highest = points().map(|point| point.1).fold(0.0, f64::max);
     let bottom = top + PLOT;
-    let y = Axis::new(most(&|point| point.1) * 1.08, bottom, top);
-    let x = Axis::new(most(&|point| point.0), left, right - 40.0);
+    let y = Axis::new(highest * 1.08, bottom, top);
+    let x = Axis::new(widest, left, right - 40.0);
     let mut drawing = text("strong", (left, top - 14.0), &escape(&panel.what));
     for value in y.ticks() {
         let at = y.at(value);

@@ -105,7 +105,7 @@ fn more_work_than_processors_is_seen() {
         report.rows.iter().map(|row| row.keeps_up).collect()
     };
     assert_eq!(keeps_up(&enough), [true, true]);
-    assert_eq!(keeps_up(&few)[1], false);
+    assert!(!keeps_up(&few)[1]);
     assert!(few.rows[1].figures.usage.cpu_mean > 0.5);
     assert!(draw_scaling(&enough).contains("<polyline"));
 }

@@ -79,12 +79,15 @@ pub enum Broken {
     },
 }
 
+/// Number and hash of a shard's newest final block, and the transactions so far.
+type End = (u64, Option<alloy_primitives::B256>, u64);
+
 /// Whether final blocks of every shard form one chain with every transaction in it once; how many are, by shard.
 pub(super) fn check_chains(
     seen: &[Seen],
     journal: &Journal,
 ) -> Result<BTreeMap<ShardId, u64>, Broken> {
-    let mut chains: BTreeMap<ShardId, (u64, Option<alloy_primitives::B256>, u64)> = BTreeMap::new();
+    let mut chains: BTreeMap<ShardId, End> = BTreeMap::new();
     for one in seen {
         let LedgerEvent::Final(named, head) = one.event else {
             continue;

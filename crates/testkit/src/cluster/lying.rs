@@ -59,8 +59,11 @@ pub(crate) struct Checked<'a> {
     inner: <Sender<PublicKey, Context> as LimitedSender>::Checked<'a>,
     lie: Option<(Subject, BlockLimits)>,
     /// Who lies about shards, and another way out.
-    liar: Option<((Arc<ShardLiar>, u64), Sender<PublicKey, Context>)>,
+    liar: Option<(ShardLies, Sender<PublicKey, Context>)>,
 }
+
+/// Who lies about shards, and on which channel.
+type ShardLies = (Arc<ShardLiar>, u64);
 
 impl LimitedSender for MaybeLying {
     type PublicKey = PublicKey;
