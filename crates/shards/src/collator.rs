@@ -14,7 +14,7 @@
 //! Room is what rule R1 leaves: candidates in the segment and on the cores that the shard has now, those of the line
 //! counted as if they had entered, with as many more as relay blocks may pass before a schedule is over. Under
 //! synchronous rules that is none more, and an anchor is good for one relay block: the same code then builds on
-//! included parents only.
+//! included parents only. Within that room a block is begun as late as its place in a relay block allows (`pace`).
 //!
 //! A builder is asked for one thing at a time in each shard, and says after each what its newest block is. It is
 //! given what is final, what the ledger names, and of what follows the line, what most of a group has backed:
@@ -39,6 +39,7 @@ use crate::{
     },
     ledger::{Segment, ShardHead, Status, head_of},
     message::{LargeMessage, Offered, SmallMessage},
+    pace::Pace,
     turn::{Turn, turn},
 };
 use alloy_primitives::B256;
@@ -81,6 +82,7 @@ pub(crate) struct Line {
     /// It has been said that what comes next is kept by nobody any more.
     is_lost: bool,
     following: usize,
+    pub(crate) pace: Pace,
 }
 
 impl Line {
@@ -305,7 +307,7 @@ impl Duties {
     }
 
     /// Whether a candidate put forward so can still enter, and for more than a moment.
-    fn is_alive(&self, schedule: Option<Schedule>) -> bool {
+    pub(crate) fn is_alive(&self, schedule: Option<Schedule>) -> bool {
         let ledger = self.ledger();
         let next = ledger.height().saturating_add(1);
         let window = ledger.rules().schedule_window;
@@ -413,7 +415,7 @@ impl Duties {
             None => self.builder_of(segment, &newest),
         };
         let now_ms = self.now_ms;
-        let room = self.has_room(segment, line);
+        let begins = now_ms >= self.begins_ms(segment, line) && self.has_room(segment, line);
         let Some(state) = self.lines.get_mut(&segment.shard) else {
             return;
         };
@@ -421,7 +423,7 @@ impl Duties {
             (state.top, state.top_since_ms) = (parent.hash, now_ms);
         }
         let idle = !state.building && now_ms >= state.retry_ms && state.has(&parent.hash);
-        if !idle || !room {
+        if !idle || !begins {
             return;
         }
         let waited_ms = now_ms.saturating_sub(state.top_since_ms);

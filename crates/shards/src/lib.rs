@@ -19,6 +19,7 @@ pub mod feed;
 pub mod inclusion;
 pub mod ledger;
 pub mod message;
+mod pace;
 pub mod passage;
 pub mod sampling;
 #[cfg(test)]

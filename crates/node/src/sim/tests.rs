@@ -54,8 +54,8 @@ fn asynchronous_backing_is_soon_final_and_carries_several_times_as_much() {
     assert!(report.final_latency_blocks_p50 <= 4.0);
     assert_eq!(report.missed_turns, 0);
     assert!(report.latency_ratio >= 2.0 && report.latency_ratio < 50.0);
-    // Evenly and lightly loaded, asynchronous candidates wait in line behind each other and are not sooner.
-    assert!(report.latency_ratio_steady > 0.4);
+    // Of a light load, half waits for the next block in both modes: there is less to gain than in bursts.
+    assert!(report.latency_ratio_steady > 1.3 && report.latency_ratio_steady < 2.0);
     assert!(report.blockspace_ratio >= 5.0 && report.blockspace_ratio < 50.0);
     let ahead = &report.asynchronous;
     assert_eq!((ahead.discarded, ahead.overflown), (0, 0));

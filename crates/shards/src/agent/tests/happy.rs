@@ -1,6 +1,6 @@
 //! All is well.
 
-use super::world::{A, B, Setup, World, simulate};
+use super::world::{A, B, Setup, TAU_MS, World, simulate};
 use crate::ledger::LedgerRules;
 
 const SEEDS: std::ops::Range<u64> = 0..3;
@@ -22,6 +22,43 @@ fn one_block_for_each_relay_block_and_core_and_final_soon() {
             assert_eq!(world.bans().await, []);
             world.check_chains();
             world.check_followed(&[0, 1]);
+        });
+    }
+}
+
+/// Over so many relay blocks: how long after they were begun the candidates of a shard entered.
+async fn waits(world: &mut World, blocks: u64) -> Vec<u64> {
+    let mut waits = Vec::new();
+    for _ in 0..blocks {
+        let before = world.relay.ledger.shard(A).unwrap().newest().number;
+        world.blocks(1).await;
+        let ledger = &world.relay.ledger;
+        let descriptors = ledger.shard(A).unwrap().pending();
+        let descriptors = descriptors.map(|one| &one.envelope.descriptor);
+        let entered = descriptors.filter(|one| one.number > before);
+        waits.extend(entered.map(|one| ledger.timestamp_ms() - one.timestamp_ms));
+    }
+    waits
+}
+
+#[test]
+fn blocks_are_begun_for_the_next_relay_block_and_a_line_drains() {
+    for seed in SEEDS {
+        simulate(Setup::new(seed, 4), |mut world| async move {
+            world.blocks(20).await;
+            let before = waits(&mut world, 40).await;
+            world.connect(|_, _| false).await;
+            world.blocks(6).await;
+            world.connect(|_, _| true).await;
+            world.skip_beginning();
+            world.blocks(30).await;
+            let after = waits(&mut world, 40).await;
+            println!("seed {seed}: {before:?}, after a pause {after:?}");
+            for waits in [before, after] {
+                assert!(waits.len() >= 39, "{}", waits.len());
+                assert!(waits.iter().all(|wait_ms| *wait_ms <= TAU_MS + 20));
+            }
+            world.check_chains();
         });
     }
 }

@@ -1,0 +1,290 @@
+//! When to begin a shard's next block: so late that it carries the newest transactions, and early enough for the first
+//! relay block that has a place for it.
+//!
+//! ```text
+//!   relay blocks   T ──── T+τ ──── T+2τ ──── T+3τ       a place on each core in each
+//!   line                  c1        c2  ◀ the first that comes when it is ready, and not before those in front of it
+//!   next                       └ begin ─ build, send, check, sign ─ spare ─▶ T+3τ
+//! ```
+//! A core takes one candidate for each relay block, and a collator builds one: what once has to wait in line would wait
+//! for ever, and everything behind it as long. So a block is not begun for a place that others will have.
+//!
+//! τ and the time from beginning a block to its last signature are what has been seen. Both are guesses: too late means
+//! the next relay block, too early means to wait for it. Where the builder is what takes longest, nothing is ever put
+//! off. Where a shard has several cores, its blocks are begun a relay block sooner for each core beyond the first.
+
+use crate::{
+    agent::{config::TICK_MS, duties::Duties},
+    ledger::Segment,
+};
+use primitives::shard::CandidateId;
+use std::collections::{BTreeMap, VecDeque};
+
+/// Times between relay blocks that are remembered.
+const INTERVALS: usize = 4;
+/// Of the time from beginning to last signature, the share that is kept to spare, and by which it is forgotten.
+const SPARE_SHARE: u64 = 8;
+const FORGET_SHARE: u64 = 4;
+/// To spare in any case, in milliseconds: an agent looks at the clock so much later than it should.
+const SPARE_MS: u64 = 2 * TICK_MS;
+/// Relay blocks that were expected and did not come: the chain is at rest, and waits for something to take.
+const RESTS_AFTER: u64 = 2;
+
+/// A relay block as it was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SeenBlock {
+    pub(crate) height: u64,
+    /// Its time.
+    pub(crate) at_ms: u64,
+    /// When it was seen to be final.
+    pub(crate) seen_ms: u64,
+    /// Candidates are pending after it, so that the next one comes as soon as it can.
+    pub(crate) busy: bool,
+}
+
+/// A candidate in line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Waiter {
+    pub(crate) id: CandidateId,
+    /// Its time: when its block was begun.
+    pub(crate) begun_ms: u64,
+    /// Enough have signed it, as far as is known, and it may enter.
+    pub(crate) signed: bool,
+}
+
+/// What a collator has seen of relay blocks, and of its shard's candidates on their way there.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Pace {
+    newest: Option<SeenBlock>,
+    intervals: VecDeque<u64>,
+    /// From beginning a block to its last signature.
+    way_ms: u64,
+    /// Those in line that are signed, and since when.
+    signed: BTreeMap<CandidateId, u64>,
+}
+
+impl Pace {
+    /// A relay block is the newest.
+    pub(crate) fn see(&mut self, block: SeenBlock) {
+        let Some(before) = self.newest else {
+            self.newest = Some(block);
+            return;
+        };
+        let passed = block.height.saturating_sub(before.height);
+        if passed == 0 {
+            return;
+        }
+        self.newest = Some(block);
+        let interval = block.at_ms.saturating_sub(before.at_ms);
+        // A chain at rest says nothing about how soon it would come if there were something to take.
+        if let Some(each_ms) = interval.checked_div(passed).filter(|_| before.busy) {
+            self.intervals.push_back(each_ms);
+            if self.intervals.len() > INTERVALS {
+                self.intervals.pop_front();
+            }
+        }
+    }
+
+    /// What waits in line, parents first.
+    pub(crate) fn watch(&mut self, line: &[Waiter], now_ms: u64) {
+        self.signed
+            .retain(|id, _| line.iter().any(|one| one.id == *id && one.signed));
+        for one in line.iter().filter(|one| one.signed) {
+            if self.signed.contains_key(&one.id) {
+                continue;
+            }
+            self.signed.insert(one.id, now_ms);
+            self.took(now_ms.saturating_sub(one.begun_ms));
+        }
+    }
+
+    /// A candidate took so long. Longer counts at once, shorter little by little.
+    fn took(&mut self, took_ms: u64) {
+        let spared_ms = self.way_ms.saturating_sub(took_ms);
+        let forgotten_ms = spared_ms.checked_div(FORGET_SHARE).unwrap_or_default();
+        self.way_ms = self.way_ms.max(took_ms).saturating_sub(forgotten_ms);
+    }
+
+    /// When to begin the block that follows such a line on so many cores.
+    pub(crate) fn begins_ms(&self, line: &[Waiter], cores: usize, now_ms: u64) -> u64 {
+        let (Some(newest), Some(block_ms)) = (self.newest, self.intervals.iter().min()) else {
+            return now_ms;
+        };
+        let block_ms = (*block_ms).max(1);
+        let rests_ms = newest
+            .seen_ms
+            .saturating_add(block_ms.saturating_mul(RESTS_AFTER));
+        if now_ms > rests_ms {
+            return now_ms;
+        }
+        let cores = u64::try_from(cores).unwrap_or(u64::MAX).max(1);
+        let mut place = Place { after: 1, taken: 0 };
+        for one in line {
+            let signed_ms = self.signed.get(&one.id).copied();
+            let signed_ms =
+                signed_ms.unwrap_or_else(|| one.begun_ms.saturating_add(self.way_ms).max(now_ms));
+            let since_ms = signed_ms.saturating_sub(newest.at_ms);
+            place.take(since_ms.div_ceil(block_ms), cores);
+        }
+        place.settle(cores);
+        let spare_ms = self.way_ms.checked_div(SPARE_SHARE).unwrap_or_default();
+        let way_ms = self
+            .way_ms
+            .saturating_add(spare_ms)
+            .saturating_add(SPARE_MS);
+        // One builder builds for all cores, and a candidate whose core is taken holds up those behind it.
+        let ahead_ms = block_ms.saturating_mul(cores.saturating_sub(1));
+        newest
+            .at_ms
+            .saturating_add(place.after.saturating_mul(block_ms))
+            .saturating_sub(way_ms)
+            .saturating_sub(ahead_ms)
+    }
+}
+
+impl Duties {
+    /// When to begin the block that follows this line. Under synchronous rules, where a parent has to be included
+    /// first, at once.
+    pub(crate) fn begins_ms(&mut self, segment: &Segment, line: &[CandidateId]) -> u64 {
+        let waiters = line.iter().filter_map(|id| {
+            let entry = self.shelf.get(id)?;
+            Some(Waiter {
+                id: *id,
+                begun_ms: entry.descriptor.timestamp_ms,
+                signed: self.statements.is_backable(id) && self.is_alive(entry.schedule),
+            })
+        });
+        let waiters: Vec<Waiter> = waiters.collect();
+        let (now_ms, ledger) = (self.now_ms, self.ledger());
+        let block = SeenBlock {
+            height: ledger.height(),
+            at_ms: ledger.timestamp_ms(),
+            seen_ms: now_ms,
+            busy: ledger.pending().next().is_some(),
+        };
+        let cores = ledger.cores_of(segment.shard);
+        let at_once = ledger.rules().core_depth < 2;
+        let Some(line) = self.lines.get_mut(&segment.shard).filter(|_| !at_once) else {
+            return now_ms;
+        };
+        line.pace.see(block);
+        line.pace.watch(&waiters, now_ms);
+        line.pace.begins_ms(&waiters, cores, now_ms)
+    }
+}
+
+/// Places that relay blocks have for a shard: so many blocks after the newest, and how many of them are taken in it.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    after: u64,
+    taken: u64,
+}
+
+impl Place {
+    /// Takes the first that is free, not before such a block.
+    fn take(&mut self, earliest: u64, cores: u64) {
+        self.settle(cores);
+        if earliest > self.after {
+            (self.after, self.taken) = (earliest, 0);
+        }
+        self.taken = self.taken.saturating_add(1);
+    }
+
+    /// Goes on to the next block where all are taken.
+    const fn settle(&mut self, cores: u64) {
+        if self.taken >= cores {
+            (self.after, self.taken) = (self.after.saturating_add(1), 0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Pace, SPARE_MS, SeenBlock, Waiter};
+    use alloy_primitives::B256;
+    use primitives::shard::CandidateId;
+
+    /// Relay blocks each 100 ms, the newest at 1,000 and seen at 1,030; candidates take 80 ms.
+    fn pace() -> Pace {
+        let mut pace = Pace::default();
+        for height in 1..=10 {
+            pace.see(SeenBlock {
+                height,
+                at_ms: height * 100,
+                seen_ms: height * 100 + 30,
+                busy: true,
+            });
+        }
+        pace.watch(&[waiter(0, 870, true)], 950);
+        assert_eq!(pace.way_ms, 80);
+        pace
+    }
+
+    fn waiter(id: u8, begun_ms: u64, signed: bool) -> Waiter {
+        Waiter {
+            id: CandidateId(B256::repeat_byte(id)),
+            begun_ms,
+            signed,
+        }
+    }
+
+    const WAY_MS: u64 = 80 + 80 / 8 + SPARE_MS;
+
+    #[test]
+    fn a_block_is_begun_for_the_first_place_that_nobody_in_front_of_it_has() {
+        let mut pace = pace();
+        assert_eq!(pace.begins_ms(&[], 1, 1_030), 1_100 - WAY_MS);
+        let ready = waiter(0, 870, true);
+        // It was ready in time for the newest and passed over: it has the next.
+        assert_eq!(pace.begins_ms(&[ready], 1, 1_030), 1_200 - WAY_MS);
+        // Signed after the next one was proposed: the one after that.
+        let late = waiter(1, 1_030, true);
+        pace.watch(&[ready, late], 1_110);
+        assert_eq!(pace.begins_ms(&[ready, late], 1, 1_115), 1_300 - WAY_MS);
+        assert_eq!(pace.begins_ms(&[late], 1, 1_115), 1_300 - WAY_MS);
+        // Not signed yet: when it is expected to be.
+        let young = waiter(2, 1_100, false);
+        assert_eq!(pace.begins_ms(&[ready, young], 1, 1_115), 1_300 - WAY_MS);
+    }
+
+    #[test]
+    fn several_cores_have_as_many_places_and_are_worked_for_ahead() {
+        let pace = pace();
+        let ready = waiter(0, 870, true);
+        let ahead_ms = 100;
+        let begins_ms = |line: &[Waiter]| pace.begins_ms(line, 2, 1_030) + WAY_MS + ahead_ms;
+        assert_eq!(begins_ms(&[]), 1_100);
+        assert_eq!(begins_ms(&[ready]), 1_100);
+        assert_eq!(begins_ms(&[ready, ready]), 1_200);
+    }
+
+    #[test]
+    fn nobody_waits_for_a_chain_at_rest() {
+        let mut pace = pace();
+        let seen = |height, at_ms, busy| SeenBlock {
+            height,
+            at_ms,
+            seen_ms: at_ms + 30,
+            busy,
+        };
+        assert_eq!(pace.begins_ms(&[], 1, 1_231), 1_231);
+        pace.see(seen(11, 1_100, false));
+        pace.see(seen(12, 9_000, false));
+        // A heartbeat is no measure of what comes when there is something to take.
+        assert_eq!(pace.begins_ms(&[], 1, 9_030), 9_100 - WAY_MS);
+        assert_eq!(pace.begins_ms(&[], 1, 9_231), 9_231);
+        assert_eq!(Pace::default().begins_ms(&[], 1, 7), 7);
+    }
+
+    #[test]
+    fn a_longer_way_counts_at_once_and_a_shorter_one_little_by_little() {
+        let mut pace = pace();
+        pace.watch(&[waiter(1, 1_000, true)], 1_200);
+        assert_eq!(pace.way_ms, 200);
+        pace.watch(&[waiter(2, 1_300, true)], 1_400);
+        assert_eq!(pace.way_ms, 175);
+        // It is looked at again and was ready before.
+        pace.watch(&[waiter(2, 1_300, true)], 1_900);
+        assert_eq!(pace.way_ms, 175);
+    }
+}
