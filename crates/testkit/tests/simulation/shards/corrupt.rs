@@ -1,6 +1,9 @@
 //! Validators and collators that lie: whole nodes that do one thing wrong, among honest ones.
 
-use super::{A, B, SETTLE_MAX, each_seed, goes_on, load, many_seeds, network, settle, transfers};
+use super::{
+    A, B, SETTLE_MAX, each_seed, goes_on, load, many_seeds, network, settle, settle_among_liars,
+    transfers,
+};
 use primitives::shard::CandidateId;
 use shards::ledger::{Discard, LedgerEvent, OffenceKind};
 use std::{collections::BTreeSet, time::Duration};
@@ -118,7 +121,7 @@ fn invalid(seed: u64, lie: ShardLie) -> String {
         for one in &mut transfers {
             goes_on(&cluster, one, MORE, SETTLE_MAX).await;
         }
-        settle(&cluster, &transfers).await;
+        settle_among_liars(&cluster, &transfers).await;
         oracle::finality_kept(&before, &cluster.final_heads());
         assert!(!is_final(&cluster, candidate));
         assert_eq!(cluster.violations(), Vec::<String>::new());
