@@ -31,6 +31,16 @@ pub(crate) enum Fate {
     Condemned,
 }
 
+/// What goes first where there is too much. Final ones, which chunks on the validators' disks give back, or they
+/// would keep a busy shard from its next block; then what no backer vouches for, since one collator can make any
+/// number of candidates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Worth {
+    Final,
+    Claimed,
+    Vouched,
+}
+
 /// Whether something of a candidate is on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kept {
@@ -117,6 +127,14 @@ impl Entry {
         {
             self.schedule = Some(schedule);
             self.heard_ms = now_ms;
+        }
+    }
+
+    fn worth(&self) -> Worth {
+        match (self.fate, self.signed || self.backed) {
+            (Fate::Final, _) => Worth::Final,
+            (Fate::Open | Fate::Condemned, false) => Worth::Claimed,
+            (Fate::Open | Fate::Condemned, true) => Worth::Vouched,
         }
     }
 
@@ -278,12 +296,11 @@ impl Shelf {
         if bytes <= bytes_max {
             return;
         }
-        // What no backer vouches for goes first: one collator can make any number of candidates.
-        let mut oldest: Vec<(bool, u64, CandidateId)> = self
+        let mut oldest: Vec<(Worth, u64, CandidateId)> = self
             .entries
             .iter()
             .filter(|(id, entry)| !pending.contains(id) && entry.bytes() > 0)
-            .map(|(id, entry)| (entry.signed || entry.backed, entry.heard_ms, *id))
+            .map(|(id, entry)| (entry.worth(), entry.heard_ms, *id))
             .collect();
         oldest.sort_unstable();
         for (_, _, id) in oldest {
@@ -301,7 +318,7 @@ impl Shelf {
 
 #[cfg(test)]
 mod tests {
-    use super::{FORKS_MAX, Origin, Shelf};
+    use super::{FORKS_MAX, Fate, Origin, Shelf};
     use alloy_primitives::B256;
     use bytes::Bytes;
     use commonware_cryptography::Signer as _;
@@ -359,6 +376,23 @@ mod tests {
         assert_eq!(held(&shelf), [true, false, false]);
         shelf.shed(&BTreeSet::from([ids[0]]), 0);
         assert_eq!(held(&shelf), [true, false, false]);
+    }
+
+    #[test]
+    fn what_is_final_goes_before_what_is_not() {
+        let mut shelf = Shelf::default();
+        let [old, new] = [1, 2].map(|salt| {
+            let descriptor = descriptor(1, salt);
+            let id = descriptor.id();
+            let entry = shelf.learn(id, &descriptor, Origin::Ledger, u64::from(salt));
+            entry.unwrap().collation = Some(Bytes::from(vec![0; 100]));
+            id
+        });
+        let entry = shelf.get_mut(&old).unwrap();
+        (entry.fate, entry.signed, entry.heard_ms) = (Fate::Final, true, 9);
+        shelf.shed(&BTreeSet::new(), 100);
+        assert!(shelf.get(&old).unwrap().collation.is_none());
+        assert!(shelf.get(&new).unwrap().collation.is_some());
     }
 
     #[test]
