@@ -8,7 +8,7 @@
 //! among the shard's terms. A charter begins with its version. Its form in one version never changes: whether it
 //! can be read has to be the same on all nodes that know the version, whatever else they know.
 //!
-//! Limits: [`CHARTER_BYTES_MAX`](crate::limits::CHARTER_BYTES_MAX).
+//! Limits: [`CHARTER_BYTES_MAX`].
 
 use crate::{
     ChainConfig, Genesis, chain::Protocol, codec, genesis::GenesisError, genesis::check_rules,

@@ -59,8 +59,11 @@ pub(crate) struct Checked<'a> {
     inner: <Sender<PublicKey, Context> as LimitedSender>::Checked<'a>,
     lie: Option<(Subject, BlockLimits)>,
     /// Who lies about shards, and another way out.
-    liar: Option<(ShardLies, Sender<PublicKey, Context>)>,
+    liar: Option<WayOut>,
 }
+
+/// Who lies about shards, and where what he says goes out.
+type WayOut = (ShardLies, Sender<PublicKey, Context>);
 
 /// Who lies about shards, and on which channel.
 type ShardLies = (Arc<ShardLiar>, u64);

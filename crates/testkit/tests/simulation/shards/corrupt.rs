@@ -192,8 +192,11 @@ fn a_block_whose_chunks_are_withheld_is_final_by_another_collator_slow() {
     many_seeds(withheld);
 }
 
+/// The history of a run, and who banned whom in it.
+type Outcome = (String, Vec<(usize, usize)>);
+
 /// One node of seven does something wrong all the time.
-fn one_of_seven(seed: u64, index: usize, lie: ShardLie) -> (String, Vec<(usize, usize)>) {
+fn one_of_seven(seed: u64, index: usize, lie: ShardLie) -> Outcome {
     let config = ClusterConfig {
         validators: 7,
         ..network(seed)
