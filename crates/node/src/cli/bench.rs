@@ -253,14 +253,14 @@ fn temporary(parent: Option<PathBuf>) -> Result<TemporaryDirectory, NodeError> {
 }
 
 /// Runs with a progress bar where there is a terminal to draw it on.
-fn with_bar<T>(run: impl FnOnce(OnProgress<'_>) -> T) -> T {
+pub(super) fn with_bar<T>(run: impl FnOnce(OnProgress<'_>) -> T) -> T {
     let bar = Bar::new();
     let outcome = run(&|Progress { step, done, total }| bar.draw(step, done, total));
     bar.clear();
     outcome
 }
 
-fn print(report: &impl Serialize, json: bool, table: String) {
+pub(super) fn print(report: &impl Serialize, json: bool, table: String) {
     let text = match serde_json::to_string(report) {
         Ok(text) if json => text + "\n",
         _ => table,

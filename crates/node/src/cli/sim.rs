@@ -1,8 +1,7 @@
 //! `headway sim`: its options, its progress bar and what it prints.
 
-use super::bar::Bar;
+use super::bench::{print, with_bar};
 use crate::{
-    bench::state::{OnProgress, Progress},
     error::NodeError,
     replay,
     sim::{
@@ -11,11 +10,7 @@ use crate::{
     },
 };
 use clap::{Args, Subcommand};
-use serde::Serialize;
-use std::{
-    io::{self, Write as _},
-    path::PathBuf,
-};
+use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 #[command(
@@ -264,21 +259,4 @@ fn draw(file: Option<PathBuf>, drawing: impl FnOnce() -> String) -> Result<(), N
         }
         None => Ok(()),
     }
-}
-
-/// Runs with a progress bar where there is a terminal to draw it on.
-fn with_bar<T>(run: impl FnOnce(OnProgress<'_>) -> T) -> T {
-    let bar = Bar::new();
-    let outcome = run(&|Progress { step, done, total }| bar.draw(step, done, total));
-    bar.clear();
-    outcome
-}
-
-fn print(report: &impl Serialize, json: bool, table: String) {
-    let text = match serde_json::to_string(report) {
-        Ok(text) if json => text + "\n",
-        _ => table,
-    };
-    // Whoever reads only the first lines of it may.
-    io::stdout().write_all(text.as_bytes()).ok();
 }
