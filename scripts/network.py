@@ -1,9 +1,25 @@
 """A network of processes on this machine, for the scripts beside it: its files, its nodes, what they agree on."""
 
+import argparse
 import json
+import re
+import shutil
 import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
 
-from processes import Failure, Process, Rpc, free_ports, wait_ready, wait_until
+from processes import (
+    Failure,
+    Process,
+    Rpc,
+    default_binary,
+    free_ports,
+    require_binary,
+    wait_ready,
+    wait_until,
+)
 
 NODES = 4
 # The first account of the usual test mnemonic, which `headway load` sends from.
@@ -11,6 +27,8 @@ FUNDED = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
 BLOCKS_PER_BATCH = 100
 # How long the chain may take for what is asked of it on a busy machine.
 CHAIN_SECONDS = 60
+# How long a command may take to refuse what it was asked.
+REFUSAL_SECONDS = 20
 
 
 class Network:
@@ -31,9 +49,9 @@ class Network:
     def data(self, index):
         return self.files / f"node{index}/data"
 
-    def init(self):
-        command = [self.binary, "init", "--validators", NODES, "--fund", FUNDED, "--heartbeat-ms", 500]
-        command += ["--p2p-port", self.p2p_port, "--rpc-port", self.rpc_port, self.files]
+    def init(self, *more, heartbeat_ms=500):
+        command = [self.binary, "init", "--validators", NODES, "--fund", FUNDED, "--heartbeat-ms", heartbeat_ms]
+        command += ["--p2p-port", self.p2p_port, "--rpc-port", self.rpc_port, *more, self.files]
         run(command)
 
     def start(self, *indices):
@@ -70,6 +88,21 @@ def run(command):
 def require(is_so, message):
     if not is_so:
         raise Failure(message)
+
+
+def refused(network, command, code, pattern):
+    """A command that is refused with this exit code, in one line that says why."""
+    command = [str(part) for part in [network.binary, *command]]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=REFUSAL_SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        raise Failure(f"`{' '.join(command)}` was not refused in {REFUSAL_SECONDS} s") from None
+    lines = done.stderr.strip().splitlines()
+    said = f"exit code {done.returncode}, said: {done.stderr.strip()[-1500:] or 'nothing'}"
+    require(done.returncode == code, f"expected exit code {code}: {said}")
+    require("panicked" not in done.stderr, f"a panic: {said}")
+    require(len(lines) == 1, f"not one line: {said}")
+    require(re.search(pattern, lines[0]), f"does not match {pattern!r}: {said}")
 
 
 def chain(rpc, last):
@@ -110,3 +143,32 @@ def load_report(load, seconds):
     status = load.wait(seconds)
     require(status == 0, f"the load exited with {status}:\n{load.tail()}")
     return json.loads(load.tail(1))
+
+
+def run_tests(about, tests):
+    """All that a script of tests does: one network, on which each test goes on where the one before ended."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--binary", type=Path, default=default_binary(), help="the headway to test")
+    parser.add_argument("--keep", action="store_true", help="keep the files of the network and say where they are")
+    options = parser.parse_args()
+    binary = require_binary(options.binary)
+    directory = Path(tempfile.mkdtemp(prefix="headway-test-"))
+    network = Network(binary, directory)
+    failed = 0
+    for test in tests:
+        name, start = test.__name__.replace("_", " "), time.monotonic()
+        try:
+            test(network)
+            print(f"ok      {name}, {time.monotonic() - start:.1f} s", flush=True)
+        except (Failure, OSError, KeyError, ValueError, subprocess.SubprocessError) as error:
+            failed += 1
+            print(f"FAILED  {name}: {error}", flush=True)
+    for node in network.nodes:
+        if node:
+            node.kill()
+    if options.keep:
+        print(f"files   {directory}")
+    else:
+        shutil.rmtree(directory, ignore_errors=True)
+    print(f"{len(tests) - failed} passed, {failed} failed")
+    sys.exit(failed > 0)
