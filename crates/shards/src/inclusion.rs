@@ -3,7 +3,8 @@
 //! Everything here has been checked by whoever brought it, signatures too; what may enter a given block is
 //! decided by trying it on the ledger after that block's parent.
 //!
-//! Limits: [`ENVELOPES_MAX`] envelopes for each shard, [`VOTES_MAX`] votes of each validator, the newest stay.
+//! Limits: [`ENVELOPES_MAX`] envelopes for each shard, [`VOTES_MAX`] votes of each validator. Of votes those of the
+//! highest relay blocks stay, whenever they came: anybody can send a validator's old votes again.
 
 use crate::ledger::{Draft, Ledger, LedgerEvent};
 use alloy_primitives::B256;
@@ -26,7 +27,8 @@ pub const EQUIVOCATIONS_MAX: usize = 64;
 #[derive(Debug, Default)]
 struct Waiting {
     backed: BTreeMap<ShardId, VecDeque<BackedEnvelope>>,
-    votes: BTreeMap<u16, VecDeque<ShardVote>>,
+    /// Of each validator, by the height that is named.
+    votes: BTreeMap<u16, BTreeMap<u64, ShardVote>>,
     equivocations: VecDeque<Equivocation>,
 }
 
@@ -125,10 +127,13 @@ impl Inclusion {
         {
             let mut waiting = self.lock();
             let votes = waiting.votes.entry(vote.validator).or_default();
-            votes.retain(|known| known.votes.height != vote.votes.height);
-            votes.push_back(vote);
+            let known = votes.get(&vote.votes.height);
+            if known.is_some_and(|known| known.votes.say_all_of(&vote.votes)) {
+                return;
+            }
+            votes.insert(vote.votes.height, vote);
             if votes.len() > VOTES_MAX {
-                votes.pop_front();
+                votes.pop_first();
             }
         }
         self.tell();
@@ -177,11 +182,17 @@ impl Inclusion {
                 section.equivocations.push(equivocation.clone());
             }
         }
-        for vote in waiting.votes.values().flat_map(newest_first) {
-            let room = section.votes.len() < usize::from(limits.votes);
-            let names = ledger.digest_at(vote.votes.height).is_some();
-            if room && names && draft.count(vote).is_ok() {
-                section.votes.push(vote.clone());
+        let names = |vote: &&ShardVote| ledger.digest_at(vote.votes.height).is_some();
+        let votes = waiting.votes.values();
+        let mut votes: Vec<_> = votes.map(|of| of.values().rev().filter(names)).collect();
+        // The newest of everybody, which says all that older ones said of what is still pending; then what room is
+        // left for: nobody's older votes take the place of another's only one.
+        for _ in 0..VOTES_MAX {
+            for vote in votes.iter_mut().filter_map(Iterator::next) {
+                let room = section.votes.len() < usize::from(limits.votes);
+                if room && draft.count(vote).is_ok() {
+                    section.votes.push(vote.clone());
+                }
             }
         }
         draft.settle();
@@ -216,18 +227,13 @@ impl Inclusion {
             !envelopes.is_empty()
         });
         for votes in waiting.votes.values_mut() {
-            votes.retain(|vote| ledger.digest_at(vote.votes.height).is_some());
+            votes.retain(|height, _| ledger.digest_at(*height).is_some());
         }
         let window = ledger.height().saturating_sub(ledger.rules().vote_window);
         waiting
             .equivocations
             .retain(|one| one.first.envelope.schedule.height >= window);
     }
-}
-
-/// A newer vote says all that an older one said, so it goes first.
-fn newest_first(votes: &VecDeque<ShardVote>) -> impl Iterator<Item = &ShardVote> {
-    votes.iter().rev()
 }
 
 /// Lets in one candidate after the other, each on the one before, as long as one fits.
@@ -244,4 +250,56 @@ fn back(
         entered.push(next.clone());
     }
     entered
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Inclusion, VOTES_MAX};
+    use commonware_cryptography::Signer as _;
+    use primitives::{
+        crypto::PrivateKey,
+        shard::{Bits, ShardVote, Votes},
+    };
+
+    fn vote(validator: u16, height: u64, held: usize) -> ShardVote {
+        let votes = Votes {
+            height,
+            held: Bits::below(held),
+            ..Votes::default()
+        };
+        ShardVote {
+            validator,
+            votes,
+            signature: PrivateKey::from_seed(validator.into()).sign(b"votes", b"any"),
+        }
+    }
+
+    fn kept(inclusion: &Inclusion, validator: u16) -> Vec<(u64, usize)> {
+        let waiting = inclusion.lock();
+        let votes = waiting.votes.get(&validator).into_iter().flatten();
+        votes
+            .map(|(height, vote)| (*height, vote.votes.held.count()))
+            .collect()
+    }
+
+    #[test]
+    fn of_each_validator_the_votes_on_the_highest_relay_blocks_stay() {
+        let inclusion = Inclusion::default();
+        for height in [20, 21, 22, 23, 16, 17, 18, 19, 22] {
+            inclusion.add_vote(vote(1, height, 3));
+        }
+        inclusion.add_vote(vote(2, 5, 1));
+        assert_eq!(kept(&inclusion, 1), [(20, 3), (21, 3), (22, 3), (23, 3)]);
+        assert_eq!(kept(&inclusion, 1).len(), VOTES_MAX);
+        assert_eq!(kept(&inclusion, 2), [(5, 1)]);
+    }
+
+    #[test]
+    fn a_vote_that_says_less_replaces_none() {
+        let inclusion = Inclusion::default();
+        for held in [2, 1, 3, 2] {
+            inclusion.add_vote(vote(1, 7, held));
+        }
+        assert_eq!(kept(&inclusion, 1), [(7, 3)]);
+    }
 }

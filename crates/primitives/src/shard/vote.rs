@@ -47,6 +47,15 @@ pub enum VoteFault {
 }
 
 impl Votes {
+    /// Whether another vote on the same ledger says nothing beyond these.
+    #[must_use]
+    pub fn say_all_of(&self, other: &Self) -> bool {
+        self.height == other.height
+            && other.held.without(&self.held).is_empty()
+            && other.valid.without(&self.valid).is_empty()
+            && other.invalid.without(&self.invalid).is_empty()
+    }
+
     /// Whether it says something, and nothing twice.
     ///
     /// # Errors

@@ -212,10 +212,12 @@ impl Duties {
         }
     }
 
-    /// Whether anything in a vote has not been counted, before its signature is looked at.
+    /// Whether anything in a vote has not been counted, before its signature is looked at. What was backed after the
+    /// ledger that it names can't be meant.
     fn brings_news(&self, vote: &ShardVote) -> bool {
         let (votes, validator) = (&vote.votes, usize::from(vote.validator));
-        self.ledger().pending().any(|pending| {
+        let named = |pending: &&Pending| pending.backed.height <= votes.height;
+        self.ledger().pending().filter(named).any(|pending| {
             let bit = usize::from(pending.place);
             (votes.held.contains(bit) && !pending.held.contains(validator))
                 || (votes.valid.contains(bit) && !pending.valid.contains(validator))

@@ -30,7 +30,7 @@ fn groups(seed: u64) -> Setup {
     setup
 }
 
-fn offences(world: &World) -> BTreeSet<(u16, OffenceKindName)> {
+pub(super) fn offences(world: &World) -> BTreeSet<(u16, OffenceKindName)> {
     world
         .events(|event| match event {
             LedgerEvent::Offended(offence) => Some((offence.validator, name(offence.kind))),
