@@ -10,8 +10,11 @@
 //! for ever, and everything behind it as long. So a block is not begun for a place that others will have.
 //!
 //! τ and the time from beginning a block to its last signature are what has been seen. Both are guesses: too late means
-//! the next relay block, too early means to wait for it. Where the builder is what takes longest, nothing is ever put
-//! off. Where a shard has several cores, its blocks are begun a relay block sooner for each core beyond the first.
+//! the next relay block, too early means to wait for it. A relay block missed costs more than the wait, so a block is
+//! begun earlier than the median would need: by twice what the slowest of the last ones took beyond it, and by half a
+//! block time at most. What is on its way is expected to take the median. Where the builder is what takes longest, nothing is
+//! ever put off. Where a shard has several cores, its blocks are begun a relay block sooner for each core beyond the
+//! first.
 
 use crate::{
     agent::{config::TICK_MS, duties::Duties},
@@ -22,9 +25,12 @@ use std::collections::{BTreeMap, VecDeque};
 
 /// Times between relay blocks that are remembered.
 const INTERVALS: usize = 4;
-/// Of the time from beginning to last signature, the share that is kept to spare, and by which it is forgotten.
+/// Candidates whose time from beginning to last signature is remembered.
+const WAYS: usize = 64;
+/// Of the longest of these times, the share that is to spare at least.
 const SPARE_SHARE: u64 = 8;
-const FORGET_SHARE: u64 = 4;
+/// Of the time between relay blocks, the share that is to spare at most.
+const SPARE_BLOCK_SHARE: u64 = 2;
 /// To spare in any case, in milliseconds: an agent looks at the clock so much later than it should.
 const SPARE_MS: u64 = 2 * TICK_MS;
 /// Relay blocks that were expected and did not come: the chain is at rest, and waits for something to take.
@@ -52,13 +58,44 @@ pub(crate) struct Waiter {
     pub(crate) signed: bool,
 }
 
+/// From beginning a block to its last signature, in milliseconds.
+#[derive(Clone, Debug, Default)]
+struct Way {
+    /// Of the newest candidates, in their order.
+    newest: VecDeque<u64>,
+    median_ms: u64,
+    longest_ms: u64,
+}
+
+impl Way {
+    fn took(&mut self, took_ms: u64) {
+        self.newest.push_back(took_ms);
+        if self.newest.len() > WAYS {
+            self.newest.pop_front();
+        }
+        let mut sorted: Vec<u64> = self.newest.iter().copied().collect();
+        sorted.sort_unstable();
+        self.median_ms = sorted.get(sorted.len() / 2).copied().unwrap_or_default();
+        self.longest_ms = sorted.last().copied().unwrap_or_default();
+    }
+
+    /// How long before its place a block is begun, where relay blocks are so far apart.
+    fn ahead_ms(&self, block_ms: u64) -> u64 {
+        let least_ms = self.longest_ms.checked_div(SPARE_SHARE).unwrap_or_default();
+        let most_ms = block_ms.checked_div(SPARE_BLOCK_SHARE).unwrap_or_default();
+        let spread_ms = self.longest_ms.saturating_sub(self.median_ms);
+        let spare_ms = spread_ms.saturating_mul(2).max(least_ms);
+        let spare_ms = spare_ms.saturating_add(SPARE_MS).min(most_ms.max(SPARE_MS));
+        self.median_ms.saturating_add(spare_ms)
+    }
+}
+
 /// What a collator has seen of relay blocks, and of its shard's candidates on their way there.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Pace {
     newest: Option<SeenBlock>,
     intervals: VecDeque<u64>,
-    /// From beginning a block to its last signature.
-    way_ms: u64,
+    way: Way,
     /// Those in line that are signed, and since when.
     signed: BTreeMap<CandidateId, u64>,
 }
@@ -94,15 +131,8 @@ impl Pace {
                 continue;
             }
             self.signed.insert(one.id, now_ms);
-            self.took(now_ms.saturating_sub(one.begun_ms));
+            self.way.took(now_ms.saturating_sub(one.begun_ms));
         }
-    }
-
-    /// A candidate took so long. Longer counts at once, shorter little by little.
-    fn took(&mut self, took_ms: u64) {
-        let spared_ms = self.way_ms.saturating_sub(took_ms);
-        let forgotten_ms = spared_ms.checked_div(FORGET_SHARE).unwrap_or_default();
-        self.way_ms = self.way_ms.max(took_ms).saturating_sub(forgotten_ms);
     }
 
     /// When to begin the block that follows such a line on so many cores.
@@ -121,23 +151,18 @@ impl Pace {
         let mut place = Place { after: 1, taken: 0 };
         for one in line {
             let signed_ms = self.signed.get(&one.id).copied();
-            let signed_ms =
-                signed_ms.unwrap_or_else(|| one.begun_ms.saturating_add(self.way_ms).max(now_ms));
+            let expected_ms = one.begun_ms.saturating_add(self.way.median_ms).max(now_ms);
+            let signed_ms = signed_ms.unwrap_or(expected_ms);
             let since_ms = signed_ms.saturating_sub(newest.at_ms);
             place.take(since_ms.div_ceil(block_ms), cores);
         }
         place.settle(cores);
-        let spare_ms = self.way_ms.checked_div(SPARE_SHARE).unwrap_or_default();
-        let way_ms = self
-            .way_ms
-            .saturating_add(spare_ms)
-            .saturating_add(SPARE_MS);
         // One builder builds for all cores, and a candidate whose core is taken holds up those behind it.
         let ahead_ms = block_ms.saturating_mul(cores.saturating_sub(1));
         newest
             .at_ms
             .saturating_add(place.after.saturating_mul(block_ms))
-            .saturating_sub(way_ms)
+            .saturating_sub(self.way.ahead_ms(block_ms))
             .saturating_sub(ahead_ms)
     }
 }
@@ -216,7 +241,7 @@ mod tests {
             });
         }
         pace.watch(&[waiter(0, 870, true)], 950);
-        assert_eq!(pace.way_ms, 80);
+        assert_eq!(pace.way.longest_ms, 80);
         pace
     }
 
@@ -228,7 +253,7 @@ mod tests {
         }
     }
 
-    const WAY_MS: u64 = 80 + 80 / 8 + SPARE_MS;
+    const WAY_MS: u64 = 80 + 100 / 2;
 
     #[test]
     fn a_block_is_begun_for_the_first_place_that_nobody_in_front_of_it_has() {
@@ -277,14 +302,23 @@ mod tests {
     }
 
     #[test]
-    fn a_longer_way_counts_at_once_and_a_shorter_one_little_by_little() {
+    fn a_slow_candidate_is_feared_until_it_is_long_ago_and_expected_by_nobody() {
         let mut pace = pace();
-        pace.watch(&[waiter(1, 1_000, true)], 1_200);
-        assert_eq!(pace.way_ms, 200);
-        pace.watch(&[waiter(2, 1_300, true)], 1_400);
-        assert_eq!(pace.way_ms, 175);
+        for (id, took_ms) in [(1, 80), (2, 200), (3, 80)] {
+            pace.watch(&[waiter(id, 1_000, true)], 1_000 + took_ms);
+        }
         // It is looked at again and was ready before.
-        pace.watch(&[waiter(2, 1_300, true)], 1_900);
-        assert_eq!(pace.way_ms, 175);
+        pace.watch(&[waiter(3, 1_000, true)], 1_900);
+        assert_eq!(pace.way.ahead_ms(1_000), 80 + 2 * (200 - 80) + SPARE_MS);
+        assert_eq!(pace.way.ahead_ms(100), 80 + 100 / 2);
+        // One that is begun now will be ready after 80 ms as ever, in time for the next.
+        let young = waiter(4, 1_010, false);
+        let begins_ms = pace.begins_ms(&[young], 1, 1_015);
+        assert_eq!(begins_ms, 1_200 - pace.way.ahead_ms(100));
+        for id in 5..4 + super::WAYS {
+            let id = u8::try_from(id).unwrap();
+            pace.watch(&[waiter(id, 1_000, true)], 1_080);
+        }
+        assert_eq!(pace.way.ahead_ms(100), WAY_MS);
     }
 }
