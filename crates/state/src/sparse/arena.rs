@@ -70,6 +70,14 @@ impl AsMut<Self> for Arena {
 }
 
 impl Arena {
+    /// An empty one that takes so many bytes before it has to move.
+    pub(super) fn with_room(bytes: usize) -> Self {
+        Self {
+            bytes: Vec::with_capacity(bytes.min(ARENA_BYTES_MAX)),
+            ..Self::default()
+        }
+    }
+
     /// A new block, its content unspecified.
     pub(super) fn allocate(&mut self, size: usize) -> Ptr {
         let granules = size.div_ceil(GRANULE);

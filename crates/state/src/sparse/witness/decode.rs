@@ -91,7 +91,8 @@ impl Witness {
             bytes,
             at: 0,
             beside: 0,
-            arena: Arena::default(),
+            // Nodes take about as much in memory as in a witness.
+            arena: Arena::with_room(bytes.len()),
             rehash: Rehash::new(Lanes::Widest),
         };
         let version = reader.byte()?;
