@@ -37,26 +37,21 @@ pub struct Costs {
     pub collation_bytes: u64,
 }
 
-/// Token transfers between existing accounts in blocks of a thousand, over a state of 200,000, on two cores of a
-/// virtual machine, optimised, with debug assertions. No release build has been measured; `headway sim costs` measures
-/// this machine.
-///
-/// | of benches | `check_ns`, `cut_kib_ns`, `restore_kib_ns`, `collation_bytes`: `collation`; both of signatures: `ledger` |
-/// |---|---|
-/// | put together of them | `build_ns`: senders, execution, collation 25.7 µs, rounded up for root and commit |
-/// | estimates | `hash_kib_ns`, `gas`, which `headway sim costs` measures; `message_ns`, `order_ns`, which nothing does |
+/// Token transfers between existing accounts, in blocks of a thousand over a state of 200,000: the median of three runs
+/// of `headway sim costs`, a release build on two cores of a virtual machine (AMD EPYC), rounded up. `message_ns` and
+/// `order_ns` are estimates, which nothing measures.
 pub const RECORDED: Costs = Costs {
-    build_ns: 27_000,
-    check_ns: 34_100,
-    cut_kib_ns: 2_500,
-    restore_kib_ns: 4_800,
-    hash_kib_ns: 600,
-    signature_ns: 52_000,
-    batch_signature_ns: 20_000,
+    build_ns: 13_500,
+    check_ns: 16_000,
+    cut_kib_ns: 1_050,
+    restore_kib_ns: 2_250,
+    hash_kib_ns: 580,
+    signature_ns: 34_500,
+    batch_signature_ns: 16_000,
     message_ns: 5_000,
     order_ns: 500,
-    gas: 40_000,
-    collation_bytes: 236,
+    gas: 51_324,
+    collation_bytes: 199,
 };
 
 impl Costs {
