@@ -85,8 +85,13 @@ for _signal in (signal.SIGTERM, signal.SIGHUP):
 class Rpc:
     """JSON-RPC of one node."""
 
-    def __init__(self, port):
-        self.url = f"http://{HOST}:{port}"
+    def __init__(self, port, path=""):
+        self.port = port
+        self.url = f"http://{HOST}:{port}{path}"
+
+    def at(self, path):
+        """Another chain of the same node."""
+        return Rpc(self.port, path)
 
     def call(self, method, *params):
         return self.batch(method, [params])[0]
