@@ -21,10 +21,11 @@ mod tests;
 pub use choice::{Groups, Ring, TRANCHES, checkers};
 pub use odds::{
     Attack, Draw, GRINDING_TARGET, POPULATION_MAX, SEED_TRIES_BITS, corrupt_max, days_to_first,
-    draws_until, enough_checkers, fewest_against, fewest_checkers, group_has_corrupt,
-    no_honest_checker, smallest_committee, too_few_online, two_thirds,
+    draws_until, enough_checkers, fewest_against, fewest_checkers, fewest_drawn_from,
+    fewest_of_fewest_against, group_has_corrupt, no_honest_checker, no_honest_checker_of_fewest,
+    smallest_committee, too_few_online, two_thirds,
 };
 pub use report::{
-    AttackRow, CheckersRow, CommitteeRow, GrindingRow, GroupRow, OnlineRow, ReshuffleRow,
+    AsideRow, AttackRow, CheckersRow, CommitteeRow, GrindingRow, GroupRow, OnlineRow, ReshuffleRow,
     SamplingReport,
 };

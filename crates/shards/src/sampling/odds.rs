@@ -153,6 +153,21 @@ pub fn no_honest_checker(validators: u16, checkers: u16) -> Option<f64> {
     group_has_corrupt(validators, checkers, checkers)
 }
 
+/// The validators that checkers are drawn from when as many as may be are set aside, because they were asked and did
+/// not answer: at worst none of those is corrupt.
+#[must_use]
+pub const fn fewest_drawn_from(validators: u16) -> u16 {
+    validators.saturating_sub(validators / 3)
+}
+
+/// The chance that no checker is honest, where as many honest validators as may be are set aside.
+#[must_use]
+pub fn no_honest_checker_of_fewest(validators: u16, checkers: u16) -> Option<f64> {
+    let all = fewest_drawn_from(validators);
+    let draw = Draw::new(all, corrupt_max(validators), checkers.min(all))?;
+    Some(draw.at_least(checkers))
+}
+
 /// The chance that fewer than `quorum` members of a random group are online.
 #[must_use]
 pub fn too_few_online(validators: u16, offline: u16, size: u16, quorum: u16) -> Option<f64> {
@@ -176,6 +191,16 @@ pub const SEED_TRIES_BITS: u16 = 60;
 #[must_use]
 pub fn fewest_against(validators: u16, tries: u16) -> Option<u16> {
     fewest_checkers(validators, GRINDING_TARGET * halved(tries.into()))
+}
+
+/// The same where as many honest validators as may be are set aside.
+#[must_use]
+pub fn fewest_of_fewest_against(validators: u16, tries: u16) -> Option<u16> {
+    let target = GRINDING_TARGET * halved(tries.into());
+    (1..=validators).find(|count| {
+        let chance = no_honest_checker_of_fewest(validators, *count);
+        chance.is_some_and(|chance| chance < target)
+    })
 }
 
 /// The fewest checkers for which an attacker fails whatever it can try.

@@ -12,8 +12,9 @@
 )]
 
 use super::odds::{
-    Attack, SEED_TRIES_BITS, days_to_first, fewest_against, fewest_checkers, group_has_corrupt,
-    no_honest_checker, smallest_committee, too_few_online, two_thirds,
+    Attack, SEED_TRIES_BITS, days_to_first, enough_checkers, fewest_against, fewest_checkers,
+    fewest_drawn_from, fewest_of_fewest_against, group_has_corrupt, no_honest_checker,
+    no_honest_checker_of_fewest, smallest_committee, too_few_online, two_thirds,
 };
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -55,6 +56,8 @@ pub struct SamplingReport {
     pub checkers: Vec<CheckersRow>,
     /// How many are enough where somebody may try seeds.
     pub grinding: Vec<GrindingRow>,
+    /// What is left of both where honest validators are set aside.
+    pub aside: Vec<AsideRow>,
     /// How large a committee has to be that decides alone.
     pub committees: Vec<CommitteeRow>,
     /// An attacker against checkers.
@@ -98,6 +101,23 @@ pub struct GrindingRow {
     pub tries: u16,
     /// The fewest checkers for which it fails all the same, for each number of validators.
     pub checkers: [Option<u16>; POPULATIONS.len()],
+}
+
+/// Random checkers where as many honest validators as may be are set aside.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct AsideRow {
+    /// Validators.
+    pub validators: u16,
+    /// How many of them checkers are drawn from.
+    pub drawn_from: u16,
+    /// Checkers: as many as are enough where nobody is set aside.
+    pub checkers: Option<u16>,
+    /// The chance that none of them is honest while nobody is set aside.
+    pub chance: Option<f64>,
+    /// The same while as many honest ones as may be are.
+    pub aside: Option<f64>,
+    /// Checkers that are enough then, for each number of seeds that an attacker may try.
+    pub enough: [Option<u16>; TRIES.len()],
 }
 
 /// A committee whose two thirds decide.
@@ -164,6 +184,7 @@ impl SamplingReport {
                 .flat_map(|validators| TARGETS.map(|target| checkers(validators, target)))
                 .collect(),
             grinding: TRIES.into_iter().map(grinding).collect(),
+            aside: POPULATIONS.into_iter().map(aside).collect(),
             committees: TARGETS.into_iter().map(committee).collect(),
             attacks: CHECKERS.into_iter().filter_map(attack).collect(),
             online: GROUPS.into_iter().map(online).collect(),
@@ -195,6 +216,13 @@ impl SamplingReport {
                 "Checkers that are enough, at one in a million, where an attacker may try many seeds",
                 with(&["seeds"]),
                 self.grinding.iter().map(GrindingRow::cells),
+            ),
+            section(
+                "The same while a third of the validators is set aside, all of them honest",
+                owned(&[
+                    "N", "drawn from", "checkers", "chance", "a third aside", "enough for 2^0", "2^40", "2^60",
+                ]),
+                self.aside.iter().map(AsideRow::cells),
             ),
             section(
                 "A committee that decides by two thirds: how large it has to be",
@@ -251,6 +279,19 @@ impl GrindingRow {
     fn cells(&self) -> Vec<String> {
         let name = format!("2^{}", self.tries);
         [name].into_iter().chain(self.checkers.map(count)).collect()
+    }
+}
+
+impl AsideRow {
+    fn cells(&self) -> Vec<String> {
+        let cells = [
+            self.validators.to_string(),
+            self.drawn_from.to_string(),
+            count(self.checkers),
+            chance(self.chance),
+            chance(self.aside),
+        ];
+        cells.into_iter().chain(self.enough.map(count)).collect()
     }
 }
 
@@ -317,6 +358,21 @@ fn grinding(tries: u16) -> GrindingRow {
     GrindingRow {
         tries,
         checkers: POPULATIONS.map(|validators| fewest_against(validators, tries)),
+    }
+}
+
+fn aside(validators: u16) -> AsideRow {
+    let checkers = enough_checkers(validators);
+    let chance_of = |chance: fn(u16, u16) -> Option<f64>| {
+        checkers.and_then(|checkers| chance(validators, checkers))
+    };
+    AsideRow {
+        validators,
+        drawn_from: fewest_drawn_from(validators),
+        checkers,
+        chance: chance_of(no_honest_checker),
+        aside: chance_of(no_honest_checker_of_fewest),
+        enough: TRIES.map(|tries| fewest_of_fewest_against(validators, tries)),
     }
 }
 

@@ -2,9 +2,11 @@
 
 use super::{
     Attack, Draw, Groups, POPULATION_MAX, SamplingReport, checkers, corrupt_max, days_to_first,
-    enough_checkers, fewest_against, fewest_checkers, group_has_corrupt, no_honest_checker,
-    smallest_committee, too_few_online, two_thirds,
+    enough_checkers, fewest_against, fewest_checkers, fewest_drawn_from, fewest_of_fewest_against,
+    group_has_corrupt, no_honest_checker, no_honest_checker_of_fewest, smallest_committee,
+    too_few_online, two_thirds,
 };
+use crate::ledger::Penalties;
 use alloy_primitives::B256;
 use primitives::shard::{Bits, CandidateId};
 use proptest::prelude::*;
@@ -56,6 +58,26 @@ fn checkers_and_committees_have_the_known_sizes() {
     assert_eq!(smallest(100), [34, 43, 49]);
     assert_eq!(smallest(300), [43, 61, 76]);
     assert_eq!(smallest(1_000), [49, 73, 97]);
+}
+
+/// What is drawn from is what the ledger leaves when it sets as many aside as it ever does.
+#[test]
+fn who_is_set_aside_leaves_fewer_to_draw_from() {
+    for validators in [4_u16, 40, 100, 255, 256] {
+        let mut struck = Penalties::default();
+        struck.strike_once(&Bits::below(usize::from(validators)), 0);
+        let all = Bits::below(usize::from(validators));
+        let left = all.without(&struck.set_aside(&all, 1)).count();
+        assert_eq!(usize::from(fewest_drawn_from(validators)), left);
+    }
+    assert_near(no_honest_checker(100, 32), 2.3e-25, 2);
+    assert_near(no_honest_checker_of_fewest(100, 32), 2.5e-18, 2);
+    // It takes more of them for the same chance.
+    for validators in [40, 100, 256, 1_000] {
+        let with_all = fewest_against(validators, 60);
+        assert!(fewest_of_fewest_against(validators, 60) >= with_all);
+    }
+    assert_eq!(fewest_of_fewest_against(40, 60), Some(14));
 }
 
 #[test]
