@@ -12,6 +12,7 @@ contract Registry {
     struct Shard {
         address owner;
         bool retired;
+        uint64 ordered; // the block of its last order
         uint96 deposit;
     }
 
@@ -33,7 +34,7 @@ contract Registry {
     address public governor;
     uint32 public nextShard;
     uint32 public versionMax;
-    // Slot 1: the least deposit, in wei.
+    // Slot 1: the least deposit for each core, in wei.
     uint96 public depositMin;
     // Slot 1 as well: how many orders this block has.
     uint64 private blockOfOrders;
@@ -41,7 +42,7 @@ contract Registry {
     // Slot 2.
     mapping(uint32 => Shard) public shards;
 
-    /// A new shard; the sender owns it. The deposit comes back when it retires.
+    /// A new shard; the sender owns it. The deposit, for each core and for one at least, comes back when it retires.
     function create(
         bytes32 genesisHash,
         bytes32 genesisRoot,
@@ -51,11 +52,12 @@ contract Registry {
         bytes32[] calldata collators,
         bytes calldata charter
     ) external payable returns (uint32 shard) {
-        if (msg.value < depositMin || msg.value > type(uint96).max) revert TooLittle(depositMin);
+        uint256 least = uint256(depositMin) * (cores == 0 ? 1 : cores);
+        if (msg.value < least || msg.value > type(uint96).max) revert TooLittle(least);
         _check(charter);
         if (collators.length > COLLATORS_MAX) revert TooLong();
         shard = nextShard++;
-        shards[shard] = Shard(msg.sender, false, uint96(msg.value));
+        shards[shard] = Shard(msg.sender, false, 0, uint96(msg.value));
         _order(
             shard,
             0,
@@ -134,7 +136,11 @@ contract Registry {
         if (version == 0 || version > versionMax) revert UnknownVersion(version);
     }
 
+    /// A shard has one order in a block, so nobody keeps others out without as many deposits as a block has orders.
     function _order(uint32 shard, uint8 kind, bytes memory rest) private {
+        Shard storage known = shards[shard];
+        if (known.ordered == block.number) revert Busy();
+        known.ordered = uint64(block.number);
         if (blockOfOrders != block.number) {
             blockOfOrders = uint64(block.number);
             ordersOfBlock = 0;

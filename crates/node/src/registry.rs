@@ -23,7 +23,8 @@ use serde::Deserialize;
 use shards::ledger::ShardTerms;
 use std::collections::BTreeMap;
 
-/// The least that who creates a shard leaves with the registry until it retires, in wei: a hundred coins.
+/// The least that who creates a shard leaves with the registry until it retires, for each core that it wants and for
+/// one if it wants none, in wei: a hundred coins.
 pub const DEPOSIT_MIN_WEI: U256 = U256::from_limbs([0x6bc7_5e2d_6310_0000, 0x5, 0, 0]);
 
 /// Bits of the registry's first word below the number of the next shard, and below the newest version.

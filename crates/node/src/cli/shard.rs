@@ -154,7 +154,7 @@ async fn create(args: CreateArgs, url: &str) -> Result<(), NodeError> {
     let owner = Owner::new(url, registry::read_key(&args.key_file)?)?;
     let deposit = match args.deposit {
         Some(coins) => U256::from(coins).saturating_mul(U256::from(COIN_WEI)),
-        None => owner.deposit_min().await?,
+        None => owner.deposit_min(args.cores).await?,
     };
     let wish = Wish::Create {
         terms: Box::new(terms),

@@ -95,15 +95,16 @@ impl Owner {
         Ok(Self { client, signer })
     }
 
-    /// The least deposit of a new shard, in wei.
+    /// The least deposit of a new shard that wants so many cores, in wei.
     ///
     /// # Errors
     /// When the node can't be asked.
-    pub async fn deposit_min(&self) -> Result<U256, RegistryError> {
+    pub async fn deposit_min(&self, cores: u16) -> Result<U256, RegistryError> {
         let input = crate::contracts::call("depositMin()", &[]);
         let params = json!([{ "to": REGISTRY, "input": input }, "latest"]);
         let answer: Bytes = self.ask("eth_call", params).await?;
-        Ok(U256::try_from_be_slice(&answer).unwrap_or_default())
+        let each = U256::try_from_be_slice(&answer).unwrap_or_default();
+        Ok(each.saturating_mul(U256::from(cores.max(1))))
     }
 
     /// Has a wish carried out, with a deposit if it creates a shard; the shard, once the ledger says so.

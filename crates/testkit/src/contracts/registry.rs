@@ -6,7 +6,7 @@ use alloy_primitives::{Address, Bytes, TxKind, U256};
 use commonware_cryptography::Signer as _;
 use node::registry::{DEPOSIT_MIN_WEI, Wish, account, allow};
 use primitives::{
-    ChainConfig,
+    ChainConfig, RecoveredTransaction,
     chain::Protocol,
     crypto::PrivateKey,
     limits::{CHARTER_BYTES_MAX, COLLATORS_MAX},
@@ -17,15 +17,19 @@ use primitives::{
 };
 use shards::ledger::{ShardOrder, ShardTerms, rules::CORES_UNLIMITED};
 use state::{Account, StateReader as _};
+use std::collections::BTreeMap;
 
 const OWNER: Address = Address::repeat_byte(0x0a);
 const STRANGER: Address = Address::repeat_byte(0x0b);
 const GOVERNOR: Address = Address::repeat_byte(0x0c);
 const NEXT: ShardId = ShardId(3);
+/// What the registry wants of who creates a shard on two cores.
+const DEPOSIT: U256 = U256::from_limbs([0xd78e_bc5a_c620_0000, 0xa, 0, 0]);
 /// As much as anybody has.
 const RICH: U256 = U256::from_limbs([0, 0, 1, 0]);
 
-/// Calls of one block, and what came of them.
+/// What came of calls.
+#[derive(Default)]
 struct Outcome {
     /// Whether each succeeded.
     succeeded: Vec<bool>,
@@ -34,9 +38,16 @@ struct Outcome {
     held: U256,
 }
 
-fn run(calls: &[(Address, Bytes, U256)]) -> Outcome {
+type Call = (Address, Bytes, U256);
+
+/// Calls of one block.
+fn run(calls: &[Call]) -> Outcome {
+    run_blocks(&[calls])
+}
+
+/// Calls of one block after the other.
+fn run_blocks(blocks: &[&[Call]]) -> Outcome {
     let mut block = benchmark::transfers(1);
-    let fee = u128::from(block.environment.base_fee);
     for address in [OWNER, STRANGER, GOVERNOR] {
         let rich = Account {
             balance: RICH,
@@ -45,7 +56,31 @@ fn run(calls: &[(Address, Bytes, U256)]) -> Outcome {
         block.state.set_account(address, rich);
     }
     install(&mut block);
-    let mut nonces = std::collections::BTreeMap::<Address, u64>::new();
+    let mut nonces = BTreeMap::new();
+    let mut outcome = Outcome::default();
+    for calls in blocks {
+        block.transactions = sign(&block, calls, &mut nonces);
+        let executed = block.execute();
+        block.state.apply(&executed.diff);
+        block.environment.height += 1;
+        let receipts = executed.receipts.iter();
+        let orders = orders_of(receipts.clone().flat_map(|one| one.envelope.logs()));
+        let orders = orders.iter().map(|order| ShardOrder::read(order));
+        outcome.orders.extend(orders);
+        let succeeded = receipts.map(|receipt| receipt.envelope.status());
+        outcome.succeeded.extend(succeeded);
+    }
+    let registry = block.state.account(&REGISTRY).unwrap();
+    outcome.held = registry.unwrap_or_default().balance;
+    outcome
+}
+
+fn sign(
+    block: &GeneratedBlock,
+    calls: &[Call],
+    nonces: &mut BTreeMap<Address, u64>,
+) -> Vec<RecoveredTransaction> {
+    let fee = u128::from(block.environment.base_fee);
     let transactions = calls.iter().map(|(sender, input, value)| {
         let nonce = nonces.entry(*sender).or_default();
         *nonce += 1;
@@ -63,17 +98,7 @@ fn run(calls: &[(Address, Bytes, U256)]) -> Outcome {
         };
         draft.finish()
     });
-    block.transactions = transactions.collect();
-    let executed = block.execute();
-    block.state.apply(&executed.diff);
-    let receipts = executed.receipts.iter();
-    let orders = orders_of(receipts.clone().flat_map(|one| one.envelope.logs()));
-    let registry = block.state.account(&REGISTRY).unwrap();
-    Outcome {
-        succeeded: receipts.map(|receipt| receipt.envelope.status()).collect(),
-        orders: orders.iter().map(|order| ShardOrder::read(order)).collect(),
-        held: registry.unwrap_or_default().balance,
-    }
+    transactions.collect()
 }
 
 fn install(block: &mut GeneratedBlock) {
@@ -119,7 +144,7 @@ fn create(charter: Bytes) -> Wish {
 
 fn created() -> (Address, Bytes, U256) {
     let wish = create(charter_of(30_000_000).to_bytes());
-    (OWNER, wish.input(), DEPOSIT_MIN_WEI)
+    (OWNER, wish.input(), DEPOSIT)
 }
 
 fn says(sender: Address, wish: &Wish) -> (Address, Bytes, U256) {
@@ -139,16 +164,18 @@ fn a_life() {
         shard: NEXT,
         collators: collators.clone(),
     };
-    let outcome = run(&[
-        created(),
-        says(OWNER, &Wish::Pause(NEXT)),
-        says(OWNER, &Wish::Resume(NEXT)),
-        says(OWNER, &upgrade),
-        says(OWNER, &others),
-        says(OWNER, &Wish::Retire(NEXT)),
+    let outcome = run_blocks(&[
+        &[created()],
+        &[says(OWNER, &Wish::Pause(NEXT))],
+        &[says(OWNER, &Wish::Resume(NEXT))],
+        &[says(OWNER, &upgrade)],
+        &[says(OWNER, &others)],
+        &[says(OWNER, &Wish::Retire(NEXT))],
         // It is over: nothing more is ordered, and nothing paid twice.
-        says(OWNER, &Wish::Retire(NEXT)),
-        says(OWNER, &Wish::Resume(NEXT)),
+        &[
+            says(OWNER, &Wish::Retire(NEXT)),
+            says(OWNER, &Wish::Resume(NEXT)),
+        ],
     ]);
     let done = [true, true, true, true, true, true, false, false];
     assert_eq!(outcome.succeeded, done);
@@ -200,7 +227,7 @@ fn only_its_owner() {
     assert!(outcome.succeeded[0]);
     assert!(outcome.succeeded[1..].iter().all(|succeeded| !succeeded));
     assert_eq!(outcome.orders.len(), 1);
-    assert_eq!(outcome.held, DEPOSIT_MIN_WEI);
+    assert_eq!(outcome.held, DEPOSIT);
 }
 
 #[test]
@@ -216,16 +243,16 @@ fn a_deposit_and_a_charter_of_a_known_version() {
         terms: Box::new(crowd),
         cores: 1,
     };
-    let little = DEPOSIT_MIN_WEI - U256::ONE;
+    let little = DEPOSIT - U256::ONE;
     let outcome = run(&[
         (OWNER, input, little),
-        (OWNER, newer.clone(), DEPOSIT_MIN_WEI),
-        (OWNER, create(long.into()).input(), DEPOSIT_MIN_WEI),
-        (OWNER, create(Bytes::new()).input(), DEPOSIT_MIN_WEI),
-        (OWNER, crowd.input(), DEPOSIT_MIN_WEI),
+        (OWNER, newer.clone(), DEPOSIT),
+        (OWNER, create(long.into()).input(), DEPOSIT),
+        (OWNER, create(Bytes::new()).input(), DEPOSIT),
+        (OWNER, crowd.input(), DEPOSIT),
         (OWNER, allow(CHARTER_VERSION + 1), U256::ZERO),
         (GOVERNOR, allow(CHARTER_VERSION + 1), U256::ZERO),
-        (OWNER, newer, DEPOSIT_MIN_WEI),
+        (OWNER, newer, DEPOSIT),
     ]);
     let done = [false, false, false, false, false, false, true, true];
     assert_eq!(outcome.succeeded, done);
@@ -234,9 +261,33 @@ fn a_deposit_and_a_charter_of_a_known_version() {
 
 #[test]
 fn so_many_orders_in_a_block() {
-    let mut calls = vec![created()];
-    calls.extend((0..8).map(|_| says(OWNER, &Wish::Pause(NEXT))));
+    let calls: Vec<_> = (0..9).map(|_| created()).collect();
     let outcome = run(&calls);
     assert_eq!(outcome.orders.len(), 8);
     assert_eq!(outcome.succeeded.last(), Some(&false));
+}
+
+/// Nobody keeps others out with a shard alone.
+#[test]
+fn a_shard_has_one_order_in_a_block() {
+    let (pause, resume) = (Wish::Pause(NEXT), Wish::Resume(NEXT));
+    let two = [says(OWNER, &pause), says(OWNER, &resume)];
+    let outcome = run_blocks(&[&[created(), says(OWNER, &pause)], &two, &[created()]]);
+    assert_eq!(outcome.succeeded, [true, false, true, false, true]);
+    assert_eq!(outcome.held, DEPOSIT + DEPOSIT);
+}
+
+/// Whoever wants all cores leaves as much as for as many shards.
+#[test]
+fn a_deposit_for_each_core() {
+    let deposits = |cores: u16, deposit: u64| {
+        let wish = Wish::Create {
+            terms: Box::new(terms(charter_of(30_000_000).to_bytes())),
+            cores,
+        };
+        let deposit = DEPOSIT_MIN_WEI * U256::from(deposit);
+        run(&[(OWNER, wish.input(), deposit)]).succeeded[0]
+    };
+    assert!(deposits(64, 64) && deposits(1, 1) && deposits(0, 1));
+    assert!(!deposits(64, 63) && !deposits(2, 1) && !deposits(0, 0));
 }
