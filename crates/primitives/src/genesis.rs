@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 pub use approval::Approval;
+pub use shards::check_gas;
 
 /// Base fee at height 0 when the file names none, in wei (EIP-1559's initial value).
 pub const BASE_FEE_INITIAL: u64 = 1_000_000_000;

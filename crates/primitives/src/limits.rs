@@ -43,6 +43,10 @@ pub const VALIDATORS_MAX: u32 = 256;
 /// Most shards of one relay chain.
 pub const SHARDS_MAX: usize = 256;
 
+/// Largest gas limit of a shard's blocks: what one core checks in the time that a candidate has for its approval,
+/// 20 s, if what is slowest runs at 50 Mgas a second.
+pub const SHARD_GAS_MAX: u64 = 1_000_000_000;
+
 /// Most cores of one relay chain.
 pub const CORES_MAX: usize = 64;
 

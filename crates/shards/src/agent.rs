@@ -38,6 +38,7 @@ mod fetch;
 mod memory;
 mod metrics;
 mod own_chunk;
+mod queue;
 pub(crate) mod seams;
 mod serve;
 pub(crate) mod shelf;

@@ -8,8 +8,9 @@
 //! A pure function of its arguments, and so the same verdict on every honest validator: that is why it executes
 //! in order. Whoever runs ahead may read what the block does not, and a witness need not show that.
 //!
-//! What is not judged here is the ledger's: whether the parent may be built on, whether the anchor is recent,
-//! and whether the block called final in the header's `executed` is.
+//! What is not judged here is the ledger's: whether the parent may be built on, and whether the anchor is recent.
+//! Nobody judges whether the block that the header's `executed` calls final is, or is one of this chain where this
+//! collation does not show it: that is the collator's claim, and nothing follows from it.
 //!
 //! Limits: what is decoded is bounded ([`COLLATION_BYTES_MAX`](crate::COLLATION_BYTES_MAX), the chain's body
 //! size and the witness's own bound on memory), what is executed by the gas limit. `cancelled` stops it between

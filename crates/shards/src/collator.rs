@@ -9,7 +9,8 @@
 //! The line is computed anew at every look, from the candidates that are known and the ledger: it begins at the
 //! shard's newest block and takes, number by number, the candidate that most backers have signed. So whatever
 //! the ledger discards comes back into the line by itself, as long as its anchor is in the window, unless it was
-//! found invalid; and what was built on something else drops out.
+//! found invalid; and what was built on something else drops out. What too few sign drops out as well, one's own after
+//! a part of its anchor's window: another block of the same number may be one that they sign.
 //!
 //! Room is what rule R1 leaves: candidates in the segment and on the cores that the shard has now, those of the line
 //! counted as if they had entered, with as many more as relay blocks may pass before a schedule is over. Under
@@ -35,12 +36,11 @@ use crate::{
         duties::{Duties, Effect, Order},
         seams::{BuildOrder, Built, Finding},
         shelf::{Entry, Fate, Kept, Origin},
-        standing::Standing,
     },
     ledger::{Segment, ShardHead, Status, head_of},
     message::{LargeMessage, Offered, SmallMessage},
     pace::Pace,
-    turn::{Turn, turn},
+    turn::{Turn, patience_ms, turn},
 };
 use alloy_primitives::B256;
 use commonware_p2p::Recipients;
@@ -58,8 +58,6 @@ use std::{
 const LINE_MAX: usize = 64;
 /// Relay blocks before its schedule is over that a candidate is put forward again.
 const RENEWED_AHEAD: u64 = 1;
-/// Patience after which a candidate that too few sign is no longer built on.
-const UNSIGNED_PATIENCE: u64 = 2;
 
 /// What a collator does in one shard.
 #[derive(Clone, Debug, Default)]
@@ -82,6 +80,8 @@ pub(crate) struct Line {
     /// It has been said that what comes next is kept by nobody any more.
     is_lost: bool,
     following: usize,
+    /// After how long the turn to build passes on, in milliseconds.
+    patience_ms: u64,
     pub(crate) pace: Pace,
 }
 
@@ -138,6 +138,10 @@ impl Duties {
             let Some(segment) = relay.ledger.shard(shard) else {
                 continue;
             };
+            let patience_ms = patience_ms(segment, self.ledger().height());
+            if let Some(line) = self.lines.get_mut(&shard) {
+                line.patience_ms = patience_ms.unwrap_or(self.config.patience_ms);
+            }
             let line = self.line(segment);
             self.follow(segment, &line);
             self.renew(segment, &line);
@@ -252,18 +256,9 @@ impl Duties {
         line
     }
 
-    /// Whether a candidate is worth building on. One backer's signature says nothing: it may be a liar's, for what no
-    /// other will ever sign.
-    fn continues(&self, top: &ShardHead, id: &CandidateId, entry: &Entry) -> bool {
-        let descriptor = &entry.descriptor;
-        let patience_ms = self.config.patience_ms.saturating_mul(UNSIGNED_PATIENCE);
-        let young = self.now_ms.saturating_sub(entry.learned_ms) < patience_ms;
-        descriptor.parent == top.hash
-            && descriptor.anchor.height >= top.anchor_height
-            && entry.collation.is_some()
-            && !entry.is_invalid()
-            && self.anchor_standing(descriptor) == Standing::Sign
-            && (self.is_mine(entry) || young || entry.backed || self.statements.is_backable(id))
+    pub(crate) fn patience_ms(&self, shard: ShardId) -> u64 {
+        let line = self.lines.get(&shard);
+        line.map_or(self.config.patience_ms, |line| line.patience_ms)
     }
 
     pub(crate) fn is_mine(&self, entry: &Entry) -> bool {
@@ -323,15 +318,16 @@ impl Duties {
             return true;
         }
         let waited_ms = self.now_ms.saturating_sub(entry.heard_ms);
+        let patience_ms = self.patience_ms(segment.shard);
         let of = Turn {
             collators: &segment.terms().collators,
             number: entry.descriptor.number,
             parent: Some(&entry.descriptor.collator),
             waited_ms,
-            patience_ms: self.config.patience_ms,
+            patience_ms,
         };
         let first = segment.terms().collators.is_empty() || turn(&of) == Some(&self.public_key);
-        first && waited_ms >= self.config.patience_ms
+        first && waited_ms >= patience_ms
     }
 
     fn offer(&mut self, segment: &Segment, offered: Offered, collation: Option<bytes::Bytes>) {
@@ -432,7 +428,7 @@ impl Duties {
             number: parent.number.saturating_add(1),
             parent: builder.as_ref(),
             waited_ms,
-            patience_ms: self.config.patience_ms,
+            patience_ms: state.patience_ms,
         };
         if !segment.terms().collators.is_empty() && turn(&of) != Some(&self.public_key) {
             return;

@@ -58,6 +58,7 @@ use commonware_codec::Write as _;
 use commonware_cryptography::Hasher as _;
 use primitives::{
     crypto::BlockHasher,
+    limits::SHARD_GAS_MAX,
     shard::{BITS_MAX, Bits, SectionLimits, ShardId},
 };
 use std::{
@@ -414,16 +415,22 @@ fn check_terms(terms: &ShardTerms) -> Result<(), RulesError> {
             must: "at most 64",
         });
     }
-    if terms.gas_limit == 0 {
-        return Err(RulesError {
-            field: "gas_limit",
-            must: "above 0",
-        });
-    }
+    check_gas_limit(terms.gas_limit)?;
     if terms.cores_max == 0 {
         return Err(RulesError {
             field: "cores_max",
             must: "above 0",
+        });
+    }
+    Ok(())
+}
+
+/// Whoever owns a shard sets its gas limit, and all validators execute what it allows.
+const fn check_gas_limit(gas_limit: u64) -> Result<(), RulesError> {
+    if gas_limit == 0 || gas_limit > SHARD_GAS_MAX {
+        return Err(RulesError {
+            field: "gas_limit",
+            must: "1 to 1000000000",
         });
     }
     Ok(())

@@ -10,10 +10,23 @@
 //! nobody's, so that two collators build for one number only when one saw the parent much later than the other.
 //! Then the backers take what comes first.
 
-use primitives::crypto::PublicKey;
+use crate::ledger::Segment;
+use primitives::{crypto::PublicKey, shard::Charter};
 
 /// Blocks in a row that one collator builds.
 pub const RUN_BLOCKS: u64 = 8;
+
+/// Heartbeats of a shard after which its next collator takes the turn: an idle shard has a block at each, so a
+/// collator is late when several are missed.
+const HEARTBEATS_MISSED: u64 = 3;
+
+/// After how long the turn passes on in a shard, in milliseconds, by its charter at a relay height: the same for all its
+/// collators. None where the charter can't be read.
+pub(crate) fn patience_ms(segment: &Segment, height: u64) -> Option<u64> {
+    let charter = segment.charter(&segment.rules_at(height))?;
+    let protocol = Charter::read(charter).ok()?.chain.protocol;
+    Some(protocol.heartbeat_ms.saturating_mul(HEARTBEATS_MISSED))
+}
 
 /// What a turn depends on.
 #[derive(Clone, Copy, Debug)]
@@ -56,9 +69,17 @@ pub fn turn<'a>(of: &Turn<'a>) -> Option<&'a PublicKey> {
 
 #[cfg(test)]
 mod tests {
-    use super::{RUN_BLOCKS, Turn, turn};
+    use super::{RUN_BLOCKS, Turn, patience_ms, turn};
+    use crate::ledger::{Segment, ShardTerms, rules::CORES_UNLIMITED};
+    use alloy_primitives::B256;
     use commonware_cryptography::Signer as _;
-    use primitives::crypto::{PrivateKey, PublicKey};
+    use primitives::{
+        ChainConfig,
+        chain::Protocol,
+        crypto::{PrivateKey, PublicKey},
+        shard::{Charter, ShardId, charter::digest},
+    };
+    use std::sync::Arc;
 
     fn keys(count: u64) -> Vec<PublicKey> {
         (0..count)
@@ -114,5 +135,39 @@ mod tests {
             ..of
         };
         assert_eq!(turn(&next), Some(&keys[2]));
+    }
+
+    /// Another shard's heartbeats, or what a node knows of other shards, are nothing to it.
+    #[test]
+    fn each_shard_has_the_patience_of_its_charter() {
+        let patience = |heartbeat_ms: u64| {
+            let protocol = Protocol {
+                heartbeat_ms,
+                ..Protocol::default()
+            };
+            let charter = Charter {
+                chain: ChainConfig {
+                    chain_id: 7,
+                    gas_limit: 30_000_000,
+                    protocol,
+                },
+                genesis_rules: B256::ZERO,
+            };
+            let charter = charter.to_bytes();
+            let terms = ShardTerms {
+                genesis_hash: B256::ZERO,
+                genesis_root: B256::ZERO,
+                genesis_ms: 0,
+                rules: digest(&charter),
+                gas_limit: 30_000_000,
+                collators: Vec::new(),
+                charter,
+                cores_max: CORES_UNLIMITED,
+            };
+            patience_ms(&Segment::new(ShardId(1), Arc::new(terms)), 9)
+        };
+        assert_eq!(patience(200), Some(600));
+        assert_eq!(patience(60_000), Some(180_000));
+        assert_eq!(patience(0), None, "no chain has such a charter");
     }
 }

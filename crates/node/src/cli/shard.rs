@@ -12,6 +12,7 @@ use clap::{Args, Subcommand};
 use primitives::{
     Genesis,
     crypto::PublicKey,
+    genesis::{GenesisError, check_gas},
     shard::{Charter, ShardId},
 };
 use std::path::PathBuf;
@@ -149,7 +150,7 @@ async fn carry_out(command: ShardCommand, url: &str) -> Result<(), NodeError> {
 }
 
 async fn create(args: CreateArgs, url: &str) -> Result<(), NodeError> {
-    let genesis = read_genesis(&args.genesis, Genesis::from_json)?;
+    let genesis = read_genesis(&args.genesis, shard_genesis)?;
     let terms = sharding::terms(&genesis, args.collators);
     let owner = Owner::new(url, registry::read_key(&args.key_file)?)?;
     let deposit = match args.deposit {
@@ -170,8 +171,15 @@ async fn create(args: CreateArgs, url: &str) -> Result<(), NodeError> {
     Ok(())
 }
 
+/// A genesis whose gas limit the ledger does not refuse.
+fn shard_genesis(text: &str) -> Result<Genesis, GenesisError> {
+    let genesis = Genesis::from_json(text)?;
+    check_gas(&genesis)?;
+    Ok(genesis)
+}
+
 async fn upgrade(args: &UpgradeArgs, url: &str) -> Result<Wish, NodeError> {
-    let genesis = read_genesis(&args.genesis, Genesis::from_json)?;
+    let genesis = read_genesis(&args.genesis, shard_genesis)?;
     let listed = registry::shards(url).await?;
     let shard = find(url, args.own.shard).await?;
     let present = Charter::read(&shard.charter).map_err(RegistryError::Charter)?;

@@ -29,9 +29,6 @@ use shards::{
 use state::{Location, StoreConfig};
 use std::{fmt, sync::Arc, time::UNIX_EPOCH};
 
-/// Heartbeats of a shard after which its next collator takes the turn.
-const HEARTBEATS_MISSED: u64 = 3;
-
 /// A shard that this node collates, and where its state lives.
 #[derive(Clone, Debug)]
 pub struct Collated {
@@ -136,13 +133,6 @@ pub(crate) fn start<E: Runtime, N: Network>(
     let mut config = AgentConfig::new(parts.key.clone(), parts.partition.to_owned());
     config.collates = chains.iter().map(|chain| chain.shard).collect();
     config.workers = parts.pipeline.workers.get();
-    // An idle shard has a block at each heartbeat: a collator is late when several are missed.
-    let shards_of = parts.genesis.shards.iter();
-    let heartbeats = shards_of.map(|shard| shard.genesis.chain.protocol.heartbeat_ms);
-    let own = chains.iter();
-    let own = own.map(|chain| chain.chain.config().protocol.heartbeat_ms);
-    let heartbeat_ms = heartbeats.chain(own).max().unwrap_or_default();
-    config.patience_ms = heartbeat_ms.saturating_mul(HEARTBEATS_MISSED);
     let collated = config.collates.iter().copied().collect();
     let is_validator = shards
         .authority

@@ -3,7 +3,10 @@
 use bytes::Bytes;
 use primitives::shard::Descriptor;
 use shards::agent::{Checker, Finding};
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 type Opinion = dyn Fn(&Descriptor, Finding) -> Finding + Send + Sync;
 
@@ -32,8 +35,8 @@ pub(super) struct Biased {
 }
 
 impl Checker for Biased {
-    fn check(&self, descriptor: &Descriptor, collation: &Bytes) -> Finding {
-        let finding = self.honest.check(descriptor, collation);
+    fn check(&self, descriptor: &Descriptor, collation: &Bytes, cancelled: &AtomicBool) -> Finding {
+        let finding = self.honest.check(descriptor, collation, cancelled);
         (self.bias.0)(descriptor, finding)
     }
 }

@@ -18,7 +18,10 @@ use shards::{
     feed::LedgerFeed,
     ledger::Ledger,
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::AtomicBool},
+};
 use tokio::sync::broadcast::error::RecvError;
 
 /// The chains of the shards that this node collates. Cheap to clone.
@@ -120,7 +123,9 @@ impl Builder for Collators {
             return Finding::Undecided;
         };
         // What is executed stays, so nothing is that is not right.
-        let found = self.rules.check(&descriptor, &collation);
+        let found = self
+            .rules
+            .check(&descriptor, &collation, &AtomicBool::new(false));
         if found != Finding::Valid {
             return found;
         }
@@ -129,11 +134,21 @@ impl Builder for Collators {
         }
         let followed = follow(chain, &descriptor, collation).await;
         settle(chain, &self.feed.newest().ledger, descriptor.timestamp_ms);
-        match followed {
-            Some(true) => Finding::Valid,
-            Some(false) => Finding::Invalid,
-            None => Finding::Undecided,
+        finding_of(followed, &descriptor)
+    }
+}
+
+/// What following a block that was found valid says of it. If it came to something else here, that is the fault of this
+/// node's store: others must not hear that the block is invalid.
+fn finding_of(followed: Option<bool>, descriptor: &Descriptor) -> Finding {
+    match followed {
+        Some(true) => Finding::Valid,
+        Some(false) => {
+            let (shard, number) = (descriptor.shard, descriptor.number);
+            tracing::error!(%shard, number, "this node's store does not lead to a block that is valid");
+            Finding::Undecided
         }
+        None => Finding::Undecided,
     }
 }
 
@@ -169,15 +184,10 @@ fn propose(
     }
     let number = header.height.saturating_add(1);
     let heads = chain.chain.heads();
-    let settled = chain.chain.own_result(heads.verified_height);
-    let executed = match settled {
-        Some(hash) if heads.verified_height >= header.executed.height => ExecutedRef {
-            height: heads.verified_height,
-            block_hash: hash,
-            certificate: None,
-        },
-        Some(_) | None => header.executed.clone(),
-    };
+    let height = heads.verified_height;
+    let settled = chain.chain.own_result(height);
+    let settled = settled.map(|block_hash| ExecutionResult { height, block_hash });
+    let executed = executed_ref(&header.executed, settled);
     let foundation = Foundation {
         chain: &config,
         context: ProposalContext {
@@ -201,6 +211,19 @@ fn propose(
     block
         .recover(&chain.senders, Impersonation::from(protocol.dev))
         .ok()
+}
+
+/// The newest final block that a block refers to, whose parent refers to another. The parent's collator may have named
+/// any hash, and for its height there can be no other in what follows.
+fn executed_ref(parent: &ExecutedRef, settled: Option<ExecutionResult>) -> ExecutedRef {
+    match settled {
+        Some(settled) if settled.height > parent.height => ExecutedRef {
+            height: settled.height,
+            block_hash: settled.block_hash,
+            certificate: None,
+        },
+        Some(_) | None => parent.clone(),
+    }
 }
 
 /// Takes the block of a number and all above it back: the shard goes on with another one.
@@ -252,4 +275,68 @@ async fn follow(chain: &ShardChain, descriptor: &Descriptor, encoded: Bytes) -> 
     // It was gathered as for an own block, and nobody needs it again.
     drop(chain.take_collation(&record.block.digest()));
     Some(record.hash == descriptor.head)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{executed_ref, finding_of};
+    use alloy_primitives::B256;
+    use commonware_cryptography::Signer as _;
+    use primitives::{
+        ExecutedRef, ExecutionResult,
+        crypto::PrivateKey,
+        shard::{Descriptor, RelayAnchor, ShardId},
+    };
+    use shards::agent::Finding;
+
+    fn result(height: u64, byte: u8) -> ExecutionResult {
+        ExecutionResult {
+            height,
+            block_hash: B256::repeat_byte(byte),
+        }
+    }
+
+    fn reference(of: ExecutionResult) -> ExecutedRef {
+        ExecutedRef {
+            height: of.height,
+            block_hash: of.block_hash,
+            certificate: None,
+        }
+    }
+
+    #[test]
+    fn a_false_hash_that_the_parent_names_does_not_make_the_next_block_invalid() {
+        let parent = reference(result(7, 0xbb));
+        // The rule is that one height has one hash; what the parent said can only be said again.
+        assert_eq!(executed_ref(&parent, Some(result(7, 0xaa))), parent);
+        assert_eq!(executed_ref(&parent, Some(result(6, 0xaa))), parent);
+        assert_eq!(executed_ref(&parent, None), parent);
+        let next = result(8, 0xaa);
+        assert_eq!(executed_ref(&parent, Some(next)), reference(next));
+    }
+
+    #[test]
+    fn a_fault_of_the_own_store_accuses_nobody() {
+        let word = B256::ZERO;
+        let descriptor = Descriptor {
+            shard: ShardId(1),
+            number: 1,
+            parent: word,
+            head: word,
+            state_root: word,
+            anchor: RelayAnchor {
+                height: 1,
+                digest: word,
+            },
+            rules: word,
+            collation_hash: word,
+            collation_bytes: 1,
+            gas_used: 0,
+            timestamp_ms: 1,
+            collator: PrivateKey::from_seed(1).public_key(),
+        };
+        assert_eq!(finding_of(Some(true), &descriptor), Finding::Valid);
+        assert_eq!(finding_of(Some(false), &descriptor), Finding::Undecided);
+        assert_eq!(finding_of(None, &descriptor), Finding::Undecided);
+    }
 }

@@ -62,7 +62,7 @@ impl Rules {
 }
 
 impl Checker for Rules {
-    fn check(&self, descriptor: &Descriptor, collation: &Bytes) -> Finding {
+    fn check(&self, descriptor: &Descriptor, collation: &Bytes, cancelled: &AtomicBool) -> Finding {
         let Some(charter) = self.charter(descriptor.shard, &descriptor.rules) else {
             let (shard, number) = (descriptor.shard, descriptor.number);
             tracing::debug!(%shard, number, "the charter of a candidate is not known here");
@@ -75,7 +75,7 @@ impl Checker for Rules {
             genesis: charter.genesis_rules,
         };
         let encoded = collation.clone().into();
-        match check(descriptor, &encoded, &rules, &AtomicBool::new(false)) {
+        match check(descriptor, &encoded, &rules, cancelled) {
             Ok(_) => Finding::Valid,
             Err(Verdict::Invalid(reason)) => {
                 let (shard, number) = (descriptor.shard, descriptor.number);

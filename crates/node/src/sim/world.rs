@@ -23,6 +23,7 @@ use commonware_runtime::{
 };
 use primitives::{
     crypto::{PrivateKey, PublicKey},
+    limits::SHARD_GAS_MAX,
     shard::{ShardId, ShardNamespace},
 };
 use shards::{
@@ -358,7 +359,7 @@ fn terms(shard: ShardId, collators: &[PublicKey], genesis_ms: u64) -> ShardTerms
         genesis_root: genesis_of(shard),
         genesis_ms,
         rules: RULES,
-        gas_limit: u64::MAX,
+        gas_limit: SHARD_GAS_MAX,
         collators: collators.to_vec(),
         charter: Bytes::new(),
         cores_max: CORES_UNLIMITED,

@@ -44,6 +44,7 @@ pub(super) fn parse(
                 "id={id}: a shard has neither shards nor validators of its own"
             ));
         }
+        check_gas(&genesis)?;
         let chain_id = genesis.chain.chain_id;
         let taken = shards
             .iter()
@@ -65,6 +66,23 @@ pub(super) fn parse(
         return refuse(format!("at most {most} cores together"));
     }
     Ok(shards)
+}
+
+/// Checks that validators have the time to check the blocks of a shard with this genesis.
+///
+/// # Errors
+/// When its gas limit is above [`limits::SHARD_GAS_MAX`].
+pub fn check_gas(genesis: &Genesis) -> Result<(), GenesisError> {
+    if genesis.chain.gas_limit <= limits::SHARD_GAS_MAX {
+        return Ok(());
+    }
+    Err(GenesisError::OutOfRange {
+        field: "gasLimit",
+        problem: format!(
+            "a shard's validators have to check what fits; write at most {:#x}",
+            limits::SHARD_GAS_MAX
+        ),
+    })
 }
 
 /// Checks the number of cores of a chain on which they go where the load is.

@@ -1,7 +1,7 @@
 //! A genesis file is understood as geth understands it, and a wrong one is refused by name.
 
 use super::*;
-use crate::crypto::PrivateKey;
+use crate::{crypto::PrivateKey, limits::SHARD_GAS_MAX};
 use commonware_cryptography::Signer as _;
 
 const MINIMAL: &str = r#"{ "config": { "chainId": 7 }, "gasLimit": "0x1c9c380", "alloc": {} }"#;
@@ -163,6 +163,20 @@ fn shards_have_numbers_cores_and_chain_ids_of_their_own() {
         let problem = problem(&with_shards(&shards));
         assert!(problem.contains(expected), "{problem}");
     }
+}
+
+/// What its validators can't check in time, a shard can't have.
+#[test]
+fn the_gas_limit_of_a_shard_has_a_limit_of_its_own() {
+    let with_gas = |gas_limit: u64| {
+        let mut json: serde_json::Value =
+            serde_json::from_str(&with_shards(&[(1, 1, 100)])).unwrap();
+        json["headway"]["shards"][0]["genesis"]["gasLimit"] = format!("{gas_limit:#x}").into();
+        json.to_string()
+    };
+    assert!(Genesis::from_json(&with_gas(SHARD_GAS_MAX)).is_ok());
+    let problem = problem(&with_gas(SHARD_GAS_MAX + 1));
+    assert!(problem.contains("write at most 0x3b9aca00"), "{problem}");
 }
 
 /// One shard that begins with so many cores, on a chain with so many, and its `coresMax`.

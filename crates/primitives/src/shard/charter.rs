@@ -18,7 +18,10 @@ use alloy_primitives::{B256, Bytes, keccak256};
 use commonware_codec::{Copying, FixedSize as _, ReadExt as _, Write as _};
 
 /// The newest version that this node knows.
-pub const CHARTER_VERSION: u32 = 1;
+pub const CHARTER_VERSION: u32 = FIRST_VERSION;
+
+/// The version that every node knows. Only of this one the ledger asks whether it can be read.
+pub const FIRST_VERSION: u32 = 1;
 
 /// What a shard's blocks are executed under.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,7 +76,7 @@ impl Charter {
             dev,
         } = protocol;
         let mut bytes = Vec::with_capacity(128);
-        CHARTER_VERSION.write(&mut bytes);
+        FIRST_VERSION.write(&mut bytes);
         codec::write_b256(&self.genesis_rules, &mut bytes);
         chain_id.write(&mut bytes);
         gas_limit.write(&mut bytes);
@@ -93,11 +96,32 @@ impl Charter {
     /// # Errors
     /// [`CharterError::Version`] if only a newer node could say more, and otherwise what is wrong with it.
     pub fn read(bytes: &[u8]) -> Result<Self, CharterError> {
+        Self::read_up_to(bytes, CHARTER_VERSION)
+    }
+
+    /// What a node reads that knows the versions up to `newest`.
+    ///
+    /// # Errors
+    /// As [`Charter::read`].
+    pub fn read_up_to(bytes: &[u8], newest: u32) -> Result<Self, CharterError> {
         match version(bytes) {
-            Some(CHARTER_VERSION) if bytes.len() <= CHARTER_BYTES_MAX => {}
-            Some(0) | None => return Err(CharterError::Malformed("it has no version")),
-            Some(CHARTER_VERSION) => return Err(CharterError::Malformed("it is too long")),
-            Some(newer) => return Err(CharterError::Version(newer)),
+            Some(FIRST_VERSION) => Self::read_first(bytes),
+            Some(0) | None => Err(CharterError::Malformed("it has no version")),
+            Some(newer) if newer > newest => Err(CharterError::Version(newer)),
+            Some(_) => Err(CharterError::Malformed("its version has no form yet")),
+        }
+    }
+
+    /// Reads one of the first version back: the same on all nodes, whatever other versions they know.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn read_first(bytes: &[u8]) -> Result<Self, CharterError> {
+        if version(bytes) != Some(FIRST_VERSION) {
+            return Err(CharterError::Malformed("not of version 1"));
+        }
+        if bytes.len() > CHARTER_BYTES_MAX {
+            return Err(CharterError::Malformed("it is too long"));
         }
         let charter =
             read_fields(bytes).map_err(|_| CharterError::Malformed("not what version 1 has"))?;

@@ -332,8 +332,10 @@ impl Job {
                 known,
                 validators,
                 epoch,
+                cancelled,
             } => {
-                let finding = known.unwrap_or_else(|| checker.check(&descriptor, &collation));
+                let finding =
+                    known.unwrap_or_else(|| checker.check(&descriptor, &collation, &cancelled));
                 let cut = match finding {
                     Finding::Valid => cutter.cut(&collation, validators, epoch),
                     Finding::Invalid | Finding::Undecided => None,

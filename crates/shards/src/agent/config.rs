@@ -60,7 +60,7 @@ pub struct AgentConfig {
     pub key: PrivateKey,
     /// The shards whose blocks it builds and follows.
     pub collates: BTreeSet<ShardId>,
-    /// After how long the turn to build passes to the next collator, in milliseconds.
+    /// After how long the turn to build passes to the next collator, in milliseconds, where no charter says it.
     pub patience_ms: u64,
     /// Least time between two votes at one relay height, in milliseconds.
     pub vote_ms: u64,

@@ -20,6 +20,7 @@ use super::{
     memory::Memory,
     metrics::Metrics,
     own_chunk::MissingChunk,
+    queue::Check,
     seams::{BuildOrder, Built, Cutter, Finding, Restored},
     serve::Allowance,
     shelf::{Fate, Shelf},
@@ -43,7 +44,7 @@ use primitives::{
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     mem,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicBool},
 };
 
 /// What the actor has to do.
@@ -71,6 +72,8 @@ pub(crate) enum Job {
         known: Option<Finding>,
         validators: u16,
         epoch: u64,
+        /// Nobody wants to know any more.
+        cancelled: Arc<AtomicBool>,
     },
     Restore {
         id: CandidateId,
@@ -156,7 +159,7 @@ pub(crate) struct Duties {
     pub(crate) signed: BTreeMap<Place, CandidateId>,
     /// Candidates to be examined, and those that are being.
     pub(crate) queue: VecDeque<CandidateId>,
-    pub(crate) working: BTreeSet<CandidateId>,
+    pub(crate) working: BTreeMap<CandidateId, Check>,
     pub(crate) fetches: BTreeMap<CandidateId, Fetch>,
     pub(crate) held: BTreeMap<(CandidateId, B256), HeldChunk>,
     pub(crate) memory: Memory,
@@ -206,7 +209,7 @@ impl Duties {
             resumed_height: None,
             signed: BTreeMap::new(),
             queue: VecDeque::new(),
-            working: BTreeSet::new(),
+            working: BTreeMap::new(),
             fetches: BTreeMap::new(),
             held: BTreeMap::new(),
             memory: Memory::default(),
@@ -397,56 +400,6 @@ impl Duties {
         self.examine();
         self.keep();
         self.vote();
-    }
-
-    /// Puts a candidate in line to be checked and cut, once its collation is there.
-    pub(crate) fn enqueue(&mut self, id: CandidateId, urgent: bool) {
-        let ready = self
-            .shelf
-            .get(&id)
-            .is_some_and(|entry| entry.collation.is_some() && entry.retry_ms <= self.now_ms);
-        if !ready || self.working.contains(&id) || self.queue.contains(&id) {
-            return;
-        }
-        if urgent {
-            self.queue.push_front(id);
-        } else {
-            self.queue.push_back(id);
-        }
-    }
-
-    fn examine(&mut self) {
-        while self.working.len() < self.config.workers {
-            let Some(id) = self.queue.pop_front() else {
-                return;
-            };
-            let Some(entry) = self.shelf.get(&id) else {
-                continue;
-            };
-            let Some(collation) = entry.collation.clone() else {
-                continue;
-            };
-            let (descriptor, known) = (Box::new(entry.descriptor.clone()), entry.finding);
-            let (validators, epoch) = self.is_cut_for(&id);
-            let job = Job::Examine {
-                id,
-                descriptor,
-                collation,
-                known,
-                validators,
-                epoch,
-            };
-            self.working.insert(id);
-            self.effects.push(Effect::Work(job));
-        }
-    }
-
-    /// How many validators a candidate is cut for, and of which epoch: those of its envelope while it is pending.
-    fn is_cut_for(&self, id: &CandidateId) -> (u16, u64) {
-        let ledger = self.ledger();
-        let pending = self.pending_coding(id);
-        let now = (ledger.rules().validators, ledger.epoch());
-        pending.map_or(now, |coding| (coding.total, coding.epoch))
     }
 
     pub(crate) fn send_small(&mut self, to: Recipients<PublicKey>, message: SmallMessage) {

@@ -4,7 +4,7 @@ use crate::ledger::ShardHead;
 use alloy_primitives::B256;
 use bytes::Bytes;
 use primitives::shard::{Coding, Descriptor, RelayAnchor, ShardId};
-use std::time::Duration;
+use std::{sync::atomic::AtomicBool, time::Duration};
 
 /// What was found of a candidate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,8 +19,9 @@ pub enum Finding {
 
 /// Checks candidates. May take as long as executing a block; called where blocking is allowed.
 pub trait Checker: Send + Sync + 'static {
-    /// Whether the collation is what the descriptor says: a function of its arguments alone.
-    fn check(&self, descriptor: &Descriptor, collation: &Bytes) -> Finding;
+    /// Whether the collation is what the descriptor says: a function of its arguments alone. Undecided soon after it is
+    /// cancelled.
+    fn check(&self, descriptor: &Descriptor, collation: &Bytes, cancelled: &AtomicBool) -> Finding;
 
     /// How much longer the work takes that a worker has just done. Work takes the time that it takes, except where
     /// time is simulated.

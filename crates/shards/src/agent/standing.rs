@@ -14,6 +14,12 @@ use crate::{
 };
 use primitives::shard::{CandidateId, Descriptor, Schedule};
 
+/// Patience after which another's candidate that too few sign is no longer built on.
+const UNSIGNED_PATIENCE: u64 = 2;
+/// Candidates that too few sign which a collator makes for one number while the anchor of the first is good: fewer
+/// than `FORKS_MAX`, which are remembered of it.
+const UNSIGNED_FORKS: u64 = 3;
+
 /// What is to be done with an offer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Standing {
@@ -89,7 +95,7 @@ impl Duties {
         if descriptor.rules != segment.rules_at(descriptor.anchor.height) {
             return Some(Standing::Refuse("other rules"));
         }
-        if descriptor.gas_used > segment.terms().gas_limit
+        if descriptor.gas_used > segment.gas_limit_at(descriptor.anchor.height)
             || descriptor.collation_bytes > rules.collation_bytes_max
         {
             return Some(Standing::Refuse("over a limit"));
@@ -122,6 +128,33 @@ impl Duties {
             return Standing::Refuse("another anchor");
         }
         Standing::Sign
+    }
+
+    /// Whether a candidate is worth building on. One backer's signature says nothing: it may be a liar's, for what no
+    /// other will ever sign.
+    pub(crate) fn continues(&self, top: &ShardHead, id: &CandidateId, entry: &Entry) -> bool {
+        let descriptor = &entry.descriptor;
+        descriptor.parent == top.hash
+            && descriptor.anchor.height >= top.anchor_height
+            && entry.collation.is_some()
+            && !entry.is_invalid()
+            && self.anchor_standing(descriptor) == Standing::Sign
+            && (self.is_young(entry) || entry.backed || self.statements.is_backable(id))
+    }
+
+    /// Whether backers have had too little time for a candidate yet: of one's own so much that there are few of them
+    /// for one number.
+    fn is_young(&self, entry: &Entry) -> bool {
+        if self.is_mine(entry) {
+            let ledger = self.ledger();
+            let blocks = ledger
+                .height()
+                .saturating_sub(entry.descriptor.anchor.height);
+            return blocks.saturating_mul(UNSIGNED_FORKS) <= ledger.rules().anchor_window;
+        }
+        let patience_ms = self.patience_ms(entry.descriptor.shard);
+        let waited_ms = self.now_ms.saturating_sub(entry.learned_ms);
+        waited_ms < patience_ms.saturating_mul(UNSIGNED_PATIENCE)
     }
 
     fn standing_of_parent(&self, segment: &Segment, descriptor: &Descriptor) -> Standing {

@@ -10,4 +10,5 @@ mod relay;
 mod restarts;
 mod sampled;
 mod toy;
+mod workers;
 mod world;

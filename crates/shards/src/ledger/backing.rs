@@ -58,7 +58,8 @@ impl Draft {
         self.check_limits(segment, &envelope.descriptor)?;
         self.check_schedule(segment, envelope)?;
         self.check_backers(segment, backed)?;
-        let (place, gas_limit) = (self.free_place()?, segment.terms.gas_limit);
+        let gas_limit = segment.gas_limit_at(envelope.descriptor.anchor.height);
+        let place = self.free_place()?;
         let pending = Pending {
             sequence: self.ledger.next_sequence,
             place,

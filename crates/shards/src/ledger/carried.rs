@@ -22,7 +22,10 @@ use primitives::{
     codec,
     crypto::PublicKey,
     limits::CHARTER_BYTES_MAX,
-    shard::{CarriedOrders, Charter, CharterError, ShardId, charter},
+    shard::{
+        CarriedOrders, Charter, ShardId,
+        charter::{self, FIRST_VERSION},
+    },
 };
 
 impl Draft {
@@ -185,12 +188,19 @@ fn read_charter(buf: &mut Copying<'_>) -> Result<Bytes, Error> {
     Ok(buf.copy_to_bytes(length).into())
 }
 
-/// Whether a shard can have a charter. What a later version than the first says is not judged: nodes that know
-/// it and nodes that don't come to the same ledger.
+/// Whether a shard can have a charter. What a later version than the first says is not judged, by nodes that know it
+/// either: they and those that don't come to the same ledger.
 pub(super) fn check_charter(bytes: &[u8], gas_limit: u64) -> Result<(), Refusal> {
-    match Charter::read(bytes) {
-        Ok(read) if read.chain.gas_limit == gas_limit => Ok(()),
-        Err(CharterError::Version(_)) if gas_limit > 0 => Ok(()),
-        Ok(_) | Err(_) => Err(Refusal::Charter),
+    let is_right = match charter::version(bytes) {
+        None | Some(0) => false,
+        Some(FIRST_VERSION) => {
+            let read = Charter::read_first(bytes);
+            read.is_ok_and(|charter| charter.chain.gas_limit == gas_limit)
+        }
+        Some(_) => bytes.len() <= CHARTER_BYTES_MAX,
+    };
+    match is_right {
+        true => Ok(()),
+        false => Err(Refusal::Charter),
     }
 }

@@ -113,12 +113,17 @@ impl Cores {
         self.assignments.push_back(Assignment { since, owners });
     }
 
+    /// Forgets what was seen of a shard.
+    pub(super) fn forget_shard(&mut self, shard: ShardId) {
+        self.seen.remove(&shard);
+    }
+
     /// Makes a shard's cores free from a height on.
     pub(super) fn free(&mut self, since: u64, shard: ShardId) {
         let keep = |owner: &Option<ShardId>| owner.filter(|one| *one != shard);
         let owners = self.owners().iter().map(keep).collect();
         self.assign(since, owners);
-        self.seen.remove(&shard);
+        self.forget_shard(shard);
     }
 
     /// Forgets what no schedule of this height or a later one needs.
@@ -143,12 +148,10 @@ impl Cores {
         seen.gas_limit = seen.gas_limit.saturating_add(gas_limit);
     }
 
-    fn saw_events<'a>(&mut self, events: impl Iterator<Item = &'a LedgerEvent>) {
-        for event in events {
-            if let LedgerEvent::Discarded(named, _) = event {
-                let seen = self.seen.entry(named.shard).or_default();
-                seen.missed = seen.missed.saturating_add(1);
-            }
+    fn saw_discarded(&mut self, shards: impl Iterator<Item = ShardId>) {
+        for shard in shards {
+            let seen = self.seen.entry(shard).or_default();
+            seen.missed = seen.missed.saturating_add(1);
         }
     }
 }
@@ -171,7 +174,23 @@ impl Ledger {
         if self.cores.allocator.is_none() {
             return;
         }
-        self.cores.saw_events(events);
+        // Nothing is noted of a shard that is over: no more are remembered than there may be.
+        let lives = |shard: &ShardId| {
+            let segment = self.shards.get(shard);
+            segment.is_some_and(|one| one.status != Status::Retired)
+        };
+        let discarded = events.filter_map(|event| match event {
+            LedgerEvent::Discarded(named, _) => Some(named.shard),
+            LedgerEvent::Backed(_)
+            | LedgerEvent::Included(_)
+            | LedgerEvent::Final(..)
+            | LedgerEvent::Offended(_)
+            | LedgerEvent::Escalated(..)
+            | LedgerEvent::Ordered(..)
+            | LedgerEvent::Refused(..)
+            | LedgerEvent::Moved { .. } => None,
+        });
+        self.cores.saw_discarded(discarded.filter(lives));
         let possible: Vec<(ShardId, u32)> = self
             .shards
             .values()
@@ -229,7 +248,8 @@ impl Ledger {
         let observations: Vec<(ShardId, Observation)> = living
             .map(|segment| {
                 let seen = self.cores.seen.get(&segment.shard).copied();
-                (segment.shard, seen.unwrap_or_default().of(segment, blocks))
+                let at = (self.height, blocks);
+                (segment.shard, seen.unwrap_or_default().of(segment, at))
             })
             .collect();
         let before = match self.cores.assignments.back() {
@@ -252,15 +272,15 @@ impl Ledger {
 }
 
 impl Seen {
-    /// What it says to the allocation, of a shard in a window of so many blocks.
-    fn of(self, segment: &Segment, blocks: u64) -> Observation {
+    /// What it says to the allocation, of a shard in a window of so many blocks that ends at a height.
+    fn of(self, segment: &Segment, (height, blocks): (u64, u64)) -> Observation {
         let terms = &segment.terms;
         Observation {
             cores_max: match segment.status {
                 Status::Active => terms.cores_max,
                 Status::Paused | Status::Retired => 0,
             },
-            core_gas: terms.gas_limit.saturating_mul(blocks),
+            core_gas: segment.gas_limit_at(height).saturating_mul(blocks),
             gas_used: self.gas_used,
             gas_limit: self.gas_limit,
             backed: self.backed,

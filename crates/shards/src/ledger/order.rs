@@ -12,13 +12,13 @@
 //! and nobody can take them back. So an order that can't be carried out is refused and changes nothing; it never
 //! makes a relay block invalid.
 //!
-//! Limits: [`ORDERS_MAX`] in one relay block; the others are refused. A retired shard keeps its number and its
-//! newest final block for ever.
+//! Limits: [`ORDERS_MAX`] in one relay block; the others are refused. Of [`SHARDS_MAX`] shards, the retired one with
+//! fewest final blocks makes room for another; the registry gives its number to nobody else.
 
 use super::{
     Discard, Draft, LedgerEvent, Segment, ShardTerms, Status, Upgrade,
     carried::check_charter,
-    check_terms,
+    check_gas_limit, check_terms,
     rules::{COLLATORS_MAX, SHARDS_MAX},
 };
 use alloy_primitives::Bytes;
@@ -202,6 +202,7 @@ impl Draft {
                 gas_limit,
                 height,
             } => {
+                check_gas_limit(*gas_limit).map_err(|error| Refusal::Terms(error.field))?;
                 check_charter(charter, *gas_limit)?;
                 let upgrade = Upgrade {
                     rules: charter::digest(charter),
@@ -241,10 +242,16 @@ impl Draft {
         if self.ledger.shards.contains_key(&shard) {
             return Err(Refusal::Taken);
         }
-        if self.ledger.shards.len() >= SHARDS_MAX && !self.ledger.forget_one() {
-            return Err(Refusal::Crowded);
-        }
+        let forgotten = match self.ledger.shards.len() < SHARDS_MAX {
+            true => None,
+            false => Some(self.ledger.least_missed().ok_or(Refusal::Crowded)?),
+        };
+        // What can still be refused comes before anything is forgotten.
         self.ledger.give_cores(shard, wanted)?;
+        if let Some(forgotten) = forgotten {
+            self.ledger.shards.remove(&forgotten);
+            self.ledger.cores.forget_shard(forgotten);
+        }
         let segment = Segment::new(shard, Arc::new(terms.clone()));
         self.ledger.shards.insert(shard, segment);
         Ok(())
@@ -303,13 +310,14 @@ impl Draft {
 }
 
 impl super::Ledger {
-    /// Forgets a retired shard that never had a final block: nobody can miss it, and whoever creates and retires
-    /// shards for nothing can't use their numbers up.
-    fn forget_one(&mut self) -> bool {
-        let is_idle = |one: &Segment| one.status == Status::Retired && one.finalized.number == 0;
-        let idle = self.shards.iter().find(|(_, one)| is_idle(one));
-        let idle = idle.map(|(shard, _)| *shard);
-        idle.is_some_and(|shard| self.shards.remove(&shard).is_some())
+    /// The retired shard that makes room for another: the one with fewest final blocks. Otherwise whoever creates
+    /// shards and retires them, which costs nothing but gas, would leave no room for any; so it makes them forget
+    /// each other, before one that somebody has used.
+    fn least_missed(&self) -> Option<ShardId> {
+        let retired = self.shards.iter();
+        let retired = retired.filter(|(_, one)| one.status == Status::Retired);
+        let least = retired.min_by_key(|(shard, one)| (one.finalized.number, **shard));
+        least.map(|(shard, _)| *shard)
     }
 
     /// Makes free cores a shard's, and new ones where too few are free; all or none. Where cores follow load there

@@ -70,8 +70,28 @@ fn a_collator_that_builds_poison_is_passed_over() {
     });
 }
 
+/// A shard's only collator built what nobody signs: it builds another, long before the anchor of the first is too old.
+#[test]
+fn a_collator_gives_up_a_block_that_nobody_signs() {
+    let mut setup = Setup::new(6, 4);
+    setup.collators = 1;
+    simulate(setup, |mut world| async move {
+        world.blocks(10).await;
+        world.builder(0).poisons.store(true, Relaxed);
+        world.blocks(6).await;
+        world.builder(0).poisons.store(false, Relaxed);
+        let before = world.final_number(A);
+        world
+            .until(70, "it goes on with another", |world| {
+                world.final_number(A) >= before + 5
+            })
+            .await;
+        world.check_chains();
+    });
+}
+
 /// A block of a collator that the test speaks for.
-fn block(world: &World, collator: usize, salt: u64, anchor_height: u64) -> Built {
+pub(super) fn block(world: &World, collator: usize, salt: u64, anchor_height: u64) -> Built {
     let segment = world.relay.ledger.shard(A).unwrap();
     let parent: ShardHead = segment.newest();
     let order = BuildOrder {
@@ -94,7 +114,7 @@ fn block(world: &World, collator: usize, salt: u64, anchor_height: u64) -> Built
 }
 
 /// Offers a block to some, as a collator that the test speaks for.
-fn offer(world: &World, large: &mut Ends, collator: usize, built: &Built, to: &[usize]) {
+pub(super) fn offer(world: &World, large: &mut Ends, collator: usize, built: &Built, to: &[usize]) {
     let id = built.descriptor.id();
     let offered = Offered {
         descriptor: built.descriptor.clone(),

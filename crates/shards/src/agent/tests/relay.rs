@@ -4,12 +4,12 @@
 use crate::{
     feed::{LedgerFeed, RelayUpdate},
     inclusion::{Inclusion, RelayPlace},
-    ledger::{Authority, CheckedSection, Ledger, LedgerEvent, RelayStep},
+    ledger::{Authority, CheckedSection, Ledger, LedgerEvent, RelayStep, ShardOrder},
 };
 use alloy_primitives::B256;
 use primitives::{crypto::PublicKey, shard::CarriedOrders};
 use rand::{SeedableRng as _, rngs::StdRng};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, mem, sync::Arc};
 
 /// Digest of the relay block at a height.
 pub(super) fn digest_of(height: u64) -> B256 {
@@ -26,6 +26,8 @@ pub(super) struct Relay {
     /// Relay height at which each sequence number was backed, and the final ones' distances.
     backed: BTreeMap<u64, u64>,
     pub(super) distances: Vec<u64>,
+    /// What the next block orders.
+    pub(super) orders: Vec<ShardOrder>,
     random: StdRng,
 }
 
@@ -38,6 +40,7 @@ impl Relay {
             events: Vec::new(),
             backed: BTreeMap::new(),
             distances: Vec::new(),
+            orders: Vec::new(),
             random: StdRng::seed_from_u64(0),
         }
     }
@@ -71,7 +74,7 @@ impl Relay {
             timestamp_ms,
             executed_height: height - 1,
         };
-        let orders = CarriedOrders::default();
+        let orders = self.carried(place.executed_height);
         let assembled = inclusion.assemble(&self.ledger, place, &orders);
         let assembled = assembled.expect("the leader has the parent's ledger");
         let section = CheckedSection::check(
@@ -111,6 +114,15 @@ impl Relay {
             authority: Arc::clone(&self.authority),
             events,
         }
+    }
+
+    fn carried(&mut self, height: u64) -> CarriedOrders {
+        let orders = mem::take(&mut self.orders);
+        if orders.is_empty() {
+            return CarriedOrders::default();
+        }
+        let list = orders.iter().map(ShardOrder::to_bytes).collect();
+        CarriedOrders { height, list }
     }
 
     fn note(&mut self, height: u64, event: LedgerEvent) {

@@ -72,6 +72,8 @@ pub(super) struct Setup {
     pub(super) real_chunks: bool,
     /// Nodes, validators first, whose keys the test itself uses.
     pub(super) puppets: BTreeSet<usize>,
+    /// A shard whose candidates take so many milliseconds to check.
+    pub(super) slow: Option<(ShardId, u64)>,
     /// Numbers that there are for each shard.
     pub(super) supply: u64,
     /// How long after its proposal a relay block is final everywhere.
@@ -95,6 +97,7 @@ impl Setup {
             lossy: false,
             real_chunks: false,
             puppets: BTreeSet::new(),
+            slow: None,
             supply: u64::MAX,
             final_ms: 120,
         }
@@ -156,7 +159,7 @@ pub(super) fn simulate<F: Future<Output = ()>>(
     })
 }
 
-fn terms(shard: ShardId, collators: Vec<PublicKey>) -> ShardTerms {
+pub(super) fn terms(shard: ShardId, collators: Vec<PublicKey>) -> ShardTerms {
     ShardTerms {
         genesis_hash: genesis_of(shard),
         genesis_root: genesis_of(shard),
@@ -334,6 +337,8 @@ impl World {
             checker: Arc::new(ToyChecker {
                 lies: self.setup.liars.contains(&index),
                 checks,
+                slow: self.setup.slow,
+                owed_ms: AtomicU64::new(0),
                 doubts: match self.setup.doubters.contains(&index) {
                     true => Arc::clone(&self.doubts),
                     false => Arc::default(),

@@ -5,7 +5,7 @@ use super::world::{BLOCK_MS, GOOD, World, terms};
 use crate::ledger::{
     BackedFault, Ledger, LedgerEvent, LedgerRules, OrderKind, Refusal, SectionFault, ShardOrder,
 };
-use primitives::shard::{Envelope, Schedule, ShardId, ShardSection};
+use primitives::shard::{Envelope, Schedule, ShardId, ShardSection, charter::digest};
 
 const ONE: ShardId = ShardId(1);
 const TWO: ShardId = ShardId(2);
@@ -321,6 +321,37 @@ fn without_a_number_of_cores_they_stay() {
         events,
         [LedgerEvent::Refused(ShardId(3), OrderKind::Create, refusal)]
     );
+}
+
+/// What a candidate could have used is what the rules of its anchor allow.
+#[test]
+fn loads_are_measured_by_the_gas_limit_of_the_anchor() {
+    let rules = LedgerRules {
+        anchor_window: 4,
+        allocation_blocks: 1_000,
+        ..rules(4)
+    };
+    let mut world = World::new(rules, &[1]);
+    let charter = alloy_primitives::Bytes::from_static(&[0, 0, 0, 2]);
+    let upgrade = ShardOrder::Upgrade {
+        shard: ONE,
+        charter: charter.clone(),
+        gas_limit: 2 * FULL,
+        height: 8,
+    };
+    world
+        .step_with(ShardSection::default(), &[upgrade], BLOCK_MS)
+        .unwrap();
+    run(&mut world, &[], 8);
+    let mut full = world.candidate(ONE.0, 0, GOOD);
+    full.descriptor.rules = digest(&charter);
+    full.descriptor.gas_used = 2 * FULL;
+    world.back(full).unwrap();
+    // What was seen of the last shard: gas used, gas limit, and three counts.
+    let memory = world.ledger.cores.memory();
+    let (_, seen) = memory.split_last_chunk::<28>().unwrap();
+    let expected = [(2 * FULL).to_be_bytes(), (2 * FULL).to_be_bytes()].concat();
+    assert_eq!(seen[..16], expected);
 }
 
 #[test]

@@ -1,16 +1,22 @@
 //! The life of a shard: orders, and those that can't be carried out.
 
-use super::world::{BLOCK_MS, GAS_LIMIT, GOOD, RULES, World, carried, charter_of, terms};
+use super::world::{
+    BLOCK_MS, GAS_LIMIT, GOOD, RULES, World, carried, charter_of, charter_with, terms,
+};
 use crate::ledger::{
-    BackedFault, Discard, LedgerEvent, LedgerRules, ORDERS_MAX, OrderKind, Refusal, SectionFault,
-    ShardOrder, ShardTerms, Status,
+    BackedFault, Discard, Ledger, LedgerEvent, LedgerRules, ORDERS_MAX, OrderKind, Refusal,
+    SectionFault, ShardOrder, ShardTerms, Status,
     rules::{COLLATORS_MAX, SHARDS_MAX},
 };
 use alloy_primitives::{B256, Bytes};
 use commonware_cryptography::Signer as _;
 use primitives::{
     crypto::PrivateKey,
-    shard::{Bits, CHARTER_VERSION, CarriedOrders, ShardId, ShardSection, charter::digest},
+    limits::SHARD_GAS_MAX,
+    shard::{
+        Bits, CHARTER_VERSION, CarriedOrders, Charter, CharterError, ShardId, ShardSection,
+        charter::digest,
+    },
 };
 use std::sync::LazyLock;
 
@@ -94,6 +100,41 @@ fn created() {
         cores: 0,
     };
     refused(&mut world, order, Refusal::Terms("gas_limit"));
+}
+
+/// Nobody makes all validators execute more than there is time for.
+#[test]
+fn no_more_gas_than_there_is_time_for() {
+    let mut world = world();
+    let of = |gas_limit| ShardOrder::Create {
+        shard: NEW,
+        terms: ShardTerms {
+            charter: charter_with(44, gas_limit),
+            rules: digest(&charter_with(44, gas_limit)),
+            gas_limit,
+            ..terms()
+        },
+        cores: 1,
+    };
+    let much = Refusal::Terms("gas_limit");
+    refused(&mut world, of(SHARD_GAS_MAX + 1), much);
+    refused(&mut world, of(0x3f_ffff_fc00), much);
+    let upgrade = |gas_limit, height| ShardOrder::Upgrade {
+        shard: ONE,
+        charter: charter_with(44, gas_limit),
+        gas_limit,
+        height,
+    };
+    let height = world.ledger.height() + 1_000;
+    refused(&mut world, upgrade(SHARD_GAS_MAX + 1, height), much);
+    done(&mut world, upgrade(SHARD_GAS_MAX, height));
+    done(&mut world, of(SHARD_GAS_MAX));
+    let terms = ShardTerms {
+        gas_limit: SHARD_GAS_MAX + 1,
+        ..terms()
+    };
+    let rules = LedgerRules::asynchronous(4);
+    assert!(Ledger::genesis(rules, 0, [(ONE, terms, 1)]).is_err());
 }
 
 #[test]
@@ -310,6 +351,29 @@ fn charters() {
     done(&mut world, with(newer.into(), 1));
 }
 
+/// A node that knows version 2 finds this one malformed; the ledger takes it all the same, as on nodes that don't.
+#[test]
+fn which_versions_a_node_knows_is_nothing_to_the_ledger() {
+    let newer = Bytes::from_static(&[0, 0, 0, 2, 9]);
+    let read = |newest| Charter::read_up_to(&newer, newest);
+    assert!(matches!(read(1), Err(CharterError::Version(2))));
+    assert!(matches!(read(2), Err(CharterError::Malformed(_))));
+    let mut world = world();
+    let order = ShardOrder::Upgrade {
+        shard: ONE,
+        charter: newer,
+        gas_limit: 1,
+        height: world.ledger.height() + 1_000,
+    };
+    done(&mut world, order);
+    // Of the first version all nodes read the same.
+    let first = charter_of(44);
+    for newest in 1..4 {
+        assert!(Charter::read_up_to(&first, newest).is_ok());
+        assert!(Charter::read_up_to(&first[..first.len() - 1], newest).is_err());
+    }
+}
+
 #[test]
 fn the_gas_limit_follows_from_the_anchor() {
     let mut world = world();
@@ -357,6 +421,56 @@ fn an_idle_shard_makes_room() {
     done(&mut world, create(0));
     assert!(world.ledger.shard(ShardId(120)).is_none());
     assert_eq!(world.ledger.shards().len(), SHARDS_MAX);
+    // One that was used makes room as well, after those that were not; only living ones are there for good.
+    world.back(world.candidate(1, 0, GOOD)).unwrap();
+    world.step(world.votes(0..4), BLOCK_MS).unwrap();
+    assert_eq!(world.ledger.shard(ONE).unwrap().finalized().number, 1);
+    done(&mut world, ShardOrder::Retire(ONE));
+    done(&mut world, ShardOrder::Retire(ShardId(130)));
+    done(&mut world, create_as(500));
+    assert!(world.ledger.shard(ShardId(130)).is_none());
+    done(&mut world, create_as(501));
+    assert!(world.ledger.shard(ONE).is_none());
+    refused(&mut world, create_as(502), Refusal::Crowded);
+}
+
+fn create_as(shard: u32) -> ShardOrder {
+    ShardOrder::Create {
+        shard: ShardId(shard),
+        terms: terms(),
+        cores: 0,
+    }
+}
+
+#[test]
+fn who_is_refused_makes_nobody_forgotten() {
+    let mut world = world();
+    for number in 0..254 {
+        order(&mut world, create_as(100 + number));
+    }
+    done(&mut world, ShardOrder::Retire(ShardId(120)));
+    let cores = Refusal::Cores {
+        wanted: 62,
+        free: 61,
+    };
+    refused(&mut world, create(62), cores);
+    assert!(world.ledger.shard(ShardId(120)).is_some());
+}
+
+/// What is remembered of loads is remembered of no more shards than there may be.
+#[test]
+fn loads_of_shards_that_are_over_are_forgotten() {
+    let rules = LedgerRules {
+        cores: Some(4),
+        allocation_blocks: 1_000,
+        ..LedgerRules::asynchronous(4)
+    };
+    let mut world = World::after(rules, &[1, 1], 10);
+    let before = world.ledger.cores.memory().len();
+    world.back(world.candidate(1, 0, GOOD)).unwrap();
+    // Its candidate is discarded in the block that retires it.
+    assert_eq!(order(&mut world, ShardOrder::Retire(ONE)).len(), 2);
+    assert!(world.ledger.cores.memory().len() < before);
 }
 
 #[test]

@@ -76,10 +76,14 @@ pub(super) fn terms() -> ShardTerms {
 
 /// One of many charters, with the gas limit of all of them.
 pub(super) fn charter_of(chain_id: u64) -> Bytes {
+    charter_with(chain_id, GAS_LIMIT)
+}
+
+pub(super) fn charter_with(chain_id: u64, gas_limit: u64) -> Bytes {
     let charter = Charter {
         chain: ChainConfig {
             chain_id,
-            gas_limit: GAS_LIMIT,
+            gas_limit,
             protocol: Protocol::default(),
         },
         genesis_rules: B256::ZERO,

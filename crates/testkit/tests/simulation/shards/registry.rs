@@ -25,8 +25,11 @@ use testkit::{
 const C: ShardId = ShardId(3);
 /// The node that collates it.
 const COLLATOR: usize = 0;
-const GAS_LIMIT: u64 = 30_000_000;
+/// Room for two transfers.
+const GAS_LIMIT: u64 = 100_000;
 const GAS_LIMIT_LATER: u64 = 60_000_000;
+/// Transfers that are more than a block could have before the upgrade.
+const MANY: usize = 20;
 /// Relay blocks from an upgrade's order to its height, beyond what the ledger asks for.
 const MARGIN: u64 = 20;
 
@@ -110,6 +113,14 @@ fn gas_limit(cluster: &Cluster) -> u64 {
     verified.unwrap().unwrap().header.gas_limit
 }
 
+/// The gas of the fullest final block.
+fn fullest(cluster: &Cluster) -> u64 {
+    let chain = cluster.shard_chain(COLLATOR, C);
+    let numbers = 1..=chain.heads().verified_height;
+    let records = numbers.filter_map(|number| chain.record(number).unwrap());
+    records.map(|record| record.header.gas_used).max().unwrap()
+}
+
 fn held(cluster: &Cluster) -> U256 {
     let chain = cluster.chain(1);
     let state = chain.snapshot(chain.heads().executed_height).unwrap();
@@ -160,6 +171,10 @@ fn a_life(seed: u64) -> String {
         upgrade(&cluster, &mut owner).await;
         goes_on(&cluster, &mut transfers, 8).await;
         assert_eq!(gas_limit(&cluster), GAS_LIMIT_LATER);
+        assert!(fullest(&cluster) <= GAS_LIMIT);
+        transfers.submit_to(&cluster, COLLATOR, MANY);
+        goes_on(&cluster, &mut transfers, 5).await;
+        assert!(fullest(&cluster) > GAS_LIMIT);
         order(&cluster, &mut owner, &Wish::Retire(C), U256::ZERO).await;
         assert_eq!(held(&cluster), U256::ZERO);
         let ended = cluster.final_number(1, C);
@@ -180,6 +195,7 @@ fn unknown_version(seed: u64) -> String {
         order(&cluster, &mut owner, &create(), DEPOSIT_MIN_WEI).await;
         owner.allow(&cluster, 1, CHARTER_VERSION + 1);
         cluster.run_for(Duration::from_secs(5)).await;
+        a_new_shard_stops_nobody(&cluster, &mut owner).await;
         let ledger = cluster.shard_ledger(1);
         let height = ledger.height() + ledger.rules().anchor_window + MARGIN;
         owner.upgrade_to(&cluster, 1, C, (height, newer()));
@@ -203,6 +219,25 @@ fn unknown_version(seed: u64) -> String {
             );
         }
     })
+}
+
+/// From now on anybody may create a shard that no node here can check.
+async fn a_new_shard_stops_nobody(cluster: &Cluster, owner: &mut Owner) {
+    let collator = PrivateKey::from_seed(COLLATOR as u64).public_key();
+    let mut terms = terms(&genesis(), vec![collator]);
+    terms.charter = newer().into();
+    let wish = Wish::Create {
+        terms: Box::new(terms),
+        cores: 1,
+    };
+    owner.order(cluster, 1, &wish, DEPOSIT_MIN_WEI);
+    cluster
+        .until("it is there", SETTLE_MAX, |cluster| {
+            cluster.shard_ledger(1).shard(ShardId(C.0 + 1)).is_some()
+        })
+        .await;
+    cluster.run_for(Duration::from_secs(5)).await;
+    assert_eq!(cluster.violations(), [""; 0]);
 }
 
 /// A charter of the next version, of which only that can be said.
