@@ -482,7 +482,7 @@ impl Duties {
             .insert(descriptor.head, (descriptor.number, true));
         let id = descriptor.id();
         let signature = id.sign(&self.relay.authority.namespace, &self.config.key);
-        let origin = Origin::Collator(&signature);
+        let origin = Origin::Own(&signature);
         if let Some(entry) = self.shelf.learn(id, &descriptor, origin, now_ms) {
             entry.collation = Some(built.collation);
             self.metrics.built.inc();

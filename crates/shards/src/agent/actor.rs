@@ -2,8 +2,9 @@
 
 use super::{
     cellar::{Cellar, CellarFault, CellarHandle, log::LogConfig, record::RecordLimit},
-    config::{AgentConfig, FOLLOWS_MAX, UPDATES_AT_ONCE},
+    config::{AgentConfig, FOLLOWS_MAX, MESSAGE_BYTES_AT_ONCE, MESSAGES_AT_ONCE, UPDATES_AT_ONCE},
     duties::{Done, Duties, Effect, Job, Order},
+    mailbox::{Heard, Mailbox},
     metrics::Metrics,
     seams::{Builder, Checker, Cutter, Finding},
 };
@@ -181,16 +182,17 @@ where
 {
     async fn run(
         mut self,
-        (mut small_sender, mut small): (
+        (mut small_sender, small): (
             impl Sender<PublicKey = PublicKey>,
             impl Receiver<PublicKey = PublicKey>,
         ),
-        (mut large_sender, mut large): (
+        (mut large_sender, large): (
             impl Sender<PublicKey = PublicKey>,
             impl Receiver<PublicKey = PublicKey>,
         ),
         (mut updates, mut done, mut keeping): Inputs,
     ) -> Result<(), CellarFault> {
+        let mut mailbox = Mailbox::new(small, large);
         loop {
             self.duties.now_ms = unix_ms(self.runtime.current());
             self.duties.advance();
@@ -212,13 +214,9 @@ where
                     self.touch();
                     self.duties.done(finished);
                 }
-                received = small.recv() => {
-                    let Ok((peer, message)) = received else { return Ok(()) };
-                    self.small(&peer, message);
-                }
-                received = large.recv() => {
-                    let Ok((peer, message)) = received else { return Ok(()) };
-                    self.large(&peer, message);
+                heard = mailbox.next() => {
+                    let Some(heard) = heard else { return Ok(()) };
+                    self.hear_all(heard, &mut mailbox).await;
                 }
                 () = self.runtime.sleep_until(look_at) => {}
             }
@@ -250,8 +248,38 @@ where
         }
     }
 
-    fn small(&mut self, peer: &PublicKey, message: IoBuf) {
+    /// Takes in the messages that are there: under a flood of them, everything is looked at once for many.
+    async fn hear_all(
+        &mut self,
+        first: Heard,
+        mailbox: &mut Mailbox<
+            impl Receiver<PublicKey = PublicKey>,
+            impl Receiver<PublicKey = PublicKey>,
+        >,
+    ) {
+        let mut bytes = first.bytes();
+        self.hear(first);
+        for _ in 1..MESSAGES_AT_ONCE {
+            if bytes >= MESSAGE_BYTES_AT_ONCE {
+                return;
+            }
+            let Some(heard) = mailbox.waiting().await else {
+                return;
+            };
+            bytes = bytes.saturating_add(heard.bytes());
+            self.hear(heard);
+        }
+    }
+
+    fn hear(&mut self, heard: Heard) {
         self.touch();
+        match heard {
+            Heard::Small(peer, message) => self.small(&peer, message),
+            Heard::Large(peer, message) => self.large(&peer, message),
+        }
+    }
+
+    fn small(&mut self, peer: &PublicKey, message: IoBuf) {
         match SmallMessage::decode(message) {
             Ok(message) => self.duties.small(peer, message),
             Err(error) => {
@@ -262,7 +290,6 @@ where
     }
 
     fn large(&mut self, peer: &PublicKey, message: IoBuf) {
-        self.touch();
         let limit = CollationLimit(self.duties.ledger().rules().collation_bytes_max);
         match LargeMessage::decode_cfg(message, &limit) {
             Ok(message) => self.duties.large(peer, message),

@@ -13,12 +13,17 @@
 //! long as it could be held against it. After a restart it signs nothing under a schedule of a height that was
 //! final on its disk when it started: nothing that it signed before is of a later one.
 //!
-//! Limits: [`OFFERS_MAX`] offers wait in each shard, each for [`OFFER_KEEP_MS`].
+//! Anybody may claim a schedule, and a backer anything of a height that is not known here yet: neither makes others
+//! fetch or wait before it is known whose turn it was.
+//!
+//! Limits: so many offers wait in each shard (`offers`), each for [`OFFER_KEEP_MS`]; numbers, heights and anchors are
+//! listened to that lie [`NUMBERS_AHEAD`], [`HEIGHTS_AHEAD`] and [`SCHEDULES_AHEAD`] ahead.
 
 use super::{
-    config::{CHUNK_SENDERS, HEIGHTS_AHEAD, NUMBERS_AHEAD, OFFER_KEEP_MS, OFFERS_MAX},
-    duties::{Duties, WaitingOffer},
+    config::{CHUNK_SENDERS, HEIGHTS_AHEAD, NUMBERS_AHEAD, OFFER_KEEP_MS, SCHEDULES_AHEAD},
+    duties::Duties,
     fetch::HeldChunk,
+    offers::WaitingOffer,
     seams::Finding,
     shelf::Origin,
     standing::Standing,
@@ -36,7 +41,6 @@ use primitives::{
         SignedStatement,
     },
 };
-use std::mem;
 
 /// The hash by which a descriptor names a collation.
 pub(crate) fn hash_of(collation: &[u8]) -> B256 {
@@ -73,7 +77,8 @@ impl Duties {
         }
         let number = descriptor.number;
         let highest = segment.newest().number.saturating_add(NUMBERS_AHEAD);
-        if number <= segment.finalized().number || number > highest {
+        let has_place = number > segment.finalized().number && number <= highest;
+        if !has_place || !self.is_timely(descriptor) || !self.may_come(&offered.schedule) {
             self.metrics.refused_offers.inc();
             return;
         }
@@ -96,6 +101,22 @@ impl Duties {
         self.take_offer(peer, offered, collation);
     }
 
+    /// Whether the anchor of a candidate can be one that the next relay blocks may be built against. Others are
+    /// remembered by nobody: they would never leave.
+    fn is_timely(&self, descriptor: &Descriptor) -> bool {
+        let (height, anchor) = (self.ledger().height(), descriptor.anchor.height);
+        let window = self.ledger().rules().anchor_window;
+        let oldest = height.saturating_add(1).saturating_sub(window);
+        (oldest..=height.saturating_add(SCHEDULES_AHEAD)).contains(&anchor)
+    }
+
+    /// Whether a schedule can come to be asked for: there is such a core, and its height is near.
+    fn may_come(&self, schedule: &Schedule) -> bool {
+        let ledger = self.ledger();
+        usize::from(schedule.core) < ledger.cores().len()
+            && schedule.height <= ledger.height().saturating_add(SCHEDULES_AHEAD)
+    }
+
     /// Takes an offer whose signature and collation have been checked.
     pub(crate) fn take_offer(
         &mut self,
@@ -105,7 +126,8 @@ impl Duties {
     ) {
         let id = offered.descriptor.id();
         let now_ms = self.now_ms;
-        let origin = Origin::Collator(&offered.signature);
+        let bytes = collation.as_ref().map_or(0, Bytes::len);
+        let origin = Origin::Collator(&offered.signature, peer);
         let entry = self.shelf.learn(id, &offered.descriptor, origin, now_ms);
         let Some(entry) = entry else {
             self.metrics.refused_offers.inc();
@@ -116,6 +138,8 @@ impl Duties {
         {
             entry.collation = Some(collation);
             self.fetches.remove(&id);
+            let bytes_max = self.config.held_bytes_max;
+            self.shelf.arrived(bytes, &self.relay.ledger, bytes_max);
         }
         self.hear_schedule(&id, offered.schedule);
         self.stirred = true;
@@ -123,31 +147,31 @@ impl Duties {
             return;
         }
         self.metrics.offers.inc();
-        let known = |one: &WaitingOffer| one.id == id && one.offered.schedule == offered.schedule;
-        let shard = offered.descriptor.shard;
-        let of_shard = |one: &&WaitingOffer| one.offered.descriptor.shard == shard;
-        let full = self.offers.iter().filter(of_shard).count() >= OFFERS_MAX;
-        if full || self.offers.iter().any(known) {
-            return;
-        }
-        self.offers.push(WaitingOffer {
+        let has_room = self.offers.add(WaitingOffer {
             offered,
             id,
             from: peer.clone(),
             since_ms: now_ms,
         });
+        if !has_room {
+            self.metrics.refused_offers.inc();
+        }
     }
 
-    /// Others say that they put a candidate forward. Of one's own one knows better.
+    /// Others say that they put a candidate forward, on a core where it may enter. Of one's own one knows better.
     fn hear_schedule(&mut self, id: &CandidateId, schedule: Schedule) {
-        let (newest, now_ms) = (self.ledger().height(), self.now_ms);
+        let now_ms = self.now_ms;
+        let relay = std::sync::Arc::clone(&self.relay);
         let heard = Schedule {
-            height: schedule.height.min(newest),
+            height: schedule.height.min(relay.ledger.height()),
             ..schedule
         };
+        let owner = relay.ledger.core_owner(heard.core, heard.height);
         let own = self.public_key.clone();
-        let entry = self.shelf.get_mut(id);
-        if let Some(entry) = entry.filter(|entry| entry.descriptor.collator != own) {
+        let entry = self.shelf.get_mut(id).filter(|entry| {
+            entry.descriptor.collator != own && owner == Some(entry.descriptor.shard)
+        });
+        if let Some(entry) = entry {
             entry.hear(heard, now_ms);
         }
     }
@@ -160,10 +184,7 @@ impl Duties {
 
     /// Looks at all offers that wait.
     pub(crate) fn back(&mut self) {
-        let mut offers = mem::take(&mut self.offers);
-        // Parents first, so that a segment is signed in one look.
-        offers.sort_by_key(|one| (one.offered.descriptor.shard, one.offered.descriptor.number));
-        for offer in offers {
+        for offer in self.offers.take() {
             let keep = match self.standing(&offer.offered, offer.id) {
                 Standing::Refuse(reason) => {
                     tracing::debug!(candidate = %offer.id, reason, "refused an offer");
@@ -176,7 +197,7 @@ impl Duties {
             };
             let old = self.now_ms.saturating_sub(offer.since_ms) > OFFER_KEEP_MS;
             if keep && !old {
-                self.offers.push(offer);
+                self.offers.keep(offer);
             }
         }
         self.put_forward();
@@ -278,9 +299,14 @@ impl Duties {
         let rules = ledger.rules();
         let near = schedule.height.saturating_add(rules.schedule_window) > ledger.height()
             && schedule.height <= ledger.height().saturating_add(HEIGHTS_AHEAD);
-        // Cores of a height that this node has forgotten, or has not come to, may be others.
-        let is_known = near && schedule.height <= ledger.height();
-        if is_known && !group.contains(usize::from(signed.validator)) {
+        // Cores of a height that this node has not come to may be others: not even its signature is looked at yet.
+        if near && schedule.height > ledger.height() {
+            if self.relay.authority.key(signed.validator) == Some(peer) {
+                self.statements.wait(peer, signed);
+            }
+            return;
+        }
+        if near && !group.contains(usize::from(signed.validator)) {
             self.ban(peer, "a statement by nobody of the group");
             return;
         }
@@ -289,11 +315,12 @@ impl Duties {
         let coded = signed.envelope.coding;
         let possible = near
             && (lowest..=highest).contains(&descriptor.number)
-            && (!is_known
-                || ledger.core_owner(schedule.core, schedule.height) == Some(descriptor.shard))
+            && ledger.core_owner(schedule.core, schedule.height) == Some(descriptor.shard)
             && coded.total == rules.validators
             && usize::from(coded.minimum) == rules.witnesses();
-        if !possible || self.statements.is_known(&signed) {
+        let brings_nothing =
+            self.statements.is_known(&signed) || self.statements.is_full(&signed, ledger);
+        if !possible || brings_nothing {
             return;
         }
         let namespace = &self.relay.authority.namespace;
@@ -307,12 +334,23 @@ impl Duties {
         self.add_statement(signed);
     }
 
+    /// Statements about schedules of the future may be about those of now.
+    pub(crate) fn hear_early_statements(&mut self) {
+        for (peer, signed) in self.statements.take_early() {
+            self.hear_statement(&peer, signed);
+        }
+    }
+
     fn add_statement(&mut self, signed: SignedStatement) {
         let (descriptor, schedule) = (&signed.envelope.descriptor, signed.envelope.schedule);
         let id = descriptor.id();
-        let known = self
-            .shelf
-            .learn(id, descriptor, Origin::Backer, self.now_ms);
+        let relay = std::sync::Arc::clone(&self.relay);
+        let backer = relay.authority.key(signed.validator);
+        let backer = backer.filter(|_| self.is_timely(descriptor));
+        let known = backer.and_then(|backer| {
+            let origin = Origin::Backer(backer);
+            self.shelf.learn(id, descriptor, origin, self.now_ms)
+        });
         if let Some(entry) = known {
             entry.signed = true;
             self.hear_schedule(&id, schedule);
@@ -374,7 +412,7 @@ impl Duties {
                 from: None,
                 since_ms: now_ms,
             };
-            self.held.insert((id, coding.root), held);
+            self.hold((id, coding.root), held);
         }
     }
 }

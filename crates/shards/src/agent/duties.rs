@@ -19,10 +19,11 @@ use super::{
     fetch::{Fetch, HeldChunk},
     memory::Memory,
     metrics::Metrics,
+    offers::Offers,
     own_chunk::MissingChunk,
     queue::Check,
     seams::{BuildOrder, Built, Cutter, Finding, Restored},
-    serve::Allowance,
+    serve::Allowances,
     shelf::{Fate, Shelf},
     statements::{Place, Statements},
 };
@@ -31,7 +32,7 @@ use crate::{
     feed::RelayUpdate,
     inclusion::Inclusion,
     ledger::{Discard, Ledger, LedgerEvent},
-    message::{LargeMessage, Offered, SmallMessage},
+    message::{LargeMessage, SmallMessage},
 };
 use alloy_primitives::B256;
 use bytes::Bytes;
@@ -126,15 +127,6 @@ pub(crate) enum Done {
     },
 }
 
-/// An offer that has not come to its statement.
-#[derive(Clone, Debug)]
-pub(crate) struct WaitingOffer {
-    pub(crate) offered: Offered,
-    pub(crate) id: CandidateId,
-    pub(crate) from: PublicKey,
-    pub(crate) since_ms: u64,
-}
-
 /// The vote that was sent last.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct LastVote {
@@ -152,7 +144,7 @@ pub(crate) struct Duties {
     pub(crate) relay: Arc<RelayUpdate>,
     pub(crate) shelf: Shelf,
     pub(crate) statements: Statements,
-    pub(crate) offers: Vec<WaitingOffer>,
+    pub(crate) offers: Offers,
     /// The relay height that was final on disk when this node started: it backs nothing under older schedules.
     pub(crate) resumed_height: Option<u64>,
     /// What it has backed since.
@@ -164,7 +156,7 @@ pub(crate) struct Duties {
     pub(crate) held: BTreeMap<(CandidateId, B256), HeldChunk>,
     pub(crate) memory: Memory,
     pub(crate) missing: BTreeMap<(CandidateId, B256), MissingChunk>,
-    pub(crate) allowances: BTreeMap<PublicKey, Allowance>,
+    pub(crate) allowances: Allowances,
     pub(crate) last_vote: LastVote,
     /// Votes about ledgers that this node does not know yet, one of each validator.
     pub(crate) early_votes: BTreeMap<u16, (PublicKey, ShardVote)>,
@@ -205,7 +197,7 @@ impl Duties {
             relay,
             shelf: Shelf::default(),
             statements: Statements::default(),
-            offers: Vec::new(),
+            offers: Offers::default(),
             resumed_height: None,
             signed: BTreeMap::new(),
             queue: VecDeque::new(),
@@ -214,7 +206,7 @@ impl Duties {
             held: BTreeMap::new(),
             memory: Memory::default(),
             missing: BTreeMap::new(),
-            allowances: BTreeMap::new(),
+            allowances: Allowances::default(),
             last_vote: LastVote::default(),
             early_votes: BTreeMap::new(),
             inclusion,
@@ -273,6 +265,7 @@ impl Duties {
         self.signed.retain(|(_, _, height), _| *height >= oldest);
         self.prune_chunks();
         self.count_early_votes();
+        self.hear_early_statements();
         self.keep_finality();
         self.forget_kept();
     }
@@ -385,11 +378,13 @@ impl Duties {
         let due = self.now_ms >= self.next_look_ms();
         if due {
             self.ticked_ms = self.now_ms;
+            self.measure();
         }
         if !self.stirred && !due {
             return;
         }
         self.stirred = false;
+        self.metrics.looks.inc();
         if mem::take(&mut self.moved) {
             self.settle();
         }

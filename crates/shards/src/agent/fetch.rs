@@ -9,18 +9,18 @@
 //! An answer counts only from a peer that was asked. What does not match the descriptor's hash or the coding's
 //! root is a lie, and costs its sender the connection: nobody honest passes on what it has not checked.
 //!
-//! Limits: [`FETCHES_MAX`] candidates at a time; a peer is answered so many bytes a second; from one peer
-//! [`EARLY_CHUNKS_MAX`] chunks are kept for candidates that no relay block names.
+//! Limits: those of `claims` on candidates at a time; from one peer [`EARLY_CHUNKS_MAX`] chunks are kept for candidates
+//! that no relay block names.
 
 use super::{
     backing::is_collation,
     cellar::{Reader, record::Label},
-    config::{EARLY_CHUNKS_MAX, FETCHES_MAX},
+    claims::Claim,
+    config::EARLY_CHUNKS_MAX,
     duties::{Duties, Effect, Job},
     seams::Restored,
 };
 use crate::message::SmallMessage;
-use alloy_primitives::B256;
 use bytes::Bytes;
 use commonware_p2p::Recipients;
 use primitives::{
@@ -33,12 +33,12 @@ use std::collections::{BTreeMap, BTreeSet};
 const SILENT_MAX: usize = 2;
 /// How long an answer may at most take, in units of the least.
 const BACKOFF_MAX: u64 = 4;
-/// How long a chunk is kept for what is not pending, in milliseconds.
-const CHUNK_KEEP_MS: u64 = 10_000;
 
 /// A collation that is being asked for.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Fetch {
+    /// Who alone says that it is worth having.
+    pub(crate) claim: Option<Claim>,
     /// Who said that it has it.
     hint: Option<PublicKey>,
     asked: BTreeSet<PublicKey>,
@@ -80,10 +80,12 @@ impl Duties {
             }
             return;
         }
-        if self.fetches.len() >= FETCHES_MAX {
+        let claim = self.claim_of(&id, hint);
+        if !self.make_room_to_fetch(&id, claim.as_ref()) {
             return;
         }
         let fetch = Fetch {
+            claim,
             hint: hint.cloned(),
             next_ms: now_ms,
             ..Fetch::default()
@@ -114,7 +116,7 @@ impl Duties {
         };
         let missing = entry.collation.is_none() && !entry.is_invalid();
         let collated = self.config.collates.contains(&entry.descriptor.shard);
-        let offered = || self.offers.iter().any(|offer| offer.id == *id);
+        let offered = || self.offers.has(id);
         missing && (collated || offered() || self.pending_coding(id).is_some())
     }
 
@@ -378,35 +380,11 @@ impl Duties {
                 from: Some(peer.clone()),
                 since_ms: self.now_ms,
             };
-            self.held.insert((id, coding.root), held);
+            self.hold((id, coding.root), held);
             self.stirred = true;
         }
         if asked {
             self.gather(id, &coding, index, chunk);
-        }
-    }
-
-    /// Keeps the chunks of what is pending, and young ones of what may become so.
-    pub(crate) fn prune_chunks(&mut self) {
-        let pending = self.ledger().pending();
-        let keys: BTreeSet<(CandidateId, B256)> = pending
-            .map(|one| (one.candidate, one.envelope.coding.root))
-            .collect();
-        let now_ms = self.now_ms;
-        let shelf = &self.shelf;
-        self.held.retain(|key, held| {
-            // What was vouched for may be put forward again, and nobody sends its chunks again then.
-            let vouched = shelf
-                .get(&key.0)
-                .is_some_and(|entry| entry.backed || entry.signed);
-            let new = now_ms.saturating_sub(held.since_ms) < CHUNK_KEEP_MS;
-            keys.contains(key) || vouched || new
-        });
-        self.prune_missing(&keys);
-        for (key, held) in &mut self.held {
-            if keys.contains(key) {
-                held.from = None;
-            }
         }
     }
 }

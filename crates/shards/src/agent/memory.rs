@@ -8,14 +8,16 @@
 //! A chunk is written when its candidate is in a relay block or has enough backers, so nobody alone can fill a
 //! disk.
 //!
-//! Limits: [`WRITES_MAX`] records are written at a time, [`READS_MAX`] read.
+//! Limits: [`WRITES_MAX`] records are written at a time, [`READS_MAX`] read, and [`READS_EACH_MAX`] of them for one peer.
 
 use super::{
     cellar::{
         ChunkPlaces, Progress, Reader, Recalled, Request,
         record::{KeptChunk, KeptCollation, Kind, Label, Record},
     },
-    config::{FINAL_BLOCKS, READS_MAX, RECENT_NUMBERS, WRITES_MAX},
+    config::{
+        FINAL_BLOCKS, READS_EACH_MAX, READS_MAX, READS_OTHERS_MAX, RECENT_NUMBERS, WRITES_MAX,
+    },
     duties::{Duties, Effect},
     shelf::{Fate, Kept, Origin},
 };
@@ -34,13 +36,22 @@ pub(crate) struct Memory {
     chunks: ChunkPlaces,
     /// What is being written, with shard and number.
     writing: BTreeMap<Label, (ShardId, u64)>,
-    reads: usize,
+    /// For whom records are being read.
+    reads: Vec<Reader>,
 }
 
 impl Memory {
     /// Whether a chunk is on disk.
     pub(crate) fn holds(&self, candidate: CandidateId, root: B256) -> bool {
         self.chunks.contains_key(&(candidate, root))
+    }
+
+    /// Whether one more may be read for somebody: whatever others ask for, the node itself can still read.
+    fn may_read(&self, reader: &Reader) -> bool {
+        let others = self.reads.iter().filter(|one| **one != Reader::Own);
+        let same = self.reads.iter().filter(|one| *one == reader);
+        let room = others.count() < READS_OTHERS_MAX && same.count() < READS_EACH_MAX;
+        self.reads.len() < READS_MAX && (room || *reader == Reader::Own)
     }
 }
 
@@ -63,7 +74,7 @@ impl Duties {
         for kept in recalled.collations {
             let id = kept.descriptor.id();
             let origin = match &kept.signature {
-                Some(signature) => Origin::Collator(signature),
+                Some(signature) => Origin::Own(signature),
                 None => Origin::Ledger,
             };
             let known = self.shelf.learn(id, &kept.descriptor, origin, now_ms);
@@ -203,10 +214,10 @@ impl Duties {
 
     /// Has a record read; whether there was room.
     pub(crate) fn look_up(&mut self, label: Label, reader: Reader) -> bool {
-        if self.memory.reads >= READS_MAX {
+        if !self.memory.may_read(&reader) {
             return false;
         }
-        self.memory.reads = self.memory.reads.saturating_add(1);
+        self.memory.reads.push(reader.clone());
         self.effects
             .push(Effect::Cellar(Request::Read(Box::new((label, reader)))));
         true
@@ -214,9 +225,12 @@ impl Duties {
 
     /// A record was read, or there is none.
     pub(crate) fn found(&mut self, label: &Label, reader: &Reader, record: Option<Record>) {
-        self.memory.reads = self.memory.reads.saturating_sub(1);
+        let mut reads = self.memory.reads.iter();
+        if let Some(place) = reads.position(|one| one == reader) {
+            self.memory.reads.swap_remove(place);
+        }
         let Some(record) = record else {
-            self.missed(label);
+            self.missed(label, reader);
             return;
         };
         match (reader, record) {
@@ -255,15 +269,19 @@ impl Duties {
     }
 
     /// Somebody else has to be asked.
-    fn missed(&mut self, label: &Label) {
+    fn missed(&mut self, label: &Label, reader: &Reader) {
         let now_ms = self.now_ms;
+        if let Reader::Peer(peer) = reader {
+            self.charge_miss(peer);
+        }
         match label.kind {
             Kind::Chunk => {
                 let key = (label.candidate, label.root);
                 self.memory.chunks.remove(&key);
             }
             Kind::Collation => {
-                if let Some(fetch) = self.fetches.get_mut(&label.candidate) {
+                let fetch = self.fetches.get_mut(&label.candidate);
+                if let Some(fetch) = fetch.filter(|_| *reader == Reader::Own) {
                     fetch.hurry(now_ms);
                 }
             }

@@ -1,8 +1,9 @@
 //! What an agent counts, for Prometheus.
 
+use super::duties::Duties;
 use commonware_runtime::{
     Metrics as RuntimeMetrics,
-    telemetry::metrics::{Counter, MetricsExt as _},
+    telemetry::metrics::{Counter, Gauge, MetricsExt as _},
 };
 
 /// Metrics of an agent; they are exposed while this value lives.
@@ -32,11 +33,18 @@ pub(crate) struct Metrics {
     pub(crate) renewed: Counter,
     pub(crate) followed: Counter,
     pub(crate) bans: Counter,
+    pub(crate) looks: Counter,
+    known_candidates: Gauge,
+    known_statements: Gauge,
+    waiting_offers: Gauge,
+    fetches: Gauge,
+    held_chunk_bytes: Gauge,
 }
 
 impl Metrics {
     pub(crate) fn new(runtime: &impl RuntimeMetrics) -> Self {
         let counter = |name: &str, meaning: &str| runtime.counter(name, meaning);
+        let gauge = |name: &str, meaning: &str| runtime.gauge(name, meaning);
         Self {
             offers: counter("offers", "Candidates offered to this validator"),
             refused_offers: counter("refused_offers", "Offers that can't enter the ledger"),
@@ -62,6 +70,29 @@ impl Metrics {
             renewed: counter("renewed", "Candidates put forward again"),
             followed: counter("followed", "Blocks of other collators followed"),
             bans: counter("bans", "Peers banned"),
+            looks: counter("looks", "Times that everything was looked at"),
+            known_candidates: gauge("known_candidates", "Candidates that are remembered"),
+            known_statements: gauge("known_statements", "Statements that are remembered"),
+            waiting_offers: gauge("waiting_offers", "Offers that wait to be backed"),
+            fetches: gauge("fetches", "Collations that are being asked for"),
+            held_chunk_bytes: gauge("held_chunk_bytes", "Own chunks that are not on disk"),
+        }
+    }
+}
+
+impl Duties {
+    /// Says how much there is of what others can make more of.
+    pub(crate) fn measure(&self) {
+        let metrics = &self.metrics;
+        let gauges = [
+            (&metrics.known_candidates, self.shelf.len()),
+            (&metrics.known_statements, self.statements.len()),
+            (&metrics.waiting_offers, self.offers.len()),
+            (&metrics.fetches, self.fetches.len()),
+            (&metrics.held_chunk_bytes, self.held_chunk_bytes()),
+        ];
+        for (gauge, size) in gauges {
+            gauge.set(i64::try_from(size).unwrap_or(i64::MAX));
         }
     }
 }

@@ -1,26 +1,64 @@
 //! Giving collations and chunks to others: from memory, or else from the cellar.
 //!
-//! A peer is answered so many bytes a second; what it asks for beyond that it asks for again.
+//! A peer is answered so many bytes a second, and all together so many times as much; what it asks for beyond that it
+//! asks for again. What is not there to be read counts like the shortest answer.
 
 use super::{
     cellar::{Reader, record::Label},
-    config::PEERS_MAX,
+    config::{PEERS_MAX, SERVED_PEERS},
     duties::Duties,
 };
 use crate::message::LargeMessage;
 use alloy_primitives::B256;
 use commonware_p2p::Recipients;
 use primitives::{crypto::PublicKey, shard::CandidateId};
+use std::collections::BTreeMap;
 
 /// Bytes that any answer counts for at least.
 const ANSWER_BYTES_MIN: usize = 1024;
 const SECOND_MS: u64 = 1_000;
 
-/// What a peer has been given in the second that began then.
+/// What has been given in the second that began then.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Allowance {
+struct Allowance {
     since_ms: u64,
     bytes: usize,
+}
+
+impl Allowance {
+    /// As it is now.
+    fn at(self, now_ms: u64) -> Self {
+        match now_ms.saturating_sub(self.since_ms) >= SECOND_MS {
+            true => Self {
+                since_ms: now_ms,
+                bytes: 0,
+            },
+            false => self,
+        }
+    }
+
+    const fn add(&mut self, bytes: usize) {
+        self.bytes = self.bytes.saturating_add(bytes);
+    }
+}
+
+/// What each peer has been given, and all together.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Allowances {
+    peers: BTreeMap<PublicKey, Allowance>,
+    all: Allowance,
+}
+
+impl Allowances {
+    /// What a peer and all together have been given in this second.
+    fn at(&mut self, peer: &PublicKey, now_ms: u64) -> (&mut Allowance, &mut Allowance) {
+        if self.peers.len() >= PEERS_MAX && !self.peers.contains_key(peer) {
+            self.peers.clear();
+        }
+        let own = self.peers.entry(peer.clone()).or_default();
+        (*own, self.all) = (own.at(now_ms), self.all.at(now_ms));
+        (own, &mut self.all)
+    }
 }
 
 impl Duties {
@@ -73,16 +111,17 @@ impl Duties {
 
     /// Has something read for a peer, if it has not had its fill.
     fn look_up_for(&mut self, peer: &PublicKey, label: Label) {
-        if !self.is_sated(peer) {
-            self.look_up(label, Reader::Peer(peer.clone()));
+        let sated = self.allowances.at(peer, self.now_ms).0.bytes >= self.config.served_bytes_max;
+        if sated || !self.look_up(label, Reader::Peer(peer.clone())) {
+            self.metrics.refused_requests.inc();
         }
     }
 
-    fn is_sated(&self, peer: &PublicKey) -> bool {
-        let (now_ms, max) = (self.now_ms, self.config.served_bytes_max);
-        let allowance = self.allowances.get(peer).copied().unwrap_or_default();
-        let begins = now_ms.saturating_sub(allowance.since_ms) >= SECOND_MS;
-        max == 0 || (!begins && allowance.bytes >= max)
+    /// What was read for a peer is not there.
+    pub(crate) fn charge_miss(&mut self, peer: &PublicKey) {
+        let (own, all) = self.allowances.at(peer, self.now_ms);
+        own.add(ANSWER_BYTES_MIN);
+        all.add(ANSWER_BYTES_MIN);
     }
 
     /// Gives a peer what it asked for, if it has not had its fill.
@@ -100,25 +139,21 @@ impl Duties {
         }
     }
 
-    /// Whether a peer may be given so many bytes more in this second.
+    /// Whether a peer may be given so many bytes more in this second. When all have had what there is, a validator
+    /// still gets one answer: others may have taken it all to keep it from checking anything.
     fn allows(&mut self, peer: &PublicKey, bytes: usize) -> bool {
-        if self.allowances.len() >= PEERS_MAX && !self.allowances.contains_key(peer) {
-            self.allowances.clear();
-        }
-        let (now_ms, max) = (self.now_ms, self.config.served_bytes_max);
-        let allowance = self.allowances.entry(peer.clone()).or_default();
-        if now_ms.saturating_sub(allowance.since_ms) >= SECOND_MS {
-            *allowance = Allowance {
-                since_ms: now_ms,
-                bytes: 0,
-            };
-        }
-        let more = allowance.bytes.saturating_add(bytes.max(ANSWER_BYTES_MIN));
-        if more > max {
+        let (bytes, max) = (bytes.max(ANSWER_BYTES_MIN), self.config.served_bytes_max);
+        let is_validator = self.relay.authority.validators.contains(peer);
+        let (own, all) = self.allowances.at(peer, self.now_ms);
+        let spent = all.bytes.saturating_add(bytes) > max.saturating_mul(SERVED_PEERS);
+        let owed = is_validator && own.bytes == 0;
+        let allowed = own.bytes.saturating_add(bytes) <= max && (!spent || owed);
+        if allowed {
+            own.add(bytes);
+            all.add(bytes);
+        } else {
             self.metrics.refused_requests.inc();
-            return false;
         }
-        allowance.bytes = more;
-        true
+        allowed
     }
 }

@@ -1,15 +1,23 @@
 //! The candidates that an agent knows, with their collations: what is pending or young, and a few that are
 //! final. Bounded in number for each place, and in bytes.
+//!
+//! ```text
+//!   named by a relay block, built here      always room
+//!   claimed by a peer                       [CLAIMS_MAX] for one number: whoever brought most gives way
+//!      └ by one peer, of one collator       [FORKS_MAX] of them
+//! ```
+//! Whoever calls keeps numbers and anchors near what the ledger has: what is claimed leaves with its anchor's window.
 
 use super::{
-    config::{ARREARS_MAX, FORKS_MAX, RECENT_NUMBERS},
+    config::{ARREARS_MAX, CLAIMS_MAX, FORKS_MAX, RECENT_NUMBERS},
     seams::Finding,
+    share::gives_way,
 };
 use crate::ledger::Ledger;
 use alloy_primitives::B256;
 use bytes::Bytes;
 use primitives::{
-    crypto::Signature,
+    crypto::{PublicKey, Signature},
     shard::{CandidateId, Coding, Descriptor, Schedule, ShardId},
 };
 use std::{
@@ -19,6 +27,8 @@ use std::{
 
 /// How long what never entered is kept once its anchor is too old, in milliseconds.
 const KEEP_MS: u64 = 10_000;
+/// Of the bytes that may be held, the share that may come between two counts.
+const UNCOUNTED_SHARE: usize = 8;
 
 /// What became of a candidate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +66,9 @@ pub(crate) enum Kept {
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
     pub(crate) descriptor: Descriptor,
+    /// Who claimed it: its collator if that has put it forward itself. None if it was built here, or a relay block
+    /// named it first.
+    pub(crate) from: Option<PublicKey>,
     /// Its collator's.
     pub(crate) signature: Option<Signature>,
     pub(crate) collation: Option<Bytes>,
@@ -67,7 +80,7 @@ pub(crate) struct Entry {
     pub(crate) chunks: Vec<Bytes>,
     /// Roots under which it was claimed to be cut and that commit to something else.
     pub(crate) wrong_roots: BTreeSet<B256>,
-    /// Somebody of a group has signed it.
+    /// Somebody of a group has signed it: one liar suffices.
     pub(crate) signed: bool,
     /// It has been in the ledger.
     pub(crate) backed: bool,
@@ -95,6 +108,7 @@ impl Entry {
     fn new(descriptor: Descriptor, now_ms: u64) -> Self {
         Self {
             descriptor,
+            from: None,
             signature: None,
             collation: None,
             finding: None,
@@ -130,6 +144,11 @@ impl Entry {
         }
     }
 
+    /// Only its collator, peers or backers speak for it.
+    const fn is_claimed(&self) -> bool {
+        self.from.is_some() && !self.backed
+    }
+
     fn worth(&self) -> Worth {
         match (self.fate, self.signed || self.backed) {
             (Fate::Final, _) => Worth::Final,
@@ -150,10 +169,22 @@ impl Entry {
 pub(crate) enum Origin<'a> {
     /// A relay block names it: there is always room.
     Ledger,
-    /// Its collator signed it.
-    Collator(&'a Signature),
-    /// A backer signed a statement about it.
-    Backer,
+    /// It was built or kept here, and signed by its collator: there is always room.
+    Own(&'a Signature),
+    /// Its collator signed it, and this peer put it forward.
+    Collator(&'a Signature, &'a PublicKey),
+    /// This backer signed a statement about it.
+    Backer(&'a PublicKey),
+}
+
+impl<'a> Origin<'a> {
+    /// Whoever may claim anything.
+    const fn peer(self) -> Option<&'a PublicKey> {
+        match self {
+            Self::Ledger | Self::Own(_) => None,
+            Self::Collator(_, peer) | Self::Backer(peer) => Some(peer),
+        }
+    }
 }
 
 /// All candidates that are known.
@@ -161,9 +192,15 @@ pub(crate) enum Origin<'a> {
 pub(crate) struct Shelf {
     entries: BTreeMap<CandidateId, Entry>,
     places: BTreeMap<(ShardId, u64), BTreeSet<CandidateId>>,
+    /// Bytes that have come since they were counted last.
+    uncounted_bytes: usize,
 }
 
 impl Shelf {
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     pub(crate) fn get(&self, id: &CandidateId) -> Option<&Entry> {
         self.entries.get(id)
     }
@@ -181,34 +218,76 @@ impl Shelf {
         now_ms: u64,
     ) -> Option<&mut Entry> {
         let place = (descriptor.shard, descriptor.number);
-        if !self.entries.contains_key(&id) && !self.has_room(place, descriptor, origin) {
+        if !self.entries.contains_key(&id) && !self.make_room(place, descriptor, origin) {
             return None;
         }
         self.places.entry(place).or_default().insert(id);
         let entry = self.entries.entry(id);
-        let entry = entry.or_insert_with(|| Entry::new(descriptor.clone(), now_ms));
-        if let Origin::Collator(signature) = origin {
+        let entry = entry.or_insert_with(|| Entry {
+            from: origin.peer().cloned(),
+            ..Entry::new(descriptor.clone(), now_ms)
+        });
+        if let Origin::Collator(signature, _) | Origin::Own(signature) = origin {
             entry.signature = Some(signature.clone());
+        }
+        // Whoever names a collator's block first must not choose what it counts with.
+        if origin.peer() == Some(&descriptor.collator) {
+            entry.from = origin.peer().cloned();
         }
         Some(entry)
     }
 
-    /// Nobody can take all the room: candidates that their collators signed count for each collator, those that
-    /// only a backer has named count together.
-    fn has_room(
-        &self,
+    /// Room for one more claim. Keys cost nothing where anybody may collate, so what counts is above all who brings
+    /// it: one peer's claims for a number are few, and where there are too many of all, whoever brought most gives
+    /// way.
+    fn make_room(
+        &mut self,
         (shard, number): (ShardId, u64),
         descriptor: &Descriptor,
         origin: Origin<'_>,
     ) -> bool {
-        let known = self.at(shard, number).filter(|(_, entry)| match origin {
-            Origin::Ledger => false,
-            Origin::Collator(_) => {
-                entry.signature.is_some() && entry.descriptor.collator == descriptor.collator
-            }
-            Origin::Backer => entry.signature.is_none() && !entry.backed,
+        let Some(peer) = origin.peer() else {
+            return true;
+        };
+        let claims = || {
+            let known = self.at(shard, number);
+            known.filter(|(_, entry)| entry.is_claimed())
+        };
+        let of_peer = claims().filter(|(_, entry)| entry.from.as_ref() == Some(peer));
+        let of_peer = of_peer.count();
+        let is_signed = matches!(origin, Origin::Collator(..));
+        let of_collator = claims().filter(|(_, entry)| {
+            let same = entry.descriptor.collator == descriptor.collator;
+            is_signed && same && entry.signature.is_some()
         });
-        known.count() < FORKS_MAX
+        let of_collator = of_collator.count();
+        if of_peer.max(of_collator) >= FORKS_MAX {
+            return false;
+        }
+        if claims().count() < CLAIMS_MAX {
+            return true;
+        }
+        let taken = claims().filter_map(|(_, entry)| Some((entry.from.as_ref()?, 1)));
+        let greedy = gives_way(taken, peer, 1);
+        let of_greedy =
+            claims().find(|(_, entry)| greedy.is_some() && entry.from.as_ref() == greedy);
+        let Some(id) = of_greedy.map(|(id, _)| id) else {
+            return false;
+        };
+        self.entries.remove(&id);
+        if let Some(ids) = self.places.get_mut(&(shard, number)) {
+            ids.remove(&id);
+        }
+        true
+    }
+
+    /// A collation has come that nobody asked for.
+    pub(crate) fn arrived(&mut self, bytes: usize, ledger: &Ledger, bytes_max: usize) {
+        self.uncounted_bytes = self.uncounted_bytes.saturating_add(bytes);
+        if self.uncounted_bytes.saturating_mul(UNCOUNTED_SHARE) > bytes_max {
+            let pending = ledger.pending().map(|one| one.candidate);
+            self.shed(&pending.collect(), bytes_max);
+        }
     }
 
     /// The candidates for one place.
@@ -250,7 +329,7 @@ impl Shelf {
 
     /// Forgets what nobody needs any more: what is neither pending nor possible any more, nor among the last
     /// final ones, nor final and above the newest block that a collator has; and the oldest collations, while they
-    /// are too many bytes.
+    /// are too many bytes. What was only claimed goes when its number is final.
     pub(crate) fn prune(
         &mut self,
         ledger: &Ledger,
@@ -273,7 +352,7 @@ impl Shelf {
             let possible = entry.descriptor.anchor.height >= oldest_anchor
                 || now_ms.saturating_sub(entry.heard_ms) < KEEP_MS;
             let wanted = match number <= finalized {
-                true => recent,
+                true => recent && !entry.is_claimed(),
                 false => {
                     possible && number <= segment.newest().number.saturating_add(RECENT_NUMBERS)
                 }
@@ -289,6 +368,7 @@ impl Shelf {
     }
 
     fn shed(&mut self, pending: &BTreeSet<CandidateId>, bytes_max: usize) {
+        self.uncounted_bytes = 0;
         let held = self.entries.iter().filter(|(id, _)| !pending.contains(id));
         let mut bytes = held
             .map(|(_, entry)| entry.bytes())
@@ -317,111 +397,4 @@ impl Shelf {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{FORKS_MAX, Fate, Origin, Shelf};
-    use alloy_primitives::B256;
-    use bytes::Bytes;
-    use commonware_cryptography::Signer as _;
-    use primitives::{
-        crypto::PrivateKey,
-        shard::{Descriptor, RelayAnchor, ShardId, ShardNamespace},
-    };
-    use std::collections::BTreeSet;
-
-    fn descriptor(collator: u64, salt: u8) -> Descriptor {
-        let word = B256::repeat_byte(salt);
-        Descriptor {
-            shard: ShardId(1),
-            number: 1,
-            parent: B256::ZERO,
-            head: word,
-            state_root: word,
-            anchor: RelayAnchor {
-                height: 1,
-                digest: B256::ZERO,
-            },
-            rules: B256::ZERO,
-            collation_hash: word,
-            collation_bytes: 1,
-            gas_used: 0,
-            timestamp_ms: 1,
-            collator: PrivateKey::from_seed(collator).public_key(),
-        }
-    }
-
-    #[test]
-    fn what_nobody_vouches_for_goes_first() {
-        let mut shelf = Shelf::default();
-        let ids: Vec<_> = (0..3)
-            .map(|salt| {
-                let descriptor = descriptor(1, salt);
-                let id = descriptor.id();
-                let now_ms = u64::from(salt);
-                let entry = shelf.learn(id, &descriptor, Origin::Ledger, now_ms);
-                let entry = entry.expect("the ledger's always have room");
-                entry.collation = Some(Bytes::from(vec![0; 100]));
-                entry.signed = salt == 0;
-                id
-            })
-            .collect();
-        let held = |shelf: &Shelf| {
-            let held = |id| shelf.get(id).is_some_and(|one| one.collation.is_some());
-            ids.iter().map(held).collect::<Vec<_>>()
-        };
-        shelf.shed(&BTreeSet::new(), 300);
-        assert_eq!(held(&shelf), [true, true, true]);
-        shelf.shed(&BTreeSet::new(), 200);
-        assert_eq!(held(&shelf), [true, false, true]);
-        shelf.shed(&BTreeSet::new(), 199);
-        assert_eq!(held(&shelf), [true, false, false]);
-        shelf.shed(&BTreeSet::from([ids[0]]), 0);
-        assert_eq!(held(&shelf), [true, false, false]);
-    }
-
-    #[test]
-    fn what_is_final_goes_before_what_is_not() {
-        let mut shelf = Shelf::default();
-        let [old, new] = [1, 2].map(|salt| {
-            let descriptor = descriptor(1, salt);
-            let id = descriptor.id();
-            let entry = shelf.learn(id, &descriptor, Origin::Ledger, u64::from(salt));
-            entry.unwrap().collation = Some(Bytes::from(vec![0; 100]));
-            id
-        });
-        let entry = shelf.get_mut(&old).unwrap();
-        (entry.fate, entry.signed, entry.heard_ms) = (Fate::Final, true, 9);
-        shelf.shed(&BTreeSet::new(), 100);
-        assert!(shelf.get(&old).unwrap().collation.is_none());
-        assert!(shelf.get(&new).unwrap().collation.is_some());
-    }
-
-    #[test]
-    fn nobody_takes_the_room_of_others() {
-        let mut shelf = Shelf::default();
-        let namespace = ShardNamespace::new(&B256::ZERO);
-        let mut learn = |collator: u64, salt: u8, origin: &str| {
-            let descriptor = descriptor(collator, salt);
-            let id = descriptor.id();
-            let signature = id.sign(&namespace, &PrivateKey::from_seed(collator));
-            let origin = match origin {
-                "ledger" => Origin::Ledger,
-                "collator" => Origin::Collator(&signature),
-                _ => Origin::Backer,
-            };
-            shelf.learn(id, &descriptor, origin, 0).is_some()
-        };
-        let many = u8::try_from(FORKS_MAX).unwrap();
-        for salt in 0..many {
-            assert!(learn(1, salt, "backer"));
-        }
-        assert!(!learn(1, many, "backer"));
-        for salt in 0..many {
-            assert!(learn(1, 100 + salt, "collator"));
-        }
-        assert!(!learn(1, 99, "collator"));
-        assert!(learn(2, 99, "collator"));
-        assert!(learn(1, 98, "ledger"));
-        // What is known stays known, whoever names it.
-        assert!(learn(1, 0, "backer") && learn(1, 100, "collator"));
-    }
-}
+mod tests;

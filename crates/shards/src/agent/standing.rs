@@ -7,7 +7,7 @@
 //! ```
 //! The ledger decides; what is refused here would be refused there, and what is not known yet waits.
 
-use super::{config::HEIGHTS_AHEAD, duties::Duties, shelf::Entry};
+use super::{config::SCHEDULES_AHEAD, duties::Duties, shelf::Entry};
 use crate::{
     ledger::{Segment, ShardHead, Status, head_of},
     message::Offered,
@@ -60,7 +60,7 @@ impl Duties {
     fn standing_of_schedule(&self, segment: &Segment, schedule: &Schedule) -> Option<Standing> {
         let ledger = self.ledger();
         let next = ledger.height().saturating_add(1);
-        if schedule.height > ledger.height().saturating_add(HEIGHTS_AHEAD) {
+        if schedule.height > ledger.height().saturating_add(SCHEDULES_AHEAD) {
             return Some(Standing::Refuse("a schedule of the future"));
         }
         if schedule.height > ledger.height() {

@@ -1,16 +1,23 @@
 //! Statements of backers, gathered by envelope until there are enough, and compared by place.
 //!
-//! Limits: places within the window of schedules and numbers that the agent listens to, and
-//! [`STATEMENTS_MAX`] statements of one validator for one place.
+//! A statement of which this node does not know yet whose turn it is waits until it does, and then is looked at like
+//! any other.
+//!
+//! Limits: places within the window of schedules and numbers that the agent listens to; [`STATEMENTS_MAX`] statements of
+//! one validator for one place, for one height as many as there may be honest ones, and [`EARLY_STATEMENTS_MAX`] that
+//! wait.
 
-use super::config::{STATEMENT_BLOCKS, STATEMENTS_MAX};
+use super::config::{EARLY_STATEMENTS_MAX, STATEMENT_BLOCKS, STATEMENTS_MAX};
 use crate::ledger::Ledger;
 use alloy_primitives::B256;
 use primitives::{
-    crypto::Signature,
+    crypto::{PublicKey, Signature},
     shard::{BackedEnvelope, Bits, CandidateId, Envelope, Equivocation, ShardId, SignedStatement},
 };
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, VecDeque},
+    mem,
+};
 
 /// Where a validator may back one candidate: shard, number, height of the schedule.
 pub(crate) type Place = (ShardId, u64, u64);
@@ -49,9 +56,52 @@ struct Gathered {
 pub(crate) struct Statements {
     places: BTreeMap<Place, BTreeMap<u16, Vec<SignedStatement>>>,
     gathered: BTreeMap<Key, Gathered>,
+    /// How many of each height a validator has signed.
+    counts: BTreeMap<(u64, u16), usize>,
+    /// By validator, those that wait for their height.
+    early: BTreeMap<u16, VecDeque<(PublicKey, SignedStatement)>>,
+}
+
+/// Statements of one validator for schedules of one height that are kept: more than an honest one signs, since no more
+/// candidates than this can be on their way to the cores.
+fn most_of_height(ledger: &Ledger) -> usize {
+    let rules = ledger.rules();
+    let window = usize::try_from(rules.schedule_window).unwrap_or(usize::MAX);
+    let each = usize::from(rules.segment_max)
+        .saturating_add(usize::from(rules.core_depth))
+        .saturating_add(window);
+    each.saturating_mul(ledger.cores().len())
 }
 
 impl Statements {
+    pub(crate) fn len(&self) -> usize {
+        let early = self.early.values().map(VecDeque::len);
+        let kept = self.counts.values().copied();
+        kept.chain(early).fold(0, usize::saturating_add)
+    }
+
+    /// Whether a validator has signed more for one height than it needs to.
+    pub(crate) fn is_full(&self, signed: &SignedStatement, ledger: &Ledger) -> bool {
+        let height = signed.envelope.schedule.height;
+        let count = self.counts.get(&(height, signed.validator));
+        count.is_some_and(|count| *count >= most_of_height(ledger))
+    }
+
+    /// Keeps a validator's statement until its height is known: of many the newest, of its own only.
+    pub(crate) fn wait(&mut self, peer: &PublicKey, signed: SignedStatement) {
+        let waiting = self.early.entry(signed.validator).or_default();
+        if waiting.len() >= EARLY_STATEMENTS_MAX {
+            waiting.pop_front();
+        }
+        waiting.push_back((peer.clone(), signed));
+    }
+
+    /// All that wait.
+    pub(crate) fn take_early(&mut self) -> Vec<(PublicKey, SignedStatement)> {
+        let early = mem::take(&mut self.early);
+        early.into_values().flatten().collect()
+    }
+
     /// Whether a statement would bring nothing, before its signature is looked at.
     pub(crate) fn is_known(&self, signed: &SignedStatement) -> bool {
         let statements = self.places.get(&place_of(&signed.envelope));
@@ -74,6 +124,9 @@ impl Statements {
                 stirred: true,
             });
         gathered.stirred = true;
+        let height = signed.envelope.schedule.height;
+        let count = self.counts.entry((height, signed.validator)).or_default();
+        *count = count.saturating_add(1);
         gathered
             .signatures
             .insert(signed.validator, signed.signature.clone());
@@ -171,6 +224,7 @@ impl Statements {
         };
         // A second statement proves an offence even when the place has been taken.
         self.places.retain(|(_, _, height), _| *height >= oldest);
+        self.counts.retain(|(height, _), _| *height >= oldest);
         self.gathered.retain(|(_, _, _, height), gathered| {
             let descriptor = &gathered.envelope.descriptor;
             gathered.stirred = true;

@@ -5,6 +5,7 @@ mod cores;
 mod corrupt;
 mod epochs;
 mod faults;
+mod flooding;
 mod happy;
 mod relay;
 mod restarts;

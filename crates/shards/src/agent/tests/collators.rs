@@ -185,7 +185,7 @@ fn candidates_that_claim_an_honest_block_do_not_hold_up_what_follows_it() {
 }
 
 /// A world with nothing to build, whose second collator the test speaks for.
-fn puppet(seed: u64, shard: ShardId) -> Setup {
+pub(super) fn puppet(seed: u64, shard: ShardId) -> Setup {
     let mut setup = Setup::new(seed, 4);
     setup.shards = vec![(shard, 1)];
     setup.puppets = [5].into();

@@ -15,7 +15,7 @@ use alloy_primitives::{B256, Bytes};
 use commonware_cryptography::Signer as _;
 use commonware_p2p::simulated::{self, Config, Link, Network, Oracle};
 use commonware_runtime::{
-    Clock as _, Handle, Quota, Runner as _, Storage as _, Supervisor as _,
+    Clock as _, Handle, Metrics as _, Quota, Runner as _, Storage as _, Supervisor as _,
     deterministic::{self, Context},
 };
 use commonware_utils::probability;
@@ -59,6 +59,11 @@ pub(super) struct Setup {
     pub(super) frugal: BTreeSet<usize>,
     /// Shards and their cores.
     pub(super) shards: Vec<(ShardId, u16)>,
+    /// Anybody may collate.
+    pub(super) open: bool,
+    /// Bytes that a node holds of what is not pending, and that it gives each peer in a second.
+    pub(super) held_bytes_max: Option<usize>,
+    pub(super) served_bytes_max: Option<usize>,
     pub(super) rules: LedgerRules,
     /// Validators that find everything valid.
     pub(super) liars: BTreeSet<usize>,
@@ -90,6 +95,9 @@ impl Setup {
             doubters: BTreeSet::new(),
             frugal: BTreeSet::new(),
             shards: vec![(A, 1), (B, 1)],
+            open: false,
+            held_bytes_max: None,
+            served_bytes_max: None,
             rules: LedgerRules::asynchronous(validators),
             liars: BTreeSet::new(),
             cutting: BTreeMap::new(),
@@ -201,7 +209,10 @@ impl World {
         let keys: Vec<PrivateKey> = seeds.map(PrivateKey::from_seed).collect();
         let public: Vec<PublicKey> = keys.iter().map(|key| key.public_key()).collect();
         let (validators, others) = public.split_at(usize::from(setup.validators));
-        let collators = &others[..others.len() - usize::try_from(setup.spares).unwrap()];
+        let collators = match setup.open {
+            true => &[],
+            false => &others[..others.len() - usize::try_from(setup.spares).unwrap()],
+        };
         let shards = setup.shards.iter();
         let shards =
             shards.map(|(shard, cores)| (*shard, terms(*shard, collators.to_vec()), *cores));
@@ -310,6 +321,9 @@ impl World {
         if collators.contains(&index) {
             config.collates = self.setup.shards.iter().map(|(shard, _)| *shard).collect();
         }
+        let (held, served) = (self.setup.held_bytes_max, self.setup.served_bytes_max);
+        config.held_bytes_max = held.unwrap_or(config.held_bytes_max);
+        config.served_bytes_max = served.unwrap_or(config.served_bytes_max);
         let cutting = self.setup.cutting.get(&index).copied();
         let withholds = cutting.is_some_and(|cutting| cutting != Cutting::WrongCoding);
         if withholds || self.setup.silent.contains(&index) {
@@ -329,7 +343,8 @@ impl World {
         let runtime = self
             .runtime
             .child("agent")
-            .with_attribute("life", self.lives);
+            .with_attribute("life", self.lives)
+            .with_attribute("node", index);
         let agent = Agent {
             runtime,
             blocker: self.links.control(self.public(index)),
@@ -602,6 +617,16 @@ impl World {
                 );
             }
         }
+    }
+
+    /// What a node counts under a name, over all its lives.
+    pub(super) fn metric(&self, index: usize, name: &str) -> u64 {
+        let metrics = self.runtime.encode();
+        let (name, node) = (format!("agent_{name}{{"), format!("node=\"{index}\""));
+        let lines = metrics.lines();
+        let lines = lines.filter(|line| line.contains(&name) && line.contains(&node));
+        let values = lines.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>());
+        values.map(|value| value.expect("a whole number")).sum()
     }
 
     pub(super) fn describe(&self) -> String {
