@@ -113,17 +113,12 @@ impl Cores {
         self.assignments.push_back(Assignment { since, owners });
     }
 
-    /// Forgets what was seen of a shard.
-    pub(super) fn forget_shard(&mut self, shard: ShardId) {
-        self.seen.remove(&shard);
-    }
-
     /// Makes a shard's cores free from a height on.
     pub(super) fn free(&mut self, since: u64, shard: ShardId) {
         let keep = |owner: &Option<ShardId>| owner.filter(|one| *one != shard);
         let owners = self.owners().iter().map(keep).collect();
         self.assign(since, owners);
-        self.forget_shard(shard);
+        self.seen.remove(&shard);
     }
 
     /// Forgets what no schedule of this height or a later one needs.
@@ -148,10 +143,12 @@ impl Cores {
         seen.gas_limit = seen.gas_limit.saturating_add(gas_limit);
     }
 
-    fn saw_discarded(&mut self, shards: impl Iterator<Item = ShardId>) {
-        for shard in shards {
-            let seen = self.seen.entry(shard).or_default();
-            seen.missed = seen.missed.saturating_add(1);
+    fn saw_events<'a>(&mut self, events: impl Iterator<Item = &'a LedgerEvent>) {
+        for event in events {
+            if let LedgerEvent::Discarded(named, _) = event {
+                let seen = self.seen.entry(named.shard).or_default();
+                seen.missed = seen.missed.saturating_add(1);
+            }
         }
     }
 }
@@ -174,23 +171,7 @@ impl Ledger {
         if self.cores.allocator.is_none() {
             return;
         }
-        // Nothing is noted of a shard that is over: no more are remembered than there may be.
-        let lives = |shard: &ShardId| {
-            let segment = self.shards.get(shard);
-            segment.is_some_and(|one| one.status != Status::Retired)
-        };
-        let discarded = events.filter_map(|event| match event {
-            LedgerEvent::Discarded(named, _) => Some(named.shard),
-            LedgerEvent::Backed(_)
-            | LedgerEvent::Included(_)
-            | LedgerEvent::Final(..)
-            | LedgerEvent::Offended(_)
-            | LedgerEvent::Escalated(..)
-            | LedgerEvent::Ordered(..)
-            | LedgerEvent::Refused(..)
-            | LedgerEvent::Moved { .. } => None,
-        });
-        self.cores.saw_discarded(discarded.filter(lives));
+        self.cores.saw_events(events);
         let possible: Vec<(ShardId, u32)> = self
             .shards
             .values()

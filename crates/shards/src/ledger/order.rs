@@ -250,7 +250,6 @@ impl Draft {
         self.ledger.give_cores(shard, wanted)?;
         if let Some(forgotten) = forgotten {
             self.ledger.shards.remove(&forgotten);
-            self.ledger.cores.forget_shard(forgotten);
         }
         let segment = Segment::new(shard, Arc::new(terms.clone()));
         self.ledger.shards.insert(shard, segment);
