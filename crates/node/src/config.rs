@@ -194,6 +194,12 @@ impl NodeConfig {
         if !workers::in_range(&config.workers) {
             return Err(refuse(format!("workers: {}", workers::OUT_OF_RANGE)));
         }
+        let mut shards = config.shard.iter().map(|shard| shard.id);
+        if let Some(id) = shards.find(|id| !config.collator.contains(id)) {
+            return Err(refuse(format!(
+                "[[shard]]: {id} is not in `collator`; write collator = [{id}] above the first line in brackets"
+            )));
+        }
         let directory = path.parent().unwrap_or(Path::new("."));
         config.genesis = directory.join(config.genesis);
         config.key = directory.join(config.key);

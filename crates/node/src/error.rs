@@ -237,9 +237,9 @@ impl NodeError {
             | Self::Doctor(_)
             | Self::Unfit { .. }
             | Self::Outdated { .. }
-            | Self::Registry(_)
             | Self::Part { .. } => 1,
             Self::Load(error) => error.exit_code(),
+            Self::Registry(error) => error.exit_code(),
             Self::Top(error) => error.exit_code(),
             Self::Profile(error) => error.exit_code(),
             Self::Replay(error) => error.exit_code(),

@@ -153,6 +153,7 @@ async fn create(args: CreateArgs, url: &str) -> Result<(), NodeError> {
     let genesis = read_genesis(&args.genesis, shard_genesis)?;
     let terms = sharding::terms(&genesis, args.collators);
     let owner = Owner::new(url, registry::read_key(&args.key_file)?)?;
+    owner.require_free(genesis.chain.chain_id).await?;
     let deposit = match args.deposit {
         Some(coins) => U256::from(coins).saturating_mul(U256::from(COIN_WEI)),
         None => owner.deposit_min(args.cores).await?,
@@ -164,9 +165,12 @@ async fn create(args: CreateArgs, url: &str) -> Result<(), NodeError> {
     let shard = owner.order(&wish, deposit).await?;
     let id = shard.id;
     println!("{}\n", line(&shard));
-    println!("Each of its collators needs the genesis file, and in its config file\n");
-    println!("  collator = [{id}]\n\n  [[shard]]\n  id = {id}");
-    println!("  genesis = {:?}\n", args.genesis);
+    let file = args.genesis.file_name().unwrap_or_default();
+    println!(
+        "Each of its collators needs the genesis file, beside its config file, and there, above the"
+    );
+    println!("first line in brackets\n\n  collator = [{id}]\n\nand at the end\n");
+    println!("  [[shard]]\n  id = {id}\n  genesis = {file:?}\n");
     println!("Started again, it serves the shard at /shard/{id}. Validators need nothing.");
     Ok(())
 }

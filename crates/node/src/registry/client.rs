@@ -3,17 +3,23 @@
 //! ```text
 //! wish ─▶ estimate ─▶ sign ─▶ send ─▶ receipt ─▶ number of the shard ─▶ headway_getShards, until it is so
 //! ```
+//! A relay block carries all orders that are due, so what is not so soon after the result of the order's block is
+//! certified was refused by the ledger.
+//!
 //! Limits: [`RECEIPT_WAIT`] for the receipt, [`LEDGER_WAIT`] for the ledger.
 
-use super::{ListedShard, ListedShards, RegistryError, Wish};
-use crate::load::{LoadError, client::Client};
+use super::{ListedShard, ListedShards, RegistryError, Wish, error::refusal};
+use crate::load::{
+    LoadError,
+    client::{Client, parse, required},
+};
 use alloy_consensus::{SignableTransaction as _, TxEip1559};
 use alloy_eips::Encodable2718 as _;
 use alloy_primitives::{B256, Bytes, TxKind, U64, U256, hex};
 use alloy_signer::SignerSync as _;
 use alloy_signer_local::PrivateKeySigner;
 use primitives::shard::{
-    ShardId,
+    Charter, ShardId,
     charter::digest,
     registry::{ORDERED, REGISTRY},
 };
@@ -25,6 +31,12 @@ use std::{path::Path, time::Duration};
 const RECEIPT_WAIT: Duration = Duration::from_secs(60);
 /// Longest wait for the ledger after it: a certified result, and a block that carries the order.
 const LEDGER_WAIT: Duration = Duration::from_secs(60);
+/// Relay blocks after the result of an order's block is certified, until the ledger has decided: orders that are
+/// due wait only if a block has too many.
+const DECIDED_BLOCKS: u64 = 8;
+/// Gas beyond the estimate: an order is dearer if it is the first of its block, which an estimate can't know.
+const GAS_MARGIN: u64 = 20_000;
+const ESTIMATE: &str = "eth_estimateGas";
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// What is paid on top of the base fee per gas, in wei.
@@ -71,6 +83,7 @@ pub struct Owner {
 #[serde(rename_all = "camelCase")]
 struct Receipt {
     status: U64,
+    block_number: U64,
     logs: Vec<Log>,
 }
 
@@ -83,6 +96,44 @@ struct Log {
 #[serde(rename_all = "camelCase")]
 struct Head {
     base_fee_per_gas: U256,
+}
+
+/// The heads of a chain, as far as owners need them.
+#[derive(Debug, Deserialize)]
+struct Heads {
+    verified: U64,
+}
+
+/// An answer to an estimate.
+#[derive(Debug, Deserialize)]
+struct Estimate {
+    result: Option<U64>,
+    error: Option<Declined>,
+}
+
+/// Why there is no estimate.
+#[derive(Debug, Deserialize)]
+struct Declined {
+    code: i64,
+    message: String,
+    data: Option<serde_json::Value>,
+}
+
+impl Declined {
+    /// In the registry's words if it spoke, else in the node's.
+    fn reason(self) -> RegistryError {
+        let data = self.data.as_ref().and_then(serde_json::Value::as_str);
+        let output = data.and_then(|data| hex::decode(data).ok());
+        match output.and_then(|output| refusal(&output)) {
+            Some(said) => RegistryError::Refused(said),
+            None => LoadError::Refused {
+                method: ESTIMATE,
+                code: self.code,
+                message: self.message,
+            }
+            .into(),
+        }
+    }
 }
 
 impl Owner {
@@ -107,6 +158,21 @@ impl Owner {
         Ok(each.saturating_mul(U256::from(cores.max(1))))
     }
 
+    /// Refuses a chain id that another chain here has or had: what is signed for one could be sent to the other.
+    ///
+    /// # Errors
+    /// When it is taken, or the node can't be asked.
+    pub async fn require_free(&self, chain_id: u64) -> Result<(), RegistryError> {
+        let relay = self.client.chain_id().await?;
+        let listed = listed(&self.client).await?;
+        let charters = listed.shards.iter().map(|one| Charter::read(&one.charter));
+        let mut others = charters.flatten().map(|charter| charter.chain.chain_id);
+        if relay == chain_id || others.any(|other| other == chain_id) {
+            return Err(RegistryError::ChainIdTaken(chain_id));
+        }
+        Ok(())
+    }
+
     /// Has a wish carried out, with a deposit if it creates a shard; the shard, once the ledger says so.
     ///
     /// # Errors
@@ -121,21 +187,31 @@ impl Owner {
             _ => None,
         });
         let shard = shards.next().ok_or(RegistryError::NoEvent(hash))?;
-        self.await_ledger(wish, ShardId(shard), hash).await
+        let block = receipt.block_number.to();
+        self.await_ledger(wish, ShardId(shard), (hash, block)).await
     }
 
     async fn await_ledger(
         &self,
         wish: &Wish,
         shard: ShardId,
-        hash: B256,
+        (hash, block): (B256, u64),
     ) -> Result<ListedShard, RegistryError> {
         let mut waited = Duration::ZERO;
+        let mut decided_height = None;
         while waited < LEDGER_WAIT {
             let listed = listed(&self.client).await?;
+            let height: u64 = listed.height.to();
             let own = listed.shards.into_iter().find(|one| one.id == shard.0);
+            let is_there = own.is_some();
             if let Some(own) = own.filter(|own| is_done(wish, own)) {
                 return Ok(own);
+            }
+            if decided_height.is_some_and(|decided| height >= decided) {
+                return Err(refused(wish, is_there, (shard.0, hash)));
+            }
+            if decided_height.is_none() && self.verified_height().await? >= block {
+                decided_height = Some(height.saturating_add(DECIDED_BLOCKS));
             }
             tokio::time::sleep(LOOK_EVERY).await;
             waited = waited.saturating_add(LOOK_EVERY);
@@ -147,11 +223,28 @@ impl Owner {
         })
     }
 
+    async fn verified_height(&self) -> Result<u64, RegistryError> {
+        let heads: Heads = self.ask("headway_getHeads", json!([])).await?;
+        Ok(heads.verified.to())
+    }
+
+    /// The gas that a call to the registry may take, or why it does not take the call.
+    async fn gas(&self, call: serde_json::Value) -> Result<u64, RegistryError> {
+        let call = json!({"jsonrpc": "2.0", "id": 0, "method": ESTIMATE, "params": [call]});
+        let answer = self.client.post(call.to_string().into()).await?;
+        let answer: Estimate = parse(ESTIMATE, &answer)?;
+        if let Some(error) = answer.error {
+            return Err(error.reason());
+        }
+        let gas: u64 = required(ESTIMATE, answer.result)?.to();
+        Ok(gas.saturating_add(GAS_MARGIN))
+    }
+
     /// Sends a call to the registry and waits for its receipt.
     async fn send(&self, input: Bytes, value: U256) -> Result<(B256, Receipt), RegistryError> {
         let from = self.signer.address();
         let call = json!({ "from": from, "to": REGISTRY, "value": value, "input": input });
-        let gas: U64 = self.ask("eth_estimateGas", json!([call])).await?;
+        let gas_limit = self.gas(call).await?;
         let chain_id: U64 = self.ask("eth_chainId", json!([])).await?;
         let nonce: U64 = self
             .ask("eth_getTransactionCount", json!([from, "pending"]))
@@ -163,7 +256,7 @@ impl Owner {
         let transaction = TxEip1559 {
             chain_id: chain_id.to(),
             nonce: nonce.to(),
-            gas_limit: gas.to(),
+            gas_limit,
             max_fee_per_gas: base_fee
                 .saturating_mul(BASE_FEE_FACTOR)
                 .saturating_add(PRIORITY_FEE),
@@ -217,6 +310,19 @@ impl Owner {
             let problem = "null".to_owned();
             LoadError::Answer { method, problem }.into()
         })
+    }
+}
+
+/// Why a wish did not come true that the ledger has decided on.
+fn refused(wish: &Wish, is_there: bool, (shard, hash): (u32, B256)) -> RegistryError {
+    match wish {
+        Wish::Retire(_) if !is_there => RegistryError::NeverThere(shard),
+        Wish::Create { .. }
+        | Wish::Pause(_)
+        | Wish::Resume(_)
+        | Wish::Retire(_)
+        | Wish::Upgrade { .. }
+        | Wish::Collators { .. } => RegistryError::LedgerRefused { shard, hash },
     }
 }
 
