@@ -10,6 +10,7 @@
 //! Both budgets follow from the same times and the same costs: [`Model::budget`].
 
 use super::costs::{Costs, RECORDED};
+use primitives::limits::SHARD_GAS_MAX;
 use serde::Serialize;
 use shards::ledger::LedgerRules;
 
@@ -104,6 +105,8 @@ pub enum Bound {
     Window,
     /// Its collation would be too large.
     Bytes,
+    /// It would take more gas than a shard's block may.
+    Gas,
 }
 
 impl Model {
@@ -169,15 +172,16 @@ impl Model {
             }
         };
         let by_bytes = u64::from(rules.collation_bytes_max) / self.costs.collation_bytes.max(1);
-        let transactions = by_time.min(by_bytes).max(1);
+        let by_gas = SHARD_GAS_MAX / self.costs.gas.max(1);
+        let transactions = by_time.min(by_bytes).min(by_gas).max(1);
         Budget {
             execution_ms: self.costs.build_us(transactions) / US_PER_MS,
             transactions,
             window_blocks,
-            bound: if by_bytes < by_time {
-                Bound::Bytes
-            } else {
-                bound
+            bound: match transactions {
+                most if most == by_time => bound,
+                most if most == by_gas => Bound::Gas,
+                _ => Bound::Bytes,
             },
         }
     }

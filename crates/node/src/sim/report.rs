@@ -63,6 +63,7 @@ fn budget_line(name: &str, budget: &Budget) -> String {
             Bound::BlockTime => "bound by the block time",
             Bound::Window => "bound by the way into a relay block",
             Bound::Bytes => "bound by the largest collation",
+            Bound::Gas => "bound by the largest gas limit",
         },
     )
 }

@@ -14,6 +14,7 @@ use super::{
     world::{Setup, simulate},
 };
 use crate::bench::state::Progress;
+use primitives::limits::SHARD_GAS_MAX;
 use shards::ledger::LedgerEvent;
 
 fn small() -> Model {
@@ -209,8 +210,19 @@ fn budgets_follow_from_times_and_costs() {
         model.budget(Mode::Asynchronous),
         model.budget(Mode::Synchronous),
     );
-    assert!(ahead.execution_ms * 100 >= model.block_ms * 90);
-    assert_eq!(ahead.bound, Bound::BlockTime);
+    assert_eq!(ahead.bound, Bound::Gas);
+    assert_eq!(ahead.transactions, SHARD_GAS_MAX / model.costs.gas);
+    let light = Model {
+        costs: Costs {
+            gas: 21_000,
+            collation_bytes: 100,
+            ..model.costs
+        },
+        ..Model::default()
+    };
+    let light = light.budget(Mode::Asynchronous);
+    assert!(light.execution_ms * 100 >= model.block_ms * 90);
+    assert_eq!(light.bound, Bound::BlockTime);
     assert_eq!(behind.window_blocks, 1);
     assert!(behind.execution_ms < model.block_ms / 3);
     let near = Model {

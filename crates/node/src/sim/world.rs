@@ -189,6 +189,8 @@ impl World {
         config.workers = usize::from(model.node_cores.saturating_sub(1).max(1));
         let scale = usize::try_from(SCALE).unwrap_or(1);
         config.held_bytes_max /= scale;
+        config.large_bytes /= u32::try_from(SCALE).unwrap_or(1);
+        config.on_the_way_bytes_max /= SCALE;
         config.served_bytes_max /= scale;
         let above = index.checked_sub(usize::from(model.validators));
         let each = usize::from(model.collators.max(1));
