@@ -27,6 +27,7 @@
 //! Limits are in `config`. What has to survive a restart is in the `cellar`, and `memory` is what duties know of it.
 
 mod actor;
+mod answers;
 mod approval;
 mod backing;
 pub(crate) mod cellar;

@@ -90,6 +90,11 @@ pub struct AgentConfig {
     /// Bytes of collations, with all their chunks, that are held for what is not pending; and as many again of the
     /// own chunks of it. An eighth more may have come since it was last counted.
     pub held_bytes_max: usize,
+    /// Bytes of a collation from which it is got in chunks.
+    pub large_bytes: u32,
+    /// Bytes of collations that are on their way here at a time: what the wire carries in a moment. The rest waits,
+    /// what has been pending longest comes first, and so each comes soon instead of all of them late.
+    pub on_the_way_bytes_max: u64,
     /// Bytes that one peer is answered in a second. All together are answered four times as much, and each validator
     /// once more.
     pub served_bytes_max: usize,
@@ -111,6 +116,8 @@ impl AgentConfig {
             answer_ms: 250,
             workers: 4,
             held_bytes_max: 256 * 1024 * 1024,
+            large_bytes: 64 * 1024,
+            on_the_way_bytes_max: 32 * 1024 * 1024,
             served_bytes_max: 64 * 1024 * 1024,
             partition,
             kept_bytes_max: 1024 * 1024 * 1024,

@@ -10,6 +10,7 @@
 //! a lost message or a restart mends itself at the next look.
 
 use super::{
+    answers::AnswerTime,
     cellar::{
         Progress, Reader, Request,
         record::{Label, Record},
@@ -160,6 +161,7 @@ pub(crate) struct Duties {
     pub(crate) last_vote: LastVote,
     /// Votes about ledgers that this node does not know yet, one of each validator.
     pub(crate) early_votes: BTreeMap<u16, (PublicKey, ShardVote)>,
+    pub(crate) answers: AnswerTime,
     pub(crate) lines: BTreeMap<ShardId, Line>,
     pub(crate) inclusion: Inclusion,
     pub(crate) cutter: Arc<dyn Cutter>,
@@ -209,6 +211,7 @@ impl Duties {
             allowances: Allowances::default(),
             last_vote: LastVote::default(),
             early_votes: BTreeMap::new(),
+            answers: AnswerTime::default(),
             inclusion,
             cutter,
             metrics,

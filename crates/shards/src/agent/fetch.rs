@@ -1,11 +1,16 @@
 //! Getting collations and chunks from others; `serve` gives them.
 //!
 //! ```text
-//! want ─▶ ask a backer ─no answer─▶ the next, the collators, everybody, in turn
-//!              │                     └ and all validators for chunks, once backers were silent
-//!              ▼                                   ▼ enough of them
-//!          collation, if its hash is right  ◀── restored ──▶ or the coding is wrong
+//! want ─┬ small, or not pending ─▶ ask a backer ─no answer─▶ the next, the collators, everybody, in turn
+//!       │                             │                       └ and for chunks, once backers were silent
+//!       │                             ▼
+//!       │                 collation, if its hash is right ◀── restored ──▶ or the coding is wrong
+//!       │                                                        ▲ enough
+//!       └ large ─▶ ask as many holders as are needed for their chunks ─no more come─▶ others, then all and a backer
 //! ```
+//! A large one comes in chunks because a backer's wire would not carry it to everybody. Each validator asks those that
+//! follow it, so all are asked by equally many.
+//!
 //! An answer counts only from a peer that was asked. What does not match the descriptor's hash or the coding's
 //! root is a lie, and costs its sender the connection: nobody honest passes on what it has not checked.
 //!
@@ -19,6 +24,7 @@ use super::{
     config::EARLY_CHUNKS_MAX,
     duties::{Duties, Effect, Job},
     seams::Restored,
+    shelf::Entry,
 };
 use crate::message::SmallMessage;
 use bytes::Bytes;
@@ -29,10 +35,11 @@ use primitives::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Peers that are asked for a collation before chunks are asked for.
+/// Peers that are asked for a collation before chunks are asked for; of a large one, how often some holders are asked
+/// for chunks before all are.
 const SILENT_MAX: usize = 2;
-/// How long an answer may at most take, in units of the least.
-const BACKOFF_MAX: u64 = 4;
+/// Chunks beyond the needed that are asked for at once.
+const SPARE_CHUNKS: usize = 1;
 
 /// A collation that is being asked for.
 #[derive(Clone, Debug, Default)]
@@ -43,7 +50,11 @@ pub(crate) struct Fetch {
     hint: Option<PublicKey>,
     asked: BTreeSet<PublicKey>,
     times: usize,
+    /// When it was asked for last.
+    asked_ms: u64,
     next_ms: u64,
+    /// Holders that have been asked for their chunks.
+    holders: BTreeSet<u16>,
     /// Checked chunks of the pending coding.
     chunks: BTreeMap<u16, Bytes>,
     coding: Option<Coding>,
@@ -93,18 +104,37 @@ impl Duties {
         self.fetches.insert(id, fetch);
     }
 
-    /// Asks for everything whose time has come.
+    /// Asks for everything whose time has come, as far as there is room on the wire.
     pub(crate) fn ask(&mut self) {
-        let due: Vec<CandidateId> = self
-            .fetches
-            .iter()
-            .filter(|(_, fetch)| fetch.next_ms <= self.now_ms)
-            .map(|(id, _)| *id)
+        let ages: BTreeMap<CandidateId, u64> = self
+            .ledger()
+            .pending()
+            .map(|one| (one.candidate, one.sequence))
             .collect();
-        for id in due {
-            match self.needs(&id) {
-                true => self.ask_for(id),
-                false => drop(self.fetches.remove(&id)),
+        let mut on_the_way: u64 = 0;
+        let mut due: Vec<(Option<u64>, CandidateId, u64)> = Vec::new();
+        for (id, fetch) in &self.fetches {
+            let entry = self.shelf.get(id);
+            let bytes = entry.map_or(0, |entry| entry.descriptor.collation_bytes.into());
+            // Who was asked and stays silent holds nobody up.
+            if (1..=SILENT_MAX).contains(&fetch.times) {
+                on_the_way = on_the_way.saturating_add(bytes);
+            }
+            if fetch.next_ms <= self.now_ms {
+                let bytes = if fetch.times == 0 { bytes } else { 0 };
+                due.push((ages.get(id).copied(), *id, bytes));
+            }
+        }
+        due.sort_by_key(|(age, id, _)| (age.is_none(), *age, *id));
+        for (_, id, bytes) in due {
+            if !self.needs(&id) {
+                self.fetches.remove(&id);
+                continue;
+            }
+            let all = on_the_way.saturating_add(bytes);
+            if bytes == 0 || on_the_way == 0 || all <= self.config.on_the_way_bytes_max {
+                on_the_way = all;
+                self.ask_for(id);
             }
         }
     }
@@ -116,8 +146,7 @@ impl Duties {
         };
         let missing = entry.collation.is_none() && !entry.is_invalid();
         let collated = self.config.collates.contains(&entry.descriptor.shard);
-        let offered = || self.offers.has(id);
-        missing && (collated || offered() || self.pending_coding(id).is_some())
+        missing && (collated || self.offers.has(id) || self.pending_coding(id).is_some())
     }
 
     /// What a collator keeps it has at once.
@@ -139,18 +168,20 @@ impl Duties {
             return;
         }
         let sources = self.sources(&id);
-        let answer_ms = self.config.answer_ms;
+        let is_large = self.comes_in_chunks(&id);
+        let (answers, answer_ms) = (self.answers, self.config.answer_ms);
         let Some(fetch) = self.fetches.get_mut(&id) else {
             return;
         };
         let place = fetch.times.checked_rem(sources.len()).unwrap_or(0);
+        fetch.asked_ms = self.now_ms;
         fetch.times = fetch.times.saturating_add(1);
-        let factor = u64::try_from(fetch.times)
-            .unwrap_or(BACKOFF_MAX)
-            .min(BACKOFF_MAX);
-        fetch.next_ms = self.now_ms.saturating_add(answer_ms.saturating_mul(factor));
-        let by_chunks = fetch.times > SILENT_MAX.min(sources.len());
-        if let Some(peer) = sources.get(place) {
+        let times = u64::try_from(fetch.times).unwrap_or(u64::MAX);
+        let wait_ms = answers.wait_ms(answer_ms, times);
+        fetch.next_ms = self.now_ms.saturating_add(wait_ms);
+        let are_silent = fetch.times > SILENT_MAX.min(sources.len());
+        let by_chunks = is_large || are_silent;
+        if let Some(peer) = sources.get(place).filter(|_| !is_large || are_silent) {
             fetch.asked.insert(peer.clone());
             self.metrics.requests.inc();
             let to = Recipients::One(peer.clone());
@@ -159,6 +190,13 @@ impl Duties {
         if by_chunks {
             self.ask_for_chunks(id);
         }
+    }
+
+    /// Whether to ask for chunks before anybody is asked for the whole.
+    fn comes_in_chunks(&self, id: &CandidateId) -> bool {
+        let least = self.config.large_bytes;
+        let is_large = |entry: &Entry| entry.descriptor.collation_bytes >= least;
+        self.pending_coding(id).is_some() && self.shelf.get(id).is_some_and(is_large)
     }
 
     /// Who may have a collation, the likeliest first; not everybody the same first.
@@ -217,6 +255,7 @@ impl Duties {
         }
     }
 
+    /// Asks as many holders as are needed for their chunks; then others, and at last all that have not answered.
     fn ask_for_chunks(&mut self, id: CandidateId) {
         let Some(coding) = self.coding_of(&id) else {
             return;
@@ -227,6 +266,7 @@ impl Duties {
         if let Some(fetch) = self.fetches.get_mut(&id) {
             if fetch.coding != Some(coding) {
                 fetch.coding = Some(coding);
+                fetch.holders.clear();
                 fetch.chunks.clear();
                 fetch.restoring = false;
             }
@@ -237,26 +277,56 @@ impl Duties {
         if self.memory.holds(id, coding.root) {
             self.look_up(Label::chunk(id, coding.root), Reader::Own);
         }
-        self.metrics.requests.inc();
-        let message = SmallMessage::GetChunk {
-            candidate: id,
-            root: coding.root,
-            index: index.unwrap_or(u16::MAX),
-        };
-        let others = self
-            .holders(&coding)
-            .iter()
-            .filter(|key| **key != self.public_key);
-        let to = Recipients::Some(others.cloned().collect());
-        self.send_small(to, message);
+        for (index, holder) in self.next_holders(id, &coding) {
+            self.metrics.requests.inc();
+            let message = SmallMessage::GetChunk {
+                candidate: id,
+                root: coding.root,
+                index,
+            };
+            self.send_small(Recipients::One(holder), message);
+        }
         self.restore(id, &coding);
+    }
+
+    /// The holders to ask now, with the indices of their chunks.
+    fn next_holders(&mut self, id: CandidateId, coding: &Coding) -> Vec<(u16, PublicKey)> {
+        let holders = (0_u16..).zip(self.holders(coding).iter().cloned());
+        let mut holders: Vec<(u16, PublicKey)> = holders.collect();
+        let after_own = self
+            .epochs
+            .own(coding.epoch)
+            .map_or(0, |own| own.saturating_add(1));
+        let turn = usize::from(after_own).checked_rem(holders.len());
+        holders.rotate_left(turn.unwrap_or_default());
+        let Some(fetch) = self.fetches.get_mut(&id) else {
+            return Vec::new();
+        };
+        let missing = usize::from(coding.minimum).saturating_sub(fetch.chunks.len());
+        let (own, again) = (&self.public_key, fetch.times > SILENT_MAX);
+        holders.retain(|(index, key)| {
+            let asked = fetch.holders.contains(index) && !again;
+            key != own && !asked && !fetch.chunks.contains_key(index)
+        });
+        if !again {
+            let most = missing.saturating_mul(fetch.times);
+            holders.truncate(most.saturating_add(SPARE_CHUNKS));
+        }
+        fetch
+            .holders
+            .extend(holders.iter().map(|(index, _)| *index));
+        holders
     }
 
     /// A checked chunk of a collation that is being restored.
     pub(crate) fn gather(&mut self, id: CandidateId, coding: &Coding, index: u16, chunk: Bytes) {
+        // More are on their way to it: over a full wire that takes long, and asking again would take longer.
+        let wait_ms = self.answers.wait_ms(self.config.answer_ms, 1);
+        let next_ms = self.now_ms.saturating_add(wait_ms);
         let fetch = self.fetches.get_mut(&id);
         if let Some(fetch) = fetch.filter(|fetch| fetch.coding == Some(*coding)) {
             fetch.chunks.insert(index, chunk);
+            fetch.next_ms = fetch.next_ms.max(next_ms);
             self.restore(id, coding);
         }
     }
@@ -288,22 +358,30 @@ impl Duties {
         let Some(entry) = self.shelf.get_mut(&id) else {
             return;
         };
-        let wrong = match restored {
+        let restored = match restored {
             Restored::TooFew => return,
-            Restored::WrongCoding => true,
-            Restored::Collation(collation) => {
-                let right = is_collation(&entry.descriptor, &collation);
-                if right && entry.collation.is_none() {
-                    entry.collation = Some(collation);
-                    self.fetches.remove(&id);
-                    self.metrics.restored_collations.inc();
-                }
-                !right
-            }
+            Restored::WrongCoding => None,
+            Restored::Collation(collation) => Some(collation),
         };
-        if wrong {
+        let right = restored.filter(|collation| is_collation(&entry.descriptor, collation));
+        let Some(collation) = right else {
             entry.wrong_roots.insert(coding.root);
             self.metrics.wrong_codings.inc();
+            return;
+        };
+        if entry.collation.is_none() {
+            entry.collation = Some(collation);
+            self.end_fetch(&id);
+            self.metrics.restored_collations.inc();
+        }
+    }
+
+    /// It is here, and so much later than it was asked for. Only the last request counts: those before it may have gone
+    /// to who is silent. Where it was answered but late, later waits are longer, and then no request is repeated.
+    fn end_fetch(&mut self, id: &CandidateId) {
+        if let Some(fetch) = self.fetches.remove(id).filter(|fetch| fetch.times > 0) {
+            let took_ms = self.now_ms.saturating_sub(fetch.asked_ms);
+            self.answers.took(took_ms);
         }
     }
 
@@ -334,7 +412,7 @@ impl Duties {
         }
         entry.collation = Some(collation);
         entry.signature = entry.signature.take().or(signature);
-        self.fetches.remove(&id);
+        self.end_fetch(&id);
         self.metrics.received_collations.inc();
         self.stirred = true;
     }

@@ -38,7 +38,8 @@ impl Duties {
         if pending.is_included() || has {
             return;
         }
-        let (now_ms, answer_ms) = (self.now_ms, self.config.answer_ms);
+        let now_ms = self.now_ms;
+        let answer_ms = self.answers.wait_ms(self.config.answer_ms, 1);
         let missing = self.missing.entry(key).or_insert(MissingChunk {
             asked: 0,
             next_ms: now_ms.saturating_add(answer_ms),

@@ -95,7 +95,8 @@ impl Duties {
             let own = self.epochs.own(one.coding.epoch)?;
             Some((one.coding, own, one.chunk.clone()))
         });
-        for (coding, index, chunk) in [cut, held].into_iter().flatten() {
+        // One chunk for one request: it is the own one that whoever restores a collation asks for.
+        if let Some((coding, index, chunk)) = cut.or(held) {
             let answer = LargeMessage::Chunk {
                 candidate: id,
                 coding,
@@ -103,8 +104,7 @@ impl Duties {
                 chunk,
             };
             self.answer(peer, answer);
-        }
-        if self.memory.holds(id, root) {
+        } else if self.memory.holds(id, root) {
             self.look_up_for(peer, Label::chunk(id, root));
         }
     }

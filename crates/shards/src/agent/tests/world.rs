@@ -64,6 +64,7 @@ pub(super) struct Setup {
     /// Bytes that a node holds of what is not pending, and that it gives each peer in a second.
     pub(super) held_bytes_max: Option<usize>,
     pub(super) served_bytes_max: Option<usize>,
+    pub(super) large_bytes: Option<u32>,
     pub(super) rules: LedgerRules,
     /// Validators that find everything valid.
     pub(super) liars: BTreeSet<usize>,
@@ -97,6 +98,7 @@ impl Setup {
             shards: vec![(A, 1), (B, 1)],
             open: false,
             held_bytes_max: None,
+            large_bytes: None,
             served_bytes_max: None,
             rules: LedgerRules::asynchronous(validators),
             liars: BTreeSet::new(),
@@ -323,6 +325,7 @@ impl World {
         }
         let (held, served) = (self.setup.held_bytes_max, self.setup.served_bytes_max);
         config.held_bytes_max = held.unwrap_or(config.held_bytes_max);
+        config.large_bytes = self.setup.large_bytes.unwrap_or(config.large_bytes);
         config.served_bytes_max = served.unwrap_or(config.served_bytes_max);
         let cutting = self.setup.cutting.get(&index).copied();
         let withholds = cutting.is_some_and(|cutting| cutting != Cutting::WrongCoding);
