@@ -139,7 +139,18 @@ impl Duties {
             && entry.collation.is_some()
             && !entry.is_invalid()
             && self.anchor_standing(descriptor) == Standing::Sign
-            && (self.is_young(entry) || entry.backed || self.statements.is_backable(id))
+            && (self.is_offerable(entry) || entry.backed || self.statements.is_backable(id))
+    }
+
+    /// Whether backers may still come to sign a candidate: they refuse one of somebody who is no collator any more.
+    fn is_offerable(&self, entry: &Entry) -> bool {
+        let descriptor = &entry.descriptor;
+        let segment = self.ledger().shard(descriptor.shard);
+        let is_named = segment.is_some_and(|segment| {
+            let collators = &segment.terms().collators;
+            collators.is_empty() || collators.contains(&descriptor.collator)
+        });
+        is_named && self.is_young(entry)
     }
 
     /// Whether backers have had too little time for a candidate yet: of one's own so much that there are few of them
