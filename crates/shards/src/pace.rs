@@ -26,7 +26,7 @@ use std::collections::{BTreeMap, VecDeque};
 /// Times between relay blocks that are remembered.
 const INTERVALS: usize = 4;
 /// Candidates whose time from beginning to last signature is remembered.
-const WAYS: usize = 64;
+const WAYS: usize = 16;
 /// Of the longest of these times, the share that is to spare at least.
 const SPARE_SHARE: u64 = 8;
 /// Of the time between relay blocks, the share that is to spare at most.

@@ -1,13 +1,14 @@
 //! Which candidate is examined next, and which one nobody wants to know about any more.
 //!
 //! ```text
-//! offers ──▶ queue ─┬─ of an offer:     any worker but one ┐ of a shard no more than its part
-//! pending ─▶        └─ of what is pending:      any worker ┴──────────▶ worker ─▶ finding
-//!                              neither offered nor pending any more: cancelled ◀─┘
+//! offers ──▶ queue ── of a shard no more than its part ──▶ worker ─▶ finding
+//! pending ─▶            cancelled ◀─┬─ neither offered nor pending any more
+//!                                   └─ offered, with a worker for long, and what is pending waits for one
 //! ```
 //! Who owns a shard decides how long its blocks take, up to what the ledger allows, and who collates one how many of
-//! them there are. So a shard has a part of the workers, by its cores, and what is pending has one that no offer
-//! takes: others do not wait for them. Within a shard, who has fewest candidates with the workers comes next.
+//! them there are. So a shard has a part of the workers, by its cores, and an offer that takes long gives its worker up
+//! to what is pending: others do not wait for them. Within a shard, who has fewest candidates with the workers comes
+//! next.
 //!
 //! Limits: as many workers as the configuration says; a shard has one at least.
 
@@ -24,6 +25,10 @@ use std::{
     },
 };
 
+/// After how long with a worker an offer gives it up to what is pending, in milliseconds: longer than a full block of
+/// ordinary transactions takes.
+const LONG_MS: u64 = 1_000;
+
 /// A candidate that is with a worker.
 #[derive(Clone, Debug)]
 pub(crate) struct Check {
@@ -31,6 +36,7 @@ pub(crate) struct Check {
     collator: PublicKey,
     /// When it began, it was not pending.
     is_offer: bool,
+    since_ms: u64,
     cancelled: Arc<AtomicBool>,
 }
 
@@ -67,6 +73,34 @@ impl Duties {
             };
             self.start_check(id);
         }
+        self.make_way();
+    }
+
+    /// Takes the worker that an offer has had longest, if that is long, for what is pending and waits for one.
+    fn make_way(&self) {
+        let mut queue = self.queue.iter();
+        let waits = queue.any(|id| self.pending_coding(id).is_some() && self.may_have_worker(id));
+        let is_full = self.working.len() >= self.config.workers;
+        let makes_way = |check: &Check| check.cancelled.load(Relaxed);
+        if !waits || !is_full || self.working.values().any(makes_way) {
+            return;
+        }
+        let offers = self.working.values().filter(|check| check.is_offer);
+        let longest = offers.min_by_key(|check| check.since_ms);
+        let took_ms = |check: &&Check| self.now_ms.saturating_sub(check.since_ms);
+        if let Some(check) = longest.filter(|check| took_ms(check) >= LONG_MS) {
+            check.cancelled.store(true, Relaxed);
+        }
+    }
+
+    /// Whether a candidate's shard has fewer workers than its part.
+    fn may_have_worker(&self, id: &CandidateId) -> bool {
+        let Some(entry) = self.shelf.get(id) else {
+            return false;
+        };
+        let descriptor = &entry.descriptor;
+        let (of_shard, _) = self.working_for(descriptor.shard, &descriptor.collator);
+        of_shard < self.workers_of(descriptor.shard)
     }
 
     /// Whether a candidate is put forward here or pending.
@@ -85,18 +119,14 @@ impl Duties {
         if self.working.len() >= workers {
             return None;
         }
-        let offered = self.working.values().filter(|check| check.is_offer).count();
-        // With a single worker, what is pending comes first instead.
-        let free_for_offers = offered < workers.saturating_sub(1);
+        // With a single worker, what is pending comes first.
         let queue = self.queue.iter().enumerate();
-        let possible = queue.filter_map(|(index, id)| {
+        let possible = queue.filter(|(_, id)| self.may_have_worker(id));
+        let possible = possible.filter_map(|(index, id)| {
             let descriptor = &self.shelf.get(id)?.descriptor;
-            let is_offer = self.pending_coding(id).is_none();
             let (of_shard, of_collator) = self.working_for(descriptor.shard, &descriptor.collator);
-            let may = of_shard < self.workers_of(descriptor.shard)
-                && (!is_offer || free_for_offers || workers == 1);
-            let is_last = workers == 1 && is_offer;
-            may.then_some((is_last, of_shard, of_collator, index))
+            let is_last = workers == 1 && self.pending_coding(id).is_none();
+            Some((is_last, of_shard, of_collator, index))
         });
         possible.min().map(|(_, _, _, index)| index)
     }
@@ -132,6 +162,7 @@ impl Duties {
             shard: descriptor.shard,
             collator: descriptor.collator.clone(),
             is_offer: self.pending_coding(&id).is_none(),
+            since_ms: self.now_ms,
             cancelled: Arc::default(),
         };
         let job = Job::Examine {
