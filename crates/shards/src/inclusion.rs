@@ -183,16 +183,17 @@ impl Inclusion {
             }
         }
         let names = |vote: &&ShardVote| ledger.digest_at(vote.votes.height).is_some();
-        let votes = waiting.votes.values();
-        let mut votes: Vec<_> = votes.map(|of| of.values().rev().filter(names)).collect();
+        let all = waiting.votes.values();
         // The newest of everybody, which says all that older ones said of what is still pending; then what room is
         // left for: nobody's older votes take the place of another's only one.
-        for _ in 0..VOTES_MAX {
-            for vote in votes.iter_mut().filter_map(Iterator::next) {
-                let room = section.votes.len() < usize::from(limits.votes);
-                if room && draft.count(vote).is_ok() {
-                    section.votes.push(vote.clone());
-                }
+        let turns = (0..VOTES_MAX).flat_map(|turn| {
+            let newest_first = all.clone().map(move |of| of.values().rev().filter(names));
+            newest_first.filter_map(move |mut of| of.nth(turn))
+        });
+        for vote in turns {
+            let room = section.votes.len() < usize::from(limits.votes);
+            if room && draft.count(vote).is_ok() {
+                section.votes.push(vote.clone());
             }
         }
         draft.settle();

@@ -116,14 +116,15 @@ struct Estimate {
 struct Declined {
     code: i64,
     message: String,
-    data: Option<serde_json::Value>,
+    #[serde(rename = "data")]
+    output: Option<serde_json::Value>,
 }
 
 impl Declined {
     /// In the registry's words if it spoke, else in the node's.
     fn reason(self) -> RegistryError {
-        let data = self.data.as_ref().and_then(serde_json::Value::as_str);
-        let output = data.and_then(|data| hex::decode(data).ok());
+        let output = self.output.as_ref().and_then(serde_json::Value::as_str);
+        let output = output.and_then(|output| hex::decode(output).ok());
         match output.and_then(|output| refusal(&output)) {
             Some(said) => RegistryError::Refused(said),
             None => LoadError::Refused {

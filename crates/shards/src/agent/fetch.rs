@@ -70,6 +70,9 @@ impl Fetch {
     }
 }
 
+/// The age of what is asked for now, by when it became pending; and bytes that will be on their way then.
+type Due = (u64, CandidateId, u64);
+
 /// A chunk that is this validator's to hold, and not on disk yet.
 #[derive(Clone, Debug)]
 pub(crate) struct HeldChunk {
@@ -112,7 +115,7 @@ impl Duties {
             .map(|one| (one.candidate, one.sequence))
             .collect();
         let mut on_the_way: u64 = 0;
-        let mut due: Vec<(Option<u64>, CandidateId, u64)> = Vec::new();
+        let mut due: Vec<Due> = Vec::new();
         for (id, fetch) in &self.fetches {
             let entry = self.shelf.get(id);
             let bytes = entry.map_or(0, |entry| entry.descriptor.collation_bytes.into());
@@ -121,11 +124,12 @@ impl Duties {
                 on_the_way = on_the_way.saturating_add(bytes);
             }
             if fetch.next_ms <= self.now_ms {
-                let bytes = if fetch.times == 0 { bytes } else { 0 };
-                due.push((ages.get(id).copied(), *id, bytes));
+                let age = ages.get(id).copied().unwrap_or(u64::MAX);
+                let bytes = Some(bytes).filter(|_| fetch.times == 0);
+                due.push((age, *id, bytes.unwrap_or_default()));
             }
         }
-        due.sort_by_key(|(age, id, _)| (age.is_none(), *age, *id));
+        due.sort_unstable();
         for (_, id, bytes) in due {
             if !self.needs(&id) {
                 self.fetches.remove(&id);

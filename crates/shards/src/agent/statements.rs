@@ -51,6 +51,9 @@ struct Gathered {
     stirred: bool,
 }
 
+/// A statement that waits for its height, and who sent it.
+type Early = (PublicKey, SignedStatement);
+
 /// All statements that matter.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Statements {
@@ -59,7 +62,7 @@ pub(crate) struct Statements {
     /// How many of each height a validator has signed.
     counts: BTreeMap<(u64, u16), usize>,
     /// By validator, those that wait for their height.
-    early: BTreeMap<u16, VecDeque<(PublicKey, SignedStatement)>>,
+    early: BTreeMap<u16, VecDeque<Early>>,
 }
 
 /// Statements of one validator for schedules of one height that are kept: more than an honest one signs, since no more

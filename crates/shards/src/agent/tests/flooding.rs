@@ -143,10 +143,11 @@ fn where_anybody_may_collate_made_up_keys_take_bounded_room() {
                 let key = PrivateKey::from_seed(10_000 + salt);
                 let mut descriptor = orphan(&world, 1, 1 + one % 8, salt);
                 descriptor.collator = key.public_key();
-                if one % 2 == 0 {
-                    // No window ever leaves it behind.
-                    descriptor.anchor.height = u64::MAX;
-                }
+                // No window ever leaves every other one behind.
+                descriptor.anchor.height = match one % 2 {
+                    0 => u64::MAX,
+                    _ => descriptor.anchor.height,
+                };
                 let schedule = Schedule { core: 0, height };
                 let offered = offered(&world, &descriptor, &key, schedule);
                 let message = SmallMessage::Renewal(Box::new(offered));
@@ -186,6 +187,22 @@ fn stated(world: &World, validator: u16, envelope: Envelope) -> SmallMessage {
     }))
 }
 
+/// A validator names candidates of both shards that there are not; in every other round of heights to come, of which it
+/// is not known who may speak.
+fn name_invented(world: &World, small: &mut Ends, round: u64) {
+    let height = world.relay.ledger.height();
+    let height = match round % 2 {
+        0 => height + 30,
+        _ => height - 2,
+    };
+    for one in 0..EACH_BLOCK {
+        let salt = round * EACH_BLOCK + one;
+        let shard = if one % 2 == 0 { A } else { B };
+        let envelope = invented(world, shard, 1 + salt % 60, (salt, height));
+        tell(world, small, &[4, 5], &stated(world, 3, envelope));
+    }
+}
+
 #[test]
 fn what_one_validator_names_keeps_nobody_from_fetching_what_is_pending() {
     for seed in 0..3 {
@@ -198,20 +215,7 @@ fn what_one_validator_names_keeps_nobody_from_fetching_what_is_pending() {
             world.connect(|from, to| !apart(from, to)).await;
             world.blocks(6).await;
             for round in 0..40 {
-                let height = world.relay.ledger.height();
-                for one in 0..EACH_BLOCK {
-                    let salt = round * EACH_BLOCK + one;
-                    let shard = if one % 2 == 0 { A } else { B };
-                    // Of heights to come it is not known who may speak.
-                    let height = if round % 2 == 0 {
-                        height + 30
-                    } else {
-                        height - 2
-                    };
-                    let envelope = invented(&world, shard, 1 + salt % 60, (salt, height));
-                    let message = stated(&world, 3, envelope);
-                    tell(&world, &mut small, &[4, 5], &message);
-                }
+                name_invented(&world, &mut small, round);
                 world.blocks(1).await;
             }
             let fetches = world.metric(5, "fetches");
@@ -239,10 +243,8 @@ fn statements_of_one_validator_take_bounded_room() {
                 let salt = round * EACH_BLOCK + one;
                 let named = invented(&world, A, 1 + one, (salt, height));
                 let early = invented(&world, A, 1 + one, (salt + 1_000_000, height + 40));
-                for envelope in [named, early] {
-                    let message = stated(&world, 3, envelope);
-                    tell(&world, &mut small, &[0, 1, 2], &message);
-                }
+                tell(&world, &mut small, &[0, 1, 2], &stated(&world, 3, named));
+                tell(&world, &mut small, &[0, 1, 2], &stated(&world, 3, early));
             }
             world.blocks(1).await;
         }
