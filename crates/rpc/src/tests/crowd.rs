@@ -18,6 +18,7 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const SETTINGS: u8 = 4;
+const WINDOW_UPDATE: u8 = 8;
 const END_STREAM: u8 = 1;
 const ACKNOWLEDGED: u8 = 1;
 const END_HEADERS: u8 = 4;
@@ -35,6 +36,8 @@ impl Http2 {
         // What the server allows holds from the acknowledgement on.
         assert_eq!(this.read().await.0, SETTINGS);
         this.write(SETTINGS, ACKNOWLEDGED, 0, &[]).await;
+        // Before the connection's window is opened, more than 64 KiB would end it.
+        while this.read().await.0 != WINDOW_UPDATE {}
         this
     }
 
