@@ -114,14 +114,16 @@ impl Duties {
             .pending()
             .map(|one| (one.candidate, one.sequence))
             .collect();
-        let mut on_the_way: u64 = 0;
+        let (mut on_the_way, mut pending): (u64, u64) = (0, 0);
         let mut due: Vec<Due> = Vec::new();
         for (id, fetch) in &self.fetches {
             let entry = self.shelf.get(id);
             let bytes = entry.map_or(0, |entry| entry.descriptor.collation_bytes.into());
             // Who was asked and stays silent holds nobody up.
             if (1..=SILENT_MAX).contains(&fetch.times) {
+                let of_pending = Some(bytes).filter(|_| ages.contains_key(id));
                 on_the_way = on_the_way.saturating_add(bytes);
+                pending = pending.saturating_add(of_pending.unwrap_or_default());
             }
             if fetch.next_ms <= self.now_ms {
                 let age = ages.get(id).copied().unwrap_or(u64::MAX);
@@ -130,14 +132,17 @@ impl Duties {
             }
         }
         due.sort_unstable();
-        for (_, id, bytes) in due {
+        for (age, id, bytes) in due {
             if !self.needs(&id) {
                 self.fetches.remove(&id);
                 continue;
             }
-            let all = on_the_way.saturating_add(bytes);
-            if bytes == 0 || on_the_way == 0 || all <= self.config.on_the_way_bytes_max {
-                on_the_way = all;
+            // What peers only name takes no room of what is pending.
+            let before = if age == u64::MAX { on_the_way } else { pending };
+            let all = before.saturating_add(bytes);
+            if bytes == 0 || before == 0 || all <= self.config.on_the_way_bytes_max {
+                on_the_way = on_the_way.saturating_add(bytes);
+                pending = if age == u64::MAX { pending } else { all };
                 self.ask_for(id);
             }
         }
