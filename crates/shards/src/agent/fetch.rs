@@ -142,7 +142,10 @@ impl Duties {
             let all = before.saturating_add(bytes);
             if bytes == 0 || before == 0 || all <= self.config.on_the_way_bytes_max {
                 on_the_way = on_the_way.saturating_add(bytes);
-                pending = if age == u64::MAX { pending } else { all };
+                pending = match age {
+                    u64::MAX => pending,
+                    _ => all,
+                };
                 self.ask_for(id);
             }
         }
