@@ -216,6 +216,7 @@ pub async fn assemble<E: Runtime, N: Network>(
         wires,
     )
     .await?;
+    sharding::open_archive(shards.as_ref(), engine.order());
     Ok(Node {
         chain,
         mempool,

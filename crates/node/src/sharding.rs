@@ -11,6 +11,7 @@
 //! chain as a node keeps any chain: the same pipeline, whose blocks the collator makes itself or takes from others.
 
 mod agent;
+mod archive;
 mod bias;
 mod builder;
 mod chain;
@@ -19,7 +20,7 @@ mod observer;
 mod versions;
 
 pub use agent::{Collated, Shards};
-pub(crate) use agent::{ShardsParts, failed, start};
+pub(crate) use agent::{ShardsParts, failed, open_archive, start};
 pub use bias::Bias;
 pub use chain::ShardChain;
 

@@ -24,7 +24,8 @@
 //! A peer is banned for what nobody honest sends: bytes that do not read, false signatures, chunks that their
 //! root does not commit to, answers that are another collation. Silence and late messages cost nothing.
 //!
-//! Limits are in `config`. What has to survive a restart is in the `cellar`, and `memory` is what duties know of it.
+//! Limits are in `config`. What has to survive a restart is in the `cellar`, and `memory` is what duties know of it. What a
+//! collator missed, `search` has looked up in the relay chain.
 
 mod actor;
 mod answers;
@@ -44,6 +45,7 @@ mod offers;
 mod own_chunk;
 mod queue;
 pub(crate) mod seams;
+pub(crate) mod search;
 mod serve;
 mod share;
 pub(crate) mod shelf;

@@ -27,14 +27,15 @@
 //!                                └──────── follows, as their collations come from others ────────▶
 //! ```
 //! A node that restarts goes through the relay blocks since it stored its ledger again, so it knows the candidates
-//! since then, and their collations come from whoever keeps them. What became final longer ago than candidates are
-//! kept has to come to it otherwise: it says so, and builds nothing.
+//! since then, and their collations come from whoever keeps them. Which blocks became final before that, as for a
+//! collator that is new, `search` finds in the relay blocks on this node's disk.
 
 use crate::{
     agent::{
         config::{BODIES_AHEAD, BUILD_RETRY_MS, FOLLOWS_MAX, RECENT_NUMBERS, UNDECIDED_MS},
         duties::{Duties, Effect, Order},
         seams::{BuildOrder, Built, Finding},
+        search::Search,
         shelf::{Entry, Fate, Kept, Origin},
     },
     ledger::{Segment, ShardHead, Status, head_of},
@@ -77,8 +78,7 @@ pub(crate) struct Line {
     durable: u64,
     /// The number that it had first.
     begins_at: Option<u64>,
-    /// It has been said that what comes next is kept by nobody any more.
-    is_lost: bool,
+    pub(crate) search: Search,
     following: usize,
     /// After how long the turn to build passes on, in milliseconds.
     patience_ms: u64,
@@ -93,6 +93,11 @@ impl Line {
     /// The number of the newest block that the builder had at first.
     pub(crate) fn begins_at(&self) -> u64 {
         self.begins_at.unwrap_or_default()
+    }
+
+    /// Whether it is known what the builder has.
+    pub(crate) const fn has_begun(&self) -> bool {
+        self.begins_at.is_some()
     }
 
     /// The number of the newest block that the builder has.
@@ -112,20 +117,11 @@ impl Line {
     }
 
     /// Forgets what is long final, except for what comes next to what the builder has.
-    fn forget(&mut self, shard: ShardId, finalized: u64, is_known: bool) {
+    fn forget(&mut self, finalized: u64) {
         let newest = self.newest;
-        let is_recent = |number: u64| number.saturating_add(RECENT_NUMBERS) >= finalized;
-        self.heads
-            .retain(|_, (number, _)| *number >= newest || is_recent(*number));
-        if is_recent(newest) || is_known {
-            self.is_lost = false;
-        } else if !self.is_lost {
-            self.is_lost = true;
-            tracing::error!(
-                %shard, newest, finalized,
-                "this collator does not know which block comes next; it can't go on with the shard"
-            );
-        }
+        self.heads.retain(|_, (number, _)| {
+            *number >= newest || number.saturating_add(RECENT_NUMBERS) >= finalized
+        });
     }
 }
 
@@ -142,6 +138,7 @@ impl Duties {
             if let Some(line) = self.lines.get_mut(&shard) {
                 line.patience_ms = patience_ms.unwrap_or(self.config.patience_ms);
             }
+            self.search(segment);
             let line = self.line(segment);
             self.follow(segment, &line);
             self.renew(segment, &line);
@@ -177,10 +174,7 @@ impl Duties {
         let Some(line) = self.lines.get_mut(&shard) else {
             return;
         };
-        let next = line.newest.saturating_add(1);
-        let mut next = self.shelf.at(shard, next);
-        let is_known = next.any(|(_, entry)| entry.fate == Fate::Final);
-        line.forget(shard, segment.finalized().number, is_known);
+        line.forget(segment.finalized().number);
         let mut orders = Vec::new();
         for (id, entry) in self.shelf.within(shard, line.window()) {
             let descriptor = &entry.descriptor;

@@ -11,6 +11,7 @@
 
 pub mod agent;
 pub mod allocation;
+pub mod arrears;
 mod check;
 mod chunks;
 mod collation;

@@ -1,6 +1,7 @@
 //! Starting a node's work for shards.
 
 use super::{
+    archive::RelayArchive,
     bias::{Bias, Biased},
     builder::Collators,
     chain::{ShardChain, ShardChainParts, ShardHandle},
@@ -13,7 +14,7 @@ use alloy_primitives::Address;
 use commonware_cryptography::Signer as _;
 use commonware_runtime::Handle;
 use consensus::{
-    Runtime, ShardParts,
+    Order, Runtime, ShardParts,
     network::{Network, Wires},
 };
 use pipeline::PipelineConfig;
@@ -61,6 +62,8 @@ pub struct Shards {
     pub feed: LedgerFeed,
     /// The chains that this node collates.
     pub chains: Vec<ShardChain>,
+    /// What its collators read relay blocks from; opened with consensus.
+    pub(crate) archive: RelayArchive,
     pub(crate) agent: Handle<Result<(), CellarFault>>,
     pub(crate) pipelines: Vec<ShardHandle>,
     /// The shards whose rules it has to know; all if none are named.
@@ -130,6 +133,7 @@ pub(crate) fn start<E: Runtime, N: Network>(
     let builder = Collators::new(&chains, Arc::clone(&rules), shards.feed.clone());
     let finality = builder.clone().follow_finality(now_ms(runtime));
     let _ends_with_the_feed = runtime.child("finality").spawn(|_| finality);
+    let archive = builder.archive().clone();
     let mut config = AgentConfig::new(parts.key.clone(), parts.partition.to_owned());
     config.collates = chains.iter().map(|chain| chain.shard).collect();
     config.workers = parts.pipeline.workers.get();
@@ -157,10 +161,18 @@ pub(crate) fn start<E: Runtime, N: Network>(
     Ok(Some(Shards {
         feed: shards.feed.clone(),
         chains,
+        archive,
         agent: agent.start(statements, collations),
         pipelines,
         checks: (!is_validator).then_some(collated),
     }))
+}
+
+/// Lets collators read relay blocks from now on.
+pub(crate) fn open_archive(shards: Option<&Shards>, order: &Order) {
+    if let Some(shards) = shards {
+        shards.archive.open(order.clone());
+    }
 }
 
 fn now_ms<E: Runtime>(runtime: &E) -> impl Fn() -> u64 + Send + Sync + use<E> {

@@ -1,6 +1,6 @@
 //! Blocks of the shards that this node collates.
 
-use super::{chain::ShardChain, checker::Rules};
+use super::{archive::RelayArchive, chain::ShardChain, checker::Rules};
 use alloy_primitives::B256;
 use bytes::Bytes;
 use commonware_consensus::types::{Epoch, Round, View};
@@ -15,6 +15,7 @@ use primitives::{
 use shards::{
     Collation, Placement,
     agent::{BuildOrder, Builder, Built, Checker as _, Finding},
+    arrears::{Arrears, FinalCandidate, RelayGap},
     feed::LedgerFeed,
     ledger::Ledger,
 };
@@ -30,6 +31,7 @@ pub(crate) struct Collators {
     chains: Arc<BTreeMap<ShardId, ShardChain>>,
     rules: Arc<Rules>,
     feed: LedgerFeed,
+    archive: RelayArchive,
 }
 
 impl Collators {
@@ -39,7 +41,13 @@ impl Collators {
             chains: Arc::new(chains.collect()),
             rules,
             feed,
+            archive: RelayArchive::new(),
         }
+    }
+
+    /// Where relay blocks can be read, once they can.
+    pub(crate) const fn archive(&self) -> &RelayArchive {
+        &self.archive
     }
 
     /// Lets a chain go on under the rules of an anchor; their digest, if they are known here.
@@ -135,6 +143,10 @@ impl Builder for Collators {
         let followed = follow(chain, &descriptor, collation).await;
         settle(chain, &self.feed.newest().ledger, descriptor.timestamp_ms);
         finding_of(followed, &descriptor)
+    }
+
+    async fn name(&self, arrears: Arrears) -> Result<Vec<FinalCandidate>, RelayGap> {
+        self.archive.name(&arrears).await
     }
 }
 

@@ -24,6 +24,7 @@ use primitives::{
 };
 use shards::{
     agent::{BuildOrder, Builder, Built, Checker, Cutter, Finding, ReedSolomonCutter, Restored},
+    arrears::{Arrears, FinalCandidate, RelayGap},
     feed::LedgerFeed,
 };
 use std::{
@@ -358,5 +359,12 @@ impl Builder for SimBuilder {
                 Finding::Valid
             }
         }
+    }
+
+    /// Nobody restarts here.
+    async fn name(&self, arrears: Arrears) -> Result<Vec<FinalCandidate>, RelayGap> {
+        Err(RelayGap {
+            height: arrears.height,
+        })
     }
 }

@@ -9,6 +9,7 @@ use super::{
     seams::{Builder, Checker, Cutter, Finding},
 };
 use crate::{
+    arrears::Arrears,
     feed::{LedgerFeed, RelayUpdate},
     inclusion::Inclusion,
     ledger::Ledger,
@@ -315,6 +316,7 @@ where
             }
             Effect::Work(job) => self.work(job),
             Effect::Order(order) => self.order(order),
+            Effect::Search(arrears) => self.search(arrears),
             Effect::Cellar(request) => self.workshop.cellar.ask(request),
             Effect::Progress(progresses) => self.workshop.cellar.progress(progresses),
         }
@@ -333,6 +335,17 @@ where
             }
             // An error means that the agent has ended.
             drop(finished.send(done).await);
+        });
+    }
+
+    /// In a task of its own: it may take long, and nothing else waits for it.
+    fn search(&self, arrears: Arrears) {
+        let (builder, finished) = (self.builder.clone(), self.workshop.finished.clone());
+        let runtime = self.runtime.child("search");
+        let _ends_with_its_walk = runtime.spawn(move |_| async move {
+            let named = builder.name(arrears).await;
+            // An error means that the agent has ended.
+            drop(finished.send(Done::Searched(arrears, named)).await);
         });
     }
 

@@ -24,6 +24,10 @@ pub(crate) const SCHEDULES_AHEAD: u64 = 8;
 pub(crate) const RECENT_NUMBERS: u64 = 256;
 /// Final candidates of a shard that a collator lacks and remembers, in memory and on disk.
 pub(crate) const ARREARS_MAX: u64 = 65_536;
+/// After how long the relay chain may be searched again for the names of blocks that a collator lacks, in milliseconds.
+pub(crate) const SEARCH_RETRY_MS: u64 = 60_000;
+/// For how long a collator waits for a block that only others' disks have before it says that it waits, in milliseconds.
+pub(crate) const STARVED_MS: u64 = 60_000;
 /// Final collations of a shard that a collator keeps on disk for those that were away.
 pub(crate) const COLLATIONS_MAX: u64 = 65_536;
 /// Numbers above the newest block of a collator's files whose collations it gets.

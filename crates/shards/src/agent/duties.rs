@@ -29,6 +29,7 @@ use super::{
     statements::{Place, Statements},
 };
 use crate::{
+    arrears::{Arrears, FinalCandidate, RelayGap},
     collator::Line,
     feed::RelayUpdate,
     inclusion::Inclusion,
@@ -58,6 +59,8 @@ pub(crate) enum Effect {
     Ban(PublicKey, &'static str),
     Work(Job),
     Order(Order),
+    /// Search the relay chain for what a builder lacks.
+    Search(Arrears),
     Cellar(Request),
     /// What the cellar may forget follows from it.
     Progress(BTreeMap<ShardId, Progress>),
@@ -118,6 +121,8 @@ pub(crate) enum Done {
         /// The newest block that the builder has then.
         newest: Option<(u64, B256)>,
     },
+    /// What the relay chain says of what a builder lacks.
+    Searched(Arrears, Result<Vec<FinalCandidate>, RelayGap>),
     /// These records are on disk.
     Kept(Vec<Label>),
     /// A record was read, or there is none.
@@ -366,6 +371,7 @@ impl Duties {
                 self.followed(shard, head, id, finding);
                 self.has(shard, newest);
             }
+            Done::Searched(arrears, named) => self.searched(&arrears, named),
             Done::Kept(labels) => self.kept(labels),
             Done::Found {
                 label,

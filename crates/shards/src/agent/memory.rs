@@ -19,7 +19,7 @@ use super::{
         FINAL_BLOCKS, READS_EACH_MAX, READS_MAX, READS_OTHERS_MAX, RECENT_NUMBERS, WRITES_MAX,
     },
     duties::{Duties, Effect},
-    shelf::{Fate, Kept, Origin},
+    shelf::{Kept, Origin},
 };
 use crate::{collator::Line, message::LargeMessage};
 use alloy_primitives::B256;
@@ -61,12 +61,8 @@ impl Duties {
         let now_ms = self.now_ms;
         self.memory.chunks = recalled.chunks;
         self.learn_pending();
-        for (descriptor, coding) in recalled.finals {
-            let id = descriptor.id();
-            let known = self.shelf.learn(id, &descriptor, Origin::Ledger, now_ms);
-            if let Some(entry) = known {
-                (entry.fate, entry.backed) = (Fate::Final, true);
-                entry.backed_coding = Some(coding);
+        for one in recalled.finals {
+            if let Some(entry) = self.learn_final(one) {
                 entry.finality = Kept::Done;
                 entry.final_height = Some(0);
             }

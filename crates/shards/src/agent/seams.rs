@@ -1,6 +1,9 @@
 //! What an agent asks of the outside: to check a candidate, to cut and restore collations, to build blocks.
 
-use crate::ledger::ShardHead;
+use crate::{
+    arrears::{Arrears, FinalCandidate, RelayGap},
+    ledger::ShardHead,
+};
 use alloy_primitives::B256;
 use bytes::Bytes;
 use primitives::shard::{Coding, Descriptor, RelayAnchor, ShardId};
@@ -93,4 +96,11 @@ pub trait Builder: Clone + Send + Sync + 'static {
         descriptor: Descriptor,
         collation: Bytes,
     ) -> impl Future<Output = Finding> + Send;
+
+    /// The final candidates that a shard's builder lacks, by number, as the relay blocks on this node's disk have them.
+    /// May take as long as reading all relay blocks since they were backed; asked beside everything else.
+    fn name(
+        &self,
+        arrears: Arrears,
+    ) -> impl Future<Output = Result<Vec<FinalCandidate>, RelayGap>> + Send;
 }

@@ -8,6 +8,7 @@ mod faults;
 mod fetches;
 mod flooding;
 mod happy;
+mod joins;
 mod relay;
 mod restarts;
 mod sampled;

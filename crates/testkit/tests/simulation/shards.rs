@@ -6,6 +6,7 @@
 mod collators;
 mod corrupt;
 mod faults;
+mod joins;
 mod outages;
 mod quiet;
 mod registry;

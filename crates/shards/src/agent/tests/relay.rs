@@ -7,9 +7,19 @@ use crate::{
     ledger::{Authority, CheckedSection, Ledger, LedgerEvent, RelayStep, ShardOrder},
 };
 use alloy_primitives::B256;
-use primitives::{crypto::PublicKey, shard::CarriedOrders};
+use primitives::{
+    crypto::PublicKey,
+    shard::{BackedEnvelope, CarriedOrders},
+};
 use rand::{SeedableRng as _, rngs::StdRng};
-use std::{collections::BTreeMap, mem, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    mem,
+    sync::{Arc, Mutex},
+};
+
+/// What relay blocks backed, by height: as nodes have it on disk.
+pub(super) type Archive = Arc<Mutex<BTreeMap<u64, Vec<BackedEnvelope>>>>;
 
 /// Digest of the relay block at a height.
 pub(super) fn digest_of(height: u64) -> B256 {
@@ -29,6 +39,7 @@ pub(super) struct Relay {
     /// What the next block orders.
     pub(super) orders: Vec<ShardOrder>,
     random: StdRng,
+    pub(super) archive: Archive,
 }
 
 impl Relay {
@@ -42,6 +53,7 @@ impl Relay {
             distances: Vec::new(),
             orders: Vec::new(),
             random: StdRng::seed_from_u64(0),
+            archive: Archive::default(),
         }
     }
 
@@ -77,6 +89,8 @@ impl Relay {
         let orders = self.carried(place.executed_height);
         let assembled = inclusion.assemble(&self.ledger, place, &orders);
         let assembled = assembled.expect("the leader has the parent's ledger");
+        let backed = assembled.section.backed.clone();
+        self.archive.lock().unwrap().insert(height, backed);
         let section = CheckedSection::check(
             assembled.section,
             &self.ledger,

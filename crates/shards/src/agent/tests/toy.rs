@@ -1,8 +1,10 @@
 //! A shard whose blocks are lists of numbers: 0, 1, 2, … each in one block, in order. What a block says of itself
 //! can be checked by anybody; whether it is poisoned too.
 
-use crate::agent::{
-    BuildOrder, Builder, Built, Checker, Cutter, Finding, Restored, backing::hash_of,
+use super::relay::Archive;
+use crate::{
+    agent::{BuildOrder, Builder, Built, Checker, Cutter, Finding, Restored, backing::hash_of},
+    arrears::{Arrears, FinalCandidate, RelayGap, Trail},
 };
 use alloy_primitives::B256;
 use bytes::Bytes;
@@ -208,6 +210,7 @@ pub(super) struct ToyBuilder {
     pub(super) supply: Arc<AtomicU64>,
     /// It poisons what it builds.
     pub(super) poisons: Arc<AtomicBool>,
+    archive: Archive,
 }
 
 impl ToyBuilder {
@@ -215,6 +218,7 @@ impl ToyBuilder {
         key: PublicKey,
         genesis: impl Iterator<Item = (ShardId, B256)>,
         supply: Arc<AtomicU64>,
+        archive: Archive,
     ) -> Self {
         let heads: BTreeMap<_, _> = genesis.map(|place| (place, 0)).collect();
         let newest = heads.keys().map(|(shard, head)| (*shard, (0, *head)));
@@ -225,6 +229,7 @@ impl ToyBuilder {
             heads: Arc::new(Mutex::new(heads)),
             supply,
             poisons: Arc::default(),
+            archive,
         }
     }
 }
@@ -276,6 +281,17 @@ impl Builder for ToyBuilder {
         );
         self.made(&descriptor);
         Finding::Valid
+    }
+
+    async fn name(&self, arrears: Arrears) -> Result<Vec<FinalCandidate>, RelayGap> {
+        let archive = self.archive.lock().unwrap();
+        let mut trail = Trail::new(&arrears);
+        let mut height = arrears.height;
+        while !trail.is_over() {
+            trail.pass(archive.get(&height).ok_or(RelayGap { height })?);
+            height -= 1;
+        }
+        Ok(trail.named())
     }
 }
 

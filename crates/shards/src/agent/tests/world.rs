@@ -338,7 +338,8 @@ impl World {
         let genesis = self.setup.shards.iter();
         let genesis = genesis.map(|(shard, _)| (*shard, genesis_of(*shard)));
         let builder = self.builders.entry(index).or_insert_with(|| {
-            ToyBuilder::new(key.public_key(), genesis, Arc::clone(&self.supply))
+            let archive = Arc::clone(&self.relay.archive);
+            ToyBuilder::new(key.public_key(), genesis, Arc::clone(&self.supply), archive)
         });
         let builder = builder.clone();
         let checks = Arc::clone(self.checks.entry(index).or_default());
