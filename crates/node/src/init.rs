@@ -120,7 +120,11 @@ pub fn genesis_file(
 ) -> Result<String, primitives::genesis::GenesisError> {
     let shards = options.shards.iter().flatten().map(|shard| {
         let section = HeadwaySection {
-            protocol: protocol.clone(),
+            protocol: Protocol {
+                // Relay blocks pace it, and with several cores it has several blocks for each of them.
+                block_time_ms: 0,
+                ..protocol.clone()
+            },
             ..HeadwaySection::default()
         };
         let chain_id = options.chain_id.saturating_add(shard.id.into());

@@ -12,9 +12,11 @@
 //! τ and the time from beginning a block to its last signature are what has been seen. Both are guesses: too late means
 //! the next relay block, too early means to wait for it. A relay block missed costs more than the wait, so a block is
 //! begun earlier than the median would need: by twice what the slowest of the last ones took beyond it, and by half a
-//! block time at most. What is on its way is expected to take the median. Where the builder is what takes longest, nothing is
-//! ever put off. Where a shard has several cores, its blocks are begun a relay block sooner for each core beyond the
-//! first.
+//! block time at most. Slow ones are rarer than what is remembered reaches back, so there is a margin beside that: a step
+//! more with each relay block that was missed though a block had been begun for it, and a little less with each that was
+//! not, so that one in [`MARGIN_SHARE`] or so is missed where a step is what it takes. What is on its way is expected to
+//! take the median. Where the builder is what takes longest, nothing is ever put off. Where a shard has several cores, its
+//! blocks are begun a relay block sooner for each core beyond the first.
 
 use crate::{
     agent::{config::TICK_MS, duties::Duties},
@@ -31,6 +33,11 @@ const WAYS: usize = 16;
 const SPARE_SHARE: u64 = 8;
 /// Of the time between relay blocks, the share that is to spare at most.
 const SPARE_BLOCK_SHARE: u64 = 2;
+/// Of the time between relay blocks, what the margin grows by for one that is missed, and what it is at most.
+const STEP_SHARE: u64 = 4;
+const MARGIN_BLOCKS: u64 = 1;
+/// Of the margin, what a relay block that is taken takes off.
+const MARGIN_SHARE: u64 = 512;
 /// To spare in any case, in milliseconds: an agent looks at the clock so much later than it should.
 const SPARE_MS: u64 = 2 * TICK_MS;
 /// Relay blocks that were expected and did not come: the chain is at rest, and waits for something to take.
@@ -46,6 +53,8 @@ pub(crate) struct SeenBlock {
     pub(crate) seen_ms: u64,
     /// Candidates are pending after it, so that the next one comes as soon as it can.
     pub(crate) busy: bool,
+    /// Number of the shard's newest block after it.
+    pub(crate) number: u64,
 }
 
 /// A candidate in line.
@@ -90,12 +99,51 @@ impl Way {
     }
 }
 
+/// What relay blocks that were missed have taught.
+#[derive(Clone, Debug, Default)]
+struct Margin {
+    microseconds: u64,
+    /// The relay block before took a candidate.
+    took: bool,
+    /// Time of a relay block that took none after one that did.
+    untaken_ms: Option<u64>,
+}
+
+impl Margin {
+    /// A relay block came, and took a candidate of the shard or did not.
+    fn see(&mut self, at_ms: u64, takes: bool) {
+        if takes {
+            let less = self.microseconds.div_ceil(MARGIN_SHARE);
+            self.microseconds = self.microseconds.saturating_sub(less);
+        }
+        self.untaken_ms = (self.took && !takes).then_some(at_ms);
+        self.took = takes;
+    }
+
+    /// What waits in line, with relay blocks so far apart. What was begun before a relay block was meant for it.
+    fn watch(&mut self, line: &[Waiter], block_ms: u64) {
+        let missed = |at_ms: &u64| line.iter().any(|one| one.begun_ms < *at_ms);
+        if self.untaken_ms.as_ref().is_some_and(missed) {
+            self.untaken_ms = None;
+            let block = block_ms.saturating_mul(1_000);
+            let step = block.checked_div(STEP_SHARE).unwrap_or_default();
+            let most = block.saturating_mul(MARGIN_BLOCKS);
+            self.microseconds = self.microseconds.saturating_add(step).min(most);
+        }
+    }
+
+    fn ms(&self) -> u64 {
+        self.microseconds.checked_div(1_000).unwrap_or_default()
+    }
+}
+
 /// What a collator has seen of relay blocks, and of its shard's candidates on their way there.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Pace {
     newest: Option<SeenBlock>,
     intervals: VecDeque<u64>,
     way: Way,
+    margin: Margin,
     /// Those in line that are signed, and since when.
     signed: BTreeMap<CandidateId, u64>,
 }
@@ -112,6 +160,7 @@ impl Pace {
             return;
         }
         self.newest = Some(block);
+        self.margin.see(block.at_ms, block.number > before.number);
         let interval = block.at_ms.saturating_sub(before.at_ms);
         // A chain at rest says nothing about how soon it would come if there were something to take.
         if let Some(each_ms) = interval.checked_div(passed).filter(|_| before.busy) {
@@ -133,14 +182,21 @@ impl Pace {
             self.signed.insert(one.id, now_ms);
             self.way.took(now_ms.saturating_sub(one.begun_ms));
         }
+        if let Some(block_ms) = self.block_ms() {
+            self.margin.watch(line, block_ms);
+        }
+    }
+
+    /// Time between relay blocks.
+    fn block_ms(&self) -> Option<u64> {
+        self.intervals.iter().min().map(|least| (*least).max(1))
     }
 
     /// When to begin the block that follows such a line on so many cores.
     pub(crate) fn begins_ms(&self, line: &[Waiter], cores: usize, now_ms: u64) -> u64 {
-        let (Some(newest), Some(block_ms)) = (self.newest, self.intervals.iter().min()) else {
+        let (Some(newest), Some(block_ms)) = (self.newest, self.block_ms()) else {
             return now_ms;
         };
-        let block_ms = (*block_ms).max(1);
         let rests_ms = newest
             .seen_ms
             .saturating_add(block_ms.saturating_mul(RESTS_AFTER));
@@ -163,6 +219,7 @@ impl Pace {
             .at_ms
             .saturating_add(place.after.saturating_mul(block_ms))
             .saturating_sub(self.way.ahead_ms(block_ms))
+            .saturating_sub(self.margin.ms())
             .saturating_sub(ahead_ms)
     }
 }
@@ -186,6 +243,7 @@ impl Duties {
             at_ms: ledger.timestamp_ms(),
             seen_ms: now_ms,
             busy: ledger.pending().next().is_some(),
+            number: segment.newest().number,
         };
         let cores = ledger.cores_of(segment.shard);
         let at_once = ledger.rules().core_depth < 2;
@@ -238,6 +296,7 @@ mod tests {
                 at_ms: height * 100,
                 seen_ms: height * 100 + 30,
                 busy: true,
+                number: 0,
             });
         }
         pace.watch(&[waiter(0, 870, true)], 950);
@@ -291,6 +350,7 @@ mod tests {
             at_ms,
             seen_ms: at_ms + 30,
             busy,
+            number: 0,
         };
         assert_eq!(pace.begins_ms(&[], 1, 1_231), 1_231);
         pace.see(seen(11, 1_100, false));
@@ -320,5 +380,48 @@ mod tests {
             pace.watch(&[waiter(id, 1_000, true)], 1_080);
         }
         assert_eq!(pace.way.ahead_ms(100), WAY_MS);
+    }
+
+    #[test]
+    fn the_margin_grows_with_each_miss_and_shrinks_slowly() {
+        let mut pace = pace();
+        let mut height = 10;
+        let mut number = 0;
+        let mut next = |pace: &mut Pace, takes: bool, line: &[Waiter]| {
+            height += 1;
+            number += u64::from(takes);
+            pace.see(SeenBlock {
+                height,
+                at_ms: height * 100,
+                seen_ms: height * 100 + 30,
+                busy: true,
+                number,
+            });
+            pace.watch(line, height * 100 + 30);
+            pace.margin.ms()
+        };
+        let late = |begun_ms| [waiter(9, begun_ms, false)];
+        // Nothing was taken before: work has only just come.
+        assert_eq!(next(&mut pace, false, &late(1_050)), 0);
+        assert_eq!(next(&mut pace, true, &[]), 0);
+        // What is in line was begun after this one.
+        assert_eq!(next(&mut pace, false, &late(1_310)), 0);
+        assert_eq!(next(&mut pace, true, &[]), 0);
+        let before_ms = pace.begins_ms(&[], 1, 1_430);
+        assert_eq!(next(&mut pace, false, &late(1_450)), 25);
+        assert_eq!(pace.begins_ms(&[], 1, 1_530), before_ms + 100 - 25);
+        // Once for each.
+        assert_eq!(next(&mut pace, false, &late(1_450)), 25);
+        for _ in 0..10 {
+            next(&mut pace, true, &[]);
+            let begun_ms = pace.newest.unwrap().at_ms + 50;
+            next(&mut pace, false, &late(begun_ms));
+        }
+        // A relay block's time at most.
+        assert_eq!(next(&mut pace, true, &[]), 99);
+        for _ in 0..super::MARGIN_SHARE {
+            next(&mut pace, true, &[]);
+        }
+        assert!((30..40).contains(&pace.margin.ms()), "{:?}", pace.margin);
     }
 }

@@ -25,6 +25,9 @@ use std::{
 };
 use tokio::sync::broadcast::error::RecvError;
 
+/// Of a shard's block time, the part that a block may be begun early.
+const EARLY_SHARE: u64 = 4;
+
 /// The chains of the shards that this node collates. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Collators {
@@ -191,7 +194,7 @@ fn propose(
     let header = parent.block.header();
     let protocol = &config.protocol;
     let elapsed_ms = order.now_ms.saturating_sub(header.timestamp_ms);
-    if elapsed_ms < protocol.block_time_ms.max(1) {
+    if elapsed_ms < least_ms(protocol.block_time_ms) {
         return None;
     }
     let number = header.height.saturating_add(1);
@@ -223,6 +226,13 @@ fn propose(
     block
         .recover(&chain.senders, Impersonation::from(protocol.dev))
         .ok()
+}
+
+/// After how long a block may follow the one before, in milliseconds. Sooner than the shard's block time by a part: if
+/// one is begun late, the next could not be in time for its relay block otherwise, nor any after it.
+fn least_ms(block_time_ms: u64) -> u64 {
+    let early_ms = block_time_ms.checked_div(EARLY_SHARE).unwrap_or_default();
+    block_time_ms.saturating_sub(early_ms).max(1)
 }
 
 /// The newest final block that a block refers to, whose parent refers to another. The parent's collator may have named
@@ -291,7 +301,7 @@ async fn follow(chain: &ShardChain, descriptor: &Descriptor, encoded: Bytes) -> 
 
 #[cfg(test)]
 mod tests {
-    use super::{executed_ref, finding_of};
+    use super::{executed_ref, finding_of, least_ms};
     use alloy_primitives::B256;
     use commonware_cryptography::Signer as _;
     use primitives::{
@@ -325,6 +335,13 @@ mod tests {
         assert_eq!(executed_ref(&parent, None), parent);
         let next = result(8, 0xaa);
         assert_eq!(executed_ref(&parent, Some(next)), reference(next));
+    }
+
+    #[test]
+    fn a_block_after_a_late_one_may_be_early() {
+        assert_eq!(least_ms(400), 300);
+        // Two blocks of one time are not possible.
+        assert_eq!([least_ms(0), least_ms(1)], [1, 1]);
     }
 
     #[test]

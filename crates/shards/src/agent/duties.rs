@@ -299,6 +299,8 @@ impl Duties {
                 if let Some(entry) = self.shelf.get_mut(&named.candidate) {
                     entry.fate = Fate::Final;
                     entry.final_height.get_or_insert(height);
+                    // It may not have been seen to be included.
+                    entry.chunks = Vec::new();
                 }
             }
             LedgerEvent::Backed(_)

@@ -21,6 +21,7 @@ use primitives::{
     shard::{CandidateId, Coding, Descriptor, Schedule, ShardId},
 };
 use std::{
+    cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
     ops::RangeInclusive,
 };
@@ -29,6 +30,9 @@ use std::{
 const KEEP_MS: u64 = 10_000;
 /// Of the bytes that may be held, the share that may come between two counts.
 const UNCOUNTED_SHARE: usize = 8;
+/// Of the bytes that may be held, the share that what is final may be, unless it is lacking here: hardly anybody asks for
+/// it, and the disks have it.
+const FINAL_SHARE: usize = 8;
 
 /// What became of a candidate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,6 +159,11 @@ impl Entry {
             (Fate::Open | Fate::Condemned, false) => Worth::Claimed,
             (Fate::Open | Fate::Condemned, true) => Worth::Vouched,
         }
+    }
+
+    fn drop_bytes(&mut self) {
+        self.collation = None;
+        self.chunks = Vec::new();
     }
 
     fn bytes(&self) -> usize {
@@ -338,16 +347,18 @@ impl Shelf {
     ) {
         let pending: BTreeSet<CandidateId> = ledger.pending().map(|one| one.candidate).collect();
         let oldest_anchor = ledger.height().saturating_sub(ledger.rules().anchor_window);
+        let lacks = |entry: &Entry| {
+            let newest = newest.get(&entry.descriptor.shard);
+            newest.is_some_and(|newest| entry.descriptor.number > *newest)
+        };
+        self.shed_final(lacks, bytes_max.checked_div(FINAL_SHARE).unwrap_or(0));
         self.entries.retain(|id, entry| {
             let Some(segment) = ledger.shard(entry.descriptor.shard) else {
                 return false;
             };
             let (number, finalized) = (entry.descriptor.number, segment.finalized().number);
-            let lacks = |newest: &u64| {
-                let near = number.saturating_add(ARREARS_MAX) > finalized;
-                number > *newest && near && entry.fate == Fate::Final
-            };
-            let lacking = newest.get(&entry.descriptor.shard).is_some_and(lacks);
+            let near = number.saturating_add(ARREARS_MAX) > finalized;
+            let lacking = near && entry.fate == Fate::Final && lacks(entry);
             let recent = number.saturating_add(RECENT_NUMBERS) > finalized;
             let possible = entry.descriptor.anchor.height >= oldest_anchor
                 || now_ms.saturating_sub(entry.heard_ms) < KEEP_MS;
@@ -365,6 +376,25 @@ impl Shelf {
             !ids.is_empty()
         });
         self.shed(&pending, bytes_max);
+    }
+
+    /// Drops the oldest collations of what is final and not lacking.
+    fn shed_final(&mut self, lacks: impl Fn(&Entry) -> bool, bytes_max: usize) {
+        let held = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| entry.fate == Fate::Final && entry.bytes() > 0 && !lacks(entry));
+        let mut newest: Vec<(u64, CandidateId, usize)> = held
+            .map(|(id, entry)| (entry.heard_ms, *id, entry.bytes()))
+            .collect();
+        newest.sort_unstable_by_key(|(heard_ms, ..)| Reverse(*heard_ms));
+        let mut bytes = 0_usize;
+        for (_, id, more) in newest {
+            bytes = bytes.saturating_add(more);
+            if let Some(entry) = self.entries.get_mut(&id).filter(|_| bytes > bytes_max) {
+                entry.drop_bytes();
+            }
+        }
     }
 
     fn shed(&mut self, pending: &BTreeSet<CandidateId>, bytes_max: usize) {
@@ -389,8 +419,7 @@ impl Shelf {
             }
             if let Some(entry) = self.entries.get_mut(&id) {
                 bytes = bytes.saturating_sub(entry.bytes());
-                entry.collation = None;
-                entry.chunks = Vec::new();
+                entry.drop_bytes();
             }
         }
     }

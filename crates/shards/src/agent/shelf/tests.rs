@@ -77,6 +77,28 @@ fn what_is_final_goes_before_what_is_not() {
     assert!(shelf.get(&new).unwrap().collation.is_some());
 }
 
+#[test]
+fn little_of_what_is_final_is_held_unless_it_is_lacking() {
+    let mut shelf = Shelf::default();
+    let ids = [1, 2, 3].map(|salt| {
+        let descriptor = descriptor(1, salt);
+        let id = descriptor.id();
+        let entry = shelf.learn(id, &descriptor, Origin::Ledger, u64::from(salt));
+        let entry = entry.unwrap();
+        entry.collation = Some(Bytes::from(vec![0; 100]));
+        entry.fate = Fate::Final;
+        id
+    });
+    let held = |shelf: &Shelf| ids.map(|id| shelf.get(&id).unwrap().collation.is_some());
+    shelf.shed_final(|_| true, 0);
+    assert_eq!(held(&shelf), [true, true, true]);
+    shelf.shed_final(|_| false, 250);
+    assert_eq!(held(&shelf), [false, true, true]);
+    shelf.get_mut(&ids[2]).unwrap().fate = Fate::Open;
+    shelf.shed_final(|_| false, 0);
+    assert_eq!(held(&shelf), [false, false, true]);
+}
+
 fn key(seed: u64) -> PublicKey {
     PrivateKey::from_seed(seed).public_key()
 }
