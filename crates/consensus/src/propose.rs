@@ -70,12 +70,27 @@ impl Foundation<'_> {
     ///
     /// # Errors
     /// When the state can't be read.
-    pub fn fill(
+    pub(crate) fn fill(
         &self,
         source: &impl TransactionSource,
         directives: Vec<Directive>,
         state: &impl StateReader,
     ) -> Result<Block, ReadFault> {
+        self.fill_with(limits::BLOCK_TRANSACTIONS_MAX, source, directives, state)
+    }
+
+    /// The same, with so many transactions at most.
+    ///
+    /// # Errors
+    /// When the state can't be read.
+    pub fn fill_with(
+        &self,
+        transactions_max: usize,
+        source: &impl TransactionSource,
+        directives: Vec<Directive>,
+        state: &impl StateReader,
+    ) -> Result<Block, ReadFault> {
+        let transactions_max = transactions_max.min(limits::BLOCK_TRANSACTIONS_MAX);
         let base_fee = self.base_fee();
         let mut commitments = commitments(self.in_flight, self.chain, state)?;
         let mut best = best(source, base_fee, self.in_flight);
@@ -88,7 +103,7 @@ impl Foundation<'_> {
         };
         let mut transactions = Vec::new();
         while let Some(transaction) = best.next() {
-            if room.is_exhausted() || transactions.len() >= limits::BLOCK_TRANSACTIONS_MAX {
+            if room.is_exhausted() || transactions.len() >= transactions_max {
                 break;
             }
             let fits = room.fits(&transaction)

@@ -274,6 +274,7 @@ pub fn main() -> ExitCode {
         eprintln!("error: --log: {problem}");
         return ExitCode::from(2);
     }
+    process::keep_pages_small();
     std::panic::set_hook(Box::new(say_panic));
     let outcome = std::panic::catch_unwind(|| run(cli.command));
     match outcome {

@@ -22,7 +22,7 @@ use primitives::{
     chain::Protocol,
     crypto::{PrivateKey, PublicKey},
     genesis::{HeadwaySection, ShardEntry},
-    shard::registry::REGISTRY,
+    shard::{ShardId, registry::REGISTRY},
 };
 use std::{
     collections::BTreeMap,
@@ -83,7 +83,7 @@ pub struct GenesisOptions {
     pub funded: BTreeMap<Address, U256>,
     /// Shards of the chain; none if there can't be any.
     pub shards: Option<Vec<ShardOptions>>,
-    /// Who allows shards new versions of charters; nobody if none.
+    /// Who owns these shards, and allows new versions of charters; nobody if none.
     pub governor: Option<Address>,
     /// Cores of all shards together, if they go where the load is.
     pub cores: Option<u16>,
@@ -141,9 +141,9 @@ pub fn genesis_file(
     let shards = shards.collect::<Result<Vec<_>, primitives::genesis::GenesisError>>()?;
     let mut file = accounts_file(options, options.chain_id);
     if let Some(shards) = &options.shards {
-        let newest = shards.iter().map(|shard| u32::from(shard.id)).max();
-        let next = newest.unwrap_or(0).saturating_add(1);
-        let account = registry::account(options.governor, next);
+        let shards = shards.iter().map(|one| ShardId(one.id.into()));
+        let shards: Vec<ShardId> = shards.collect();
+        let account = registry::account(options.governor, &shards);
         file.alloc.insert(REGISTRY, account);
     }
     let validators = validators

@@ -14,7 +14,7 @@ pub use error::RegistryError;
 
 use crate::contracts::{Contract, call};
 use alloy_genesis::GenesisAccount;
-use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use primitives::{
     crypto::PublicKey,
     shard::{CHARTER_VERSION, Charter, ShardId},
@@ -27,25 +27,40 @@ use std::collections::BTreeMap;
 /// one if it wants none, in wei: a hundred coins.
 pub const DEPOSIT_MIN_WEI: U256 = U256::from_limbs([0x6bc7_5e2d_6310_0000, 0x5, 0, 0]);
 
+/// The slot of the registry's mapping of shards.
+const SHARDS_SLOT: u64 = 2;
 /// Bits of the registry's first word below the number of the next shard, and below the newest version.
 const NEXT_SHIFT: usize = 160;
 const VERSION_SHIFT: usize = 192;
 
-/// The registry as a genesis has it.
+/// The registry as a genesis with these shards has it. They are the governor's.
 #[must_use]
-pub fn account(governor: Option<Address>, next_shard: u32) -> GenesisAccount {
+pub fn account(governor: Option<Address>, shards: &[ShardId]) -> GenesisAccount {
+    let newest = shards.iter().map(|shard| shard.0).max();
+    let next_shard = newest.unwrap_or(0).saturating_add(1);
     let governor = governor.unwrap_or_default().into_word();
     let first = U256::from_be_bytes(governor.0)
         | (U256::from(next_shard) << NEXT_SHIFT)
         | (U256::from(CHARTER_VERSION) << VERSION_SHIFT);
-    let storage = [(U256::ZERO, first), (U256::ONE, DEPOSIT_MIN_WEI)];
-    let storage = storage.map(|(slot, value)| (B256::from(slot), B256::from(value)));
+    let mut storage = BTreeMap::from([
+        (U256::ZERO.into(), first.into()),
+        (U256::ONE.into(), DEPOSIT_MIN_WEI.into()),
+    ]);
+    if governor != B256::ZERO {
+        let owned = shards.iter().map(|shard| (owner_slot(*shard), governor));
+        storage.extend(owned);
+    }
     GenesisAccount {
         nonce: Some(1),
         code: Some(Contract::Registry.runtime()),
-        storage: Some(BTreeMap::from(storage)),
+        storage: Some(storage),
         ..GenesisAccount::default()
     }
+}
+
+/// Where the registry keeps whose a shard is.
+fn owner_slot(shard: ShardId) -> B256 {
+    keccak256([word(shard.0), word(SHARDS_SLOT)].concat())
 }
 
 /// What an owner wants of a shard.

@@ -17,6 +17,7 @@ mod builder;
 mod chain;
 mod checker;
 mod observer;
+mod room;
 mod versions;
 
 pub use agent::{Collated, Shards};

@@ -13,7 +13,7 @@ mod owner;
 mod transfers;
 
 pub use owner::{Owner, owner};
-pub use transfers::Transfers;
+pub use transfers::{Transfers, call_once};
 
 use crate::cluster::{CHAIN_ID, Cluster};
 use alloy_consensus::{

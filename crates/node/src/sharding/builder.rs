@@ -1,19 +1,19 @@
 //! Blocks of the shards that this node collates.
 
-use super::{archive::RelayArchive, chain::ShardChain, checker::Rules};
+use super::{archive::RelayArchive, chain::ShardChain, checker::Rules, room::Fit};
 use alloy_primitives::B256;
 use bytes::Bytes;
 use commonware_consensus::types::{Epoch, Round, View};
 use consensus::propose::Foundation;
 use pipeline::ExecutedRecord;
 use primitives::{
-    ExecutedRef, ExecutionResult, RecoveredBlock,
+    ExecutedRef, ExecutionResult, RecoveredBlock, Transaction,
     crypto::ProposalContext,
     shard::{Descriptor, ShardId},
     transaction::Impersonation,
 };
 use shards::{
-    Collation, Placement,
+    Collation, CollationError, Placement,
     agent::{BuildOrder, Builder, Built, Checker as _, Finding},
     arrears::{Arrears, FinalCandidate, RelayGap},
     feed::LedgerFeed,
@@ -96,24 +96,43 @@ impl Builder for Collators {
             take_back(chain, order.parent.number.saturating_add(1))?;
         }
         let rules = self.adopt(chain, order.anchor.height)?;
-        let block = propose(chain, &parent, &order)?;
-        let digest = block.block().digest();
-        let record = chain.execute(block, order.now_ms).await?;
-        settle(chain, &self.feed.newest().ledger, order.now_ms);
         let placement = Placement {
             shard: order.shard,
             anchor: order.anchor,
             rules,
         };
-        let collation = chain.take_collation(&digest)?;
-        match collation.describe(&record.header, &placement) {
-            Ok((descriptor, collation)) => Some(Built {
-                descriptor,
-                collation: collation.0,
-            }),
-            Err(error) => {
-                tracing::error!(shard = %order.shard, %error, "a block is too large to be offered");
-                None
+        loop {
+            let block = propose(chain, &parent, &order)?;
+            let transactions = block.block().transactions();
+            let (count, first) = (transactions.len(), transactions.first().cloned());
+            let digest = block.block().digest();
+            let record = chain.execute(block, order.now_ms).await?;
+            let ledger = Arc::clone(&self.feed.newest().ledger);
+            settle(chain, &ledger, order.now_ms);
+            let described = chain
+                .take_collation(&digest)?
+                .describe(&record.header, &placement);
+            let bytes = match &described {
+                Ok((_, collation)) => collation.0.len(),
+                Err(CollationError::TooLong { bytes, .. }) => *bytes,
+                Err(error) => {
+                    tracing::error!(shard = %order.shard, %error, "a block could not be collated");
+                    return None;
+                }
+            };
+            let bytes_max = ledger.rules().collation_bytes_max;
+            let bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
+            let fit = chain.room.weigh(count, bytes, bytes_max);
+            if let (Fit::Fits, Ok((descriptor, collation))) = (fit, described) {
+                return Some(Built {
+                    descriptor,
+                    collation: collation.0,
+                });
+            }
+            tracing::debug!(shard = %order.shard, count, bytes, "a block is too large to be offered");
+            take_back(chain, order.parent.number.saturating_add(1))?;
+            if fit == Fit::TooLargeAlone {
+                give_up(chain, first?, bytes);
             }
         }
     }
@@ -219,7 +238,9 @@ fn propose(
         shards: None,
     };
     let state = chain.chain.snapshot(header.height).ok()?;
-    let block = foundation.fill(&chain.mempool, Vec::new(), &state).ok()?;
+    let most = chain.room.transactions_max();
+    let block = foundation.fill_with(most, &chain.mempool, Vec::new(), &state);
+    let block = block.ok()?;
     if block.is_empty() && elapsed_ms < protocol.heartbeat_ms {
         return None;
     }
@@ -261,6 +282,13 @@ fn take_back(chain: &ShardChain, number: u64) -> Option<()> {
             None
         }
     }
+}
+
+/// A transaction can be in no block of the shard.
+fn give_up(chain: &ShardChain, transaction: Transaction, bytes: usize) {
+    let hash = transaction.hash();
+    tracing::warn!(shard = %chain.shard, %hash, bytes, "dropped a transaction that touches more than fits into a collation");
+    drop(chain.mempool.remove(&hash));
 }
 
 /// Executes a block of another collator; whether it is what its descriptor says, if that can be said.

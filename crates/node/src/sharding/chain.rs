@@ -2,6 +2,7 @@
 //!
 //! `latest` is what is executed here; `safe` is included; `finalized` is final on the relay chain.
 
+use super::room::Room;
 use crate::{error::NodeError, run::new_mempool};
 use alloy_primitives::Address;
 use commonware_runtime::Handle;
@@ -66,6 +67,7 @@ pub struct ShardChain {
     pub(crate) collator: PublicKey,
     pub(crate) fee_recipient: Address,
     captured: Captured,
+    pub(super) room: Arc<Room>,
 }
 
 /// Ends when the shard's chain can't go on.
@@ -119,6 +121,7 @@ impl ShardChain {
             collator: parts.collator,
             fee_recipient: parts.fee_recipient,
             captured,
+            room: Arc::default(),
         };
         Ok((shard_chain, handle))
     }

@@ -22,6 +22,7 @@ use std::collections::BTreeMap;
 const OWNER: Address = Address::repeat_byte(0x0a);
 const STRANGER: Address = Address::repeat_byte(0x0b);
 const GOVERNOR: Address = Address::repeat_byte(0x0c);
+const OF_GENESIS: [ShardId; 2] = [ShardId(1), ShardId(2)];
 const NEXT: ShardId = ShardId(3);
 /// What the registry wants of who creates a shard on two cores.
 const DEPOSIT: U256 = U256::from_limbs([0xd78e_bc5a_c620_0000, 0xa, 0, 0]);
@@ -102,7 +103,7 @@ fn sign(
 }
 
 fn install(block: &mut GeneratedBlock) {
-    let registry = account(Some(GOVERNOR), NEXT.0);
+    let registry = account(Some(GOVERNOR), &OF_GENESIS);
     block.state.set_code(REGISTRY, registry.code.unwrap());
     for (slot, value) in registry.storage.unwrap() {
         block.state.set_storage(REGISTRY, slot.into(), value.into());
@@ -221,13 +222,29 @@ fn only_its_owner() {
     ];
     let mut calls = vec![created()];
     calls.extend(wishes.iter().map(|wish| says(STRANGER, wish)));
-    // Shards of the genesis, and those that do not exist, are nobody's.
-    calls.push(says(STRANGER, &Wish::Retire(ShardId(1))));
+    // Shards of the genesis are the governor's, and those that do not exist nobody's.
+    calls.push(says(STRANGER, &Wish::Retire(OF_GENESIS[0])));
+    calls.push(says(GOVERNOR, &Wish::Retire(ShardId(4))));
     let outcome = run(&calls);
     assert!(outcome.succeeded[0]);
     assert!(outcome.succeeded[1..].iter().all(|succeeded| !succeeded));
     assert_eq!(outcome.orders.len(), 1);
     assert_eq!(outcome.held, DEPOSIT);
+}
+
+#[test]
+fn shards_of_the_genesis_are_the_governors() {
+    let outcome = run_blocks(&[
+        &OF_GENESIS.map(|shard| says(GOVERNOR, &Wish::Pause(shard))),
+        &[says(GOVERNOR, &Wish::Retire(OF_GENESIS[1]))],
+    ]);
+    let orders = [
+        ShardOrder::Pause(OF_GENESIS[0]),
+        ShardOrder::Pause(OF_GENESIS[1]),
+        ShardOrder::Retire(OF_GENESIS[1]),
+    ];
+    assert_eq!(outcome.orders, orders);
+    assert_eq!(outcome.held, U256::ZERO);
 }
 
 #[test]

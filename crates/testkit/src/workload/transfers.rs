@@ -3,7 +3,7 @@
 use super::{NOBODY, RICH, Sender, TRANSFER_GAS, draft, signer};
 use crate::cluster::{CHAIN_ID, Cluster};
 use alloy_consensus::{Transaction as _, TxEip1559};
-use alloy_primitives::{B256, TxKind, U256};
+use alloy_primitives::{Address, B256, TxKind, U256};
 use primitives::{RecoveredTransaction, shard::ShardId};
 use std::{collections::BTreeMap, time::UNIX_EPOCH};
 
@@ -91,6 +91,25 @@ impl Transfers {
             ..draft(nonce)
         })
     }
+}
+
+/// Sends one call to all collators of a shard that run, from one of the accounts that send no transfers: each has one call.
+pub fn call_once(cluster: &Cluster, shard: ShardId, caller: u8, to: Address, gas: u64) -> B256 {
+    let mut sender = Sender {
+        signer: signer(RICH + caller),
+        nonce: 0,
+    };
+    let nonce = sender.take_nonce();
+    let call = sender.sign(TxEip1559 {
+        chain_id: CHAIN_ID + u64::from(shard.0),
+        gas_limit: gas,
+        to: TxKind::Call(to),
+        ..draft(nonce)
+    });
+    for collator in cluster.collators(shard) {
+        offer(cluster, collator, shard, vec![call.clone()]);
+    }
+    call.hash()
 }
 
 /// Gives transactions to one collator, which may know or have executed them.

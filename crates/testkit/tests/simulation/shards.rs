@@ -7,6 +7,7 @@ mod collators;
 mod corrupt;
 mod faults;
 mod joins;
+mod large;
 mod outages;
 mod quiet;
 mod registry;

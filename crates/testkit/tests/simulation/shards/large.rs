@@ -1,0 +1,113 @@
+//! Blocks whose witnesses are longer than a collation may be.
+
+use super::{A, SETTLE_MAX, each_seed, load, network, settle, transfers};
+use alloy_genesis::GenesisAccount;
+use alloy_primitives::{Address, B256};
+use std::{ops::Range, time::Duration};
+use testkit::{
+    cluster::{Cluster, ClusterConfig, simulate},
+    workload::call_once,
+};
+
+/// Contracts with as much code as there may be: half of them fit into a collation, all of them do not.
+const CONTRACTS: u8 = 180;
+const CODE_BYTES: usize = 24_576;
+const HALF: u8 = CONTRACTS / 2;
+
+const WHILE: Duration = Duration::from_secs(4);
+const CALL_GAS: u64 = 600_000;
+
+fn contract(index: u8) -> Address {
+    Address::with_last_byte(index).create(0)
+}
+
+fn account(code: Vec<u8>) -> GenesisAccount {
+    GenesisAccount::default()
+        .with_nonce(Some(1))
+        .with_code(Some(code.into()))
+}
+
+/// Code that asks how long the code of each of these contracts is, so that a witness has it.
+fn visitor(of: Range<u8>) -> Vec<u8> {
+    const PUSH20: u8 = 0x73;
+    const EXTCODESIZE: u8 = 0x3b;
+    const POP: u8 = 0x50;
+    let visit = |index| {
+        [
+            &[PUSH20][..],
+            contract(index).as_slice(),
+            &[EXTCODESIZE, POP],
+        ]
+        .concat()
+    };
+    of.flat_map(visit).collect()
+}
+
+/// Visits the first contracts, the others, or all.
+const VISITORS: [(Address, Range<u8>); 3] = [
+    (Address::repeat_byte(0xd1), 0..HALF),
+    (Address::repeat_byte(0xd2), HALF..CONTRACTS),
+    (Address::repeat_byte(0xd3), 0..CONTRACTS),
+];
+
+fn config(seed: u64) -> ClusterConfig {
+    let mut config = network(seed);
+    let contracts = (0..CONTRACTS).map(|index| {
+        let mut code = vec![index; CODE_BYTES];
+        // Code that begins so is of another kind.
+        code[0] = 0;
+        (contract(index), account(code))
+    });
+    config.accounts.extend(contracts);
+    let visitors = VISITORS.into_iter();
+    config
+        .accounts
+        .extend(visitors.map(|(address, of)| (address, account(visitor(of)))));
+    config
+}
+
+/// The number of the block that a transaction is in, on one collator.
+fn block_of(cluster: &Cluster, collator: usize, hash: &B256) -> Option<u64> {
+    let location = cluster.shard_chain(collator, A).transaction(hash);
+    let location = location.expect("a simulated disk reads");
+    location.map(|(record, _)| record.height())
+}
+
+fn dropped(cluster: &Cluster, hash: &B256) -> bool {
+    cluster
+        .collators(A)
+        .any(|collator| cluster.shard_mempool(collator, A).get(hash).is_none())
+}
+
+fn run(seed: u64) -> String {
+    simulate(config(seed), |mut cluster| async move {
+        cluster.start_all().await;
+        let mut transfers = transfers();
+        let calls = [0_u8, 1, 2].map(|caller| {
+            let (visitor, _) = &VISITORS[usize::from(caller)];
+            call_once(&cluster, A, caller, *visitor, CALL_GAS)
+        });
+        let [first, second, both] = &calls;
+        cluster
+            .until(
+                "what no collation holds is dropped",
+                SETTLE_MAX,
+                |cluster| dropped(cluster, both),
+            )
+            .await;
+        load(&cluster, &mut transfers, WHILE).await;
+        settle(&cluster, &transfers).await;
+        assert!(dropped(&cluster, both));
+        for collator in cluster.collators(A) {
+            let [first, second] =
+                [first, second].map(|hash| block_of(&cluster, collator, hash).expect("executed"));
+            assert_ne!(first, second, "no collation holds both");
+            assert_eq!(block_of(&cluster, collator, both), None);
+        }
+    })
+}
+
+#[test]
+fn what_no_collation_holds_is_dropped_and_the_shard_goes_on() {
+    each_seed(run);
+}
