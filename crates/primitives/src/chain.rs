@@ -24,7 +24,8 @@ pub struct Protocol {
     pub block_bytes_max: u32,
     /// A block follows after this long without a transaction, in milliseconds.
     pub heartbeat_ms: u64,
-    /// A block waits this long for the one before, in milliseconds (0 = none).
+    /// A block waits this long for the one before, in milliseconds (0 = none). A shard's may be begun a quarter of it
+    /// early, to be in time for its relay block.
     pub block_time_ms: u64,
     /// How far a header's time may lie ahead of a voter's clock, in milliseconds.
     pub clock_drift_ms: u64,
