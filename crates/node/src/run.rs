@@ -163,13 +163,11 @@ pub async fn assemble<E: Runtime, N: Network>(
     let (state, block) = genesis(&parts.genesis);
     let chain_config = parts.genesis.chain.clone();
     let consensus_config = consensus_config(&parts);
-    let consensus = (&consensus_config, &identity);
-    let anchor = begin_at(runtime, &mut parts, consensus, &mut wires).await?;
+    let ours = (&consensus_config, &identity);
+    let anchor = begin_at(runtime, &mut parts, ours, &mut wires).await?;
     let pipeline_config = pipeline_config(&parts);
     let (ledger, shards) = start_shards(runtime, &parts, (&block, &pipeline_config), &mut wires)?;
-    if ledger.is_some() && anchor.is_some() {
-        return Err(NodeError::ShardsFromState);
-    }
+    require_order(ledger.as_ref(), anchor.as_ref())?;
     let store = Store::open(parts.location, &state, parts.store)?;
     let base_fee = next_base_fee(block.header(), &chain_config);
     let mempool = new_mempool(runtime, chain_config.clone(), base_fee);
@@ -225,6 +223,17 @@ pub async fn assemble<E: Runtime, N: Network>(
         executor,
         engine,
     })
+}
+
+/// A ledger follows from the whole order, which a node that begins with a state does not have.
+const fn require_order(
+    ledger: Option<&ShardParts>,
+    anchor: Option<&Anchor>,
+) -> Result<(), NodeError> {
+    match (ledger, anchor) {
+        (Some(_), Some(_)) => Err(NodeError::ShardsFromState),
+        (None, _) | (_, None) => Ok(()),
+    }
 }
 
 /// What consensus needs of shards, and the node's own work for them; nothing on a chain without.

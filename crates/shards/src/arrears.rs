@@ -148,12 +148,11 @@ mod tests {
         }
     }
 
-    /// The numbers and cuts that are named of these relay blocks, and whether all are.
-    fn walk(
-        newest: u64,
-        head: u64,
-        relay_blocks: &[Vec<BackedEnvelope>],
-    ) -> (Vec<(u64, u8)>, bool) {
+    /// Numbers and cuts.
+    type Named = Vec<(u64, u8)>;
+
+    /// What is named of these relay blocks, and whether that is all.
+    fn walk(newest: u64, head: u64, relay_blocks: &[Vec<BackedEnvelope>]) -> (Named, bool) {
         let mut trail = Trail::new(&Arrears {
             shard: SHARD,
             newest,

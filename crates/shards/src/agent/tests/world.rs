@@ -303,21 +303,9 @@ impl World {
         (small, large)
     }
 
-    async fn start(&mut self, index: usize, feed: LedgerFeed) -> Node {
-        feed.resume(self.history.last().map_or(0, |update| update.height));
-        let inclusion = Inclusion::default();
-        let mut node = Node {
-            feed: feed.clone(),
-            inclusion: inclusion.clone(),
-            handle: None,
-            paused: None,
-        };
-        if self.setup.puppets.contains(&index) {
-            return node;
-        }
-        let (small, large) = self.ends(index).await;
-        let key = self.keys[index].clone();
-        let mut config = AgentConfig::new(key.clone(), format!("agent{index}"));
+    /// Who an agent is, and what it may use.
+    fn config(&self, index: usize) -> AgentConfig {
+        let mut config = AgentConfig::new(self.keys[index].clone(), format!("agent{index}"));
         config.patience_ms = 500;
         let collators = usize::from(self.setup.validators)..self.spare(0);
         if collators.contains(&index) {
@@ -335,6 +323,25 @@ impl World {
         if self.setup.frugal.contains(&index) {
             config.served_bytes_max = ONE_CHUNK_BYTES;
         }
+        config
+    }
+
+    async fn start(&mut self, index: usize, feed: LedgerFeed) -> Node {
+        feed.resume(self.history.last().map_or(0, |update| update.height));
+        let inclusion = Inclusion::default();
+        let mut node = Node {
+            feed: feed.clone(),
+            inclusion: inclusion.clone(),
+            handle: None,
+            paused: None,
+        };
+        if self.setup.puppets.contains(&index) {
+            return node;
+        }
+        let (small, large) = self.ends(index).await;
+        let key = self.keys[index].clone();
+        let config = self.config(index);
+        let cutting = self.setup.cutting.get(&index).copied();
         let genesis = self.setup.shards.iter();
         let genesis = genesis.map(|(shard, _)| (*shard, genesis_of(*shard)));
         let builder = self.builders.entry(index).or_insert_with(|| {
