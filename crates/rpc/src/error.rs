@@ -85,6 +85,9 @@ pub enum RpcError {
     /// Nobody orders blocks of this chain any more.
     #[error("this node serves an imported chain, which takes no transactions")]
     Imported,
+    /// No collator builds blocks of this shard any more.
+    #[error("the shard is retired: it takes no transactions any more")]
+    ShardRetired,
     /// More callers wait than this node lets wait.
     #[error("node is busy: {0} calls wait already, try again later")]
     Busy(usize),
@@ -216,6 +219,7 @@ impl RpcError {
             | Self::Diverged(_)
             | Self::Stopped(_)
             | Self::Imported
+            | Self::ShardRetired
             | Self::HeaderNotFound
             | Self::HashNotFound
             | Self::TransactionNotFound

@@ -35,7 +35,7 @@ pub struct ShardPlace {
 struct Word {
     finalized: ShardHead,
     included: u64,
-    is_active: bool,
+    status: Status,
 }
 
 /// How a shard's chain on this node stands to the relay chain.
@@ -44,6 +44,8 @@ struct Word {
 pub(crate) struct Standing {
     /// The shard.
     pub(crate) id: u32,
+    /// `active`, `paused` or `retired`.
+    pub(crate) status: &'static str,
     /// The newest block here.
     pub(crate) latest: U64,
     /// The newest that is included, as far as it is here.
@@ -70,6 +72,12 @@ impl ShardPlace {
     /// The shard's number.
     pub(crate) const fn id(&self) -> u32 {
         self.shard.0
+    }
+
+    /// Whether it is over, so that no transaction can be in a block of it any more. A paused one may go on.
+    pub(crate) fn is_retired(&self) -> bool {
+        self.word()
+            .is_some_and(|word| word.status == Status::Retired)
     }
 
     /// The newest number that is included.
@@ -113,13 +121,14 @@ impl ShardPlace {
         let patience_ms = heartbeat_ms.saturating_mul(STALLED_HEARTBEATS);
         Some(Standing {
             id: self.shard.0,
+            status: name(word.status),
             latest: U64::from(heads.executed_height),
             safe: U64::from(word.included.min(heads.executed_height)),
             finalized: U64::from(heads.verified_height),
             relay_finalized: U64::from(word.finalized.number),
             finalized_age_ms,
             behind: is_behind(&word, chain),
-            stalled: word.is_active && finalized_age_ms > patience_ms,
+            stalled: word.status == Status::Active && finalized_age_ms > patience_ms,
         })
     }
 
@@ -129,8 +138,17 @@ impl ShardPlace {
         Some(Word {
             finalized: *segment.finalized(),
             included: segment.included().number,
-            is_active: segment.status() == Status::Active,
+            status: segment.status(),
         })
+    }
+}
+
+/// What answers call a status.
+pub(crate) const fn name(status: Status) -> &'static str {
+    match status {
+        Status::Active => "active",
+        Status::Paused => "paused",
+        Status::Retired => "retired",
     }
 }
 

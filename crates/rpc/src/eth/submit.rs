@@ -14,6 +14,7 @@ use crate::{
     error::RpcError,
     eth::transaction::{self, RpcReceipt},
     registry::Registry,
+    shard::ShardPlace,
 };
 use alloy_primitives::{B256, Bytes, U64};
 use futures::future::{Either, select};
@@ -75,10 +76,13 @@ pub(crate) fn admit(
 
 /// The state that transactions are admitted over.
 fn state_for_sending(backend: &Backend) -> Result<Snapshot, RpcError> {
-    match backend.chain.is_imported() {
-        true => Err(RpcError::Imported),
-        false => backend.latest_state(),
+    if backend.chain.is_imported() {
+        return Err(RpcError::Imported);
     }
+    if backend.shard.as_ref().is_some_and(ShardPlace::is_retired) {
+        return Err(RpcError::ShardRetired);
+    }
+    backend.latest_state()
 }
 
 /// The hash of a transaction that is in the pool, or why it is not.

@@ -1,9 +1,9 @@
 //! What the relay chain says of its shards.
 
-use crate::{args::Args, backend::Backend, error::RpcError};
+use crate::{args::Args, backend::Backend, error::RpcError, shard};
 use alloy_primitives::{B256, Bytes, U64, hex};
 use serde::Serialize;
-use shards::ledger::{Ledger, Offence, OffenceKind, Pending, Segment, ShardHead, Status};
+use shards::ledger::{Ledger, Offence, OffenceKind, Pending, Segment, ShardHead};
 
 /// The shard ledger after the newest finalized relay block.
 #[derive(Clone, Debug, Serialize)]
@@ -158,11 +158,7 @@ impl RpcShard {
         let upgrade = segment.upgrade().filter(|upgrade| upgrade.height > height);
         Self {
             id,
-            status: match segment.status() {
-                Status::Active => "active",
-                Status::Paused => "paused",
-                Status::Retired => "retired",
-            },
+            status: shard::name(segment.status()),
             collators: collators.map(hex::encode_prefixed).collect(),
             genesis_hash: segment.terms().genesis_hash,
             charter: segment.charter(&rules).cloned().unwrap_or_default(),

@@ -2,17 +2,19 @@
 
 use super::{
     rig::{GENESIS_TIME, Rig, genesis_hash, run_shard},
-    sockets::{Answer, LOOPBACK, get},
+    sockets::{Answer, LOOPBACK, exchange_bytes, get},
 };
 use crate::{RpcServer, ShardPlace, serve_with_shards};
 use alloy_primitives::{Address, B256, Bytes};
 use commonware_cryptography::Signer as _;
 use pipeline::ExecutedRecord;
 use primitives::{
+    bundle::BundleBuilder,
     crypto::PrivateKey,
+    limits,
     shard::{
-        BackedEnvelope, Bits, Coding, Descriptor, Envelope, RelayAnchor, Schedule, ShardId,
-        ShardNamespace, ShardSection, Votes,
+        BackedEnvelope, Bits, CarriedOrders, Coding, Descriptor, Envelope, RelayAnchor, Schedule,
+        ShardId, ShardNamespace, ShardSection, Votes,
     },
 };
 use rand::{SeedableRng as _, rngs::StdRng};
@@ -20,7 +22,7 @@ use serde_json::{Value, json};
 use shards::{
     feed::{LedgerFeed, RelayUpdate},
     ledger::{
-        Authority, CheckedSection, Ledger, LedgerRules, RelayStep, ShardTerms,
+        Authority, CheckedSection, Ledger, LedgerRules, RelayStep, ShardOrder, ShardTerms,
         rules::CORES_UNLIMITED,
     },
     passage::Observer,
@@ -158,6 +160,18 @@ impl Relay {
         });
     }
 
+    /// A block that carries an order of the one before.
+    fn order(&mut self, order: &ShardOrder) {
+        let orders = CarriedOrders {
+            height: self.ledger.height(),
+            list: vec![order.to_bytes()],
+        };
+        self.step(ShardSection {
+            orders,
+            ..ShardSection::default()
+        });
+    }
+
     fn place(&self) -> ShardPlace {
         ShardPlace::new(SHARD, self.feed.clone())
     }
@@ -235,7 +249,7 @@ fn a_chain_that_lacks_what_is_final_says_that_it_syncs() {
         let (status, body) = health(&server, "/health").await;
         assert_eq!((status, &body["status"]), (200, &json!("ok")), "{body}");
         let expected = json!({
-            "id": 1, "latest": "0x1", "safe": "0x1", "finalized": "0x0", "relayFinalized": "0x1",
+            "id": 1, "status": "active", "latest": "0x1", "safe": "0x1", "finalized": "0x0", "relayFinalized": "0x1",
             "finalizedAgeMs": 0, "behind": false, "stalled": false,
         });
         assert_eq!(body["shards"], json!([expected]));
@@ -296,6 +310,63 @@ fn a_shard_without_final_blocks_stands_still() {
         let elsewhere = get(&server, "/shard/2/health", "localhost").await;
         assert_eq!(elsewhere.status, 404);
     });
+}
+
+#[test]
+fn a_retired_shard_takes_no_transactions_and_a_paused_one_does() {
+    beside(|mut relay, root, shard| async move {
+        let server = start(&root, &shard).await;
+        let record = mine(&shard).await;
+        relay.back(record.hash);
+        relay.vote(true);
+        let status = async |expected: &str| {
+            let (code, body) = health(&server, "/health").await;
+            assert_eq!(body["shards"][0]["status"], json!(expected), "{body}");
+            assert_eq!((code, &body["status"]), (200, &json!("ok")), "{body}");
+            let (code, body) = health(&server, "/shard/1/health").await;
+            assert_eq!(body["shard"]["status"], json!(expected), "{body}");
+            assert_eq!((code, &body["status"]), (200, &json!("ok")), "{body}");
+        };
+        status("active").await;
+        relay.order(&ShardOrder::Pause(SHARD));
+        status("paused").await;
+        shard.send(1, Address::ZERO, Bytes::new()).await;
+        relay.order(&ShardOrder::Retire(SHARD));
+        status("retired").await;
+        refuses(&server, &shard).await;
+        assert_eq!(shard.backend.mempool.counts().pending, 1);
+        root.send(2, Address::ZERO, Bytes::new()).await;
+    });
+}
+
+/// On every way in, with an error that says why.
+async fn refuses(server: &RpcServer, shard: &Rig) {
+    let retired = "the shard is retired: it takes no transactions any more";
+    let raw = shard.raw(2, Address::ZERO, Bytes::new());
+    for (method, params) in [
+        ("eth_sendRawTransaction", json!([raw])),
+        ("eth_sendRawTransactionSync", json!([raw])),
+        ("headway_sendRawTransactions", json!([[raw]])),
+    ] {
+        let error = shard.error(method, params).await;
+        assert_eq!(error, (-32000, retired.to_owned()), "{method}");
+    }
+    let call = json!({
+        "jsonrpc": "2.0", "id": 1, "method": "eth_sendRawTransaction", "params": [raw],
+    });
+    let batch = json!([call, call]).to_string();
+    let head = "POST /shard/1 HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json";
+    let answer = exchange_bytes(server, head, (batch.as_bytes(), batch.len())).await;
+    for one in answer.json().as_array().unwrap() {
+        assert_eq!(one["error"]["message"], retired, "{one}");
+    }
+    let mut bundle = BundleBuilder::new(limits::BUNDLE_BYTES_MAX);
+    bundle.push(&raw, None).unwrap();
+    let bundle = bundle.finish();
+    let head =
+        "POST /shard/1/bulk HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/octet-stream";
+    let answer = exchange_bytes(server, head, (&bundle, bundle.len())).await;
+    assert!(answer.body.contains(retired), "{}", answer.body);
 }
 
 async fn page(server: &RpcServer, path: &str) -> Answer {
