@@ -23,7 +23,10 @@ use crate::{
     ledger::Segment,
 };
 use primitives::shard::CandidateId;
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, VecDeque},
+};
 
 /// Times between relay blocks that are remembered.
 const INTERVALS: usize = 4;
@@ -110,14 +113,15 @@ struct Margin {
 }
 
 impl Margin {
-    /// A relay block came, and took a candidate of the shard or did not.
-    fn see(&mut self, at_ms: u64, takes: bool) {
-        if takes {
+    /// A relay block came, and so the number of the shard's newest block moved. Where it falls, candidates were
+    /// discarded: what comes back into the line was begun long ago, and missed nothing.
+    fn see(&mut self, at_ms: u64, moved: Ordering) {
+        if moved.is_gt() {
             let less = self.microseconds.div_ceil(MARGIN_SHARE);
             self.microseconds = self.microseconds.saturating_sub(less);
         }
-        self.untaken_ms = (self.took && !takes).then_some(at_ms);
-        self.took = takes;
+        self.untaken_ms = (self.took && moved.is_eq()).then_some(at_ms);
+        self.took = moved.is_gt();
     }
 
     /// What waits in line, with relay blocks so far apart. What was begun before a relay block was meant for it.
@@ -160,7 +164,8 @@ impl Pace {
             return;
         }
         self.newest = Some(block);
-        self.margin.see(block.at_ms, block.number > before.number);
+        let moved = block.number.cmp(&before.number);
+        self.margin.see(block.at_ms, moved);
         let interval = block.at_ms.saturating_sub(before.at_ms);
         // A chain at rest says nothing about how soon it would come if there were something to take.
         if let Some(each_ms) = interval.checked_div(passed).filter(|_| before.busy) {
@@ -423,5 +428,27 @@ mod tests {
             next(&mut pace, true, &[]);
         }
         assert!((30..40).contains(&pace.margin.ms()), "{:?}", pace.margin);
+    }
+
+    #[test]
+    fn what_a_discard_gives_back_was_not_missed() {
+        let mut pace = pace();
+        let mut next = |height: u64, number| {
+            pace.see(SeenBlock {
+                height,
+                at_ms: height * 100,
+                seen_ms: height * 100 + 30,
+                busy: true,
+                number,
+            });
+            pace.watch(&[waiter(9, height * 100 - 50, false)], height * 100 + 30);
+            pace.margin.ms()
+        };
+        assert_eq!(next(11, 5), 0);
+        assert_eq!(next(12, 3), 0);
+        // Nor is the next one, which takes nothing after nothing was taken.
+        assert_eq!(next(13, 3), 0);
+        assert_eq!(next(14, 4), 0);
+        assert_eq!(next(15, 4), 25);
     }
 }
