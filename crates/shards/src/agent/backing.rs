@@ -25,7 +25,7 @@ use super::{
     fetch::HeldChunk,
     offers::WaitingOffer,
     seams::Finding,
-    shelf::Origin,
+    shelf::{Fate, Origin},
     standing::Standing,
     statements::place_of,
 };
@@ -404,7 +404,10 @@ impl Duties {
         entry.coding = Some(coding);
         let own = self.epochs.own(coding.epoch);
         let chunk = own.and_then(|own| chunks.get(usize::from(own)).cloned());
-        entry.chunks = chunks;
+        // What is final is held elsewhere, whoever checked it late.
+        if entry.fate != Fate::Final {
+            entry.chunks = chunks;
+        }
         if let Some(chunk) = chunk.filter(|_| !self.memory.holds(id, coding.root)) {
             let held = HeldChunk {
                 coding,
