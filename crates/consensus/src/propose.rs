@@ -49,6 +49,17 @@ pub struct Foundation<'a> {
     pub shards: Option<ShardNews<'a>>,
 }
 
+/// Whether a block takes a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// It does.
+    Take,
+    /// It does not, nor any of its sender that follows.
+    Skip,
+    /// Nor any other.
+    Stop,
+}
+
 /// What a leader can say about shards.
 #[derive(Clone, Copy, Debug)]
 pub struct ShardNews<'a> {
@@ -76,21 +87,20 @@ impl Foundation<'_> {
         directives: Vec<Directive>,
         state: &impl StateReader,
     ) -> Result<Block, ReadFault> {
-        self.fill_with(limits::BLOCK_TRANSACTIONS_MAX, source, directives, state)
+        self.fill_with(&mut |_| Choice::Take, source, directives, state)
     }
 
-    /// The same, with so many transactions at most.
+    /// The same, of transactions that somebody else chooses among those that have their turn.
     ///
     /// # Errors
     /// When the state can't be read.
     pub fn fill_with(
         &self,
-        transactions_max: usize,
+        choose: &mut dyn FnMut(&RecoveredTransaction) -> Choice,
         source: &impl TransactionSource,
         directives: Vec<Directive>,
         state: &impl StateReader,
     ) -> Result<Block, ReadFault> {
-        let transactions_max = transactions_max.min(limits::BLOCK_TRANSACTIONS_MAX);
         let base_fee = self.base_fee();
         let mut commitments = commitments(self.in_flight, self.chain, state)?;
         let mut best = best(source, base_fee, self.in_flight);
@@ -103,13 +113,22 @@ impl Foundation<'_> {
         };
         let mut transactions = Vec::new();
         while let Some(transaction) = best.next() {
-            if room.is_exhausted() || transactions.len() >= transactions_max {
+            if room.is_exhausted() || transactions.len() >= limits::BLOCK_TRANSACTIONS_MAX {
                 break;
             }
-            let fits = room.fits(&transaction)
-                && check_static(&transaction, self.chain, base_fee).is_ok()
-                && admit(&mut commitments, &transaction, base_fee, state)?;
-            if fits {
+            let is_possible =
+                room.fits(&transaction) && check_static(&transaction, self.chain, base_fee).is_ok();
+            let choice = if is_possible {
+                choose(&transaction)
+            } else {
+                Choice::Skip
+            };
+            if choice == Choice::Stop {
+                break;
+            }
+            let takes =
+                choice == Choice::Take && admit(&mut commitments, &transaction, base_fee, state)?;
+            if takes {
                 room.take(&transaction);
                 transactions.push(transaction.transaction().clone());
             } else {

@@ -19,6 +19,7 @@ mod checker;
 mod observer;
 mod room;
 mod versions;
+mod weigh;
 
 pub use agent::{Collated, Shards};
 pub(crate) use agent::{ShardsParts, failed, open_archive, start};

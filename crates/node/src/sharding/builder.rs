@@ -1,13 +1,19 @@
 //! Blocks of the shards that this node collates.
 
-use super::{archive::RelayArchive, chain::ShardChain, checker::Rules, room::Fit};
+use super::{
+    archive::RelayArchive,
+    chain::ShardChain,
+    checker::Rules,
+    room::{Instead, Plan},
+    weigh::weigh,
+};
 use alloy_primitives::B256;
 use bytes::Bytes;
 use commonware_consensus::types::{Epoch, Round, View};
 use consensus::propose::Foundation;
 use pipeline::ExecutedRecord;
 use primitives::{
-    ExecutedRef, ExecutionResult, RecoveredBlock, Transaction,
+    ExecutedRef, ExecutionResult, RecoveredBlock, RecoveredTransaction,
     crypto::ProposalContext,
     shard::{Descriptor, ShardId},
     transaction::Impersonation,
@@ -27,6 +33,9 @@ use tokio::sync::broadcast::error::RecvError;
 
 /// Of a shard's block time, the part that a block may be begun early.
 const EARLY_SHARE: u64 = 4;
+
+/// How often a block that is too large is built again at most, each time with less.
+const TRIES: usize = 4;
 
 /// The chains of the shards that this node collates. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -101,40 +110,41 @@ impl Builder for Collators {
             anchor: order.anchor,
             rules,
         };
-        loop {
-            let block = propose(chain, &parent, &order)?;
-            let transactions = block.block().transactions();
-            let (count, first) = (transactions.len(), transactions.first().cloned());
+        let bytes_max = self.feed.newest().ledger.rules().collation_bytes_max;
+        let bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
+        let number = order.parent.number.saturating_add(1);
+        let mut plan = chain.room.plan(number, bytes_max);
+        for _ in 0..TRIES {
+            let block = propose(chain, &parent, &order, &mut plan)?;
             let digest = block.block().digest();
             let record = chain.execute(block, order.now_ms).await?;
-            let ledger = Arc::clone(&self.feed.newest().ledger);
-            settle(chain, &ledger, order.now_ms);
+            settle(chain, &self.feed.newest().ledger, order.now_ms);
             let described = chain
                 .take_collation(&digest)?
                 .describe(&record.header, &placement);
-            let bytes = match &described {
+            let bytes = match described {
+                Ok((descriptor, collation)) if collation.0.len() <= bytes_max => {
+                    let hashes = record.transactions.iter().map(|one| one.hash());
+                    chain.room.fits(hashes, collation.0.len(), bytes_max);
+                    return Some(Built {
+                        descriptor,
+                        collation: collation.0,
+                    });
+                }
                 Ok((_, collation)) => collation.0.len(),
-                Err(CollationError::TooLong { bytes, .. }) => *bytes,
+                Err(CollationError::TooLong { bytes, .. }) => bytes,
                 Err(error) => {
                     tracing::error!(shard = %order.shard, %error, "a block could not be collated");
-                    return None;
+                    usize::MAX
                 }
             };
-            let bytes_max = ledger.rules().collation_bytes_max;
-            let bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
-            let fit = chain.room.weigh(count, bytes, bytes_max);
-            if let (Fit::Fits, Ok((descriptor, collation))) = (fit, described) {
-                return Some(Built {
-                    descriptor,
-                    collation: collation.0,
-                });
-            }
-            tracing::debug!(shard = %order.shard, count, bytes, "a block is too large to be offered");
-            take_back(chain, order.parent.number.saturating_add(1))?;
-            if fit == Fit::TooLargeAlone {
-                give_up(chain, first?, bytes);
-            }
+            let instead = weigh(chain, &parent, &record, bytes)
+                .map(|weights| chain.room.exceeded(&weights, bytes_max));
+            build_again(chain, (number, bytes), instead.as_ref())?;
+            plan = Plan::only(instead?.fits);
         }
+        tracing::error!(shard = %order.shard, number, "no block is small enough to be offered");
+        None
     }
 
     fn newest(&self, shard: ShardId) -> Option<(u64, B256)> {
@@ -208,6 +218,7 @@ fn propose(
     chain: &ShardChain,
     parent: &ExecutedRecord,
     order: &BuildOrder,
+    plan: &mut Plan,
 ) -> Option<RecoveredBlock> {
     let config = chain.chain.rules();
     let header = parent.block.header();
@@ -238,8 +249,8 @@ fn propose(
         shards: None,
     };
     let state = chain.chain.snapshot(header.height).ok()?;
-    let most = chain.room.transactions_max();
-    let block = foundation.fill_with(most, &chain.mempool, Vec::new(), &state);
+    let mut choose = |transaction: &RecoveredTransaction| plan.choose(&transaction.hash());
+    let block = foundation.fill_with(&mut choose, &chain.mempool, Vec::new(), &state);
     let block = block.ok()?;
     if block.is_empty() && elapsed_ms < protocol.heartbeat_ms {
         return None;
@@ -284,11 +295,24 @@ fn take_back(chain: &ShardChain, number: u64) -> Option<()> {
     }
 }
 
-/// A transaction can be in no block of the shard.
-fn give_up(chain: &ShardChain, transaction: Transaction, bytes: usize) {
-    let hash = transaction.hash();
-    tracing::warn!(shard = %chain.shard, %hash, bytes, "dropped a transaction that touches more than fits into a collation");
-    drop(chain.mempool.remove(&hash));
+/// Takes a block back that is too large to be offered. What can be in no block at all leaves the pool.
+fn build_again(
+    chain: &ShardChain,
+    (number, bytes): (u64, usize),
+    instead: Option<&Instead>,
+) -> Option<()> {
+    let shard = chain.shard;
+    let impossible = instead.map_or(&[][..], |instead| &instead.impossible);
+    let dropped = impossible.len();
+    tracing::debug!(%shard, number, bytes, dropped, "a block is too large to be offered, and built again");
+    if let Err(error) = chain.take_back(number.saturating_sub(1)) {
+        tracing::error!(%shard, number, %error, "a block that is too large is here for good");
+        return None;
+    }
+    for hash in impossible {
+        drop(chain.mempool.remove(hash));
+    }
+    Some(())
 }
 
 /// Executes a block of another collator; whether it is what its descriptor says, if that can be said.

@@ -175,7 +175,12 @@ impl ShardChain {
         let newest = taken
             .last()
             .map_or(0, |one| one.block.header().timestamp_ms);
-        drop(self.mempool.admit_many(transactions, &snapshot, newest)?);
+        let count = transactions.len();
+        let admitted = self.mempool.admit_many(transactions, &snapshot, newest)?;
+        let lost = admitted.iter().filter(|one| one.is_err()).count();
+        if lost > 0 {
+            tracing::warn!(shard = %self.shard, count, lost, "the pool has no room for all transactions of blocks that were taken back");
+        }
         Ok(())
     }
 

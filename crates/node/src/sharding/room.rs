@@ -1,98 +1,236 @@
-//! How many transactions go into a shard's next block, so that its collation can be offered.
+//! Which transactions go into a shard's next block, so that its collation can be offered.
 //!
 //! ```text
-//! block ─▶ executed ─▶ collation ─ it fits ──▶ offered; the next has as many as would nearly fill one
-//!   ▲                      └──── too large ──▶ taken back
-//!   └──── fewer, by how much it was too large ────┘        one alone that is too large leaves the pool
+//! block ─▶ executed ─▶ collation ─ it fits ──▶ offered; says what an ordinary transaction takes
+//!   ▲                      └──── too large ──▶ weighed, taken back
+//!   └── those that fit together, in their order ──┘     heavy: its weight is remembered
+//!                                                       too heavy for any block: it leaves the pool
 //! ```
-//! How long a witness is depends on what transactions touch in which state, and is known once they are executed. So the
-//! last block says how many the next may have; what is too large nevertheless is built again with fewer.
+//! How long a witness is depends on what transactions touch in which state, and is known once they are executed. One that
+//! touches much and pays well must not keep others out: known heavy ones have half of a collation among them, and nearly
+//! all of it in one block of [`TURN_BLOCKS`]; what can be in no block costs one execution, once.
+//!
+//! Limits: [`HEAVY_MAX`] weights are remembered.
 
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use alloy_primitives::B256;
+use consensus::propose::Choice;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Mutex, PoisonError},
+};
 
-/// Of a collation's limit, what a next block is to take at most, in eighths; and what one that was too large is to.
+/// Of a collation's limit, what transactions are to take at most, in eighths.
 const FULL_EIGHTHS: usize = 7;
-const AGAIN_EIGHTHS: usize = 6;
 /// A block that takes less than this part of the limit says nothing of one that is full.
 const SMALL_SHARE: usize = 4;
+/// Of the limit, what makes a transaction heavy, and what an ordinary one is taken to need at most.
+const HEAVY_SHARE: usize = 64;
+const ORDINARY_SHARE: usize = 1_024;
+/// Of the limit, the part that heavy ones have.
+const HEAVIES_SHARE: usize = 2;
+/// In one of so many blocks they may have all of it.
+const TURN_BLOCKS: u64 = 8;
+const HEAVY_MAX: usize = 4_096;
 
-/// What an executed block is found to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fit {
-    /// It can be offered.
-    Fits,
-    /// It has to be built again, with fewer transactions.
-    TooLarge,
-    /// Its only transaction can be in no block.
-    TooLargeAlone,
+/// What a transaction adds to the collation of its block, in bytes.
+pub(super) type Weight = (B256, usize);
+
+const fn full(bytes_max: usize) -> usize {
+    bytes_max.saturating_mul(FULL_EIGHTHS) / 8
 }
 
-/// Transactions that the next block of a shard has at most.
-#[derive(Debug)]
-pub(super) struct Room(AtomicUsize);
+/// What a shard's blocks have taught.
+#[derive(Debug, Default)]
+pub(super) struct Room(Mutex<Weights>);
 
-impl Default for Room {
-    fn default() -> Self {
-        Self(AtomicUsize::new(usize::MAX))
-    }
+#[derive(Clone, Debug, Default)]
+struct Weights {
+    /// Of an ordinary transaction; zero if that is not known.
+    ordinary: usize,
+    heavy: BTreeMap<B256, usize>,
 }
 
 impl Room {
-    pub(super) fn transactions_max(&self) -> usize {
-        self.0.load(Relaxed)
+    /// For the block of a number, with a collation of so many bytes at most.
+    pub(super) fn plan(&self, number: u64, bytes_max: usize) -> Plan {
+        let is_their_turn = number.is_multiple_of(TURN_BLOCKS);
+        let share = if is_their_turn { 1 } else { HEAVIES_SHARE };
+        Plan {
+            only: None,
+            weights: self
+                .0
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone(),
+            left: full(bytes_max),
+            heavy_left: full(bytes_max) / share,
+        }
     }
 
-    /// A block with so many transactions has a collation of so many bytes, where there is such a limit.
-    pub(super) fn weigh(&self, transactions: usize, bytes: usize, bytes_max: usize) -> Fit {
-        let share = |eighths: usize| {
-            let part = bytes_max.saturating_mul(eighths) / 8;
-            let count = transactions.saturating_mul(part).checked_div(bytes);
-            count.unwrap_or(usize::MAX).max(1)
+    /// A block with these transactions has a collation of so many bytes, and fits.
+    pub(super) fn fits(&self, hashes: impl Iterator<Item = B256>, bytes: usize, bytes_max: usize) {
+        let mut weights = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut rest, mut count) = (bytes, 0_usize);
+        for hash in hashes {
+            match weights.heavy.get(&hash) {
+                Some(weight) => rest = rest.saturating_sub(*weight),
+                None => count = count.saturating_add(1),
+            }
+        }
+        let each = rest.checked_div(count).unwrap_or_default();
+        let is_told = rest >= bytes_max / SMALL_SHARE;
+        weights.ordinary = if is_told {
+            each.min(bytes_max / ORDINARY_SHARE)
+        } else {
+            0
         };
-        let (fit, next) = match (bytes > bytes_max, transactions) {
-            (false, _) if bytes < bytes_max / SMALL_SHARE => (Fit::Fits, usize::MAX),
-            (false, _) => (Fit::Fits, share(FULL_EIGHTHS)),
-            (true, 0..=1) => (Fit::TooLargeAlone, usize::MAX),
-            (true, _) => (Fit::TooLarge, share(AGAIN_EIGHTHS)),
+    }
+
+    /// The transactions of a block that is too large weigh so much: what can be built instead.
+    pub(super) fn exceeded(&self, weighed: &[Weight], bytes_max: usize) -> Instead {
+        let mut weights = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut instead = Instead::default();
+        let mut sum: usize = 0;
+        for (hash, weight) in weighed {
+            if *weight > bytes_max / HEAVY_SHARE {
+                while weights.heavy.len() >= HEAVY_MAX {
+                    weights.heavy.pop_first();
+                }
+                weights.heavy.insert(*hash, *weight);
+            }
+            let together = sum.saturating_add(*weight);
+            if *weight > full(bytes_max) {
+                instead.impossible.push(*hash);
+            } else if together <= full(bytes_max) {
+                sum = together;
+                instead.fits.insert(*hash);
+            }
+        }
+        instead
+    }
+}
+
+/// What comes of a block that is too large.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Instead {
+    /// These fit together.
+    pub(super) fits: BTreeSet<B256>,
+    /// These can be in no block.
+    pub(super) impossible: Vec<B256>,
+}
+
+/// What the next block takes.
+#[derive(Debug)]
+pub(super) struct Plan {
+    only: Option<BTreeSet<B256>>,
+    weights: Weights,
+    /// Bytes that are left for all, and for heavy ones.
+    left: usize,
+    heavy_left: usize,
+}
+
+impl Plan {
+    /// These and no others.
+    pub(super) fn only(hashes: BTreeSet<B256>) -> Self {
+        Self {
+            only: Some(hashes),
+            weights: Weights::default(),
+            left: usize::MAX,
+            heavy_left: usize::MAX,
+        }
+    }
+
+    /// Whether the block takes a transaction that has its turn.
+    pub(super) fn choose(&mut self, hash: &B256) -> Choice {
+        if self.only.as_ref().is_some_and(|only| !only.contains(hash)) {
+            return Choice::Skip;
+        }
+        let Some(weight) = self.weights.heavy.get(hash) else {
+            let Some(left) = self.left.checked_sub(self.weights.ordinary) else {
+                return Choice::Stop;
+            };
+            self.left = left;
+            return Choice::Take;
         };
-        self.0.store(next, Relaxed);
-        fit
+        if *weight > self.heavy_left.min(self.left) {
+            return Choice::Skip;
+        }
+        self.heavy_left = self.heavy_left.saturating_sub(*weight);
+        self.left = self.left.saturating_sub(*weight);
+        Choice::Take
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Fit, Room};
+    use super::{Choice, Room, full};
+    use alloy_primitives::B256;
 
-    const MAX: usize = 8_000;
+    const MAX: usize = 8 << 20;
+
+    fn hash(number: usize) -> B256 {
+        B256::left_padding_from(&number.to_be_bytes())
+    }
+
+    fn taken(room: &Room, number: u64, hashes: impl Iterator<Item = usize>) -> Vec<usize> {
+        let mut plan = room.plan(number, MAX);
+        let chosen = hashes.map(|one| (one, plan.choose(&hash(one))));
+        let chosen = chosen.take_while(|(_, choice)| *choice != Choice::Stop);
+        let taken = chosen.filter(|(_, choice)| *choice == Choice::Take);
+        taken.map(|(one, _)| one).collect()
+    }
 
     #[test]
     fn a_full_block_bounds_the_next_and_a_small_one_does_not() {
         let room = Room::default();
-        assert_eq!(room.transactions_max(), usize::MAX);
-        assert_eq!(room.weigh(10, MAX, MAX), Fit::Fits);
-        assert_eq!(room.transactions_max(), 8);
-        assert_eq!(room.weigh(8, MAX / 2, MAX), Fit::Fits);
-        assert_eq!(room.transactions_max(), 14);
-        assert_eq!(room.weigh(14, MAX / 5, MAX), Fit::Fits);
-        assert_eq!(room.transactions_max(), usize::MAX);
-        assert_eq!(room.weigh(0, 0, MAX), Fit::Fits);
+        assert_eq!(taken(&room, 1, 0..20_000).len(), 20_000);
+        room.fits((0..8_000).map(hash), MAX, MAX);
+        assert_eq!(taken(&room, 1, 0..20_000).len(), 7_003);
+        room.fits((0..7_000).map(hash), MAX / 2, MAX);
+        assert_eq!(taken(&room, 1, 0..20_000).len(), 12_253);
+        room.fits((0..7_000).map(hash), MAX / 5, MAX);
+        assert_eq!(taken(&room, 1, 0..20_000).len(), 20_000);
+        // Two that were not known to be heavy do not make all others so.
+        room.fits((0..2).map(hash), MAX, MAX);
+        assert_eq!(taken(&room, 1, 0..20_000).len(), 896);
+        room.fits(std::iter::empty(), MAX, MAX);
+        assert_eq!(taken(&room, 1, 0..20_000).len(), 20_000);
     }
 
     #[test]
-    fn what_is_too_large_comes_again_with_fewer_until_one_is_left() {
+    fn what_fits_together_is_built_instead_and_heavy_ones_leave_room() {
         let room = Room::default();
-        // One of them takes more than there is, however few others there are.
-        let mut transactions = 17_000;
-        let mut tries = 0;
-        while room.weigh(transactions, MAX + transactions, MAX) == Fit::TooLarge {
-            let fewer = room.transactions_max();
-            assert!(fewer < transactions, "{fewer}");
-            transactions = fewer;
-            tries += 1;
-        }
-        assert_eq!((transactions, tries < 32), (1, true), "{tries}");
-        assert_eq!(room.weigh(1, MAX + 1, MAX), Fit::TooLargeAlone);
-        assert_eq!(room.transactions_max(), usize::MAX);
+        let heavy = MAX / 2;
+        let weighed = [
+            (0, heavy),
+            (1, full(MAX) + 1),
+            (2, heavy),
+            (3, 100),
+            (4, 100),
+        ];
+        let weighed = weighed.map(|(one, weight)| (hash(one), weight));
+        let instead = room.exceeded(&weighed, MAX);
+        assert_eq!(instead.impossible, [hash(1)]);
+        assert_eq!(instead.fits, [0, 3, 4].map(hash).into());
+        // More than the half that heavy ones have: in their turn.
+        assert_eq!(taken(&room, 1, 0..6), [3, 4, 5]);
+        assert_eq!(taken(&room, 8, 0..6), [0, 3, 4, 5]);
+        let lighter = [(0, MAX / 4), (2, MAX / 4)].map(|(one, weight)| (hash(one), weight));
+        room.exceeded(&lighter, MAX);
+        assert_eq!(taken(&room, 1, 0..6), [0, 3, 4, 5]);
+        // What is heavy is not counted among the ordinary ones.
+        room.fits([0, 3, 4].map(hash).into_iter(), MAX / 4 + 200, MAX);
+        assert_eq!(taken(&room, 1, 3..20_000).len(), 20_000 - 3);
+    }
+
+    #[test]
+    fn weights_are_bounded() {
+        let room = Room::default();
+        let weighed: Vec<_> = (0..super::HEAVY_MAX + 9)
+            .map(|one| (hash(one), MAX))
+            .collect();
+        room.exceeded(&weighed, MAX);
+        let known = room.0.lock().unwrap().heavy.len();
+        assert_eq!(known, super::HEAVY_MAX);
     }
 }
