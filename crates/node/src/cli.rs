@@ -214,13 +214,14 @@ struct InitArgs {
     /// Port of node 0 for RPC; node i takes this + i
     #[arg(long, default_value_t = 8_545)]
     rpc_port: u16,
-    /// Account to fund with a million coins; may be given several times
+    /// Account to fund with a million coins; may be given several times. The first one owns the shards
     #[arg(long = "fund")]
     funded: Vec<Address>,
     /// Milliseconds after which a block follows without a transaction
     #[arg(long, default_value_t = 1_000)]
     heartbeat_ms: u64,
-    /// Milliseconds a block waits for the one before
+    /// Milliseconds a block of the relay chain waits for the one before; its blocks pace the shards, which have no
+    /// such time of their own
     #[arg(long, default_value_t = 0)]
     block_time_ms: u64,
 }

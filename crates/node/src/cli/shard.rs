@@ -211,8 +211,16 @@ async fn list(url: &str) -> Result<(), NodeError> {
         println!("{}", line(shard));
     }
     let taken = listed.cores.iter().flatten().count();
-    println!("{} shards on {taken} cores", listed.shards.len());
+    println!("{}", total(listed.shards.len(), taken));
     Ok(())
+}
+
+fn total(shards: usize, cores: usize) -> String {
+    let counted = |count: usize, one: &str| match count {
+        1 => format!("1 {one}"),
+        _ => format!("{count} {one}s"),
+    };
+    format!("{} on {}", counted(shards, "shard"), counted(cores, "core"))
 }
 
 async fn find(url: &str, shard: u32) -> Result<ListedShard, NodeError> {
@@ -241,4 +249,16 @@ fn line(shard: &ListedShard) -> String {
         shard.status,
         collators.join(" ")
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::total;
+
+    #[test]
+    fn one_is_not_told_as_many() {
+        assert_eq!(total(2, 1), "2 shards on 1 core");
+        assert_eq!(total(1, 3), "1 shard on 3 cores");
+        assert_eq!(total(0, 0), "0 shards on 0 cores");
+    }
 }

@@ -135,11 +135,11 @@ struct ExecutionArgs {
 struct ScalingArgs {
     #[command(flatten)]
     model: ModelArgs,
-    /// Numbers of validators
-    #[arg(long, value_delimiter = ',', default_values_t = [8, 16, 32, 64], value_parser = clap::value_parser!(u16).range(1..=i64::from(VALIDATORS_MAX)))]
+    /// Numbers of validators, separated by commas
+    #[arg(long, value_delimiter = ',', default_value = "8,16,32,64", value_parser = clap::value_parser!(u16).range(1..=i64::from(VALIDATORS_MAX)))]
     validators: Vec<u16>,
-    /// Numbers of shards
-    #[arg(long, value_delimiter = ',', default_values_t = [1, 2, 4, 8, 16], value_parser = clap::value_parser!(u16).range(1..=i64::from(SHARDS_MAX)))]
+    /// Numbers of shards, separated by commas
+    #[arg(long, value_delimiter = ',', default_value = "1,2,4,8,16", value_parser = clap::value_parser!(u16).range(1..=i64::from(SHARDS_MAX)))]
     shards: Vec<u16>,
     /// Relay blocks that are looked at in each network
     #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u64).range(8..=BLOCKS_MAX))]
@@ -258,5 +258,24 @@ fn draw(file: Option<PathBuf>, drawing: impl FnOnce() -> String) -> Result<(), N
             written.map_err(NodeError::file("cannot write", path))
         }
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ScalingArgs;
+    use clap::{Args as _, Command, FromArgMatches as _};
+
+    #[test]
+    fn the_numbers_that_help_shows_are_those_that_are_taken() {
+        let mut command = ScalingArgs::augment_args(Command::new("scaling"));
+        let help = command.render_help().to_string();
+        for shown in ["[default: 8,16,32,64]", "[default: 1,2,4,8,16]"] {
+            assert!(help.contains(shown), "{help}");
+        }
+        let matches = command.try_get_matches_from(["scaling"]).unwrap();
+        let args = ScalingArgs::from_arg_matches(&matches).unwrap();
+        assert_eq!(args.validators, [8, 16, 32, 64]);
+        assert_eq!(args.shards, [1, 2, 4, 8, 16]);
     }
 }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 const REFUSALS: [(&str, &str); 7] = [
     (
         "NotOwner()",
-        "the shard is not yours; was it created with another key, or not at all?",
+        "the shard is not yours; was it created with another key, or not at all? Those of the genesis are the governor's, the first `--fund` account, and without one nobody's",
     ),
     ("Retired()", "the shard is retired"),
     (
