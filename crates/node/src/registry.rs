@@ -28,7 +28,7 @@ use std::collections::BTreeMap;
 pub const DEPOSIT_MIN_WEI: U256 = U256::from_limbs([0x6bc7_5e2d_6310_0000, 0x5, 0, 0]);
 
 /// The slot of the registry's mapping of shards.
-const SHARDS_SLOT: u64 = 2;
+const SHARDS_STORAGE_SLOT: u64 = 2;
 /// Bits of the registry's first word below the number of the next shard, and below the newest version.
 const NEXT_SHIFT: usize = 160;
 const VERSION_SHIFT: usize = 192;
@@ -47,7 +47,9 @@ pub fn account(governor: Option<Address>, shards: &[ShardId]) -> GenesisAccount 
         (U256::ONE.into(), DEPOSIT_MIN_WEI.into()),
     ]);
     if governor != B256::ZERO {
-        let owned = shards.iter().map(|shard| (owner_slot(*shard), governor));
+        let owned = shards
+            .iter()
+            .map(|shard| (owner_storage_slot(*shard), governor));
         storage.extend(owned);
     }
     GenesisAccount {
@@ -59,8 +61,8 @@ pub fn account(governor: Option<Address>, shards: &[ShardId]) -> GenesisAccount 
 }
 
 /// Where the registry keeps whose a shard is.
-fn owner_slot(shard: ShardId) -> B256 {
-    keccak256([word(shard.0), word(SHARDS_SLOT)].concat())
+fn owner_storage_slot(shard: ShardId) -> B256 {
+    keccak256([word(shard.0), word(SHARDS_STORAGE_SLOT)].concat())
 }
 
 /// What an owner wants of a shard.

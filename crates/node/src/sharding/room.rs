@@ -50,6 +50,15 @@ struct Weights {
     heavy: BTreeMap<B256, usize>,
 }
 
+impl Weights {
+    fn remember(&mut self, hash: B256, weight: usize) {
+        while self.heavy.len() >= HEAVY_MAX {
+            self.heavy.pop_first();
+        }
+        self.heavy.insert(hash, weight);
+    }
+}
+
 impl Room {
     /// For the block of a number, with a collation of so many bytes at most.
     pub(super) fn plan(&self, number: u64, bytes_max: usize) -> Plan {
@@ -93,10 +102,7 @@ impl Room {
         let mut sum: usize = 0;
         for (hash, weight) in weighed {
             if *weight > bytes_max / HEAVY_SHARE {
-                while weights.heavy.len() >= HEAVY_MAX {
-                    weights.heavy.pop_first();
-                }
-                weights.heavy.insert(*hash, *weight);
+                weights.remember(*hash, *weight);
             }
             let together = sum.saturating_add(*weight);
             if *weight > full(bytes_max) {
