@@ -3,7 +3,7 @@
 //! ```text
 //!  relay blocks, oldest first   … │ backs F+1 │ F+2, F+3 │        │ backs F+4 │ … the newest
 //!                                      ▲── parent ──┘ ▲─── parent ──────┘ ▲
-//!  builder's newest: F                 └ the end                          └ the ledger's newest final block
+//!  builder's F, for ever               └ the end                          └ the ledger's newest final block
 //! ```
 //! The ledger knows only the newest final block of a shard; the blocks before it are named by what they were backed as.
 //! A candidate of a number is backed after all others of that number came to nothing, or it would not be final. So what
@@ -21,7 +21,7 @@ use primitives::shard::{BackedEnvelope, Coding, Descriptor, ShardId};
 pub struct Arrears {
     /// The shard.
     pub shard: ShardId,
-    /// The number of the newest block that the builder has.
+    /// The number of the newest block that the builder has for ever.
     pub newest: u64,
     /// The newest final block.
     pub head: ShardHead,

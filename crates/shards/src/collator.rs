@@ -86,6 +86,17 @@ pub(crate) struct Line {
 }
 
 impl Line {
+    /// Of a builder whose files have all numbers up to this one, and whose newest block is this.
+    #[cfg(test)]
+    pub(crate) fn having(durable: u64, (newest, head): (u64, B256)) -> Self {
+        Self {
+            newest,
+            durable,
+            heads: BTreeMap::from([(head, (newest, true))]),
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn has(&self, head: &B256) -> bool {
         self.heads.get(head).is_some_and(|(_, done)| *done)
     }
@@ -116,11 +127,11 @@ impl Line {
         first..=self.newest.saturating_add(BODIES_AHEAD)
     }
 
-    /// Forgets what is long final, except for what comes next to what the builder has.
+    /// Forgets what is long final, except for what may come next to what the builder has.
     fn forget(&mut self, finalized: u64) {
-        let newest = self.newest;
+        let first = self.durable.min(self.newest);
         self.heads.retain(|_, (number, _)| {
-            *number >= newest || number.saturating_add(RECENT_NUMBERS) >= finalized
+            *number >= first || number.saturating_add(RECENT_NUMBERS) >= finalized
         });
     }
 }

@@ -122,6 +122,7 @@ where
             duties.now_ms = unix_ms(runtime.current());
             for (shard, newest) in newest {
                 duties.has(shard, Some(newest));
+                duties.lasts(shard, builder.durable(shard));
             }
             duties.recall(recalled);
             let running = Running {

@@ -26,6 +26,8 @@ pub(crate) const RECENT_NUMBERS: u64 = 256;
 pub(crate) const ARREARS_MAX: u64 = 65_536;
 /// After how long the relay chain may be searched again for the names of blocks that a collator lacks, in milliseconds.
 pub(crate) const SEARCH_RETRY_MS: u64 = 60_000;
+/// The same after relay blocks were not there: they hardly come to be, and whatever is above them is read again.
+pub(crate) const GAP_RETRY_MS: u64 = 3_600_000;
 /// For how long a collator waits for a block that only others' disks have before it says that it waits, in milliseconds.
 pub(crate) const STARVED_MS: u64 = 60_000;
 /// Final collations of a shard that a collator keeps on disk for those that were away.

@@ -25,7 +25,7 @@ use super::{
     queue::Check,
     seams::{BuildOrder, Built, Cutter, Finding, Restored},
     serve::Allowances,
-    shelf::{Fate, Shelf},
+    shelf::{Entry, Fate, Shelf},
     statements::{Place, Statements},
 };
 use crate::{
@@ -261,12 +261,13 @@ impl Duties {
     fn settle(&mut self) {
         let relay = Arc::clone(&self.relay);
         let ledger = &relay.ledger;
-        let newest = self.lines.iter();
-        let newest = newest
-            .map(|(shard, line)| (*shard, line.newest()))
-            .collect();
+        let lines = &self.lines;
+        let needs = |entry: &Entry| {
+            let line = lines.get(&entry.descriptor.shard);
+            line.is_some_and(|line| line.needs(entry))
+        };
         let limits = (self.now_ms, self.config.held_bytes_max);
-        self.shelf.prune(ledger, &newest, limits);
+        self.shelf.prune(ledger, needs, limits);
         self.statements.prune(ledger);
         let window = ledger.rules().vote_window;
         let oldest = ledger.height().saturating_sub(window);

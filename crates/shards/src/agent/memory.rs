@@ -19,7 +19,7 @@ use super::{
         FINAL_BLOCKS, READS_EACH_MAX, READS_MAX, READS_OTHERS_MAX, RECENT_NUMBERS, WRITES_MAX,
     },
     duties::{Duties, Effect},
-    shelf::{Kept, Origin},
+    shelf::{Entry, Kept, Origin},
 };
 use crate::{collator::Line, message::LargeMessage};
 use alloy_primitives::B256;
@@ -303,5 +303,16 @@ impl Duties {
             progress.is_some_and(|one| number.saturating_add(RECENT_NUMBERS) > one.finalized)
         });
         self.effects.push(Effect::Progress(progresses));
+    }
+}
+
+impl Line {
+    /// Whether the builder lacks a final block, as far as is certain, or has it while its collation is yet to be
+    /// written for others.
+    pub(crate) fn needs(&self, entry: &Entry) -> bool {
+        let descriptor = &entry.descriptor;
+        let number = descriptor.number;
+        let had = self.window().contains(&number) && self.has(&descriptor.head);
+        number > self.durable().min(self.newest()) || (had && entry.body != Kept::Done)
     }
 }

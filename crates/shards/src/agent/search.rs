@@ -1,13 +1,14 @@
 //! What a collator does that does not know which block of its shard comes next: it has the relay chain searched.
 //!
 //! ```text
-//!   builder's newest F            final, long ago                ledger's newest final block
+//!   builder's F, for ever         final, long ago                ledger's newest final block
 //!         └─ which is F+1? ──▶ relay blocks of this node, the newest first ──▶ F+1 … by parent hashes
 //!                                                             fetch, follow ◀─────┘
 //! ```
 //! Relay updates name what becomes final from the moment on at which they begin, and what was pending then. A collator
 //! that is behind that moment asks for what lies between: it was started after the shard, its folder is empty or an old
-//! copy, or it was away for long. A restart asks again, from what the builder has then.
+//! copy, or it was away for long. A restart asks again, from what the builder has then. What its builder has above its
+//! files may be blocks that nobody took, for whose numbers others are final: it asks for the names of these too.
 //!
 //! It says so once in the log, with what to do, where that does not help: relay blocks are not there, it is too far
 //! behind, or nobody else has the next block any more.
@@ -15,7 +16,7 @@
 //! Limits: one search of a shard at a time, of at most [`ARREARS_MAX`] numbers, which is what others keep.
 
 use super::{
-    config::{ARREARS_MAX, RECENT_NUMBERS, SEARCH_RETRY_MS, STARVED_MS},
+    config::{ARREARS_MAX, GAP_RETRY_MS, RECENT_NUMBERS, SEARCH_RETRY_MS, STARVED_MS},
     duties::{Duties, Effect},
     shelf::{Entry, Fate, Origin},
 };
@@ -33,18 +34,18 @@ pub(crate) struct Search {
     retry_ms: u64,
     /// It has been said that this collator can't go on.
     is_told: bool,
-    /// The newest block when it was looked at last, and since when it is.
+    /// The newest block when it was looked at last, and since when it is that and behind.
     newest: u64,
-    since_ms: u64,
+    since_ms: Option<u64>,
 }
 
 impl Search {
-    /// How long the builder has had no newer block.
-    const fn waits_ms(&mut self, newest: u64, now_ms: u64) -> u64 {
-        if self.since_ms == 0 || self.newest != newest {
-            (self.newest, self.since_ms, self.is_told) = (newest, now_ms, false);
+    /// How long the builder has been behind and had no newer block.
+    fn waits_ms(&mut self, newest: u64, now_ms: u64) -> u64 {
+        if self.newest != newest {
+            (self.newest, self.since_ms, self.is_told) = (newest, None, false);
         }
-        now_ms.saturating_sub(self.since_ms)
+        now_ms.saturating_sub(*self.since_ms.get_or_insert(now_ms))
     }
 }
 
@@ -58,12 +59,20 @@ impl Duties {
             return;
         };
         let newest = line.newest();
-        let waited_ms = line.search.waits_ms(newest, now_ms);
         if newest >= head.number {
+            // How long it was cut off does not count: it did not know then what it lacked.
+            line.search.since_ms = None;
             return;
         }
-        let mut next = self.shelf.at(shard, newest.saturating_add(1));
-        let is_known = next.any(|(_, entry)| entry.fate == Fate::Final);
+        let waited_ms = line.search.waits_ms(newest, now_ms);
+        // What is above it in the builder may be another chain than the final one.
+        let durable = line.durable().min(newest);
+        let within = durable.saturating_add(1)..=newest.saturating_add(1);
+        let is_known = self.shelf.within(shard, within).any(|(_, entry)| {
+            let descriptor = &entry.descriptor;
+            let next = line.has(&descriptor.parent) && !line.has(&descriptor.head);
+            next && entry.fate == Fate::Final
+        });
         let far = head.number.saturating_sub(newest);
         if is_known && (far <= RECENT_NUMBERS || waited_ms < STARVED_MS) {
             return;
@@ -77,10 +86,10 @@ impl Duties {
             return;
         }
         line.search.is_on = true;
-        tracing::info!(%shard, newest, finalized = head.number, "looks for the names of blocks that it lacks");
+        tracing::info!(%shard, newest, durable, finalized = head.number, "looks for the names of blocks that it lacks");
         self.effects.push(Effect::Search(Arrears {
             shard,
-            newest,
+            newest: durable,
             head,
             height,
         }));
@@ -97,7 +106,13 @@ impl Duties {
             return;
         };
         line.search.is_on = false;
-        line.search.retry_ms = now_ms.saturating_add(SEARCH_RETRY_MS);
+        let again_ms = match named {
+            Ok(_) => SEARCH_RETRY_MS,
+            Err(_) => GAP_RETRY_MS,
+        };
+        line.search.retry_ms = now_ms.saturating_add(again_ms);
+        // It could ask nobody for what it had no names of.
+        line.search.since_ms = None;
         match named {
             Ok(named) => {
                 tracing::info!(%shard, newest = arrears.newest, count = named.len(), "blocks that it lacks have names");

@@ -30,7 +30,7 @@ use std::{
 const KEEP_MS: u64 = 10_000;
 /// Of the bytes that may be held, the share that may come between two counts.
 const UNCOUNTED_SHARE: usize = 8;
-/// Of the bytes that may be held, the share that what is final may be, unless it is lacking here: hardly anybody asks for
+/// Of the bytes that may be held, the share that what is final may be, unless it is needed here: hardly anybody asks for
 /// it, and the disks have it.
 const FINAL_SHARE: usize = 8;
 
@@ -337,28 +337,24 @@ impl Shelf {
     }
 
     /// Forgets what nobody needs any more: what is neither pending nor possible any more, nor among the last
-    /// final ones, nor final and above the newest block that a collator has; and the oldest collations, while they
-    /// are too many bytes. What was only claimed goes when its number is final.
+    /// final ones, nor final and needed by a collator; and the oldest collations, while they are too many bytes. What
+    /// was only claimed goes when its number is final.
     pub(crate) fn prune(
         &mut self,
         ledger: &Ledger,
-        newest: &BTreeMap<ShardId, u64>,
+        needs: impl Fn(&Entry) -> bool,
         (now_ms, bytes_max): (u64, usize),
     ) {
         let pending: BTreeSet<CandidateId> = ledger.pending().map(|one| one.candidate).collect();
         let oldest_anchor = ledger.height().saturating_sub(ledger.rules().anchor_window);
-        let lacks = |entry: &Entry| {
-            let newest = newest.get(&entry.descriptor.shard);
-            newest.is_some_and(|newest| entry.descriptor.number > *newest)
-        };
-        self.shed_final(lacks, bytes_max.checked_div(FINAL_SHARE).unwrap_or(0));
+        self.shed_final(&needs, bytes_max.checked_div(FINAL_SHARE).unwrap_or(0));
         self.entries.retain(|id, entry| {
             let Some(segment) = ledger.shard(entry.descriptor.shard) else {
                 return false;
             };
             let (number, finalized) = (entry.descriptor.number, segment.finalized().number);
             let near = number.saturating_add(ARREARS_MAX) > finalized;
-            let lacking = near && entry.fate == Fate::Final && lacks(entry);
+            let needed = near && entry.fate == Fate::Final && needs(entry);
             let recent = number.saturating_add(RECENT_NUMBERS) > finalized;
             let possible = entry.descriptor.anchor.height >= oldest_anchor
                 || now_ms.saturating_sub(entry.heard_ms) < KEEP_MS;
@@ -368,7 +364,7 @@ impl Shelf {
                     possible && number <= segment.newest().number.saturating_add(RECENT_NUMBERS)
                 }
             };
-            wanted || lacking || pending.contains(id)
+            wanted || needed || pending.contains(id)
         });
         let entries = &self.entries;
         self.places.retain(|_, ids| {
@@ -378,12 +374,12 @@ impl Shelf {
         self.shed(&pending, bytes_max);
     }
 
-    /// Drops the oldest collations of what is final and not lacking.
-    fn shed_final(&mut self, lacks: impl Fn(&Entry) -> bool, bytes_max: usize) {
+    /// Drops the oldest collations of what is final and not needed.
+    fn shed_final(&mut self, needs: impl Fn(&Entry) -> bool, bytes_max: usize) {
         let held = self
             .entries
             .iter()
-            .filter(|(_, entry)| entry.fate == Fate::Final && entry.bytes() > 0 && !lacks(entry));
+            .filter(|(_, entry)| entry.fate == Fate::Final && entry.bytes() > 0 && !needs(entry));
         let mut newest: Vec<(u64, CandidateId, usize)> = held
             .map(|(id, entry)| (entry.heard_ms, *id, entry.bytes()))
             .collect();

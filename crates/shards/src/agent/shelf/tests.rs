@@ -1,6 +1,7 @@
 //! What goes first, and who may claim how much.
 
-use super::{CLAIMS_MAX, FORKS_MAX, Fate, Origin, Shelf};
+use super::{CLAIMS_MAX, FORKS_MAX, Fate, Kept, Origin, RECENT_NUMBERS, Shelf};
+use crate::collator::Line;
 use alloy_primitives::B256;
 use bytes::Bytes;
 use commonware_cryptography::Signer as _;
@@ -97,6 +98,30 @@ fn little_of_what_is_final_is_held_unless_it_is_lacking() {
     shelf.get_mut(&ids[2]).unwrap().fate = Fate::Open;
     shelf.shed_final(|_| false, 0);
     assert_eq!(held(&shelf), [false, false, true]);
+}
+
+#[test]
+fn what_a_collator_has_is_held_until_it_is_written() {
+    let descriptor = descriptor(1, 1);
+    let (id, number) = (descriptor.id(), descriptor.number);
+    let mut shelf = Shelf::default();
+    let entry = shelf.learn(id, &descriptor, Origin::Ledger, 1).unwrap();
+    entry.collation = Some(Bytes::from(vec![0; 100]));
+    entry.fate = Fate::Final;
+    // Its files lack it; or they have it, and its collation is for others.
+    assert!(Line::having(0, (0, B256::ZERO)).needs(entry));
+    let had = Line::having(number, (number, descriptor.head));
+    assert!(had.needs(entry));
+    // Nothing is ever written of what another block of its number came before, nor of what is long ago.
+    let other = Line::having(number, (number, B256::ZERO));
+    assert!(!other.needs(entry));
+    let after = number + RECENT_NUMBERS + 1;
+    assert!(!Line::having(after, (after, descriptor.head)).needs(entry));
+    shelf.shed_final(|entry| had.needs(entry), 0);
+    assert!(shelf.get(&id).unwrap().collation.is_some());
+    shelf.get_mut(&id).unwrap().body = Kept::Done;
+    shelf.shed_final(|entry| had.needs(entry), 0);
+    assert!(shelf.get(&id).unwrap().collation.is_none());
 }
 
 fn key(seed: u64) -> PublicKey {

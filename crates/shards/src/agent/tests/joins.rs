@@ -2,6 +2,7 @@
 
 use super::world::{A, Setup, World, simulate};
 use crate::agent::{Builder as _, config::RECENT_NUMBERS};
+use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 /// Relay blocks that a node goes through when it starts.
 const AGAIN: usize = 64;
@@ -79,6 +80,42 @@ fn a_collator_without_relay_blocks_does_not_hold_up_the_others() {
             })
             .await;
         assert_eq!(newest(&world), 0);
+        world.check_chains();
+        world.check_followed(&[0, 1]);
+    });
+}
+
+#[test]
+fn a_collator_that_was_cut_off_gives_up_what_nobody_took() {
+    simulate(setup(4), |mut world| async move {
+        world.blocks(40).await;
+        // At rest, so that there is room for what it builds alone.
+        world.stop_supply(0);
+        world.blocks(20).await;
+        let late = world.collator(LATE);
+        let before = world.final_number(A);
+        assert_eq!(newest(&world), before);
+        let lasts = Arc::clone(&world.builder(LATE).durable_max);
+        lasts.store(before, Relaxed);
+        // Else it would build what the others build.
+        let poisons = Arc::clone(&world.builder(LATE).poisons);
+        poisons.store(true, Relaxed);
+        world.pause(late, true);
+        world.connect(|from, to| from != late && to != late).await;
+        world.stop_supply(u64::MAX);
+        let made = |world: &World| world.final_number(A) >= before + RECENT_NUMBERS + 80;
+        world
+            .until(2 * RECENT_NUMBERS, "the others go on", made)
+            .await;
+        // What it has built since nobody has seen.
+        let (number, head) = world.builder(LATE).newest(A).unwrap();
+        let other = world.final_head(A, usize::try_from(number).unwrap());
+        assert!(number > before && other != (number, head), "{number}");
+        poisons.store(false, Relaxed);
+        world.connect(|_, _| true).await;
+        world.skip(late);
+        world.until(600, "it is there", has_caught_up).await;
+        lasts.store(u64::MAX, Relaxed);
         world.check_chains();
         world.check_followed(&[0, 1]);
     });

@@ -208,6 +208,8 @@ pub(super) struct ToyBuilder {
     numbers: Arc<Mutex<BTreeMap<B256, u64>>>,
     /// Numbers that may be put into blocks: those below.
     pub(super) supply: Arc<AtomicU64>,
+    /// Its files have nothing above this number.
+    pub(super) durable_max: Arc<AtomicU64>,
     /// It poisons what it builds.
     pub(super) poisons: Arc<AtomicBool>,
     archive: Archive,
@@ -228,6 +230,7 @@ impl ToyBuilder {
             numbers: Arc::default(),
             heads: Arc::new(Mutex::new(heads)),
             supply,
+            durable_max: Arc::new(AtomicU64::new(u64::MAX)),
             poisons: Arc::default(),
             archive,
         }
@@ -260,7 +263,8 @@ impl Builder for ToyBuilder {
     }
 
     fn durable(&self, shard: ShardId) -> u64 {
-        self.newest(shard).map_or(0, |(number, _)| number)
+        let newest = self.newest(shard).map_or(0, |(number, _)| number);
+        newest.min(self.durable_max.load(Relaxed))
     }
 
     async fn follow(&self, descriptor: Descriptor, collation: Bytes) -> Finding {

@@ -470,6 +470,15 @@ impl World {
         }
     }
 
+    /// Lets a node that was cut off go on, and tells it of nothing but the newest relay block, as a feed does whose
+    /// reader is far behind.
+    pub(super) fn skip(&mut self, index: usize) {
+        let waiting = self.nodes[index].paused.take().unwrap_or_default();
+        if let Some(newest) = waiting.last() {
+            self.nodes[index].feed.publish(newest.clone());
+        }
+    }
+
     pub(super) fn inclusions(&self) -> impl Iterator<Item = &Inclusion> {
         self.nodes.iter().map(|node| &node.inclusion)
     }
