@@ -72,6 +72,6 @@ pub use profile::{
 };
 pub use receipt::{Receipt, ReceiptDecodeError};
 pub use report::{BlockReport, Conflict, PredictionScore, ReportClock, Span, Timed, Way};
-pub use sequential::{execute_one_by_one, execute_sequential};
+pub use sequential::execute_sequential;
 pub use series::{BrokenRule, Series, SeriesError, SeriesRules};
 pub use watch::{TraceExcess, TraceLimits};

@@ -36,24 +36,6 @@ pub fn execute_sequential(
     execute_in_order(input, state, None)
 }
 
-/// As [`execute_sequential`], and says when each transaction is done: whoever hands in a state that notes what is read of
-/// it then knows which of them reads what first.
-///
-/// # Errors
-/// As there.
-pub fn execute_one_by_one(
-    input: &ExecutionInput<'_>,
-    state: &impl StateReader,
-    done: &mut dyn FnMut(),
-) -> Result<ExecutedBlock, ExecutionFault> {
-    let mut block = InOrder::open(input, state)?;
-    for transaction in input.transactions {
-        block.execute(transaction, None, ())?;
-        done();
-    }
-    Ok(block.into_block())
-}
-
 /// As [`execute_sequential`]; plain transfers go without the virtual machine if they are recognised.
 pub(crate) fn execute_in_order(
     input: &ExecutionInput<'_>,

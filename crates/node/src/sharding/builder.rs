@@ -4,8 +4,8 @@ use super::{
     archive::RelayArchive,
     chain::ShardChain,
     checker::Rules,
-    room::{Instead, Plan},
-    weigh::weigh,
+    room::{Plan, Shares},
+    weigh::Scale,
 };
 use alloy_primitives::B256;
 use bytes::Bytes;
@@ -138,10 +138,12 @@ impl Builder for Collators {
                     usize::MAX
                 }
             };
-            let instead = weigh(chain, &parent, &record, bytes)
-                .map(|weights| chain.room.exceeded(&weights, bytes_max));
-            build_again(chain, (number, bytes), instead.as_ref())?;
-            plan = Plan::only(instead?.fits);
+            let scale = Scale::new(chain, &parent, &record, bytes);
+            let alone = scale.as_ref().map(Scale::alone).unwrap_or_default();
+            let impossible = chain.room.exceeded(&alone, bytes_max);
+            build_again(chain, (number, bytes), &impossible)?;
+            let fitting = scale?.fitting(Shares::new(number, bytes_max));
+            plan = Plan::only(fitting, bytes_max);
         }
         tracing::error!(shard = %order.shard, number, "no block is small enough to be offered");
         None
@@ -299,10 +301,9 @@ fn take_back(chain: &ShardChain, number: u64) -> Option<()> {
 fn build_again(
     chain: &ShardChain,
     (number, bytes): (u64, usize),
-    instead: Option<&Instead>,
+    impossible: &[B256],
 ) -> Option<()> {
     let shard = chain.shard;
-    let impossible = instead.map_or(&[][..], |instead| &instead.impossible);
     let dropped = impossible.len();
     tracing::debug!(%shard, number, bytes, dropped, "a block is too large to be offered, and built again");
     if let Err(error) = chain.take_back(number.saturating_sub(1)) {

@@ -27,7 +27,7 @@ const SMALL_SHARE: usize = 4;
 const HEAVY_SHARE: usize = 64;
 const ORDINARY_SHARE: usize = 1_024;
 /// Of the limit, the part that heavy ones have.
-const HEAVIES_SHARE: usize = 2;
+const HEAVIES_PART: usize = 2;
 /// In one of so many blocks they may have all of it.
 const TURN_BLOCKS: u64 = 8;
 const HEAVY_MAX: usize = 4_096;
@@ -62,8 +62,6 @@ impl Weights {
 impl Room {
     /// For the block of a number, with a collation of so many bytes at most.
     pub(super) fn plan(&self, number: u64, bytes_max: usize) -> Plan {
-        let is_their_turn = number.is_multiple_of(TURN_BLOCKS);
-        let share = if is_their_turn { 1 } else { HEAVIES_SHARE };
         Plan {
             only: None,
             weights: self
@@ -71,8 +69,7 @@ impl Room {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .clone(),
-            left: full(bytes_max),
-            heavy_left: full(bytes_max) / share,
+            shares: Shares::new(number, bytes_max),
         }
     }
 
@@ -95,34 +92,53 @@ impl Room {
         };
     }
 
-    /// The transactions of a block that is too large weigh so much: what can be built instead.
-    pub(super) fn exceeded(&self, weighed: &[Weight], bytes_max: usize) -> Instead {
+    /// The transactions of a block that is too large weigh so much, each alone: which can be in no block.
+    pub(super) fn exceeded(&self, alone: &[Weight], bytes_max: usize) -> Vec<B256> {
         let mut weights = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut instead = Instead::default();
-        let mut sum: usize = 0;
-        for (hash, weight) in weighed {
+        for (hash, weight) in alone {
             if *weight > bytes_max / HEAVY_SHARE {
                 weights.remember(*hash, *weight);
             }
-            let together = sum.saturating_add(*weight);
-            if *weight > full(bytes_max) {
-                instead.impossible.push(*hash);
-            } else if together <= full(bytes_max) {
-                sum = together;
-                instead.fits.insert(*hash);
-            }
         }
-        instead
+        let impossible = alone.iter().filter(|(_, weight)| *weight > full(bytes_max));
+        impossible.map(|(hash, _)| *hash).collect()
     }
 }
 
-/// What comes of a block that is too large.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Instead {
-    /// These fit together.
-    pub(super) fits: BTreeSet<B256>,
-    /// These can be in no block.
-    pub(super) impossible: Vec<B256>,
+/// What of a collation is left for all, and for heavy ones, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shares {
+    left: usize,
+    heavy_left: usize,
+    /// What makes a transaction heavy.
+    heavy: usize,
+}
+
+impl Shares {
+    /// Those of the block of a number, with a collation of so many bytes at most.
+    pub(super) const fn new(number: u64, bytes_max: usize) -> Self {
+        let is_their_turn = number.is_multiple_of(TURN_BLOCKS);
+        let part = if is_their_turn { 1 } else { HEAVIES_PART };
+        Self {
+            left: full(bytes_max),
+            heavy_left: full(bytes_max) / part,
+            heavy: bytes_max / HEAVY_SHARE,
+        }
+    }
+
+    /// Takes one that weighs so much alone, and adds so much more, if there is room.
+    pub(super) fn take(&mut self, alone: usize, more: usize) -> bool {
+        let is_heavy = alone > self.heavy;
+        // By what it weighs alone, or many that touch the same would go in with one of them.
+        if more > self.left || (is_heavy && alone > self.heavy_left) {
+            return false;
+        }
+        self.left = self.left.saturating_sub(more);
+        if is_heavy {
+            self.heavy_left = self.heavy_left.saturating_sub(alone);
+        }
+        true
+    }
 }
 
 /// What the next block takes.
@@ -130,46 +146,41 @@ pub(super) struct Instead {
 pub(super) struct Plan {
     only: Option<BTreeSet<B256>>,
     weights: Weights,
-    /// Bytes that are left for all, and for heavy ones.
-    left: usize,
-    heavy_left: usize,
+    shares: Shares,
 }
 
 impl Plan {
-    /// These and no others.
-    pub(super) fn only(hashes: BTreeSet<B256>) -> Self {
+    /// These and no others: they fit together.
+    pub(super) fn only(hashes: BTreeSet<B256>, bytes_max: usize) -> Self {
         Self {
             only: Some(hashes),
             weights: Weights::default(),
-            left: usize::MAX,
-            heavy_left: usize::MAX,
+            shares: Shares::new(0, bytes_max),
         }
     }
 
     /// Whether the block takes a transaction that has its turn.
     pub(super) fn choose(&mut self, hash: &B256) -> Choice {
-        if self.only.as_ref().is_some_and(|only| !only.contains(hash)) {
-            return Choice::Skip;
-        }
-        let Some(weight) = self.weights.heavy.get(hash) else {
-            let Some(left) = self.left.checked_sub(self.weights.ordinary) else {
-                return Choice::Stop;
+        if let Some(only) = &self.only {
+            return if only.contains(hash) {
+                Choice::Take
+            } else {
+                Choice::Skip
             };
-            self.left = left;
-            return Choice::Take;
-        };
-        if *weight > self.heavy_left.min(self.left) {
-            return Choice::Skip;
         }
-        self.heavy_left = self.heavy_left.saturating_sub(*weight);
-        self.left = self.left.saturating_sub(*weight);
-        Choice::Take
+        let heavy = self.weights.heavy.get(hash).copied();
+        let weight = heavy.unwrap_or(self.weights.ordinary);
+        match (self.shares.take(weight, weight), heavy) {
+            (true, _) => Choice::Take,
+            (false, Some(_)) => Choice::Skip,
+            (false, None) => Choice::Stop,
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Choice, Room, full};
+    use super::{Choice, Room, Shares, full};
     use alloy_primitives::B256;
 
     const MAX: usize = 8 << 20;
@@ -204,20 +215,11 @@ mod tests {
     }
 
     #[test]
-    fn what_fits_together_is_built_instead_and_heavy_ones_leave_room() {
+    fn heavy_ones_leave_room() {
         let room = Room::default();
-        let heavy = MAX / 2;
-        let weighed = [
-            (0, heavy),
-            (1, full(MAX) + 1),
-            (2, heavy),
-            (3, 100),
-            (4, 100),
-        ];
+        let weighed = [(0, MAX / 2), (1, full(MAX) + 1), (2, MAX / 2), (3, 100)];
         let weighed = weighed.map(|(one, weight)| (hash(one), weight));
-        let instead = room.exceeded(&weighed, MAX);
-        assert_eq!(instead.impossible, [hash(1)]);
-        assert_eq!(instead.fits, [0, 3, 4].map(hash).into());
+        assert_eq!(room.exceeded(&weighed, MAX), [hash(1)]);
         // More than the half that heavy ones have: in their turn.
         assert_eq!(taken(&room, 1, 0..6), [3, 4, 5]);
         assert_eq!(taken(&room, 8, 0..6), [0, 3, 4, 5]);
@@ -227,6 +229,15 @@ mod tests {
         // What is heavy is not counted among the ordinary ones.
         room.fits([0, 3, 4].map(hash).into_iter(), MAX / 4 + 200, MAX);
         assert_eq!(taken(&room, 1, 3..20_000).len(), 20_000 - 3);
+    }
+
+    #[test]
+    fn many_that_touch_the_same_do_not_go_in_with_one_of_them() {
+        let mut shares = Shares::new(1, MAX);
+        assert!(shares.take(MAX / 4, MAX / 4));
+        assert!(!shares.take(MAX / 4, 100));
+        assert!(shares.take(100, 100));
+        assert!(!shares.take(full(MAX), full(MAX)));
     }
 
     #[test]

@@ -1,55 +1,63 @@
-//! What each transaction of a block adds to its collation: the block is executed once more, one transaction after the
-//! other, over a state that notes what is read of it first.
+//! What each transaction of a block needs of a collation: each is executed alone, over a state that notes what is read.
+//!
+//! What several of them touch is in a witness once, so what fits together is more than what each weighs. Alone, a
+//! transaction finds the nonce that it names, and may do something else than in its block: what is built of these
+//! weights is measured again.
 
-use super::{chain::ShardChain, room::Weight};
+use super::{
+    chain::ShardChain,
+    room::{Shares, Weight},
+};
+use alloy_consensus::Transaction as _;
 use alloy_primitives::{
     Address, B256, Bytes, U256,
-    map::{B256HashSet, HashSet},
+    map::{B256HashMap, HashSet},
 };
-use executor::{BlockEnvironment, ExecutionInput, execute_one_by_one};
+use executor::{BlockEnvironment, ExecutionInput, execute_sequential};
 use pipeline::ExecutedRecord;
-use state::{Account, ReadFault, StateReader};
-use std::cell::RefCell;
+use primitives::RecoveredTransaction;
+use state::{Account, ReadFault, Snapshot, StateReader};
+use std::{cell::RefCell, collections::BTreeSet, slice};
 
-/// What has been read.
+/// An account, or a slot of one.
+type Location = (Address, Option<U256>);
+
+/// What is read.
 #[derive(Debug, Default)]
-struct Noted {
-    locations: HashSet<(Address, Option<U256>)>,
-    codes: B256HashSet,
-    code_bytes: usize,
+struct Touched {
+    locations: HashSet<Location>,
+    /// Bytes of code, by hash.
+    codes: B256HashMap<usize>,
 }
 
-/// A state that notes what is read of it.
-struct Noting<S> {
-    state: S,
-    noted: RefCell<Noted>,
+/// The state under a block as one of its transactions finds it, noting what is read.
+struct Noting<'a> {
+    state: &'a Snapshot,
+    sender: Address,
+    nonce: u64,
+    touched: RefCell<Touched>,
 }
 
-impl<S: StateReader> Noting<S> {
-    /// Locations and bytes of code, so far.
-    fn sums(&self) -> (usize, usize) {
-        let noted = self.noted.borrow();
-        (noted.locations.len(), noted.code_bytes)
-    }
-}
-
-impl<S: StateReader> StateReader for Noting<S> {
+impl StateReader for Noting<'_> {
     fn account(&self, address: &Address) -> Result<Option<Account>, ReadFault> {
-        let account = self.state.account(address)?;
-        let code = account.map(|account| account.code_hash);
-        let mut noted = self.noted.borrow_mut();
-        noted.locations.insert((*address, None));
+        let mut account = self.state.account(address)?;
+        let mut touched = self.touched.borrow_mut();
+        touched.locations.insert((*address, None));
         // A witness has the code of every account that is touched, whether or not it runs.
-        if let Some(code) = code.filter(|code| noted.codes.insert(*code)) {
-            let bytes = self.state.code(&code)?.map_or(0, |bytes| bytes.len());
-            noted.code_bytes = noted.code_bytes.saturating_add(bytes);
+        if let Some(account) = account.as_ref().filter(|account| account.has_code()) {
+            let code = self.state.code(&account.code_hash)?;
+            let bytes = code.map_or(0, |code| code.len());
+            touched.codes.insert(account.code_hash, bytes);
+        }
+        if *address == self.sender {
+            account.get_or_insert_default().nonce = self.nonce;
         }
         Ok(account)
     }
 
     fn storage(&self, address: &Address, slot: &U256) -> Result<U256, ReadFault> {
-        let mut noted = self.noted.borrow_mut();
-        noted.locations.insert((*address, Some(*slot)));
+        let mut touched = self.touched.borrow_mut();
+        touched.locations.insert((*address, Some(*slot)));
         self.state.storage(address, slot)
     }
 
@@ -62,38 +70,113 @@ impl<S: StateReader> StateReader for Noting<S> {
     }
 }
 
-/// The weights of a block's transactions, in their order, given how long its collation is.
-pub(super) fn weigh(
-    chain: &ShardChain,
-    parent: &ExecutedRecord,
-    record: &ExecutedRecord,
-    bytes: usize,
-) -> Option<Vec<Weight>> {
-    let rules = chain.chain.rules();
-    let environment = BlockEnvironment::of(record.block.header(), parent.hash, &rules);
-    let input = ExecutionInput::new(&rules, environment, &record.transactions, &[]);
-    let state = Noting {
-        state: chain.chain.snapshot(parent.height()).ok()?,
-        noted: RefCell::default(),
-    };
-    let mut sums = Vec::with_capacity(record.transactions.len());
-    let executed = execute_one_by_one(&input, &state, &mut || sums.push(state.sums()));
-    executed.ok()?;
-    let (locations, code_bytes) = state.sums();
-    let bodies = record.transactions.iter().map(|one| one.raw().len());
-    // What is left are the paths to the locations; that of one is as long as that of another.
-    let paths = bytes.saturating_sub(bodies.fold(code_bytes, usize::saturating_add));
-    let path = paths.checked_div(locations).unwrap_or_default();
-    let mut before = (0, 0);
-    let weights = record.transactions.iter().zip(sums).map(|(one, sums)| {
-        let locations = sums.0.saturating_sub(before.0);
-        let codes = sums.1.saturating_sub(before.1);
-        before = sums;
-        let weight = locations
+/// What one transaction needs.
+struct Load {
+    hash: B256,
+    body: usize,
+    touched: Touched,
+}
+
+impl Load {
+    fn of(
+        transaction: &RecoveredTransaction,
+        (input, state): (&ExecutionInput<'_>, &Snapshot),
+    ) -> Option<Self> {
+        let noting = Noting {
+            state,
+            sender: transaction.sender(),
+            nonce: transaction.nonce(),
+            touched: RefCell::default(),
+        };
+        let input = ExecutionInput {
+            transactions: slice::from_ref(transaction),
+            ..input.clone()
+        };
+        execute_sequential(&input, &noting).ok()?;
+        Some(Self {
+            hash: transaction.hash(),
+            body: transaction.raw().len(),
+            touched: noting.touched.into_inner(),
+        })
+    }
+
+    /// What it adds to a collation that has what others touch, where the path to a location is so long.
+    fn beside(&self, others: &Touched, path: usize) -> usize {
+        let locations = self.touched.locations.iter();
+        let locations = locations.filter(|one| !others.locations.contains(*one));
+        let codes = self.touched.codes.iter();
+        let codes = codes.filter(|(hash, _)| !others.codes.contains_key(*hash));
+        locations
+            .count()
             .saturating_mul(path)
-            .saturating_add(codes)
-            .saturating_add(one.raw().len());
-        (one.hash(), weight)
-    });
-    Some(weights.collect())
+            .saturating_add(codes.map(|(_, bytes)| *bytes).sum())
+            .saturating_add(self.body)
+    }
+}
+
+impl Touched {
+    fn take(&mut self, other: &Self) {
+        self.locations.extend(other.locations.iter().copied());
+        self.codes
+            .extend(other.codes.iter().map(|(hash, bytes)| (*hash, *bytes)));
+    }
+}
+
+/// The transactions of a block, weighed.
+pub(super) struct Scale {
+    loads: Vec<Load>,
+    path: usize,
+}
+
+impl Scale {
+    /// Weighs the transactions of a block, given how long its collation is; none if this node's state does not read.
+    pub(super) fn new(
+        chain: &ShardChain,
+        parent: &ExecutedRecord,
+        record: &ExecutedRecord,
+        bytes: usize,
+    ) -> Option<Self> {
+        let rules = chain.chain.rules();
+        let environment = BlockEnvironment::of(record.block.header(), parent.hash, &rules);
+        let input = ExecutionInput::new(&rules, environment, &[], &[]);
+        let state = chain.chain.snapshot(parent.height()).ok()?;
+        let transactions = record.transactions.iter();
+        let loads = transactions.map(|one| Load::of(one, (&input, &state)));
+        let loads = loads.collect::<Option<Vec<_>>>()?;
+        let mut all = Touched::default();
+        loads.iter().for_each(|load| all.take(&load.touched));
+        let bodies = loads.iter().map(|load| load.body);
+        let rest = bodies.chain(all.codes.values().copied());
+        // What is left are the paths to the locations; that of one is about as long as that of another.
+        let paths = bytes.saturating_sub(rest.fold(0, usize::saturating_add));
+        let path = paths.checked_div(all.locations.len()).unwrap_or_default();
+        Some(Self { loads, path })
+    }
+
+    /// What each needs alone.
+    pub(super) fn alone(&self) -> Vec<Weight> {
+        let none = Touched::default();
+        let loads = self.loads.iter();
+        loads
+            .map(|load| (load.hash, load.beside(&none, self.path)))
+            .collect()
+    }
+
+    /// Those that fit together, in their order.
+    pub(super) fn fitting(&self, mut shares: Shares) -> BTreeSet<B256> {
+        let none = Touched::default();
+        let mut together = Touched::default();
+        let mut fitting = BTreeSet::new();
+        for load in &self.loads {
+            let (alone, more) = (
+                load.beside(&none, self.path),
+                load.beside(&together, self.path),
+            );
+            if shares.take(alone, more) {
+                together.take(&load.touched);
+                fitting.insert(load.hash);
+            }
+        }
+        fitting
+    }
 }
