@@ -134,8 +134,10 @@ impl Builder for Collators {
                 Ok((_, collation)) => collation.0.len(),
                 Err(CollationError::TooLong { bytes, .. }) => bytes,
                 Err(error) => {
+                    // No fault of its transactions: all of them wait again.
                     tracing::error!(shard = %order.shard, %error, "a block could not be collated");
-                    usize::MAX
+                    build_again(chain, (number, 0), &[])?;
+                    return None;
                 }
             };
             let scale = Scale::new(chain, &parent, &record, bytes);
