@@ -7,6 +7,8 @@ use std::{collections::BTreeSet, sync::atomic::Ordering::Relaxed};
 
 const SEEDS: std::ops::Range<u64> = 0..3;
 const SEEDS_SLOW: std::ops::Range<u64> = 0..300;
+/// Attempts to have candidates of both kinds in flight.
+const TRIES: u64 = 8;
 
 /// Seven validators, the first three of whom back shard A; the others can be made to doubt, so that what is included
 /// waits. Two collators, 7 and 8, and spare nodes from 9 on.
@@ -29,18 +31,26 @@ fn in_flight(world: &World) -> (BTreeSet<CandidateId>, BTreeSet<CandidateId>) {
     (ids(true), ids(false))
 }
 
-/// Lets both kinds of candidates wait, so that they still do in the next block.
+/// Lets both kinds of candidates wait, so that they still do in the next block. Where what is in flight does not come to
+/// that, it is let go and tried again.
 async fn hold_up(world: &mut World) {
-    world.doubts.store(true, Relaxed);
-    world
-        .until(20, "some are included and some are not", |world| {
-            let (included, _) = in_flight(world);
-            let height = world.relay.ledger.height();
-            // What the newest block backs can't be included by the next: nobody knows of it yet.
-            let mut pending = world.relay.ledger.pending();
-            !included.is_empty() && pending.any(|one| one.backed.height == height)
-        })
-        .await;
+    for _ in 0..TRIES {
+        world.doubts.store(true, Relaxed);
+        // What was approved before becomes final in them.
+        world.blocks(2).await;
+        let (included, _) = in_flight(world);
+        let height = world.relay.ledger.height();
+        // What the newest block backs can't be included by the next: nobody knows of it yet.
+        let mut pending = world.relay.ledger.pending();
+        let backs = pending.any(|one| one.backed.height == height);
+        drop(pending);
+        if !included.is_empty() && backs {
+            return;
+        }
+        world.doubts.store(false, Relaxed);
+        world.blocks(8).await;
+    }
+    panic!("in {TRIES} tries some were never included while some were not");
 }
 
 /// Makes others validators, and lets what was in flight become final under them.
