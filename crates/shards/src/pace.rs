@@ -127,8 +127,14 @@ impl Margin {
     /// What waits in line, with relay blocks so far apart. What was begun before a relay block was meant for it.
     fn watch(&mut self, line: &[Waiter], block_ms: u64) {
         let missed = |at_ms: &u64| line.iter().any(|one| one.begun_ms < *at_ms);
-        if self.untaken_ms.as_ref().is_some_and(missed) {
+        if let Some(at_ms) = self.untaken_ms.filter(missed) {
             self.untaken_ms = None;
+            tracing::debug!(
+                at_ms,
+                margin_ms = self.ms(),
+                ?line,
+                "a relay block was missed"
+            );
             let block = block_ms.saturating_mul(1_000);
             let step = block.checked_div(STEP_SHARE).unwrap_or_default();
             let most = block.saturating_mul(MARGIN_BLOCKS);
