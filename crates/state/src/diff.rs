@@ -73,7 +73,7 @@ impl StateDiff {
 
 impl AccountDiff {
     /// Whether the storage from before this diff is gone.
-    pub(crate) fn drops_storage(&self) -> bool {
+    pub fn drops_storage(&self) -> bool {
         self.storage_wiped || self.account.is_none()
     }
 

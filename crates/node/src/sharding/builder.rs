@@ -114,8 +114,10 @@ impl Builder for Collators {
         let bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
         let number = order.parent.number.saturating_add(1);
         let mut plan = chain.room.plan(number, bytes_max);
-        for _ in 0..TRIES {
-            let block = propose(chain, &parent, &order, &mut plan)?;
+        for tried in 1..=TRIES {
+            let block = propose(chain, &parent, &order, &mut plan);
+            drop_impossible(chain, number, &plan.take_impossible());
+            let block = block?;
             let digest = block.block().digest();
             let record = chain.execute(block, order.now_ms).await?;
             settle(chain, &self.feed.newest().ledger, order.now_ms);
@@ -125,7 +127,8 @@ impl Builder for Collators {
             let bytes = match described {
                 Ok((descriptor, collation)) if collation.0.len() <= bytes_max => {
                     let hashes = record.transactions.iter().map(|one| one.hash());
-                    chain.room.fits(hashes, collation.0.len(), bytes_max);
+                    let bytes = (collation.0.len(), bytes_max);
+                    chain.room.fits(number, hashes, bytes);
                     return Some(Built {
                         descriptor,
                         collation: collation.0,
@@ -136,16 +139,24 @@ impl Builder for Collators {
                 Err(error) => {
                     // No fault of its transactions: all of them wait again.
                     tracing::error!(shard = %order.shard, %error, "a block could not be collated");
-                    build_again(chain, (number, 0), &[])?;
+                    undo(chain, number)?;
                     return None;
                 }
             };
+            tracing::debug!(shard = %order.shard, number, bytes, "a block is too large to be offered, and built again");
             let scale = Scale::new(chain, &parent, &record, bytes);
             let alone = scale.as_ref().map(Scale::alone).unwrap_or_default();
-            let impossible = chain.room.exceeded(&alone, bytes_max);
-            build_again(chain, (number, bytes), &impossible)?;
-            let fitting = scale?.fitting(Shares::new(number, bytes_max));
-            plan = Plan::only(fitting, bytes_max);
+            undo(chain, number)?;
+            let impossible = chain.room.exceeded(number, &alone, bytes_max);
+            drop_impossible(chain, number, &impossible);
+            let scale = scale?;
+            let hashes = if tried < TRIES.saturating_sub(1) {
+                scale.fitting(Shares::new(number, bytes_max))
+            } else {
+                // What was left out made others touch more, again and again: these can't, and half is to spare.
+                scale.first(bytes_max / 2)
+            };
+            plan = plan.only(hashes);
         }
         tracing::error!(shard = %order.shard, number, "no block is small enough to be offered");
         None
@@ -299,23 +310,23 @@ fn take_back(chain: &ShardChain, number: u64) -> Option<()> {
     }
 }
 
-/// Takes a block back that is too large to be offered. What can be in no block at all leaves the pool.
-fn build_again(
-    chain: &ShardChain,
-    (number, bytes): (u64, usize),
-    impossible: &[B256],
-) -> Option<()> {
-    let shard = chain.shard;
-    let dropped = impossible.len();
-    tracing::debug!(%shard, number, bytes, dropped, "a block is too large to be offered, and built again");
-    if let Err(error) = chain.take_back(number.saturating_sub(1)) {
-        tracing::error!(%shard, number, %error, "a block that is too large is here for good");
-        return None;
-    }
+/// Takes a block back that can't be offered.
+fn undo(chain: &ShardChain, number: u64) -> Option<()> {
+    let undone = chain.take_back(number.saturating_sub(1));
+    undone
+        .inspect_err(|error| {
+            let shard = chain.shard;
+            tracing::error!(%shard, number, %error, "a block that can't be offered is here for good");
+        })
+        .ok()
+}
+
+/// What can be in no block at all leaves the pool.
+fn drop_impossible(chain: &ShardChain, number: u64, impossible: &[B256]) {
     for hash in impossible {
+        tracing::info!(shard = %chain.shard, number, transaction = %hash, "a transaction touches more than a collation holds, and is dropped");
         drop(chain.mempool.remove(hash));
     }
-    Some(())
 }
 
 /// Executes a block of another collator; whether it is what its descriptor says, if that can be said.
