@@ -35,6 +35,7 @@ use clap::{Args, Parser, Subcommand};
 use pipeline::Chain;
 use primitives::{chain::Protocol, crypto::PublicKey};
 use std::{
+    io::IsTerminal as _,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     num::NonZeroUsize,
     path::PathBuf,
@@ -340,6 +341,7 @@ fn start_log(filter: &str, format: LogFormat) -> Result<(), String> {
         .map_err(|error| error.to_string())?;
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     let started = match format {
         LogFormat::Text => log.try_init(),

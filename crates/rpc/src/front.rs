@@ -299,10 +299,20 @@ fn shard_of(path: &str) -> Option<Option<u32>> {
 
 /// The shard whose chain is addressed, and what follows its number.
 fn below_shard(path: &str) -> Option<(Option<u32>, &str)> {
-    let addressed = path.strip_prefix("/shard/")?;
+    // What lost its number is not meant for the relay chain.
+    let addressed = match path.strip_prefix("/shard/") {
+        Some(addressed) => addressed,
+        None if path == "/shard" => "",
+        None => return None,
+    };
     let end = addressed.find('/').unwrap_or(addressed.len());
     let (number, rest) = addressed.split_at(end);
-    Some((number.parse().ok(), rest))
+    let shard = number.parse().ok();
+    // One shard, one address.
+    Some((
+        shard.filter(|shard: &u32| shard.to_string() == number),
+        rest,
+    ))
 }
 
 /// Posted bundles; refused ones are said in the form of JSON-RPC's errors.
@@ -419,6 +429,10 @@ mod tests {
         assert_eq!(shard_of("/shard/7/"), Some(Some(7)));
         assert_eq!(shard_of("/shard/x"), Some(None));
         assert_eq!(shard_of("/shard/-1"), Some(None));
+        assert_eq!(shard_of("/shard/+1"), Some(None));
+        assert_eq!(shard_of("/shard/01"), Some(None));
+        assert_eq!(shard_of("/shard/"), Some(None));
+        assert_eq!(shard_of("/shard"), Some(None));
         assert_eq!(shard_of("/shard/7/eth"), Some(None));
         assert_eq!(below_shard("/shard/7/block/1"), Some((Some(7), "/block/1")));
         assert_eq!(shard_of("/shards"), None);

@@ -77,11 +77,18 @@ struct Way {
     newest: VecDeque<u64>,
     median_ms: u64,
     longest_ms: u64,
+    /// When the newest that was measured was begun. What comes back into the line is older, and took no longer than it did.
+    begun_ms: u64,
 }
 
 impl Way {
-    fn took(&mut self, took_ms: u64) {
-        self.newest.push_back(took_ms);
+    /// A candidate that was begun at a time has its last signature.
+    fn signed(&mut self, begun_ms: u64, now_ms: u64) {
+        if begun_ms <= self.begun_ms {
+            return;
+        }
+        self.begun_ms = begun_ms.min(now_ms);
+        self.newest.push_back(now_ms.saturating_sub(begun_ms));
         if self.newest.len() > WAYS {
             self.newest.pop_front();
         }
@@ -131,7 +138,7 @@ impl Margin {
             self.untaken_ms = None;
             tracing::debug!(
                 at_ms,
-                margin_ms = self.ms(),
+                margin_ms = self.ms(block_ms),
                 ?line,
                 "a relay block was missed"
             );
@@ -142,8 +149,10 @@ impl Margin {
         }
     }
 
-    fn ms(&self) -> u64 {
-        self.microseconds.checked_div(1_000).unwrap_or_default()
+    /// With relay blocks so far apart, which may be closer than when it grew.
+    fn ms(&self, block_ms: u64) -> u64 {
+        let ms = self.microseconds.checked_div(1_000).unwrap_or_default();
+        ms.min(block_ms.saturating_mul(MARGIN_BLOCKS))
     }
 }
 
@@ -191,7 +200,7 @@ impl Pace {
                 continue;
             }
             self.signed.insert(one.id, now_ms);
-            self.way.took(now_ms.saturating_sub(one.begun_ms));
+            self.way.signed(one.begun_ms, now_ms);
         }
         if let Some(block_ms) = self.block_ms() {
             self.margin.watch(line, block_ms);
@@ -230,7 +239,7 @@ impl Pace {
             .at_ms
             .saturating_add(place.after.saturating_mul(block_ms))
             .saturating_sub(self.way.ahead_ms(block_ms))
-            .saturating_sub(self.margin.ms())
+            .saturating_sub(self.margin.ms(block_ms))
             .saturating_sub(ahead_ms)
     }
 }
@@ -323,7 +332,8 @@ mod tests {
         }
     }
 
-    const WAY_MS: u64 = 80 + 100 / 2;
+    const BLOCK_MS: u64 = 100;
+    const WAY_MS: u64 = 80 + BLOCK_MS / 2;
 
     #[test]
     fn a_block_is_begun_for_the_first_place_that_nobody_in_front_of_it_has() {
@@ -376,10 +386,11 @@ mod tests {
     fn a_slow_candidate_is_feared_until_it_is_long_ago_and_expected_by_nobody() {
         let mut pace = pace();
         for (id, took_ms) in [(1, 80), (2, 200), (3, 80)] {
-            pace.watch(&[waiter(id, 1_000, true)], 1_000 + took_ms);
+            let begun_ms = 1_000 + u64::from(id);
+            pace.watch(&[waiter(id, begun_ms, true)], begun_ms + took_ms);
         }
         // It is looked at again and was ready before.
-        pace.watch(&[waiter(3, 1_000, true)], 1_900);
+        pace.watch(&[waiter(3, 1_003, true)], 1_900);
         assert_eq!(pace.way.ahead_ms(1_000), 80 + 2 * (200 - 80) + SPARE_MS);
         assert_eq!(pace.way.ahead_ms(100), 80 + 100 / 2);
         // One that is begun now will be ready after 80 ms as ever, in time for the next.
@@ -387,9 +398,13 @@ mod tests {
         let begins_ms = pace.begins_ms(&[young], 1, 1_015);
         assert_eq!(begins_ms, 1_200 - pace.way.ahead_ms(100));
         for id in 5..4 + super::WAYS {
+            let begun_ms = 1_000 + u64::try_from(id).unwrap();
             let id = u8::try_from(id).unwrap();
-            pace.watch(&[waiter(id, 1_000, true)], 1_080);
+            pace.watch(&[waiter(id, begun_ms, true)], begun_ms + 80);
         }
+        assert_eq!(pace.way.ahead_ms(100), WAY_MS);
+        // What was discarded and is back took no longer than it did.
+        pace.watch(&[waiter(0, 870, true)], 9_000);
         assert_eq!(pace.way.ahead_ms(100), WAY_MS);
     }
 
@@ -409,7 +424,7 @@ mod tests {
                 number,
             });
             pace.watch(line, height * 100 + 30);
-            pace.margin.ms()
+            pace.margin.ms(BLOCK_MS)
         };
         let late = |begun_ms| [waiter(9, begun_ms, false)];
         // Nothing was taken before: work has only just come.
@@ -428,12 +443,17 @@ mod tests {
             let begun_ms = pace.newest.unwrap().at_ms + 50;
             next(&mut pace, false, &late(begun_ms));
         }
-        // A relay block's time at most.
+        // A relay block's time at most, also if that gets shorter.
         assert_eq!(next(&mut pace, true, &[]), 99);
+        assert_eq!(pace.margin.ms(40), 40);
         for _ in 0..super::MARGIN_SHARE {
             next(&mut pace, true, &[]);
         }
-        assert!((30..40).contains(&pace.margin.ms()), "{:?}", pace.margin);
+        assert!(
+            (30..40).contains(&pace.margin.ms(BLOCK_MS)),
+            "{:?}",
+            pace.margin
+        );
     }
 
     #[test]
@@ -448,7 +468,7 @@ mod tests {
                 number,
             });
             pace.watch(&[waiter(9, height * 100 - 50, false)], height * 100 + 30);
-            pace.margin.ms()
+            pace.margin.ms(BLOCK_MS)
         };
         assert_eq!(next(11, 5), 0);
         assert_eq!(next(12, 3), 0);

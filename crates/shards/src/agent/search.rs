@@ -25,6 +25,7 @@ use crate::{
     ledger::Segment,
 };
 use primitives::shard::ShardId;
+use std::mem;
 
 /// How far it has come in one shard.
 #[derive(Clone, Copy, Debug, Default)]
@@ -32,6 +33,8 @@ pub(crate) struct Search {
     is_on: bool,
     /// When there may be another, in milliseconds.
     retry_ms: u64,
+    /// The last search met a gap. A node that has just started may have the relay blocks a little later.
+    met_gap: bool,
     /// It has been said that this collator can't go on.
     is_told: bool,
     /// The newest block when it was looked at last, and since when it is that and behind.
@@ -106,9 +109,10 @@ impl Duties {
             return;
         };
         line.search.is_on = false;
+        let is_first = !mem::replace(&mut line.search.met_gap, named.is_err());
         let again_ms = match named {
-            Ok(_) => SEARCH_RETRY_MS,
-            Err(_) => GAP_RETRY_MS,
+            Err(_) if !is_first => GAP_RETRY_MS,
+            Ok(_) | Err(_) => SEARCH_RETRY_MS,
         };
         line.search.retry_ms = now_ms.saturating_add(again_ms);
         // It could ask nobody for what it had no names of.
@@ -119,6 +123,9 @@ impl Duties {
                 for one in named {
                     self.learn_final(one);
                 }
+            }
+            Err(gap) if is_first => {
+                tracing::info!(%shard, newest = arrears.newest, %gap, "looks again for the names of blocks that it lacks");
             }
             Err(gap) => {
                 let numbers = (arrears.newest, arrears.head.number);
