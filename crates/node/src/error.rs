@@ -28,18 +28,6 @@ pub enum NodeError {
         /// Its number.
         shard: u32,
     },
-    /// A shard's own file names another chain id than the one that the shard was created with.
-    #[error(
-        "shard {shard} has chain id {agreed}, and {given} in its genesis file: name the file that it was created with in [[shard]]"
-    )]
-    ShardChainId {
-        /// Its number.
-        shard: u32,
-        /// By the relay chain.
-        agreed: u64,
-        /// By the file.
-        given: u64,
-    },
     /// A shard's rules are of a version that this node does not know.
     #[error(
         "shard {shard} has rules of version {version} from relay height {height} on, which this node does not know: install a newer headway and start it again with the same files"
@@ -233,7 +221,6 @@ impl NodeError {
             | Self::UnknownShard { .. }
             | Self::NotCollator { .. }
             | Self::ShardTwice { .. }
-            | Self::ShardChainId { .. }
             | Self::ShardsFromState
             | Self::ShardRules(_)
             | Self::NoValidators => 2,

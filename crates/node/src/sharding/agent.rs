@@ -21,12 +21,11 @@ use pipeline::PipelineConfig;
 use primitives::{
     Genesis,
     crypto::{PrivateKey, PublicKey},
-    shard::{Charter, ShardId},
+    shard::ShardId,
 };
 use shards::{
     agent::{Agent, AgentConfig, CellarFault, ReedSolomonCutter},
     feed::LedgerFeed,
-    ledger::{Ledger, Segment},
 };
 use state::{Location, StoreConfig};
 use std::{fmt, sync::Arc, time::UNIX_EPOCH};
@@ -129,7 +128,6 @@ pub(crate) fn start<E: Runtime, N: Network>(
         return Ok(None);
     };
     let (chains, pipelines) = open(runtime, &parts)?;
-    agreed(&chains, &shards.feed.newest().ledger)?;
     let rules = Arc::new(Rules::new(shards.feed.clone()));
     shards.feed.observe(observer(&chains, now_ms(runtime)));
     let builder = Collators::new(&chains, Arc::clone(&rules), shards.feed.clone());
@@ -203,25 +201,6 @@ fn genesis_of<'a>(
         (Some(_), Some(_)) => Err(NodeError::ShardTwice { shard: id.0 }),
         (None, None) => Err(NodeError::UnknownShard { shard: id.0 }),
     }
-}
-
-/// Checks what a shard's genesis block does not name against what the shard agreed to, as far as this node knows it yet.
-fn agreed(chains: &[ShardChain], ledger: &Ledger) -> Result<(), NodeError> {
-    for chain in chains {
-        let terms = ledger.shard(chain.shard).map(Segment::terms);
-        let charter = terms.and_then(|terms| Charter::read(&terms.charter).ok());
-        let Some(charter) = charter else { continue };
-        let (agreed, given) = (charter.chain.chain_id, chain.chain.config().chain_id);
-        if agreed != given {
-            let shard = chain.shard.0;
-            return Err(NodeError::ShardChainId {
-                shard,
-                agreed,
-                given,
-            });
-        }
-    }
-    Ok(())
 }
 
 /// Chains, and what tells that one of them ended.

@@ -15,7 +15,7 @@ use pipeline::ExecutedRecord;
 use primitives::{
     ExecutedRef, ExecutionResult, RecoveredBlock, RecoveredTransaction,
     crypto::ProposalContext,
-    shard::{Descriptor, ShardId},
+    shard::{Charter, Descriptor, ShardId},
     transaction::Impersonation,
 };
 use shards::{
@@ -26,7 +26,7 @@ use shards::{
     ledger::Ledger,
 };
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, atomic::AtomicBool},
 };
 use tokio::sync::broadcast::error::RecvError;
@@ -67,6 +67,9 @@ impl Collators {
         let newest = self.feed.newest();
         let rules = newest.ledger.shard(chain.shard)?.rules_at(anchor_height);
         let charter = self.rules.charter(chain.shard, &rules)?;
+        if charter.chain.chain_id != chain.chain.config().chain_id {
+            return None;
+        }
         chain.chain.adopt(&charter.chain);
         Some(rules)
     }
@@ -78,10 +81,21 @@ impl Collators {
     /// Tells the chains what became final on the relay chain, for ever.
     pub(crate) async fn follow_finality(self, now_ms: impl Fn() -> u64) {
         let mut updates = self.feed.subscribe();
+        let mut told = BTreeSet::new();
         loop {
             let update = self.feed.newest();
             for chain in self.chains() {
                 settle(chain, &update.ledger, now_ms());
+                if let Some(agreed) = other_chain_id(chain, &update.ledger)
+                    && told.insert(chain.shard)
+                {
+                    let (shard, given) = (chain.shard, chain.chain.config().chain_id);
+                    tracing::error!(
+                        %shard, agreed, given,
+                        "the genesis file of a shard names another chain id than the shard has, and none of its blocks is \
+                         built: name the file that it was created with in [[shard]]"
+                    );
+                }
             }
             match updates.recv().await {
                 Ok(_) | Err(RecvError::Lagged(_)) => {}
@@ -226,6 +240,13 @@ fn settle(chain: &ShardChain, ledger: &Ledger, now_ms: u64) {
         };
         chain.settled(result, now_ms);
     }
+}
+
+/// The chain id that a shard agreed to, if its chain here has another: the genesis block does not name it.
+fn other_chain_id(chain: &ShardChain, ledger: &Ledger) -> Option<u64> {
+    let charter = &ledger.shard(chain.shard)?.terms().charter;
+    let agreed = Charter::read(charter).ok()?.chain.chain_id;
+    (agreed != chain.chain.config().chain_id).then_some(agreed)
 }
 
 /// The next block; none while there is nothing to put into it and its heartbeat is not due.
