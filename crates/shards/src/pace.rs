@@ -32,6 +32,8 @@ use std::{
 const INTERVALS: usize = 4;
 /// Candidates whose time from beginning to last signature is remembered.
 const WAYS: usize = 16;
+/// Candidates that are known to have been measured: more than can be discarded at once.
+const MEASURED: usize = 64;
 /// Of the longest of these times, the share that is to spare at least.
 const SPARE_SHARE: u64 = 8;
 /// Of the time between relay blocks, the share that is to spare at most.
@@ -77,18 +79,21 @@ struct Way {
     newest: VecDeque<u64>,
     median_ms: u64,
     longest_ms: u64,
-    /// When the newest that was measured was begun. What comes back into the line is older, and took no longer than it did.
-    begun_ms: u64,
+    /// The newest that were measured. What comes back into the line after a discard took no longer than it did.
+    measured: VecDeque<CandidateId>,
 }
 
 impl Way {
-    /// A candidate that was begun at a time has its last signature.
-    fn signed(&mut self, begun_ms: u64, now_ms: u64) {
-        if begun_ms <= self.begun_ms {
+    /// A candidate has its last signature.
+    fn signed(&mut self, one: &Waiter, now_ms: u64) {
+        if self.measured.contains(&one.id) {
             return;
         }
-        self.begun_ms = begun_ms.min(now_ms);
-        self.newest.push_back(now_ms.saturating_sub(begun_ms));
+        self.measured.push_back(one.id);
+        if self.measured.len() > MEASURED {
+            self.measured.pop_front();
+        }
+        self.newest.push_back(now_ms.saturating_sub(one.begun_ms));
         if self.newest.len() > WAYS {
             self.newest.pop_front();
         }
@@ -200,7 +205,7 @@ impl Pace {
                 continue;
             }
             self.signed.insert(one.id, now_ms);
-            self.way.signed(one.begun_ms, now_ms);
+            self.way.signed(one, now_ms);
         }
         if let Some(block_ms) = self.block_ms() {
             self.margin.watch(line, block_ms);
