@@ -32,7 +32,7 @@ use std::{
 const INTERVALS: usize = 4;
 /// Candidates whose time from beginning to last signature is remembered.
 const WAYS: usize = 16;
-/// Candidates that are known to have been measured: more than can be discarded at once.
+/// Candidates that are known to have been measured: as many as a shard of sixteen cores has pending.
 const MEASURED: usize = 64;
 /// Of the longest of these times, the share that is to spare at least.
 const SPARE_SHARE: u64 = 8;

@@ -23,7 +23,7 @@ use shards::{
     agent::{BuildOrder, Builder, Built, Checker as _, Finding},
     arrears::{Arrears, FinalCandidate, RelayGap},
     feed::LedgerFeed,
-    ledger::Ledger,
+    ledger::{Ledger, Segment},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -86,16 +86,7 @@ impl Collators {
             let update = self.feed.newest();
             for chain in self.chains() {
                 settle(chain, &update.ledger, now_ms());
-                if let Some(agreed) = other_chain_id(chain, &update.ledger)
-                    && told.insert(chain.shard)
-                {
-                    let (shard, given) = (chain.shard, chain.chain.config().chain_id);
-                    tracing::error!(
-                        %shard, agreed, given,
-                        "the genesis file of a shard names another chain id than the shard has, and none of its blocks is \
-                         built: name the file that it was created with in [[shard]]"
-                    );
-                }
+                say_other_chain_id(chain, &update.ledger, &mut told);
             }
             match updates.recv().await {
                 Ok(_) | Err(RecvError::Lagged(_)) => {}
@@ -242,11 +233,19 @@ fn settle(chain: &ShardChain, ledger: &Ledger, now_ms: u64) {
     }
 }
 
-/// The chain id that a shard agreed to, if its chain here has another: the genesis block does not name it.
-fn other_chain_id(chain: &ShardChain, ledger: &Ledger) -> Option<u64> {
-    let charter = &ledger.shard(chain.shard)?.terms().charter;
-    let agreed = Charter::read(charter).ok()?.chain.chain_id;
-    (agreed != chain.chain.config().chain_id).then_some(agreed)
+/// Says once where a shard's chain here has another chain id than the shard, which its genesis block does not name.
+fn say_other_chain_id(chain: &ShardChain, ledger: &Ledger, told: &mut BTreeSet<ShardId>) {
+    let terms = ledger.shard(chain.shard).map(Segment::terms);
+    let charter = terms.and_then(|terms| Charter::read(&terms.charter).ok());
+    let given = chain.chain.config().chain_id;
+    let agreed = charter.map_or(given, |charter| charter.chain.chain_id);
+    if agreed != given && told.insert(chain.shard) {
+        tracing::error!(
+            shard = %chain.shard, agreed, given,
+            "the genesis file of a shard names another chain id than the shard has, and none of its blocks is built: name \
+             the file that it was created with in [[shard]]"
+        );
+    }
 }
 
 /// The next block; none while there is nothing to put into it and its heartbeat is not due.
